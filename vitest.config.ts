@@ -1,0 +1,13 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+    pool: "forks",
+    // Rank threads are Workers that import TypeScript; they inherit this loader from the fork.
+    execArgv: ["--import", "tsx"],
+    maxWorkers: 2,
+    testTimeout: 120_000,
+    env: { OMP_NUM_THREADS: "1", OPENBLAS_NUM_THREADS: "1", GLOO_SOCKET_IFNAME: "lo" },
+  },
+});
