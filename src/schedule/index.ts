@@ -1,0 +1,33 @@
+export {
+  type Action,
+  type Communication,
+  type CommunicationKind,
+  type Computation,
+  type ComputationKind,
+  formatAction,
+  isComputation,
+  type OverlappedPair,
+  parseAction,
+} from "./action.ts";
+export { ActionList, ActionListBuilder, Opcode } from "./action-list.ts";
+export { DEFAULT_RECEIVE_WINDOW, type LowerOptions, lower } from "./lower.ts";
+export {
+  bidirectionalPlacement,
+  loopedPlacement,
+  type Placement,
+  peerOf,
+  rankOf,
+  stagesOf,
+  vPlacement,
+} from "./placement.ts";
+export { type CommunicationMode, countActions, formatProgram, type Program } from "./program.ts";
+export { ScheduleError, type ScheduleErrorCode, type ScheduleErrorPlace } from "./schedule-error.ts";
+export type { ScheduleDefinition } from "./schedules/definition.ts";
+export { buildProgram, buildReferenceOrder, findSchedule, schedules } from "./schedules/registry.ts";
+export {
+  checkSizes,
+  nearestAllowed,
+  type ProgramSizes,
+  type SizeConstraints,
+  type SizeRule,
+} from "./sizes.ts";

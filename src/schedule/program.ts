@@ -1,0 +1,37 @@
+import { formatAction } from "./action.ts";
+import type { ActionList } from "./action-list.ts";
+import type { Placement } from "./placement.ts";
+
+/**
+ * How a program communicates.
+ * `none`: computations only.
+ * `eager`: a RECV posts a receive and does not wait; a computation waits for the values that it needs. The
+ * SENDs directly after a computation belong to it and start the moment their value exists: an activation when
+ * the forward is done, also inside a pair; an input gradient after I and before W, also inside a full B.
+ * `batched`: all communications between two computations start together, when the first has ended, and the
+ * rank waits for all of them, as the reference implementation does.
+ */
+export type CommunicationMode = "none" | "eager" | "batched";
+
+/** What every rank does in one step, as data. */
+export interface Program {
+  readonly schedule: string;
+  readonly numRanks: number;
+  readonly numStages: number;
+  readonly numMicroBatches: number;
+  readonly forwardOnly: boolean;
+  readonly communication: CommunicationMode;
+  readonly placement: Placement;
+  /** One list per rank. */
+  readonly ranks: readonly ActionList[];
+}
+
+/** Every action of a program in text, one list per rank. */
+export function formatProgram(program: Program): string[][] {
+  return program.ranks.map((actions) => Array.from(actions, formatAction));
+}
+
+/** The number of actions over all ranks; a pair counts once. */
+export function countActions(program: Program): number {
+  return program.ranks.reduce((count, actions) => count + actions.length, 0);
+}

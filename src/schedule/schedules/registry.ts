@@ -1,0 +1,47 @@
+import type { Program } from "../program.ts";
+import { ScheduleError } from "../schedule-error.ts";
+import { checkSizes, type ProgramSizes } from "../sizes.ts";
+import type { ScheduleDefinition } from "./definition.ts";
+import { dualpipe } from "./dualpipe.ts";
+import { dualpipev } from "./dualpipev.ts";
+
+/** Every named schedule. */
+export const schedules: readonly ScheduleDefinition[] = [dualpipe, dualpipev];
+
+/** @throws ScheduleError `unknown-schedule` with the names that exist. */
+export function findSchedule(name: string): ScheduleDefinition {
+  const found = schedules.find((schedule) => schedule.name === name);
+  if (found) return found;
+  const names = schedules.map((schedule) => schedule.name).join(", ");
+  throw new ScheduleError(
+    "unknown-schedule",
+    `schedule: the name must be one of ${names}; got ${JSON.stringify(name.slice(0, 40))}; choose one of them`,
+  );
+}
+
+/**
+ * The program of a named schedule, computations only.
+ * @throws ScheduleError `unknown-schedule` or `invalid-sizes`
+ */
+export function buildProgram(name: string, sizes: ProgramSizes): Program {
+  const schedule = findSchedule(name);
+  checkSizes(name, schedule.constraints, sizes);
+  return schedule.generate(sizes);
+}
+
+/**
+ * The program of a named schedule with the communication order of its reference implementation: batches, in
+ * full view of the computations.
+ * @throws ScheduleError `unknown-schedule`, when there is no such implementation, or `invalid-sizes`
+ */
+export function buildReferenceOrder(name: string, sizes: ProgramSizes): Program {
+  const schedule = findSchedule(name);
+  checkSizes(name, schedule.constraints, sizes);
+  if (schedule.generateReferenceOrder) return schedule.generateReferenceOrder(sizes);
+  const names = schedules.filter((other) => other.generateReferenceOrder).map((other) => other.name);
+  throw new ScheduleError(
+    "unknown-schedule",
+    `${name}: must have a reference implementation for its order of communication; only ${names.join(", ")} ` +
+      `have one; use the eager order`,
+  );
+}

@@ -1,0 +1,81 @@
+import { ScheduleError } from "./schedule-error.ts";
+
+/** The sizes of one step. */
+export interface ProgramSizes {
+  readonly numRanks: number;
+  readonly numMicroBatches: number;
+  /** Stages that each rank holds; only interleaved schedules leave a choice. */
+  readonly stagesPerRank?: number;
+  readonly forwardOnly?: boolean;
+}
+
+/** What a count must be; absent parts do not restrict it. */
+export interface SizeRule {
+  readonly atLeast: number;
+  readonly atLeastTimesRanks?: number;
+  readonly multipleOf?: number;
+  readonly multipleOfRanks?: boolean;
+  readonly atMost?: number;
+}
+
+/** The sizes that a schedule exists for, as data for checks, forms and the planner. */
+export interface SizeConstraints {
+  readonly ranks: SizeRule;
+  readonly microBatches: SizeRule;
+  readonly stagesPerRank: SizeRule;
+}
+
+/** Programs are built in memory, so this many forwards of one stage on one micro-batch are the limit. */
+export const MAX_PROGRAM_CELLS = 2 ** 28;
+
+function ruleInWords(rule: SizeRule): string {
+  const words: string[] = [];
+  if (rule.multipleOf === 2) words.push("even");
+  else if (rule.multipleOf !== undefined) words.push(`a multiple of ${rule.multipleOf}`);
+  if (rule.multipleOfRanks) words.push("a multiple of the ranks");
+  if (rule.atLeastTimesRanks === undefined) words.push(`at least ${rule.atLeast}`);
+  else words.push(`at least ${rule.atLeastTimesRanks === 1 ? "the" : `${rule.atLeastTimesRanks} x`} ranks`);
+  if (rule.atMost !== undefined) words.push(`at most ${rule.atMost}`);
+  return words.join(" and ");
+}
+
+/** The smallest count that the rule allows and that is not under `count`, or else the largest under it. */
+export function nearestAllowed(rule: SizeRule, count: number, numRanks: number): number {
+  const step = (rule.multipleOf ?? 1) * (rule.multipleOfRanks ? numRanks : 1);
+  const least = Math.max(rule.atLeast, (rule.atLeastTimesRanks ?? 0) * numRanks);
+  const wanted = Math.max(least, Number.isFinite(count) ? count : least);
+  const up = Math.ceil(wanted / step) * step;
+  return rule.atMost === undefined || up <= rule.atMost ? up : Math.floor(rule.atMost / step) * step;
+}
+
+function checkCount(
+  schedule: string,
+  subject: string,
+  rule: SizeRule,
+  count: number,
+  numRanks: number | undefined,
+): void {
+  const nearest = nearestAllowed(rule, count, numRanks ?? 1);
+  if (Number.isSafeInteger(count) && count === nearest) return;
+  const given = numRanks === undefined ? `${count}` : `${count} with ${numRanks} ranks`;
+  throw new ScheduleError(
+    "invalid-sizes",
+    `${schedule}: ${subject} must be ${ruleInWords(rule)}; got ${given}; use ${nearest}`,
+  );
+}
+
+/** @throws ScheduleError `invalid-sizes` with the rule, the values and the nearest size that works. */
+export function checkSizes(schedule: string, constraints: SizeConstraints, sizes: ProgramSizes): void {
+  const { numRanks, numMicroBatches, stagesPerRank = constraints.stagesPerRank.atLeast } = sizes;
+  checkCount(schedule, "ranks", constraints.ranks, numRanks, undefined);
+  checkCount(schedule, "micro-batches", constraints.microBatches, numMicroBatches, numRanks);
+  checkCount(schedule, "stages per rank", constraints.stagesPerRank, stagesPerRank, numRanks);
+  const numCells = numRanks * numMicroBatches * stagesPerRank;
+  if (numCells > MAX_PROGRAM_CELLS) {
+    throw new ScheduleError(
+      "invalid-sizes",
+      `${schedule}: ranks x micro-batches x stages per rank must be at most ${MAX_PROGRAM_CELLS}; ` +
+        `got ${numCells}; use fewer of either`,
+    );
+  }
+}
