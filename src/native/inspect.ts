@@ -1,0 +1,88 @@
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+/** How a LibTorch was found. */
+export type LibTorchSource = "LIBTORCH" | "python3" | "system";
+
+/** What the native build and the loader need to know of one LibTorch. */
+export interface LibTorch {
+  readonly source: LibTorchSource;
+  readonly version: string;
+  /** Folders that the compiler must search, beyond its own. */
+  readonly includeDirs: readonly string[];
+  readonly libDir: string;
+  readonly cxx11Abi: boolean;
+  readonly cuda: boolean;
+  /** The Gloo headers that go with this LibTorch are there. */
+  readonly hasGloo: boolean;
+  readonly glooIncludeDir: string | undefined;
+}
+
+/** Where the parts of one LibTorch would lie. */
+export interface LibTorchLayout {
+  readonly source: LibTorchSource;
+  readonly includeDir: string;
+  readonly libDir: string;
+}
+
+export type Inspection =
+  | { readonly ok: true; readonly libtorch: LibTorch }
+  | { readonly ok: false; readonly why: string };
+
+const API_INCLUDE = join("torch", "csrc", "api", "include");
+// A compiler searches this one by itself, and naming it breaks `#include_next` of the C++ headers.
+const IMPLICIT_INCLUDE_DIR = "/usr/include";
+
+/** Reads headers and CMake files of a LibTorch, never its binaries; `why` says which file is missing. */
+export function inspectLibTorch(layout: LibTorchLayout): Inspection {
+  const { source, includeDir, libDir } = layout;
+  const library = join(libDir, "libtorch.so");
+  const dispatcher = join(includeDir, "ATen", "core", "dispatch", "Dispatcher.h");
+  for (const path of [library, dispatcher]) {
+    if (!existsSync(path)) return { ok: false, why: `${path} does not exist` };
+  }
+  const version = readVersion(includeDir);
+  if (version === undefined) {
+    return { ok: false, why: `no version in ${join(includeDir, API_INCLUDE, "torch", "version.h")}` };
+  }
+  const glooIncludeDir = findGloo(includeDir);
+  return {
+    ok: true,
+    libtorch: {
+      source,
+      version,
+      includeDirs: [includeDir, join(includeDir, API_INCLUDE)].filter((dir) => dir !== IMPLICIT_INCLUDE_DIR),
+      libDir,
+      cxx11Abi: readCxx11Abi(libDir),
+      cuda: existsSync(join(libDir, "libtorch_cuda.so")),
+      hasGloo: glooIncludeDir !== undefined,
+      glooIncludeDir,
+    },
+  };
+}
+
+function readVersion(includeDir: string): string | undefined {
+  const candidates = [
+    join(includeDir, API_INCLUDE, "torch", "version.h"),
+    join(includeDir, "torch", "version.h"),
+  ];
+  const header = candidates.find((path) => existsSync(path));
+  if (header === undefined) return undefined;
+  return /define\s+TORCH_VERSION\s*\\?\s*"([^"]+)"/.exec(readFileSync(header, "utf8"))?.[1];
+}
+
+function readCxx11Abi(libDir: string): boolean {
+  const candidates = [join(dirname(libDir), "share", "cmake"), join(libDir, "cmake")];
+  const config = candidates
+    .map((folder) => join(folder, "Torch", "TorchConfig.cmake"))
+    .find((path) => existsSync(path));
+  // LibTorch 2.6 and later know only the new ABI and do not write it down.
+  if (config === undefined) return true;
+  return !readFileSync(config, "utf8").includes("_GLIBCXX_USE_CXX11_ABI=0");
+}
+
+function findGloo(includeDir: string): string | undefined {
+  const backend = join(includeDir, "torch", "csrc", "distributed", "c10d", "ProcessGroupGloo.hpp");
+  // Gloo headers of another place may not fit the Gloo that is inside this LibTorch.
+  return existsSync(backend) && existsSync(join(includeDir, "gloo", "context.h")) ? includeDir : undefined;
+}

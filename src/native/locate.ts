@@ -1,0 +1,158 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, realpathSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { inspectLibTorch, type LibTorch, type LibTorchSource } from "./inspect.ts";
+import { findProgram } from "./programs.ts";
+
+/** One place that was looked at, and why it was not taken (`undefined`: it was). */
+export interface LocateAttempt {
+  readonly source: LibTorchSource;
+  readonly where: string;
+  readonly why: string | undefined;
+}
+
+export interface LocateResult {
+  readonly libtorch: LibTorch | undefined;
+  readonly attempts: readonly LocateAttempt[];
+}
+
+export interface LocateOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  /** Prefixes with `include` and `lib`, in order of preference. */
+  readonly systemPrefixes?: readonly string[];
+  /** A Python to ask when the first one on PATH has no torch. */
+  readonly systemPython?: string;
+}
+
+const PYTHON_LIMIT_MS = 20_000;
+// find_spec reads the place without the second or two of an `import torch`.
+const ASK_PYTHON = `
+import importlib.util
+spec = importlib.util.find_spec("torch")
+print(spec.submodule_search_locations[0] if spec and spec.origin else "")
+`;
+
+/**
+ * Finds a LibTorch: the folder in `LIBTORCH`, then a `python3` that has torch, then the system.
+ * A `LIBTORCH` that is set but unusable ends the search, so that no other one is taken in silence.
+ */
+export function locateLibTorch(options: LocateOptions = {}): LocateResult {
+  const env = options.env ?? process.env;
+  const prefixes = options.systemPrefixes ?? ["/usr/local", "/usr"];
+  const attempts: LocateAttempt[] = [];
+  const search = [
+    () => tryFolder(env.LIBTORCH, attempts),
+    () => tryPythons(env, options.systemPython ?? "/usr/bin/python3", prefixes, attempts),
+    () => trySystem(prefixes, attempts),
+  ];
+  for (const attempt of search) {
+    const libtorch = attempt();
+    if (libtorch !== undefined) return { libtorch, attempts };
+    if (env.LIBTORCH) return { libtorch: undefined, attempts };
+  }
+  return { libtorch: undefined, attempts };
+}
+
+function tryFolder(given: string | undefined, attempts: LocateAttempt[]): LibTorch | undefined {
+  if (!given) {
+    attempts.push({ source: "LIBTORCH", where: "the environment", why: "LIBTORCH is not set" });
+    return undefined;
+  }
+  const folder = resolve(given);
+  return tryLayout("LIBTORCH", folder, join(folder, "include"), join(folder, "lib"), attempts);
+}
+
+function tryPythons(
+  env: NodeJS.ProcessEnv,
+  systemPython: string,
+  prefixes: readonly string[],
+  attempts: LocateAttempt[],
+): LibTorch | undefined {
+  const found = [findProgram("python3", env), findProgram(systemPython, env)];
+  const pythons = [...new Set(found.filter((path) => path !== undefined))];
+  if (pythons.length === 0) {
+    attempts.push({ source: "python3", where: "PATH", why: "no python3 on PATH" });
+  }
+  for (const python of pythons) {
+    const libtorch = tryPython(python, env, prefixes, attempts);
+    if (libtorch !== undefined) return libtorch;
+  }
+  return undefined;
+}
+
+function tryPython(
+  python: string,
+  env: NodeJS.ProcessEnv,
+  prefixes: readonly string[],
+  attempts: LocateAttempt[],
+): LibTorch | undefined {
+  const refuse = (why: string): undefined => {
+    attempts.push({ source: "python3", where: python, why });
+    return undefined;
+  };
+  const asked = spawnSync(python, ["-c", ASK_PYTHON], { encoding: "utf8", env, timeout: PYTHON_LIMIT_MS });
+  if (asked.status !== 0) {
+    const last = asked.stderr?.trim().split("\n").at(-1);
+    return refuse(`it did not answer: ${last || (asked.error?.message ?? `exit status ${asked.status}`)}`);
+  }
+  const folder = asked.stdout.trim();
+  if (folder === "") return refuse("it has no torch");
+  const library = join(folder, "lib", "libtorch.so");
+  // A distribution's torch is a view of its LibTorch, whose headers are a package of their own.
+  if (
+    existsSync(library) &&
+    systemLibDirs(prefixes).some((dir) => realpathSync(library).startsWith(`${dir}/libtorch`))
+  ) {
+    return refuse(`its torch (${folder}) is a view of the system's LibTorch`);
+  }
+  return tryLayout(
+    "python3",
+    `${folder} (of ${python})`,
+    join(folder, "include"),
+    join(folder, "lib"),
+    attempts,
+  );
+}
+
+function trySystem(prefixes: readonly string[], attempts: LocateAttempt[]): LibTorch | undefined {
+  for (const prefix of prefixes) {
+    const libDir = systemLibDirs([prefix]).find((dir) => existsSync(join(dir, "libtorch.so")));
+    if (libDir === undefined) {
+      attempts.push({
+        source: "system",
+        where: prefix,
+        why: `no libtorch.so in ${join(prefix, "lib")} or its subfolders`,
+      });
+      continue;
+    }
+    const libtorch = tryLayout("system", prefix, join(prefix, "include"), libDir, attempts);
+    if (libtorch !== undefined) return libtorch;
+  }
+  return undefined;
+}
+
+function tryLayout(
+  source: LibTorchSource,
+  where: string,
+  includeDir: string,
+  libDir: string,
+  attempts: LocateAttempt[],
+): LibTorch | undefined {
+  const inspection = inspectLibTorch({ source, includeDir, libDir });
+  attempts.push({ source, where, why: inspection.ok ? undefined : inspection.why });
+  return inspection.ok ? inspection.libtorch : undefined;
+}
+
+/** The library folders under some prefixes, those of the machine's architecture first. */
+export function systemLibDirs(prefixes: readonly string[]): string[] {
+  return prefixes.flatMap((prefix) => {
+    const lib = join(prefix, "lib");
+    const triplets = existsSync(lib) ? readdirSync(lib).filter((name) => name.includes("-linux-")) : [];
+    return [...triplets.map((name) => join(lib, name)), lib, join(prefix, "lib64")];
+  });
+}
+
+/** The attempts as lines that a person can act on. */
+export function describeAttempts(attempts: readonly LocateAttempt[]): string[] {
+  return attempts.map(({ source, where, why }) => `${source} (${where}): ${why ?? "taken"}`);
+}

@@ -1,0 +1,45 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { temporaryFolder } from "../../test/native/fakeLibTorch.ts";
+import { withLock } from "./lock.ts";
+
+const path = () => join(temporaryFolder(), "build.lock");
+
+test("two pieces of work under one lock never run at once", async () => {
+  const lock = path();
+  let running = 0;
+  const work = async () => {
+    running += 1;
+    expect(running).toBe(1);
+    await new Promise((resolve) => setImmediate(resolve));
+    running -= 1;
+  };
+  await Promise.all([1, 2, 3].map(() => withLock(lock, work, { pollMs: 1 })));
+  expect(existsSync(lock)).toBe(false);
+});
+
+test("a lock is freed when the work fails", async () => {
+  const lock = path();
+  const failing = withLock(lock, () => Promise.reject(new Error("no disk")));
+  await expect(failing).rejects.toThrow("no disk");
+  expect(existsSync(lock)).toBe(false);
+});
+
+test("the lock of a process that has ended is taken over", async () => {
+  const lock = path();
+  const ended = spawnSync(process.execPath, ["-e", ""]);
+  writeFileSync(lock, String(ended.pid));
+  expect(await withLock(lock, async () => "done", { waitMsMax: 0 })).toBe("done");
+});
+
+test("the wait for a live process has a limit and names the file", async () => {
+  const lock = path();
+  writeFileSync(lock, String(process.pid));
+  const waiting = withLock(lock, async () => "done", { waitMsMax: 0 });
+  await expect(waiting).rejects.toMatchObject({
+    code: "build-locked",
+    message: expect.stringContaining(lock),
+  });
+});
