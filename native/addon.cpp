@@ -1,0 +1,32 @@
+// The addon's exports. Its state is an Environment per JavaScript thread.
+#include <ATen/CPUGeneratorImpl.h>
+#include <torch/csrc/api/include/torch/version.h>
+
+#include "c10d_group.h"
+#include "dispatch.h"
+#include "environment.h"
+#include "mailbox.h"
+#include "memory.h"
+#include "oracle.h"
+#include "tensors.h"
+
+namespace {
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  dualpipe::installAllocator();
+  auto* state = new dualpipe::Environment();
+  state->generator = at::detail::createCPUGenerator();
+  napi_set_instance_data(env, state, [](napi_env, void* data, void*) { delete static_cast<dualpipe::Environment*>(data); }, nullptr);
+  exports.Set("libtorchVersion", TORCH_VERSION);
+  dualpipe::defineDispatch(exports);
+  dualpipe::defineTensors(exports);
+  dualpipe::defineMemory(exports);
+  dualpipe::defineMailbox(exports);
+  dualpipe::defineC10d(exports);
+  dualpipe::defineOracle(exports);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(dualpipe, initialize)

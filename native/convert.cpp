@@ -1,0 +1,88 @@
+#include "convert.h"
+
+#include <sstream>
+
+namespace dualpipe {
+
+double number(napi_env env, napi_value value, const char* what) {
+  double result = 0;
+  TORCH_CHECK(napi_get_value_double(env, value, &result) == napi_ok, what, " must be a number");
+  return result;
+}
+
+bool boolean(napi_env env, napi_value value, const char* what) {
+  bool result = false;
+  TORCH_CHECK(napi_get_value_bool(env, value, &result) == napi_ok, what, " must be true or false");
+  return result;
+}
+
+std::string text(napi_env env, napi_value value, const char* what) {
+  size_t length = 0;
+  TORCH_CHECK(napi_get_value_string_utf8(env, value, nullptr, 0, &length) == napi_ok, what, " must be a string");
+  std::string result(length, '\0');
+  napi_get_value_string_utf8(env, value, &result[0], length + 1, &length);
+  return result;
+}
+
+static uint32_t lengthOf(napi_env env, napi_value value, const char* what) {
+  uint32_t length = 0;
+  TORCH_CHECK(napi_get_array_length(env, value, &length) == napi_ok, what, " must be an array");
+  return length;
+}
+
+std::vector<double> numbers(napi_env env, napi_value value, const char* what) {
+  uint32_t length = lengthOf(env, value, what);
+  std::vector<double> result(length);
+  for (uint32_t i = 0; i < length; i++) {
+    napi_value element;
+    napi_get_element(env, value, i, &element);
+    result[i] = number(env, element, what);
+  }
+  return result;
+}
+
+std::vector<at::Tensor> tensors(Environment& state, napi_env env, napi_value value, const char* what) {
+  uint32_t length = lengthOf(env, value, what);
+  std::vector<at::Tensor> result(length);
+  for (uint32_t i = 0; i < length; i++) {
+    napi_value element;
+    napi_get_element(env, value, i, &element);
+    if (!isAbsent(env, element)) result[i] = state.tensors.get(number(env, element, what));
+  }
+  return result;
+}
+
+napi_value fromNumber(napi_env env, double value) {
+  napi_value result;
+  napi_create_double(env, value, &result);
+  return result;
+}
+
+napi_value fromTensor(Environment& state, napi_env env, at::Tensor tensor) {
+  if (tensor.defined()) return fromNumber(env, state.tensors.insert(std::move(tensor)));
+  napi_value null;
+  napi_get_null(env, &null);
+  return null;
+}
+
+napi_value fromTensors(Environment& state, napi_env env, const std::vector<at::Tensor>& list) {
+  napi_value result;
+  napi_create_array_with_length(env, list.size(), &result);
+  for (size_t i = 0; i < list.size(); i++) napi_set_element(env, result, i, fromTensor(state, env, list[i]));
+  return result;
+}
+
+bool isAbsent(napi_env env, napi_value value) {
+  napi_valuetype type;
+  napi_typeof(env, value, &type);
+  return type == napi_null || type == napi_undefined;
+}
+
+std::string describe(const at::Tensor& tensor) {
+  if (!tensor.defined()) return "none";
+  std::ostringstream out;
+  out << tensor.scalar_type() << tensor.sizes();
+  return out.str();
+}
+
+}  // namespace dualpipe

@@ -1,0 +1,153 @@
+// Mailboxes between the threads of one process: a tensor is handed over without a copy.
+// A post office holds numbered boxes, each a FIFO; a wait ends with a letter, a time-out or the office's closing.
+#include "mailbox.h"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "convert.h"
+#include "guard.h"
+
+namespace dualpipe {
+
+namespace {
+
+using Letter = std::vector<at::Tensor>;
+using Clock = std::chrono::steady_clock;
+
+constexpr size_t kMaxLetters = 1 << 16;
+// A neighbour's answer is often microseconds away, less than a sleep and a wake-up cost.
+constexpr int kNumYieldsBeforeSleep = 64;
+
+struct Box {
+  std::mutex mutex;
+  std::condition_variable arrived;
+  std::deque<Letter> letters;
+};
+
+struct Office {
+  explicit Office(size_t numBoxes) : boxes(numBoxes) {}
+  std::vector<Box> boxes;
+  std::mutex mutex;
+  std::string closedBecause;
+  std::atomic<bool> closed{false};
+
+  Box& box(double index) {
+    TORCH_CHECK(index >= 0 && index < boxes.size(), "there is no box ", index, " among ", boxes.size());
+    return boxes[static_cast<size_t>(index)];
+  }
+  void refuseWhenClosed() {
+    if (!closed.load()) return;
+    std::lock_guard<std::mutex> lock(mutex);
+    throw WaitError("ABORTED", closedBecause);
+  }
+};
+
+// Offices are found by name, so that worker threads reach the same one.
+std::mutex officesMutex;
+std::map<std::string, std::shared_ptr<Office>> offices;
+
+
+using Handle = Napi::External<std::shared_ptr<Office>>;
+
+Napi::Value open(const Napi::CallbackInfo& info) {
+  std::string name = text(info.Env(), info[0], "name");
+  auto numBoxes = static_cast<size_t>(number(info.Env(), info[1], "boxes"));
+  std::lock_guard<std::mutex> lock(officesMutex);
+  auto& office = offices[name];
+  if (!office) office = std::make_shared<Office>(numBoxes);
+  TORCH_CHECK(office->boxes.size() == numBoxes, "the mailboxes ", name, " are ", office->boxes.size(), ", not ", numBoxes);
+  return Handle::New(info.Env(), new std::shared_ptr<Office>(office), [](Napi::Env, std::shared_ptr<Office>* held) { delete held; });
+}
+
+Office& officeOf(const Napi::CallbackInfo& info) { return **info[0].As<Handle>().Data(); }
+
+Napi::Value post(const Napi::CallbackInfo& info) {
+  Office& office = officeOf(info);
+  office.refuseWhenClosed();
+  Box& box = office.box(number(info.Env(), info[1], "box"));
+  Letter letter = tensors(Environment::of(info.Env()), info.Env(), info[2], "tensors");
+  {
+    std::lock_guard<std::mutex> lock(box.mutex);
+    TORCH_CHECK(box.letters.size() < kMaxLetters, "a mailbox holds ", kMaxLetters, " letters: its reader has stopped");
+    box.letters.push_back(std::move(letter));
+  }
+  box.arrived.notify_one();
+  return info.Env().Undefined();
+}
+
+// take(office, box, timeoutMs): the oldest letter; waits for it, blocking this thread.
+Napi::Value take(const Napi::CallbackInfo& info) {
+  Office& office = officeOf(info);
+  Box& box = office.box(number(info.Env(), info[1], "box"));
+  auto timeout = std::chrono::duration<double, std::milli>(number(info.Env(), info[2], "timeoutMs"));
+  std::unique_lock<std::mutex> lock(box.mutex);
+  for (int i = 0; i < kNumYieldsBeforeSleep && box.letters.empty() && !office.closed; i++) {
+    lock.unlock();
+    std::this_thread::yield();
+    lock.lock();
+  }
+  bool ready = box.arrived.wait_for(lock, timeout, [&] { return !box.letters.empty() || office.closed; });
+  if (box.letters.empty()) {
+    lock.unlock();
+    office.refuseWhenClosed();
+    if (!ready) throw WaitError("TIMEOUT", "nothing arrived within " + std::to_string(static_cast<int64_t>(timeout.count())) + " ms");
+  }
+  Letter letter = std::move(box.letters.front());
+  box.letters.pop_front();
+  lock.unlock();
+  return Napi::Value(info.Env(), fromTensors(Environment::of(info.Env()), info.Env(), letter));
+}
+
+Napi::Value arrived(const Napi::CallbackInfo& info) {
+  Office& office = officeOf(info);
+  office.refuseWhenClosed();
+  Box& box = office.box(number(info.Env(), info[1], "box"));
+  std::lock_guard<std::mutex> lock(box.mutex);
+  return Napi::Boolean::New(info.Env(), !box.letters.empty());
+}
+
+// Ends every wait, now and later, with the reason of the first call; the name is free again.
+Napi::Value close(const Napi::CallbackInfo& info) {
+  std::string name = text(info.Env(), info[0], "name");
+  std::string reason = text(info.Env(), info[1], "reason");
+  std::shared_ptr<Office> office;
+  {
+    std::lock_guard<std::mutex> lock(officesMutex);
+    auto found = offices.find(name);
+    if (found == offices.end()) return info.Env().Undefined();
+    office = found->second;
+    offices.erase(found);
+  }
+  {
+    std::lock_guard<std::mutex> lock(office->mutex);
+    if (!office->closed) office->closedBecause = reason;
+    office->closed = true;
+  }
+  for (auto& box : office->boxes) {
+    std::lock_guard<std::mutex> lock(box.mutex);
+    box.letters.clear();
+    box.arrived.notify_all();
+  }
+  return info.Env().Undefined();
+}
+
+}  // namespace
+
+void defineMailbox(Napi::Object& exports) {
+  auto mailbox = Napi::Object::New(exports.Env());
+  define<open>(mailbox, "open");
+  define<post>(mailbox, "post");
+  define<take>(mailbox, "take");
+  define<arrived>(mailbox, "arrived");
+  define<close>(mailbox, "close");
+  exports.Set("mailbox", mailbox);
+}
+
+}  // namespace dualpipe

@@ -1,0 +1,94 @@
+// Tensors across the boundary: made from bytes, read as bytes, described, freed.
+#include "tensors.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Parallel.h>
+
+#include <cstring>
+
+#include "convert.h"
+#include "guard.h"
+
+namespace dualpipe {
+
+namespace {
+
+Napi::Value fromBytes(const Napi::CallbackInfo& info) {
+  napi_env env = info.Env();
+  auto bytes = info[0].As<Napi::TypedArray>();
+  auto dtype = static_cast<at::ScalarType>(number(env, info[1], "dtype"));
+  std::vector<int64_t> sizes;
+  for (double size : numbers(env, info[2], "shape")) sizes.push_back(static_cast<int64_t>(size));
+  at::Tensor tensor = at::empty(sizes, at::TensorOptions().dtype(dtype));
+  TORCH_CHECK(tensor.nbytes() == bytes.ByteLength(), "a tensor ", describe(tensor), " takes ", tensor.nbytes(), " bytes, got ", bytes.ByteLength());
+  auto* source = static_cast<const uint8_t*>(bytes.ArrayBuffer().Data()) + bytes.ByteOffset();
+  if (tensor.nbytes() > 0) std::memcpy(tensor.data_ptr(), source, tensor.nbytes());
+  return Napi::Value(env, fromTensor(Environment::of(env), env, tensor));
+}
+
+// A copy, in row-major order, of the tensor's elements.
+Napi::Value toBytes(const Napi::CallbackInfo& info) {
+  napi_env env = info.Env();
+  at::Tensor tensor = Environment::of(env).tensors.get(number(env, info[0], "tensor")).contiguous();
+  TORCH_CHECK(tensor.device().is_cpu(), "only a tensor on the CPU has bytes to read; copy it there first");
+  auto buffer = Napi::ArrayBuffer::New(env, tensor.nbytes());
+  if (tensor.nbytes() > 0) std::memcpy(buffer.Data(), tensor.data_ptr(), tensor.nbytes());
+  return buffer;
+}
+
+Napi::Value shape(const Napi::CallbackInfo& info) {
+  napi_env env = info.Env();
+  auto sizes = Environment::of(env).tensors.get(number(env, info[0], "tensor")).sizes();
+  napi_value result;
+  napi_create_array_with_length(env, sizes.size(), &result);
+  for (size_t i = 0; i < sizes.size(); i++) napi_set_element(env, result, i, fromNumber(env, static_cast<double>(sizes[i])));
+  return Napi::Value(env, result);
+}
+
+Napi::Value dtype(const Napi::CallbackInfo& info) {
+  const auto& tensor = Environment::of(info.Env()).tensors.get(number(info.Env(), info[0], "tensor"));
+  return Napi::Number::New(info.Env(), static_cast<int>(tensor.scalar_type()));
+}
+
+// How many tensors, in any thread, share this one's storage: a gradient may be kept only when it is alone.
+Napi::Value storageUses(const Napi::CallbackInfo& info) {
+  const auto& tensor = Environment::of(info.Env()).tensors.get(number(info.Env(), info[0], "tensor"));
+  return Napi::Number::New(info.Env(), static_cast<double>(tensor.storage().use_count()));
+}
+
+Napi::Value freeTensor(const Napi::CallbackInfo& info) {
+  Environment::of(info.Env()).tensors.erase(number(info.Env(), info[0], "tensor"));
+  return info.Env().Undefined();
+}
+
+Napi::Value numTensors(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(Environment::of(info.Env()).tensors.size()));
+}
+
+Napi::Value seed(const Napi::CallbackInfo& info) {
+  auto value = static_cast<uint64_t>(number(info.Env(), info[0], "seed"));
+  Environment::of(info.Env()).generator = at::detail::createCPUGenerator(value);
+  return info.Env().Undefined();
+}
+
+Napi::Value setNumThreads(const Napi::CallbackInfo& info) {
+  at::set_num_threads(static_cast<int>(number(info.Env(), info[0], "threads")));
+  return info.Env().Undefined();
+}
+
+}  // namespace
+
+void defineTensors(Napi::Object& exports) {
+  define<fromBytes>(exports, "fromBytes");
+  define<toBytes>(exports, "toBytes");
+  define<shape>(exports, "shape");
+  define<dtype>(exports, "dtype");
+  define<storageUses>(exports, "storageUses");
+  define<freeTensor>(exports, "free");
+  define<numTensors>(exports, "numTensors");
+  define<seed>(exports, "seed");
+  define<setNumThreads>(exports, "setNumThreads");
+}
+
+}  // namespace dualpipe
