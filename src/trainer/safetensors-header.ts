@@ -1,0 +1,291 @@
+import { SafetensorsError } from "./safetensors-error.ts";
+
+const BYTES_PER_ELEMENT = {
+  F64: 8,
+  I64: 8,
+  U64: 8,
+  F32: 4,
+  I32: 4,
+  U32: 4,
+  F16: 2,
+  BF16: 2,
+  I16: 2,
+  U16: 2,
+  I8: 1,
+  U8: 1,
+  BOOL: 1,
+} as const;
+
+export type SafetensorsDtype = keyof typeof BYTES_PER_ELEMENT;
+
+/** What the header says of one tensor. */
+export interface TensorInfo {
+  readonly name: string;
+  readonly dtype: SafetensorsDtype;
+  readonly shape: readonly number[];
+}
+
+/** A tensor's place in the file: `begin` and `end` in bytes, counted from the end of the header. */
+export interface TensorSpan extends TensorInfo {
+  readonly begin: number;
+  readonly end: number;
+}
+
+export interface SafetensorsHeader {
+  readonly tensors: readonly TensorSpan[];
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+const METADATA_KEY = "__metadata__";
+
+/** The format's own limit: a reader must not be made to allocate more for a header. */
+export const HEADER_BYTES_MAX = 100_000_000;
+
+const DATA_ALIGNMENT_BYTES = 8;
+
+/**
+ * Lays tensors out one after another and makes the header for it, its length field included.
+ * Tensors with larger elements come first, then by name, so that every one is aligned to its element.
+ */
+export function encodeHeader(
+  file: string,
+  infos: readonly TensorInfo[],
+  metadata: Readonly<Record<string, string>>,
+): { readonly bytes: Uint8Array; readonly spans: readonly TensorSpan[] } {
+  const sorted = [...infos].sort(
+    (a, b) => BYTES_PER_ELEMENT[b.dtype] - BYTES_PER_ELEMENT[a.dtype] || (a.name < b.name ? -1 : 1),
+  );
+  const spans: TensorSpan[] = [];
+  const names = new Set<string>();
+  const entries: string[] = [];
+  if (Object.keys(metadata).length > 0) {
+    checkMetadata(file, metadata);
+    entries.push(`${JSON.stringify(METADATA_KEY)}:${JSON.stringify(metadata)}`);
+  }
+  let offset = 0;
+  for (const { name, dtype, shape } of sorted) {
+    if (names.has(name)) {
+      throw new SafetensorsError(
+        "SAFETENSORS_DUPLICATE_NAME",
+        file,
+        "is given twice; names must be unique",
+        name,
+      );
+    }
+    names.add(name);
+    if (name === METADATA_KEY) {
+      throw new SafetensorsError(
+        "SAFETENSORS_BAD_ENTRY",
+        file,
+        "this name is kept for the file's metadata",
+        name,
+      );
+    }
+    const span = { name, dtype, shape, begin: offset, end: offset + byteSize(file, name, dtype, shape) };
+    offset = span.end;
+    spans.push(span);
+    entries.push(
+      `${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [span.begin, span.end] })}`,
+    );
+  }
+  const json = Buffer.from(`{${entries.join(",")}}`, "utf8");
+  const paddedLength = Math.ceil(json.length / DATA_ALIGNMENT_BYTES) * DATA_ALIGNMENT_BYTES;
+  if (paddedLength > HEADER_BYTES_MAX) {
+    throw headerTooLarge(file, paddedLength);
+  }
+  const bytes = Buffer.alloc(8 + paddedLength, " ");
+  bytes.writeBigUInt64LE(BigInt(paddedLength), 0);
+  json.copy(bytes, 8);
+  return { bytes, spans };
+}
+
+/**
+ * Reads the JSON of a header and checks it wholly, against the number of data bytes that follow it.
+ *
+ * @throws {SafetensorsError}
+ */
+export function decodeHeader(file: string, json: Uint8Array, dataBytes: number): SafetensorsHeader {
+  const text = decodeText(file, json);
+  const root = parseJson(file, text);
+  if (!isObject(root)) {
+    throw new SafetensorsError("SAFETENSORS_BAD_HEADER", file, "the header must be a JSON object");
+  }
+  const duplicate = firstDuplicate(rootKeys(text));
+  if (duplicate !== undefined) {
+    throw new SafetensorsError("SAFETENSORS_DUPLICATE_NAME", file, "stands twice in the header", duplicate);
+  }
+  const metadata = Object.hasOwn(root, METADATA_KEY) ? root[METADATA_KEY] : {};
+  checkMetadata(file, metadata);
+  const tensors = Object.entries(root)
+    .filter(([name]) => name !== METADATA_KEY)
+    .map(([name, entry]) => decodeEntry(file, name, entry))
+    .sort((a, b) => a.begin - b.begin || a.end - b.end);
+  checkContiguous(file, tensors, dataBytes);
+  return { tensors, metadata };
+}
+
+export function headerTooLarge(file: string, headerBytes: number | bigint): SafetensorsError {
+  return new SafetensorsError(
+    "SAFETENSORS_HEADER_TOO_LARGE",
+    file,
+    `the header would be ${headerBytes} bytes long, more than the format's limit of ${HEADER_BYTES_MAX}; is this a safetensors file?`,
+  );
+}
+
+function decodeText(file: string, json: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(json);
+  } catch {
+    throw new SafetensorsError(
+      "SAFETENSORS_BAD_HEADER",
+      file,
+      "the header is not UTF-8; is this a safetensors file?",
+    );
+  }
+}
+
+function parseJson(file: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new SafetensorsError(
+      "SAFETENSORS_BAD_HEADER",
+      file,
+      `the header is not JSON (${(error as Error).message}); is this a safetensors file?`,
+    );
+  }
+}
+
+/** The keys of the outermost object of valid JSON, repeated ones too: `JSON.parse` keeps only the last. */
+function rootKeys(text: string): string[] {
+  const keys: string[] = [];
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    const character = text[i];
+    if (character === "{" || character === "[") {
+      depth++;
+    } else if (character === "}" || character === "]") {
+      depth--;
+    } else if (character === '"') {
+      const start = i++;
+      while (text[i] !== '"') {
+        i += text[i] === "\\" ? 2 : 1;
+      }
+      if (depth === 1 && /^\s*:/.test(text.slice(i + 1, i + 64))) {
+        keys.push(JSON.parse(text.slice(start, i + 1)) as string);
+      }
+    }
+  }
+  return keys;
+}
+
+function firstDuplicate(names: readonly string[]): string | undefined {
+  const seen = new Set<string>();
+  return names.find((name) => seen.size === seen.add(name).size);
+}
+
+function checkMetadata(file: string, metadata: unknown): asserts metadata is Record<string, string> {
+  const bad = isObject(metadata)
+    ? Object.entries(metadata).find(([, value]) => typeof value !== "string")
+    : ["", metadata];
+  if (bad !== undefined) {
+    throw new SafetensorsError(
+      "SAFETENSORS_BAD_HEADER",
+      file,
+      `${METADATA_KEY} must map strings to strings; got ${JSON.stringify(bad[1])} for ${JSON.stringify(bad[0])}`,
+    );
+  }
+}
+
+function decodeEntry(file: string, name: string, entry: unknown): TensorSpan {
+  const { dtype, shape, data_offsets: offsets } = isObject(entry) ? entry : {};
+  if (typeof dtype !== "string" || !isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) {
+    throw new SafetensorsError(
+      "SAFETENSORS_BAD_ENTRY",
+      file,
+      `needs a dtype, a shape and two data_offsets, all whole numbers from 0; got ${JSON.stringify(entry)}`,
+      name,
+    );
+  }
+  if (!Object.hasOwn(BYTES_PER_ELEMENT, dtype)) {
+    throw new SafetensorsError(
+      "SAFETENSORS_UNKNOWN_DTYPE",
+      file,
+      `dtype ${JSON.stringify(dtype)} is unknown; known are ${Object.keys(BYTES_PER_ELEMENT).join(", ")}`,
+      name,
+    );
+  }
+  const [begin, end] = offsets as [number, number];
+  const span = { name, dtype: dtype as SafetensorsDtype, shape, begin, end };
+  const needed = byteSize(file, name, span.dtype, shape);
+  if (end - begin !== needed) {
+    throw wrongSize(file, span, end - begin);
+  }
+  return span;
+}
+
+/** Tensors must fill the data exactly: no hole, no overlap, nothing left over. */
+function checkContiguous(file: string, tensors: readonly TensorSpan[], dataBytes: number): void {
+  let expected = 0;
+  for (const { name, begin, end } of tensors) {
+    if (begin !== expected) {
+      throw new SafetensorsError(
+        "SAFETENSORS_BAD_OFFSETS",
+        file,
+        `begins at byte ${begin}, but must begin at ${expected}, where the one before it ends (${begin < expected ? "they overlap" : "there is a hole"})`,
+        name,
+      );
+    }
+    if (end > dataBytes) {
+      throw new SafetensorsError(
+        "SAFETENSORS_TRUNCATED",
+        file,
+        `ends at byte ${end} of the data, but the file has only ${dataBytes}; it was cut short`,
+        name,
+      );
+    }
+    expected = end;
+  }
+  if (expected !== dataBytes) {
+    throw new SafetensorsError(
+      "SAFETENSORS_BAD_OFFSETS",
+      file,
+      `${dataBytes} bytes of data follow the header, but its tensors fill ${expected}`,
+    );
+  }
+}
+
+/** Bytes that a tensor of this dtype and shape fills. */
+function byteSize(file: string, name: string, dtype: SafetensorsDtype, shape: readonly number[]): number {
+  const bytes = shape.reduce((product, size) => product * size, BYTES_PER_ELEMENT[dtype]);
+  if (!isSizes(shape) || !Number.isSafeInteger(bytes)) {
+    throw new SafetensorsError(
+      "SAFETENSORS_BAD_ENTRY",
+      file,
+      `its shape must be whole numbers from 0 with a product that can be counted; got [${shape.join(", ")}]`,
+      name,
+    );
+  }
+  return bytes;
+}
+
+export function wrongSize(
+  file: string,
+  { name, dtype, shape }: TensorInfo,
+  actual: number,
+): SafetensorsError {
+  return new SafetensorsError(
+    "SAFETENSORS_WRONG_SIZE",
+    file,
+    `${dtype} of shape [${shape.join(", ")}] needs ${byteSize(file, name, dtype, shape)} bytes; got ${actual}`,
+    name,
+  );
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isSizes(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
+}
