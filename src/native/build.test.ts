@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { fakeLibTorch, temporaryFolder, writeTree } from "../../test/native/fakeLibTorch.ts";
+import { fakeLibTorch, temporaryFolder, writeTree } from "../../test/native/fake-libtorch.ts";
 import { buildAddon } from "./build.ts";
 import type { NativeCache } from "./cache.ts";
 import { loadAddon } from "./load.ts";

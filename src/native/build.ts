@@ -18,7 +18,7 @@ import type { LibTorch } from "./inspect.ts";
 import { describeAttempts, locateLibTorch } from "./locate.ts";
 import { withLock } from "./lock.ts";
 import { findProgram } from "./programs.ts";
-import { NativeSetupError } from "./setupError.ts";
+import { NativeSetupError } from "./setup-error.ts";
 
 export interface BuildOptions {
   readonly cache?: NativeCache;
@@ -109,7 +109,8 @@ function defines(libtorch: LibTorch): string[] {
     LIBTORCH_INCLUDE_DIRS: libtorch.includeDirs.join(";"),
     LIBTORCH_LIB_DIR: libtorch.libDir,
     LIBTORCH_CXX11_ABI: libtorch.cxx11Abi ? "1" : "0",
-    LIBTORCH_CUDA: libtorch.cuda ? "1" : "0",
+    LIBTORCH_WITH_CUDA: libtorch.cuda ? "1" : "0",
+    LIBTORCH_HAS_GLOO: libtorch.hasGloo ? "1" : "0",
     GLOO_INCLUDE_DIR: libtorch.glooIncludeDir ?? "",
     NODE_API_INCLUDE_DIRS: `${headers.include_dir};${wrapper}`,
   };
@@ -123,7 +124,7 @@ function runLogged(
   log: number,
   env: NodeJS.ProcessEnv,
 ): Promise<string | undefined> {
-  const child = spawn(program, args, { stdio: ["ignore", log, log], env });
+  const child = spawn(program, args, { stdio: ["ignore", log, log], env, detached: true });
   const release = endWithParent(child);
   return new Promise<string | undefined>((resolve) => {
     child.once("error", (error) => resolve(error.message));
@@ -133,9 +134,11 @@ function runLogged(
   }).finally(release);
 }
 
-/** A compiler must not go on when the command that started it has been ended. */
+/** Compilers must not go on when the command that started them has been ended: CMake leads a group with all of them. */
 function endWithParent(child: ChildProcess): () => void {
-  const end = () => child.kill();
+  const end = () => {
+    if (child.pid !== undefined) process.kill(-child.pid, "SIGTERM");
+  };
   process.once("exit", end);
   return () => process.off("exit", end);
 }

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, rmSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { fakeLibTorch, fakePython, temporaryFolder, writeTree } from "../../test/native/fakeLibTorch.ts";
+import { fakeLibTorch, fakePython, temporaryFolder, writeTree } from "../../test/native/fake-libtorch.ts";
 import { addonKey, findAddon, locateWithMemo, type NativeCache, storeAddon } from "./cache.ts";
 
 function cacheWithPythonTorch() {

@@ -87,7 +87,7 @@ export function locateWithMemo(cache: NativeCache): LibTorch | undefined {
 export function locateAndRemember(cache: NativeCache): LibTorch | undefined {
   const { libtorch } = locateLibTorch({ env: cache.env });
   if (libtorch !== undefined) {
-    const memo: Memo = { witness: takeWitness(libtorch.libDir, cache.env), libtorch };
+    const memo: Memo = { witness: takeWitness(libtorch, cache.env), libtorch };
     replaceFile(join(writableFolder(cache), MEMO_FILE), JSON.stringify(memo, undefined, 2));
   }
   return libtorch;
@@ -99,15 +99,18 @@ interface Memo {
   readonly libtorch: LibTorch;
 }
 
-function takeWitness(libDir: string, env: NodeJS.ProcessEnv): string {
-  const library = statSync(join(libDir, "libtorch.so"), { throwIfNoEntry: false });
-  return JSON.stringify([env.LIBTORCH ?? "", findProgram("python3", env) ?? "", library?.mtimeMs ?? 0]);
+function takeWitness(libtorch: LibTorch, env: NodeJS.ProcessEnv): string {
+  const library = statSync(join(libtorch.libDir, "libtorch.so"), { throwIfNoEntry: false });
+  // Gloo's headers are a package of their own and may come later than LibTorch.
+  const hasSystemGloo = existsSync("/usr/include/gloo/context.h");
+  const python = findProgram("python3", env);
+  return JSON.stringify([env.LIBTORCH ?? "", python ?? "", library?.mtimeMs ?? 0, hasSystemGloo]);
 }
 
 function readMemo(path: string, env: NodeJS.ProcessEnv): LibTorch | undefined {
   try {
     const memo = JSON.parse(readFileSync(path, "utf8")) as Memo;
-    return memo.witness === takeWitness(memo.libtorch.libDir, env) ? memo.libtorch : undefined;
+    return memo.witness === takeWitness(memo.libtorch, env) ? memo.libtorch : undefined;
   } catch {
     return undefined;
   }

@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
 import { defaultCache, findAddon, locateWithMemo, type NativeCache } from "./cache.ts";
-import { NativeSetupError } from "./setupError.ts";
+import { NativeSetupError } from "./setup-error.ts";
 
 /**
  * Loads the native addon built for the LibTorch of this machine.

@@ -1,7 +1,7 @@
 import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { fakeLibTorch, fakePython, temporaryFolder, writeTree } from "../../test/native/fakeLibTorch.ts";
+import { fakeLibTorch, fakePython, temporaryFolder, writeTree } from "../../test/native/fake-libtorch.ts";
 import { describeAttempts, locateLibTorch } from "./locate.ts";
 
 function emptyMachine() {

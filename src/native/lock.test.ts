@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { temporaryFolder } from "../../test/native/fakeLibTorch.ts";
+import { temporaryFolder } from "../../test/native/fake-libtorch.ts";
 import { withLock } from "./lock.ts";
 
 const path = () => join(temporaryFolder(), "build.lock");

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { NativeSetupError } from "./setupError.ts";
+import { NativeSetupError } from "./setup-error.ts";
 
 export interface LockOptions {
   readonly waitMsMax?: number;

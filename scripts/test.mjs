@@ -1,0 +1,50 @@
+// `npm test [-- FILTER...]`: sets up what is missing, then checks types, style and behaviour.
+// The last line on standard output is the tally, `N passed, N failed`.
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { binOf, exitOnSignals, ROOT, runProgram, setUpOrExplain } from "./setup.mjs";
+import { tallyReport } from "./tally.mjs";
+
+const filters = process.argv.slice(2);
+const tally = { passed: 0, failed: 0 };
+
+function count(name, ok) {
+  tally[ok ? "passed" : "failed"] += 1;
+  console.log(`${ok ? "ok" : "FAILED"}: ${name}`);
+}
+
+async function check(name, ...command) {
+  count(
+    name,
+    (await runProgram(process.execPath, command, { stdio: ["ignore", "inherit", "inherit"] })) === 0,
+  );
+}
+
+async function runTests() {
+  const folder = mkdtempSync(join(tmpdir(), "dualpipe-tests-"));
+  const reportPath = join(folder, "report.json");
+  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${reportPath}`];
+  const command = [binOf("vitest", "vitest"), "run", ...reporters, ...filters];
+  const outcome = await runProgram(process.execPath, command, { stdio: ["ignore", "inherit", "inherit"] });
+  let report;
+  try {
+    report = JSON.parse(readFileSync(reportPath, "utf8"));
+  } catch {}
+  rmSync(folder, { recursive: true, force: true });
+  const tests = tallyReport(report, outcome === 0);
+  tally.passed += tests.passed;
+  tally.failed += tests.failed;
+}
+
+exitOnSignals();
+process.chdir(ROOT);
+const isReady = await setUpOrExplain();
+count("build", isReady);
+if (isReady) {
+  await check("types", binOf("typescript", "tsc"), "-p", "tsconfig.json");
+  await check("lint and format", binOf("@biomejs/biome", "biome"), "check", ".");
+  await runTests();
+}
+process.exitCode = tally.failed === 0 ? 0 : 1;
+console.log(`${tally.passed} passed, ${tally.failed} failed`);

@@ -1,0 +1,37 @@
+/** The end of a command that cleans up after an interrupt. */
+export interface Interrupt extends Disposable {
+  /** Aborted by the first SIGINT or SIGTERM. */
+  readonly signal: AbortSignal;
+}
+
+const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
+// A terminal sends Ctrl-C to npm and to us, and npm passes its own on: both arrive within milliseconds.
+const SAME_PRESS_MS = 500;
+
+/** Ends the process with status 130 or 143 at a signal, unless a command has asked for it by `catchInterrupt`. */
+export function exitOnInterrupt(): void {
+  for (const [name, status] of Object.entries(SIGNALS)) {
+    process.on(name, () => {
+      process.exitCode = status;
+      if (process.listenerCount(name) === 1) process.exit(status);
+    });
+  }
+}
+
+/** Lets a command end in its own way at the first SIGINT or SIGTERM; a later one ends the process at once. */
+export function catchInterrupt(): Interrupt {
+  const controller = new AbortController();
+  let firstMs: number | undefined;
+  const onSignal = (name: keyof typeof SIGNALS) => {
+    if (firstMs !== undefined && performance.now() - firstMs > SAME_PRESS_MS) process.exit(SIGNALS[name]);
+    firstMs ??= performance.now();
+    controller.abort();
+  };
+  for (const name of Object.keys(SIGNALS)) process.on(name, onSignal);
+  return {
+    signal: controller.signal,
+    [Symbol.dispose]() {
+      for (const name of Object.keys(SIGNALS)) process.off(name, onSignal);
+    },
+  };
+}

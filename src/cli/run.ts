@@ -1,0 +1,69 @@
+import { readFileSync } from "node:fs";
+import { Command } from "commander";
+import { describeFailure } from "./failure.ts";
+import { exitOnInterrupt } from "./interrupt.ts";
+
+interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  /** Imports the command's code, which the other commands do not wait for. */
+  readonly load: () => Promise<Command>;
+}
+
+const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: "doctor",
+    summary: "show what dualpipe found on this machine, what is missing and how to mend it",
+    load: async () => (await import("./doctor.ts")).doctorCommand(),
+  },
+];
+
+/** Runs one command line and returns the exit status. */
+export async function runCli(args: readonly string[]): Promise<number> {
+  exitOnInterrupt();
+  endQuietlyOnClosedPipe();
+  try {
+    const program = await makeProgram(args);
+    await program.parseAsync(args, { from: "user" });
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    const failure = describeFailure(error, Boolean(process.env.DUALPIPE_DEBUG));
+    if (failure.text !== "") process.stderr.write(`${failure.text}\n`);
+    return failure.exitCode;
+  }
+}
+
+async function makeProgram(args: readonly string[]): Promise<Command> {
+  const program = new Command("dualpipe")
+    .description("Train neural networks across devices with DualPipe, the bidirectional pipeline schedule.")
+    .version(packageVersion())
+    .exitOverride()
+    .configureOutput({
+      outputError: (text, write) => write(text.replace(/^error: /, "dualpipe: ").replace("\n(", " (")),
+    })
+    .showSuggestionAfterError()
+    .addHelpText(
+      "after",
+      "\nExit status: 0 done, 1 error, 2 wrong usage, 130 interrupted. DUALPIPE_DEBUG=1 adds stacks to errors.",
+    );
+  const wanted = args[0] === "help" ? args[1] : args.find((arg) => !arg.startsWith("-"));
+  for (const { name, summary, load } of COMMANDS) {
+    const command = name === wanted ? await load() : new Command(name);
+    program.addCommand(command.summary(summary).copyInheritedSettings(program));
+  }
+  return program;
+}
+
+function packageVersion(): string {
+  // The same from `src/cli` and from `dist/cli`.
+  const manifest = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(manifest) as { version: string }).version;
+}
+
+/** `dualpipe schedule ... | head` closes the pipe before everything is written, which is no error. */
+function endQuietlyOnClosedPipe(): void {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit(0);
+  });
+}

@@ -1,0 +1,78 @@
+/** A handle into the thread's tensor table: slot + generation * 2^20. */
+export type Handle = number;
+
+export type NativeArgument =
+  | number
+  | boolean
+  | string
+  | null
+  | undefined
+  | readonly (number | boolean | null)[];
+
+export type NativeResult = number | boolean | null | NativeResult[];
+
+/** The whole native boundary. Every error it throws has a `code`: LIBTORCH, OUT_OF_MEMORY, ABORTED or TIMEOUT. */
+export interface Addon {
+  readonly libtorchVersion: string;
+  /** The number of an operator of the dispatcher, to call it by. */
+  op(name: string, overload: string): number;
+  /** Tensors go in and come out as handles; a single result comes alone, several as a list. */
+  call(operator: number, ...args: readonly NativeArgument[]): NativeResult;
+  /** Calls an operator that returns its own argument. */
+  callInPlace(operator: number, ...args: readonly NativeArgument[]): void;
+  fromBytes(bytes: ArrayBufferView, dtype: number, shape: readonly number[]): Handle;
+  /** A copy of the elements in row-major order. */
+  toBytes(tensor: Handle): ArrayBuffer;
+  shape(tensor: Handle): number[];
+  dtype(tensor: Handle): number;
+  /** How many tensors, in any thread, share this one's storage. */
+  storageUses(tensor: Handle): number;
+  free(tensor: Handle): void;
+  /** Tensors alive in this thread. */
+  numTensors(): number;
+  seed(seed: number): void;
+  /** The state of this thread's random generator, as a tensor of bytes. */
+  randomState(): Handle;
+  setRandomState(state: Handle): void;
+  setNumThreads(threads: number): void;
+  /** Bytes of CPU tensors of the whole process, now and at most since `resetPeakBytes`. */
+  memory(): { liveBytes: number; peakBytes: number };
+  resetPeakBytes(): void;
+  releaseCache(): void;
+  readonly mailbox: {
+    open(name: string, numBoxes: number): PostOffice;
+    post(office: PostOffice, box: number, tensors: readonly (Handle | null)[]): void;
+    /** Blocks this thread until something arrives. */
+    take(office: PostOffice, box: number, timeoutMs: number): (Handle | null)[];
+    arrived(office: PostOffice, box: number): boolean;
+    /** Ends every wait, now and later, with this reason. */
+    close(name: string, reason: string): void;
+  };
+  /** Absent when LibTorch was built without Gloo. */
+  readonly c10d: {
+    open(host: string, port: number, rank: number, size: number, timeoutMs: number): ProcessGroupHandle;
+    send(group: ProcessGroupHandle, tensor: Handle, peer: number, tag: number): void;
+    receive(group: ProcessGroupHandle, tensor: Handle, peer: number, tag: number): void;
+    close(group: ProcessGroupHandle): void;
+  } | null;
+  /** LibTorch's own autograd, for tests to compare with. */
+  readonly oracle: {
+    enable(enabled: boolean): void;
+    requireGradient(tensor: Handle): void;
+    gradients(
+      outputs: readonly Handle[],
+      inputs: readonly Handle[],
+      outputGradients: readonly Handle[],
+    ): (Handle | null)[];
+  };
+}
+
+/** An open set of mailboxes; opaque. */
+export interface PostOffice {
+  readonly postOffice: unique symbol;
+}
+
+/** An open process group of c10d; opaque. */
+export interface ProcessGroupHandle {
+  readonly processGroup: unique symbol;
+}

@@ -1,0 +1,144 @@
+import { spawnSync } from "node:child_process";
+import { availableParallelism } from "node:os";
+import { defaultCache, findAddon, type NativeCache } from "./cache.ts";
+import type { LibTorch } from "./inspect.ts";
+import { loadAddon } from "./load.ts";
+import { describeAttempts, type LocateAttempt, locateLibTorch } from "./locate.ts";
+import {
+  chooseBlasCommand,
+  findBlas,
+  findCompiler,
+  findInstalledOpenBlas,
+  installCommand,
+  missingPackages,
+} from "./prerequisites.ts";
+import { findProgram } from "./programs.ts";
+
+/** One thing that dualpipe needs or profits from. */
+export interface Finding {
+  readonly name: string;
+  /** `lacking` things cost speed or features; without the `missing` ones nothing trains. */
+  readonly status: "ok" | "lacking" | "missing";
+  readonly detail: string;
+  /** What mends it: a command, or what to do. */
+  readonly remedy?: string;
+}
+
+export interface Diagnosis {
+  /** Nothing is missing. */
+  readonly ok: boolean;
+  readonly findings: readonly Finding[];
+  readonly libtorch: LibTorch | undefined;
+  readonly attempts: readonly LocateAttempt[];
+}
+
+/** Looks at everything that training needs on this machine. Loads the native addon, when it is built, to see that it works. */
+export function diagnose(cache: NativeCache = defaultCache()): Diagnosis {
+  const { libtorch, attempts } = locateLibTorch({ env: cache.env });
+  const usesSystem = libtorch === undefined ? !cache.env.LIBTORCH : libtorch.source === "system";
+  const install = packageRemedy(missingPackages(usesSystem, cache.env));
+  const findings = [
+    {
+      name: "Node",
+      status: "ok",
+      detail: `${process.version} on ${process.platform}-${process.arch}`,
+    } as const,
+    toolFinding("C++ compiler", findCompiler(cache.env), install),
+    toolFinding("CMake", findProgram("cmake", cache.env), install),
+    toolFinding("Ninja or Make", findProgram("ninja", cache.env) ?? findProgram("make", cache.env), install),
+    libtorchFinding(libtorch, attempts, install),
+    ...(libtorch === undefined ? [] : [glooFinding(libtorch, install)]),
+    ...(usesSystem ? [blasFinding(install)] : []),
+    addonFinding(cache, libtorch),
+    { name: "Devices", status: "ok", detail: describeDevices(libtorch) } as const,
+  ];
+  return { ok: findings.every(({ status }) => status !== "missing"), findings, libtorch, attempts };
+}
+
+function packageRemedy(packages: readonly string[]): string {
+  const all = ["g++", "cmake", "ninja-build", "libtorch-dev", "libgloo-dev", "libopenblas0-pthread"];
+  return installCommand(packages.length === 0 ? all : packages, process.getuid?.() === 0);
+}
+
+function toolFinding(name: string, path: string | undefined, install: string): Finding {
+  if (path === undefined) return { name, status: "missing", detail: "not on PATH", remedy: install };
+  const version = spawnSync(path, ["--version"], { encoding: "utf8" }).stdout?.split("\n")[0];
+  return { name, status: "ok", detail: version ? `${version} (${path})` : path };
+}
+
+function libtorchFinding(
+  libtorch: LibTorch | undefined,
+  attempts: readonly LocateAttempt[],
+  install: string,
+): Finding {
+  const name = "LibTorch";
+  if (libtorch !== undefined) {
+    return {
+      name,
+      status: "ok",
+      detail: `${libtorch.version}, by the rule "${libtorch.source}", in ${libtorch.libDir}`,
+    };
+  }
+  const given = attempts.some(({ source, why }) => source === "LIBTORCH" && !why?.endsWith("is not set"));
+  const remedy = given
+    ? "set LIBTORCH to a folder with include/ and lib/, or unset it to search elsewhere"
+    : `${install}, or set LIBTORCH to an unpacked LibTorch`;
+  return { name, status: "missing", detail: "none that can be used", remedy };
+}
+
+function glooFinding(libtorch: LibTorch, install: string): Finding {
+  const name = "Gloo";
+  if (libtorch.hasGloo) return { name, status: "ok", detail: `headers in ${libtorch.glooIncludeDir}` };
+  const detail = "no headers that fit this LibTorch: ranks on CPUs can only be threads of one process";
+  const remedy =
+    libtorch.source === "system" ? install : "none is needed on GPUs, where NCCL connects processes";
+  return { name, status: "lacking", detail, remedy };
+}
+
+function blasFinding(install: string): Finding {
+  const name = "BLAS";
+  const blas = findBlas();
+  if (blas !== undefined && blas.kind !== "reference") {
+    return { name, status: "ok", detail: `${blas.kind} (${blas.path})` };
+  }
+  const installed = findInstalledOpenBlas();
+  const detail =
+    blas === undefined
+      ? "no libblas.so.3"
+      : `the reference BLAS (${blas.path}): matrix products are some 25 times slower`;
+  return { name, status: "lacking", detail, remedy: installed ? chooseBlasCommand(installed) : install };
+}
+
+function addonFinding(cache: NativeCache, libtorch: LibTorch | undefined): Finding {
+  const name = "Native addon";
+  const remedy = "npx dualpipe doctor --build";
+  const path = libtorch && findAddon(cache, libtorch);
+  if (path === undefined) {
+    return { name, status: "missing", detail: "not built for this LibTorch and these sources", remedy };
+  }
+  try {
+    loadAddon(cache);
+    return { name, status: "ok", detail: `built and loads (${path})` };
+  } catch (error) {
+    return { name, status: "missing", detail: `does not load: ${(error as Error).message}`, remedy };
+  }
+}
+
+function describeDevices(libtorch: LibTorch | undefined): string {
+  const cores = `${availableParallelism()} CPU cores`;
+  if (libtorch === undefined) return cores;
+  return libtorch.cuda ? `${cores}; LibTorch is built with CUDA` : `${cores}; no CUDA in this LibTorch`;
+}
+
+/** The whole diagnosis as text, with the places that were searched for LibTorch. */
+export function describeDiagnosis(diagnosis: Diagnosis): string {
+  const marks = { ok: "ok     ", lacking: "lacking", missing: "MISSING" } as const;
+  const lines = diagnosis.findings.flatMap(({ name, status, detail, remedy }) => [
+    `${marks[status]}  ${name.padEnd(14)} ${detail}`,
+    ...(name === "LibTorch"
+      ? describeAttempts(diagnosis.attempts).map((line) => `${" ".repeat(26)}${line}`)
+      : []),
+    ...(remedy === undefined ? [] : [`${" ".repeat(24)} to mend: ${remedy}`]),
+  ]);
+  return `${lines.join("\n")}\n`;
+}
