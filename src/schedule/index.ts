@@ -10,6 +10,9 @@ export {
   parseAction,
 } from "./action.ts";
 export { ActionList, ActionListBuilder, Opcode } from "./action-list.ts";
+export { peakActivations } from "./activations.ts";
+export { type CostModel, type EdgeCost, type LinkCost, type PerStage, UNIT_COST } from "./cost.ts";
+export { type GridCell, type GridOptions, timelineGrid } from "./grid.ts";
 export { DEFAULT_RECEIVE_WINDOW, type LowerOptions, lower } from "./lower.ts";
 export {
   bidirectionalPlacement,
@@ -24,6 +27,7 @@ export { type CommunicationMode, countActions, formatProgram, type Program } fro
 export { ScheduleError, type ScheduleErrorCode, type ScheduleErrorPlace } from "./schedule-error.ts";
 export type { ScheduleDefinition } from "./schedules/definition.ts";
 export { buildProgram, buildReferenceOrder, findSchedule, schedules } from "./schedules/registry.ts";
+export { type SimulateOptions, type Simulation, simulate } from "./simulate.ts";
 export {
   checkSizes,
   nearestAllowed,
@@ -31,3 +35,4 @@ export {
   type SizeConstraints,
   type SizeRule,
 } from "./sizes.ts";
+export { makespanOf, type Timeline, type TimelineEvent, TimelineTrack } from "./timeline.ts";

@@ -7,7 +7,8 @@ import type { Placement } from "./placement.ts";
  * `none`: computations only.
  * `eager`: a RECV posts a receive and does not wait; a computation waits for the values that it needs. The
  * SENDs directly after a computation belong to it and start the moment their value exists: an activation when
- * the forward is done, also inside a pair; an input gradient after I and before W, also inside a full B.
+ * the forward is done, also inside a pair; an input gradient after I and before W, also inside a full B. The
+ * backward of a pair needs its gradient only when the forward of the pair is done.
  * `batched`: all communications between two computations start together, when the first has ended, and the
  * rank waits for all of them, as the reference implementation does.
  */

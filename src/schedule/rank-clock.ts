@@ -1,0 +1,53 @@
+import { type ActionList, type ActionListBuilder, Opcode } from "./action-list.ts";
+import { TimelineTrack } from "./timeline.ts";
+import type { Flow } from "./transfers.ts";
+
+export const NO_CELL = -1;
+
+/** One rank's progress through its program. */
+export class RankClock {
+  readonly actions: ActionList;
+  index = 0;
+  time = 0;
+  /** Since when the rank may issue its batch; NaN outside of one. */
+  batchEnd = Number.NaN;
+  /** When the pair began whose backward waits; NaN outside of one. */
+  pairStart = Number.NaN;
+  /** Behind the current computation and those of its SENDs that have started. */
+  nextIndex = 0;
+  work = 0;
+  /** What a rank that cannot go on waits for. */
+  waitFlow: Flow = "F";
+  waitCell = NO_CELL;
+  readonly #computed: ActionListBuilder;
+  readonly #starts: Float64Array;
+  readonly #ends: Float64Array;
+  #numComputed = 0;
+
+  constructor(actions: ActionList, builder: ActionListBuilder) {
+    this.actions = actions;
+    this.#computed = builder;
+    let count = 0;
+    for (const opcode of actions.opcodes) if (opcode <= Opcode.OVERLAP_F_B) count++;
+    this.#starts = new Float64Array(count);
+    this.#ends = new Float64Array(count);
+  }
+
+  record(start: number, end: number, work: number): void {
+    const index = this.#numComputed++;
+    this.#starts[index] = start;
+    this.#ends[index] = end;
+    this.time = end;
+    this.work += work;
+  }
+
+  track(): TimelineTrack {
+    const { opcodes, cells, backwardCells, length } = this.actions;
+    for (let index = 0; index < length; index++) {
+      if (opcodes[index]! <= Opcode.OVERLAP_F_B) {
+        this.#computed.addCell(opcodes[index]!, cells[index]!, backwardCells[index]!);
+      }
+    }
+    return new TimelineTrack(this.#computed.finish(), this.#starts, this.#ends);
+  }
+}
