@@ -78,10 +78,25 @@ bool isAbsent(napi_env env, napi_value value) {
   return type == napi_null || type == napi_undefined;
 }
 
+// The names that dtypes have in Python and in src/tensor/dtype.ts.
+static std::string dtypeName(at::ScalarType dtype) {
+  switch (dtype) {
+    case at::kFloat: return "float32";
+    case at::kDouble: return "float64";
+    case at::kBFloat16: return "bfloat16";
+    case at::kHalf: return "float16";
+    case at::kLong: return "int64";
+    case at::kInt: return "int32";
+    case at::kByte: return "uint8";
+    case at::kBool: return "bool";
+    default: return c10::toString(dtype);
+  }
+}
+
 std::string describe(const at::Tensor& tensor) {
   if (!tensor.defined()) return "none";
   std::ostringstream out;
-  out << tensor.scalar_type() << tensor.sizes();
+  out << dtypeName(tensor.scalar_type()) << tensor.sizes();
   return out.str();
 }
 

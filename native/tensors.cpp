@@ -72,6 +72,17 @@ Napi::Value seed(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value randomState(const Napi::CallbackInfo& info) {
+  Environment& state = Environment::of(info.Env());
+  return Napi::Value(info.Env(), fromTensor(state, info.Env(), state.generator.get_state()));
+}
+
+Napi::Value setRandomState(const Napi::CallbackInfo& info) {
+  Environment& state = Environment::of(info.Env());
+  state.generator.set_state(state.tensors.get(number(info.Env(), info[0], "state")));
+  return info.Env().Undefined();
+}
+
 Napi::Value setNumThreads(const Napi::CallbackInfo& info) {
   at::set_num_threads(static_cast<int>(number(info.Env(), info[0], "threads")));
   return info.Env().Undefined();
@@ -88,6 +99,8 @@ void defineTensors(Napi::Object& exports) {
   define<freeTensor>(exports, "free");
   define<numTensors>(exports, "numTensors");
   define<seed>(exports, "seed");
+  define<randomState>(exports, "randomState");
+  define<setRandomState>(exports, "setRandomState");
   define<setNumThreads>(exports, "setNumThreads");
 }
 

@@ -1,0 +1,53 @@
+import { operator } from "../tensor/operator.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import { History, Leaf } from "./graph.ts";
+
+const T = operator("aten::t");
+
+/** A tensor that is trained: a leaf of every graph, outside of every scope. */
+export class Parameter extends Tensor {
+  readonly #leaf: Leaf;
+  #transposed: Tensor | undefined = undefined;
+
+  /** Takes over `tensor`, whose owner is disposed. */
+  constructor(tensor: Tensor, requiresGrad = true) {
+    super(tensor.runtime, tensor.shareCell());
+    tensor.dispose();
+    this.#leaf = new Leaf(requiresGrad);
+    this.history = new History(this.#leaf, 0, false);
+  }
+
+  /** The summed gradient; owned by the parameter. */
+  get grad(): Tensor | null {
+    return this.#leaf.grad;
+  }
+
+  /** Replaces the gradient, disposing the one before. */
+  set grad(grad: Tensor | null) {
+    if (grad !== this.#leaf.grad) this.#leaf.grad?.dispose();
+    this.#leaf.grad = grad;
+  }
+
+  get requiresGrad(): boolean {
+    return this.#leaf.requiresGrad;
+  }
+
+  /** False freezes the parameter: no gradient is computed for it, and nothing is saved for one. */
+  set requiresGrad(requiresGrad: boolean) {
+    this.#leaf.requiresGrad = requiresGrad;
+  }
+
+  /** A view [in, out] of a weight [out, in], made once. */
+  get transposed(): Tensor {
+    if (this.#transposed === undefined) {
+      this.#transposed = this.runtime.scope(() => this.runtime.call(T, this).share());
+    }
+    return this.#transposed;
+  }
+
+  override dispose(): void {
+    this.grad = null;
+    this.#transposed?.dispose();
+    super.dispose();
+  }
+}

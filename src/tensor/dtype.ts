@@ -1,0 +1,46 @@
+/** Element types, named as in PyTorch. */
+export type DType = "uint8" | "int32" | "int64" | "float16" | "float32" | "float64" | "bool" | "bfloat16";
+
+/** The numbers of c10::ScalarType. */
+const codes: Readonly<Record<DType, number>> = {
+  uint8: 0,
+  int32: 3,
+  int64: 4,
+  float16: 5,
+  float32: 6,
+  float64: 7,
+  bool: 11,
+  bfloat16: 15,
+};
+
+const names = new Map(Object.entries(codes).map(([name, code]) => [code, name as DType]));
+
+export function dtypeCode(dtype: DType): number {
+  return codes[dtype];
+}
+
+/** @throws RangeError for a dtype of LibTorch that has no name here. */
+export function dtypeOfCode(code: number): DType {
+  const name = names.get(code);
+  if (name === undefined) throw new RangeError(`dualpipe: LibTorch's dtype number ${code} is not supported`);
+  return name;
+}
+
+export function isFloatingPoint(dtype: DType): boolean {
+  return dtype === "float32" || dtype === "float64" || dtype === "bfloat16" || dtype === "float16";
+}
+
+const elementBytes: Readonly<Record<DType, number>> = {
+  uint8: 1,
+  int32: 4,
+  int64: 8,
+  float16: 2,
+  float32: 4,
+  float64: 8,
+  bool: 1,
+  bfloat16: 2,
+};
+
+export function bytesPerElement(dtype: DType): number {
+  return elementBytes[dtype];
+}
