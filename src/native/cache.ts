@@ -22,7 +22,7 @@ const PACKAGE_FOLDER = fileURLToPath(new URL("../..", import.meta.url));
 const ADDON_FILE = "dualpipe.node";
 const MEMO_FILE = "located.json";
 
-export const NATIVE_SOURCES = join(PACKAGE_FOLDER, "native");
+const NATIVE_SOURCES = join(PACKAGE_FOLDER, "native");
 
 /** Where built addons are kept. */
 export interface NativeCache {

@@ -1,4 +1,5 @@
 import { createRequire } from "node:module";
+import type { Addon } from "./addon.ts";
 import { defaultCache, findAddon, locateWithMemo, type NativeCache } from "./cache.ts";
 import { NativeSetupError } from "./setup-error.ts";
 
@@ -7,7 +8,7 @@ import { NativeSetupError } from "./setup-error.ts";
  * Call it on the main thread before ranks start as worker threads: a worker cannot set the environment that LibTorch reads.
  * @throws NativeSetupError when there is no addon for this LibTorch and these sources.
  */
-export function loadAddon<A>(cache: NativeCache = defaultCache()): A {
+export function loadAddon<A = Addon>(cache: NativeCache = defaultCache()): A {
   const libtorch = locateWithMemo(cache);
   const path = libtorch && findAddon(cache, libtorch);
   if (path === undefined) {

@@ -1,0 +1,27 @@
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { findBrokenEntries, findUnusedExports, publicSources } from "./exports.ts";
+import { findCycles, findUpwardImports } from "./layers.ts";
+import { parseSources, readTexts, type Violation } from "./repository.ts";
+import { findEmptyNames, findForbiddenSyntax, findForbiddenTexts, findLongFiles, findNotes } from "./text.ts";
+
+const texts = readTexts(fileURLToPath(new URL("../..", import.meta.url)));
+const files = parseSources(texts);
+const manifest = JSON.parse(texts.get("package.json")!);
+
+const lines = (violations: readonly Violation[]) =>
+  violations.map(({ file, rule, remedy }) => `${file}: ${rule}; ${remedy}`);
+
+test.each<[string, readonly Violation[]]>([
+  ["imports point down the layers", findUpwardImports(files)],
+  ["imports form no circle", findCycles(files)],
+  ["every export is used", findUnusedExports(files, new Set(publicSources(manifest).values()))],
+  ["package.json offers only what the build makes", findBrokenEntries(manifest, files)],
+  ["files are short", findLongFiles(texts)],
+  ["names say what is inside", findEmptyNames(texts)],
+  ["nothing mentions the place where it was written", findForbiddenTexts(texts)],
+  ["no note is left for later", findNotes(files)],
+  ["no `any`, no test switched off", findForbiddenSyntax(files)],
+])("%s", (_rule, violations) => {
+  expect(lines(violations)).toEqual([]);
+});
