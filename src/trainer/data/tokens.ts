@@ -1,0 +1,98 @@
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { readSafetensors, writeSafetensors } from "../safetensors.ts";
+import type { TextSource } from "./source.ts";
+import type { BpeTokenizer } from "./tokenizer.ts";
+
+/** All documents as token ids, one after another, each with its end of text; `ends[i]` is where document `i` ends. */
+export interface TokenizedDocuments {
+  readonly tokens: Uint16Array;
+  readonly ends: Uint32Array;
+  readonly names: readonly string[];
+}
+
+/** Part of the cache's key: to be raised when the same text would give other tokens. */
+const TOKENIZATION_VERSION = 1;
+
+/** Tokenizes a source, or takes its tokens from the cache. */
+export async function tokenizeSource(
+  source: TextSource,
+  tokenizer: BpeTokenizer,
+  cacheDir: string,
+): Promise<TokenizedDocuments> {
+  const key = createHash("sha256")
+    .update(JSON.stringify([TOKENIZATION_VERSION, source.identity, tokenizer.vocabSize]))
+    .digest("hex");
+  const file = join(
+    cacheDir,
+    "tokens",
+    `${source.name}-${tokenizer.vocabSize}-${key.slice(0, 16)}.safetensors`,
+  );
+  const cached = await readCache(file, key, tokenizer.vocabSize);
+  if (cached !== undefined) {
+    return cached;
+  }
+  const documents = tokenize(await source.load(), tokenizer);
+  await writeCache(file, key, documents);
+  return documents;
+}
+
+function tokenize(
+  documents: readonly { readonly name: string; readonly text: string }[],
+  tokenizer: BpeTokenizer,
+): TokenizedDocuments {
+  const encoded = documents.map(({ text }) => [...tokenizer.encode(text), tokenizer.endOfTextId]);
+  const tokens = new Uint16Array(encoded.reduce((sum, ids) => sum + ids.length, 0));
+  const ends = new Uint32Array(encoded.length);
+  let length = 0;
+  encoded.forEach((ids, index) => {
+    tokens.set(ids, length);
+    length += ids.length;
+    ends[index] = length;
+  });
+  return { tokens, ends, names: documents.map(({ name }) => name) };
+}
+
+async function writeCache(
+  file: string,
+  key: string,
+  { tokens, ends, names }: TokenizedDocuments,
+): Promise<void> {
+  await writeSafetensors(
+    file,
+    [
+      { name: "tokens", dtype: "U16", shape: [tokens.length], data: bytesOf(tokens) },
+      { name: "ends", dtype: "U32", shape: [ends.length], data: bytesOf(ends) },
+    ],
+    { key, names: JSON.stringify(names) },
+  );
+}
+
+async function readCache(
+  file: string,
+  key: string,
+  vocabSize: number,
+): Promise<TokenizedDocuments | undefined> {
+  try {
+    const { tensors, metadata } = await readSafetensors(file);
+    const [ends, tokens] = tensors;
+    const documents = {
+      tokens: new Uint16Array(tokens!.data.buffer),
+      ends: new Uint32Array(ends!.data.buffer),
+      names: JSON.parse(metadata.names!) as string[],
+    };
+    const whole =
+      metadata.key === key &&
+      documents.ends.at(-1) === documents.tokens.length &&
+      documents.names.length === documents.ends.length &&
+      documents.tokens.every((token) => token < vocabSize);
+    return whole ? documents : undefined;
+  } catch {
+    // Absent, or damaged: tokenizing again mends both.
+    return undefined;
+  }
+}
+
+function bytesOf(array: Uint16Array | Uint32Array): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}

@@ -1,0 +1,93 @@
+import { stripVTControlCharacters } from "node:util";
+import type { Speed } from "./throughput.ts";
+
+/** A stream to show progress on, as `process.stderr` is. */
+export interface ProgressOutput {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(text: string): unknown;
+}
+
+export interface ProgressStep extends Speed {
+  /** Steps done, from 1. */
+  readonly step: number;
+  readonly loss: number;
+}
+
+const PLAIN_LINE_SECONDS = 5;
+const REDRAW_SECONDS = 0.1;
+const CLEAR_LINE = "\r\u001b[2K";
+
+/** Shows how far a run is: one line redrawn in place on a terminal, elsewhere a plain line every few seconds. */
+export class Progress {
+  readonly #output: ProgressOutput;
+  readonly #numSteps: number;
+  #shownAtSeconds = Number.NEGATIVE_INFINITY;
+  #line = "";
+
+  constructor(numSteps: number, output: ProgressOutput) {
+    this.#numSteps = numSteps;
+    this.#output = output;
+  }
+
+  /** Shows a step, unless the line is too fresh; the first and the last are always shown. */
+  update(progress: ProgressStep): void {
+    const interval = this.#output.isTTY ? REDRAW_SECONDS : PLAIN_LINE_SECONDS;
+    const isLast = progress.step === this.#numSteps;
+    if (!isLast && progress.elapsedSeconds - this.#shownAtSeconds < interval) {
+      return;
+    }
+    this.#shownAtSeconds = progress.elapsedSeconds;
+    const line = formatProgress(progress, this.#numSteps);
+    if (this.#output.isTTY) {
+      // A line that wraps could not be cleared.
+      this.#line = line.slice(0, (this.#output.columns ?? 80) - 1);
+      this.#output.write(CLEAR_LINE + this.#line);
+    } else {
+      this.#output.write(`${line}\n`);
+    }
+  }
+
+  /** Prints a line that stays, above the one that is redrawn. */
+  print(text: string): void {
+    if (this.#output.isTTY) {
+      this.#output.write(`${CLEAR_LINE}${text}\n${this.#line}`);
+    } else {
+      this.#output.write(`${stripVTControlCharacters(text)}\n`);
+    }
+  }
+
+  /** Leaves the last line standing and the cursor under it. */
+  [Symbol.dispose](): void {
+    if (this.#line !== "") {
+      this.#output.write("\n");
+      this.#line = "";
+    }
+  }
+}
+
+function formatProgress(
+  { step, loss, tokensPerSecond, secondsLeft }: ProgressStep,
+  numSteps: number,
+): string {
+  const width = String(numSteps).length;
+  return [
+    `step ${String(step).padStart(width)}/${numSteps}`,
+    `loss ${loss.toFixed(4)}`,
+    `${formatRate(tokensPerSecond)} tokens/s`,
+    `${formatSeconds(secondsLeft)} left`,
+  ].join("  ");
+}
+
+function formatRate(perSecond: number): string {
+  return perSecond < 10_000 ? perSecond.toFixed(0) : `${(perSecond / 1000).toFixed(1)}k`;
+}
+
+function formatSeconds(seconds: number): string {
+  const whole = Math.round(seconds);
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60)];
+  if (hours > 0) {
+    return `${hours}h ${minutes}m`;
+  }
+  return minutes > 0 ? `${minutes}m ${whole % 60}s` : `${whole}s`;
+}
