@@ -18,12 +18,12 @@ export function exitOnInterrupt(): void {
   }
 }
 
-/** Lets a command end in its own way at the first SIGINT or SIGTERM; a later one ends the process at once. */
-export function catchInterrupt(): Interrupt {
+/** Lets a command end in its own way at the first SIGINT or SIGTERM; one more than `samePressMs` later ends the process. */
+export function catchInterrupt(samePressMs = SAME_PRESS_MS): Interrupt {
   const controller = new AbortController();
   let firstMs: number | undefined;
   const onSignal = (name: keyof typeof SIGNALS) => {
-    if (firstMs !== undefined && performance.now() - firstMs > SAME_PRESS_MS) process.exit(SIGNALS[name]);
+    if (firstMs !== undefined && performance.now() - firstMs > samePressMs) process.exit(SIGNALS[name]);
     firstMs ??= performance.now();
     controller.abort();
   };

@@ -1,0 +1,53 @@
+import { CommanderError } from "commander";
+import { expect, test } from "vitest";
+import { describeFailure } from "./failure.ts";
+
+const withCode = (message: string, code: string) => Object.assign(new Error(message), { code });
+
+test.each([
+  [
+    "one of our typed errors",
+    withCode("dualpipe: ranks must be even; got 3", "invalid-sizes"),
+    "dualpipe: ranks must be even; got 3",
+  ],
+  [
+    "a typed error without the prefix",
+    withCode("ranks must be even", "invalid-sizes"),
+    "dualpipe: ranks must be even",
+  ],
+  [
+    "an error of the file system",
+    withCode("ENOENT: no such file 'x'", "ENOENT"),
+    "dualpipe: ENOENT: no such file 'x'",
+  ],
+])("%s is its message alone", (_what, error, text) => {
+  expect(describeFailure(error, false)).toEqual({ text, exitCode: 1 });
+});
+
+test.each([
+  ["an error without a code", new TypeError("x is undefined")],
+  ["a misuse of Node", withCode("the argument must be a string", "ERR_INVALID_ARG_TYPE")],
+])("%s is ours: it asks for a report and shows the stack", (_what, error) => {
+  const { text, exitCode } = describeFailure(error, false);
+  expect(text).toContain(`internal error, please report it\n${error.stack}`);
+  expect(exitCode).toBe(1);
+});
+
+test("what is thrown without being an Error is shown", () => {
+  expect(describeFailure("lost", false).text).toContain("lost");
+});
+
+test("commander's own errors are wrong usage, its help is none", () => {
+  expect(describeFailure(new CommanderError(1, "commander.unknownOption", "printed"), false)).toEqual({
+    text: "",
+    exitCode: 2,
+  });
+  expect(describeFailure(new CommanderError(0, "commander.helpDisplayed", "printed"), false).exitCode).toBe(
+    0,
+  );
+});
+
+test("an aborted command was interrupted", () => {
+  const aborted = AbortSignal.abort().reason;
+  expect(describeFailure(aborted, false)).toEqual({ text: "dualpipe: interrupted", exitCode: 130 });
+});
