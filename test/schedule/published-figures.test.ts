@@ -5,10 +5,51 @@ import {
   buildReferenceOrder,
   lower,
   simulate,
+  type Timeline,
+  TimelineTrack,
   timelineGrid,
 } from "../../src/schedule/index.ts";
+import { figureLayout } from "./figure-layout.ts";
 
 const FIGURE_COST = { F: 1, I: 1, W: 1, FB: 3, link: { latency: 0 } };
+
+/**
+ * The colours of the figures of the DeepSeek-V3 report and of the reference implementation's DualPipeV, one
+ * letter per unit of time: forward, backward (for inputs, or whole), backward for weights, bubble.
+ */
+const FIGURE_HALF = [
+  "FFFFFFFFBWFBWFBWFFBB...FBBFBBFBBFBBFBB.BBFBB.BBFBB.BBFBBBBBWBWBWBW",
+  ".FFFFFFFFBWFBWFFBB..FBBFBBFBBFBBFBBFBBFBB.BBFBB.BBFBB.BBBBBBWBWBWW",
+  "..FFFFFFFFBWFFBB.FBBFBBFBBFBBFBBFBBFBBFBBFBB.BBFBB.BB.BBBBBBBWBWWW",
+  "...FFFFFFFFFBBFBBFBBFBBFBBFBBFBBFBBFBBFBBFBBFBB.BB.BB.BBBBBBBBWWWW",
+];
+
+function figureTimeline(schedule: string, numRanks: number, numMicroBatches: number): Timeline {
+  const program = lower(buildProgram(schedule, { numRanks, numMicroBatches }));
+  const { timeline, makespan } = simulate(program, FIGURE_COST, { wholeComputations: true });
+  expect(makespan).toBe(66);
+  const tracks = figureLayout(timeline).map((events) => TimelineTrack.from(events, numMicroBatches));
+  return { schedule, ranks: tracks };
+}
+
+/** The letter of what a rank does in the unit of time that began `age` units after the action. */
+function colour(action: Action, age: number): string {
+  if (action.kind === "OVERLAP_F_B") return age === 0 ? "F" : "B";
+  return action.kind === "I" ? "B" : action.kind;
+}
+
+function colours(timeline: Timeline): string[] {
+  return timelineGrid(timeline, { unit: 1 }).map((row) => {
+    let age = 0;
+    return row
+      .map((cell) => {
+        if (cell === undefined) return ".";
+        age = cell.isStart ? 0 : age + 1;
+        return colour(cell.action, age);
+      })
+      .join("");
+  });
+}
 
 function label(action: Action): string {
   return action.kind === "OVERLAP_F_B"
@@ -16,29 +57,31 @@ function label(action: Action): string {
     : `${action.kind}${action.microBatch}`;
 }
 
-/** Six characters per unit of time, so that the snapshot can be laid beside the published picture. */
-function picture(schedule: string, numRanks: number, numMicroBatches: number): string {
-  const program = lower(buildProgram(schedule, { numRanks, numMicroBatches }));
-  return timelineGrid(simulate(program, FIGURE_COST, { wholeComputations: true }).timeline, { unit: 1 })
+/** Six characters per unit of time, so that the snapshot can be laid beside the published figure. */
+function picture(timeline: Timeline): string {
+  return timelineGrid(timeline, { unit: 1 })
     .map((row) =>
       row
         .map((cell) => {
           if (cell === undefined) return "     .";
-          return cell.isStart ? label(cell.action).padStart(6) : "     -";
+          return (cell.isStart ? label(cell.action) : "-").padStart(6);
         })
         .join(""),
     )
-    .map((line) => line.trimEnd())
     .join("\n");
 }
 
 describe("published figures, F = I = W = 1 and F&B = 3", () => {
-  it("draws 8 ranks and 20 micro-batches of DualPipe", () => {
-    expect(picture("dualpipe", 8, 20)).toMatchSnapshot();
+  it("draws 8 ranks and 20 micro-batches of DualPipe cell for cell", () => {
+    const timeline = figureTimeline("dualpipe", 8, 20);
+    expect(colours(timeline)).toEqual([...FIGURE_HALF, ...FIGURE_HALF.toReversed()]);
+    expect(picture(timeline)).toMatchSnapshot();
   });
 
-  it("draws 4 ranks and 10 micro-batches of DualPipeV", () => {
-    expect(picture("dualpipev", 4, 10)).toMatchSnapshot();
+  it("draws 4 ranks and 10 micro-batches of DualPipeV cell for cell", () => {
+    const timeline = figureTimeline("dualpipev", 4, 10);
+    expect(colours(timeline)).toEqual(FIGURE_HALF);
+    expect(picture(timeline)).toMatchSnapshot();
   });
 
   it("needs 75.6 units with a link of 0.3 in the reference's order, and 66.6 with eager communication", () => {
