@@ -64,7 +64,12 @@ function checkNode() {
 
 async function installNpmPackages() {
   if (isInstalled()) return;
-  await runStep("installing npm packages", "npm-ci", "npm", ["ci", "--no-audit", "--no-fund"]);
+  await runStep("installing npm packages", "npm-ci", "npm", [
+    "ci",
+    "--no-audit",
+    "--no-fund",
+    "--loglevel=error",
+  ]);
 }
 
 /** Compares versions, not dates: a checkout changes the dates of files that stay the same. */
