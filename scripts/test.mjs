@@ -43,7 +43,7 @@ const isReady = await setUpOrExplain();
 count("build", isReady);
 if (isReady) {
   await check("types", binOf("typescript", "tsc"), "-p", "tsconfig.json");
-  await check("lint and format", binOf("@biomejs/biome", "biome"), "check", ".");
+  await check("lint and format", binOf("@biomejs/biome", "biome"), "check", "--error-on-warnings", ".");
   await runTests();
 }
 process.exitCode = tally.failed === 0 ? 0 : 1;
