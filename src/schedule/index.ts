@@ -23,6 +23,7 @@ export {
   stagesOf,
   vPlacement,
 } from "./placement.ts";
+export { type ActionPlace, formatProblem, type Problem, type ProblemCode } from "./problem.ts";
 export { type CommunicationMode, countActions, formatProgram, type Program } from "./program.ts";
 export { ScheduleError, type ScheduleErrorCode, type ScheduleErrorPlace } from "./schedule-error.ts";
 export type { ScheduleDefinition } from "./schedules/definition.ts";
@@ -36,3 +37,5 @@ export {
   type SizeRule,
 } from "./sizes.ts";
 export { makespanOf, type Timeline, type TimelineEvent, TimelineTrack } from "./timeline.ts";
+export { assertVerified, type Verification, type VerifyOptions, verify } from "./verify.ts";
+export type { SendModel } from "./verify-progress.ts";

@@ -1,4 +1,5 @@
 import { type ActionList, ActionListBuilder, Opcode } from "./action-list.ts";
+import { postReceivesForRendezvous } from "./lower-rendezvous.ts";
 import { type Placement, rankOf } from "./placement.ts";
 import type { Program } from "./program.ts";
 import { ScheduleError } from "./schedule-error.ts";
@@ -160,7 +161,8 @@ class RankLowering {
 /**
  * Adds communication, eagerly: a SEND follows the computation whose value it moves, and a RECV is posted a
  * window of computations before the one that needs it. Every directed edge between two ranks has one FIFO
- * channel for activations and one for gradients; receives are posted in the order of the channel's sends.
+ * channel for activations and one for gradients; receives are posted in the order of the channel's sends, and
+ * early enough that no rank would wait for ever at a send that stops it until the receive is posted.
  * @throws ScheduleError `invalid-program` when the program communicates already or a value is never computed.
  */
 export function lower(program: Program, { window = DEFAULT_RECEIVE_WINDOW }: LowerOptions = {}): Program {
@@ -175,5 +177,5 @@ export function lower(program: Program, { window = DEFAULT_RECEIVE_WINDOW }: Low
   const posted = { F: new Uint8Array(numCells), B: new Uint8Array(numCells) };
   const out = new ActionListBuilder(program.numMicroBatches);
   const ranks = program.ranks.map((_, rank) => new RankLowering(program, rank, out, posted).run(window));
-  return { ...program, communication: "eager", ranks };
+  return postReceivesForRendezvous({ ...program, communication: "eager", ranks });
 }
