@@ -15,9 +15,14 @@ export function isSuspendable<T>(value: unknown): value is Suspendable<T> {
 
 /** Runs to the end, waiting for each transfer where it is yielded. */
 export function finish<T>(computation: Suspendable<T>): T {
-  for (;;) {
-    const step = computation.next();
-    if (step.done) return step.value;
-    step.value.wait();
+  try {
+    for (;;) {
+      const step = computation.next();
+      if (step.done) return step.value;
+      step.value.wait();
+    }
+  } finally {
+    // A wait that fails leaves the computation suspended, with tensors in its scopes.
+    computation.return(undefined as T);
   }
 }

@@ -1,0 +1,71 @@
+import { createHash } from "node:crypto";
+import { Parameter } from "../autograd/parameter.ts";
+import { type DType, dtypeCode } from "../tensor/dtype.ts";
+import { operator } from "../tensor/operator.ts";
+import type { Runtime } from "../tensor/runtime.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+
+const EMPTY = operator("aten::empty", "memory_format");
+const FILL_INPLACE = operator("aten::fill_", "Scalar");
+const NORMAL_INPLACE = operator("aten::normal_");
+const UNIFORM_INPLACE = operator("aten::uniform_");
+
+/** A parameter with uniform samples of [-bound, bound), from the runtime's generator. */
+export function uniformParameter(
+  runtime: Runtime,
+  shape: readonly number[],
+  bound: number,
+  dtype: DType,
+): Parameter {
+  const parameter = emptyParameter(runtime, shape, dtype);
+  runtime.callInPlace(UNIFORM_INPLACE, parameter, -bound, bound);
+  return parameter;
+}
+
+/** A parameter with samples of the standard normal distribution, from the runtime's generator. */
+export function normalParameter(runtime: Runtime, shape: readonly number[], dtype: DType): Parameter {
+  const parameter = emptyParameter(runtime, shape, dtype);
+  fillNormal(parameter, 1);
+  return parameter;
+}
+
+export function constantParameter(
+  runtime: Runtime,
+  shape: readonly number[],
+  value: number,
+  dtype: DType,
+): Parameter {
+  const parameter = emptyParameter(runtime, shape, dtype);
+  fillConstant(parameter, value);
+  return parameter;
+}
+
+/** Overwrites with samples of a normal distribution around 0, from the runtime's generator. */
+export function fillNormal(tensor: Tensor, standardDeviation: number): void {
+  tensor.runtime.callInPlace(NORMAL_INPLACE, tensor, 0, standardDeviation);
+}
+
+export function fillConstant(tensor: Tensor, value: number): void {
+  tensor.runtime.callInPlace(FILL_INPLACE, tensor, value);
+}
+
+/** A seed for one named thing: the same wherever and in whatever order the things are made. */
+export function seedFor(seed: number, name: string): number {
+  return createHash("sha256").update(`${seed}/${name}`).digest().readUInt32BE(0);
+}
+
+/** Runs `body` with the runtime's generator seeded, and puts its state back afterwards. */
+export function withSeed<T>(runtime: Runtime, seed: number, body: () => T): T {
+  const state = runtime.addon.randomState();
+  try {
+    runtime.seed(seed);
+    return body();
+  } finally {
+    runtime.addon.setRandomState(state);
+    runtime.addon.free(state);
+  }
+}
+
+function emptyParameter(runtime: Runtime, shape: readonly number[], dtype: DType): Parameter {
+  return new Parameter(runtime.call(EMPTY, shape, dtypeCode(dtype)));
+}

@@ -1,0 +1,184 @@
+import { beforeAll, expect, test } from "vitest";
+import { backward } from "../autograd/backward.ts";
+import { gelu } from "../autograd/functions/activation.ts";
+import { mseLoss } from "../autograd/functions/loss.ts";
+import type { Suspendable, Transfer } from "../autograd/suspension.ts";
+import { Runtime } from "../tensor/runtime.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { ModuleList, Sequential } from "./containers.ts";
+import { Linear } from "./linear.ts";
+import { Module } from "./module.ts";
+import { StateDictError } from "./state-dict.ts";
+
+let runtime: Runtime;
+beforeAll(() => {
+  runtime = Runtime.load();
+});
+
+class Tied extends Module {
+  readonly first = new Linear(this.runtime, 3, 3);
+  readonly rest = new ModuleList(
+    this.runtime,
+    [
+      new Linear(this.runtime, 3, 3, { weight: this.first.weight }),
+      new Linear(this.runtime, 3, 3, { bias: false }),
+    ],
+    { firstIndex: 4 },
+  );
+
+  forward(x: Tensor): Tensor {
+    for (const layer of [this.first, ...this.rest]) x = gelu(layer.call(x));
+    return x;
+  }
+}
+
+/** Yields one transfer in the middle, of which it counts the waits. */
+class Communicating extends Module {
+  numWaits = 0;
+  readonly inner: Module;
+
+  constructor(inner: Module) {
+    super(inner.runtime);
+    this.inner = inner;
+  }
+
+  *forward(x: Tensor): Suspendable<Tensor> {
+    const y = gelu(x);
+    yield this.transfer();
+    return yield* this.inner.start(gelu(y));
+  }
+
+  protected transfer(): Transfer {
+    return { isDone: () => false, wait: () => void this.numWaits++ };
+  }
+}
+
+class Broken extends Communicating {
+  protected override transfer(): Transfer {
+    const wait = () => {
+      throw new Error("the link is down");
+    };
+    return { isDone: () => false, wait };
+  }
+}
+
+const names = (module: Module, removeDuplicate: boolean) =>
+  module.namedParameters({ removeDuplicate }).map(([name]) => name);
+
+test("parameters have PyTorch's dotted names, a tied one its first", () => {
+  using tied = new Tied(runtime);
+  const all = ["first.weight", "first.bias", "rest.4.weight", "rest.4.bias", "rest.5.weight"];
+  expect(names(tied, false)).toEqual(all);
+  expect(names(tied, true)).toEqual(all.filter((name) => name !== "rest.4.weight"));
+  expect(Object.keys(tied.stateDict())).toEqual(all);
+  using sequential = new Sequential(runtime, new Linear(runtime, 2, 2), new Tied(runtime));
+  expect(names(sequential, true).slice(0, 3)).toEqual(["0.weight", "0.bias", "1.first.weight"]);
+});
+
+test("an array of modules is refused, not overlooked", () => {
+  class WithArray extends Module {
+    readonly layers = [new Linear(this.runtime, 1, 1)];
+    forward(x: Tensor): Tensor {
+      return this.layers[0]!.call(x);
+    }
+  }
+  expect(() => new WithArray(runtime).parameters()).toThrow(
+    /WithArray.layers is an array of modules.*ModuleList/,
+  );
+});
+
+test("a state dict carries the values over in place, and converts the dtype", () => {
+  using source = new Linear(runtime, 2, 3, { dtype: "float64" });
+  using target = new Linear(runtime, 2, 3);
+  const { weight } = target;
+  const view = weight.transposed;
+  expect(target.loadStateDict(source.stateDict())).toEqual({ missing: [], unexpected: [] });
+  expect(target.weight).toBe(weight);
+  expect(weight.toArray()).toEqual(Array.from(Float32Array.from(source.weight.toArray())));
+  expect(view.shape).toEqual([2, 3]);
+  expect(view.toArray()[1]).toBe(weight.toArray()[2]);
+});
+
+test("a state dict that does not fit names every key at fault and changes nothing", () => {
+  using target = new Tied(runtime);
+  const before = target.first.bias!.toArray();
+  const dict = {
+    "first.bias": runtime.ones([3]),
+    "first.weight": runtime.ones([2, 3]),
+    "rest.4.bias": runtime.ones([3]),
+    other: runtime.ones([1]),
+  };
+  expect(() => target.loadStateDict(dict)).toThrow(StateDictError);
+  expect(() => target.loadStateDict(dict)).toThrow(
+    /fit Tied:\n {2}missing: rest.5.weight\n {2}unexpected: other\n {2}first.weight: it is \[2,3\] in the state dict, \[3,3\] in the module/,
+  );
+  expect(() => target.loadStateDict(dict, { strict: false })).toThrow(/first.weight: it is/);
+  expect(target.first.bias!.toArray()).toEqual(before);
+  const { "first.weight": _, ...rest } = dict;
+  expect(target.loadStateDict(rest, { strict: false })).toEqual({
+    missing: ["first.weight", "rest.4.weight", "rest.5.weight"],
+    unexpected: ["other"],
+  });
+  expect(target.first.bias!.toArray()).toEqual([1, 1, 1]);
+});
+
+test("a tied parameter is not missing when another of its names is there", () => {
+  using target = new Tied(runtime);
+  const { "rest.4.weight": _, ...dict } = target.stateDict();
+  expect(target.loadStateDict(dict).missing).toEqual([]);
+});
+
+test("train and eval reach every module within", () => {
+  using tied = new Tied(runtime);
+  expect(tied.training).toBe(true);
+  tied.eval();
+  expect([tied, tied.first, tied.rest, ...tied.rest].map(({ training }) => training)).not.toContain(true);
+  expect(tied.train().first.training).toBe(true);
+});
+
+test("after a step nothing is left but parameters, and without gradients nothing but what was there", () => {
+  const baseline = runtime.addon.numTensors();
+  const model = new Sequential(runtime, new Tied(runtime), new Communicating(new Linear(runtime, 3, 2)));
+  const numParameters = model.parameters().length;
+  const step = () =>
+    runtime.scope(() => {
+      backward(mseLoss(model.call(runtime.ones([4, 3])), runtime.zeros([4, 2])));
+      const withGradients = model.parameters().filter(({ grad }) => grad !== null).length;
+      model.zeroGrad();
+      return withGradients;
+    });
+  expect(step()).toBe(numParameters);
+  const afterFirst = runtime.addon.numTensors();
+  for (let i = 0; i < 3; i++) step();
+  expect(runtime.addon.numTensors()).toBe(afterFirst);
+  model.dispose();
+  expect(runtime.addon.numTensors()).toBe(baseline);
+});
+
+test("a forward that communicates is run to its end by call, and to each transfer by start", () => {
+  runtime.scope(() => {
+    using inner = new Communicating(new Linear(runtime, 3, 2));
+    const outer = new Sequential(runtime, inner, new Linear(runtime, 2, 2));
+    const x = runtime.ones([1, 3]);
+    const called = outer.call(x).toArray();
+    expect(inner.numWaits).toBe(1);
+    const computation = outer.start(x);
+    expect(computation.next().done).toBe(false);
+    const outside = runtime.ones([1]);
+    const last = computation.next();
+    expect(last.done).toBe(true);
+    expect((last.value as Tensor).toArray()).toEqual(called);
+    expect(outside.disposed).toBe(false);
+    expect(inner.numWaits).toBe(1);
+    outer.dispose();
+  });
+});
+
+test("a failed wait frees what the suspended parts had made", () => {
+  using model = new Sequential(runtime, new Broken(new Linear(runtime, 3, 2)));
+  const x = runtime.ones([1, 3]);
+  const before = runtime.addon.numTensors();
+  expect(() => model.call(x)).toThrow("the link is down");
+  expect(runtime.addon.numTensors()).toBe(before);
+  x.dispose();
+});

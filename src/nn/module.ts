@@ -1,0 +1,142 @@
+import { Parameter } from "../autograd/parameter.ts";
+import { finish, isSuspendable, type Suspendable } from "../autograd/suspension.ts";
+import type { Runtime } from "../tensor/runtime.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { type LoadReport, loadParameters, type StateDict } from "./state-dict.ts";
+
+/** What a module is made of: its parameters and submodules, by name. */
+type Parts = Iterable<readonly [name: string, part: unknown]>;
+
+/** A module of any inputs and outputs. */
+export type AnyModule = Module<never, unknown>;
+
+/**
+ * A part of a model. Its properties that are parameters or modules belong to it, under their own names; each call is a
+ * scope, so that of the tensors made in it only the outputs, and what their backward needs, outlive it.
+ *
+ * A `forward` that communicates is a generator function: it yields each transfer, and `yield* child.start(x)` runs a part
+ * of it that does so too.
+ *
+ * @example
+ * class Residual extends Module {
+ *   readonly inner = new Linear(this.runtime, 8, 8);
+ *   forward(x: Tensor): Tensor {
+ *     return add(x, this.inner.call(x));
+ *   }
+ * }
+ */
+export abstract class Module<Inputs extends readonly (Tensor | null)[] = [Tensor], Output = Tensor> {
+  readonly runtime: Runtime;
+  #training = true;
+
+  constructor(runtime: Runtime) {
+    this.runtime = runtime;
+  }
+
+  abstract forward(...inputs: Inputs): Output | Suspendable<Output>;
+
+  /** Runs `forward` to its end, waiting where it communicates. */
+  call(...inputs: Inputs): Output {
+    return this.runtime.scope(() => {
+      const result = this.forward(...inputs);
+      return isSuspendable<Output>(result) ? finish(result) : result;
+    });
+  }
+
+  /** Runs `forward` up to each transfer, which it yields, so that something else can be run in the meantime. */
+  start(...inputs: Inputs): Suspendable<Output> {
+    return this.runtime.suspendableScope(this.#steps(inputs));
+  }
+
+  *#steps(inputs: Inputs): Suspendable<Output> {
+    const result = this.forward(...inputs);
+    return isSuspendable<Output>(result) ? yield* result : result;
+  }
+
+  /** True from the start and after `train()`. */
+  get training(): boolean {
+    return this.#training;
+  }
+
+  /** Puts this module and all in it into training, where dropout drops. */
+  train(): this {
+    return this.#setTraining(true);
+  }
+
+  /** Puts this module and all in it into evaluation. */
+  eval(): this {
+    return this.#setTraining(false);
+  }
+
+  #setTraining(training: boolean): this {
+    this.#training = training;
+    for (const [, child] of this.namedChildren()) child.#setTraining(training);
+    return this;
+  }
+
+  /** Where parameters and submodules are looked for: the module's own properties. A container yields its elements. */
+  protected parts(): Parts {
+    const properties = Object.entries(this);
+    for (const [name, value] of properties)
+      if (Array.isArray(value) && value.some((element) => element instanceof Module))
+        throw new TypeError(
+          `dualpipe: ${this.constructor.name}.${name} is an array of modules, which have no names; put them into a ModuleList`,
+        );
+    return properties;
+  }
+
+  *namedChildren(): Generator<[string, AnyModule], void, void> {
+    for (const [name, part] of this.parts()) if (part instanceof Module) yield [name, part];
+  }
+
+  /** Every parameter with its dotted name; one that several modules share comes once, under its first name. */
+  namedParameters({ removeDuplicate = true } = {}): [string, Parameter][] {
+    const named: [string, Parameter][] = [];
+    this.#collect("", named);
+    if (!removeDuplicate) return named;
+    const seen = new Set<Parameter>();
+    return named.filter(([, parameter]) => !seen.has(parameter) && seen.add(parameter));
+  }
+
+  #collect(prefix: string, named: [string, Parameter][]): void {
+    const children: [string, AnyModule][] = [];
+    for (const [name, part] of this.parts()) {
+      if (part instanceof Parameter) named.push([prefix + name, part]);
+      else if (part instanceof Module) children.push([name, part]);
+    }
+    for (const [name, child] of children) child.#collect(`${prefix}${name}.`, named);
+  }
+
+  /** Each parameter once, in the order of the names. */
+  parameters(): Parameter[] {
+    return this.namedParameters().map(([, parameter]) => parameter);
+  }
+
+  /** The parameters themselves, not copies, under all of their names. */
+  stateDict(): StateDict {
+    return Object.fromEntries(this.namedParameters({ removeDuplicate: false }));
+  }
+
+  /**
+   * Copies the values of `dict` into the parameters, converting the dtype.
+   * @throws StateDictError that names every key which does not fit; nothing is changed then.
+   */
+  loadStateDict(dict: StateDict, { strict = true } = {}): LoadReport {
+    const parameters = this.namedParameters({ removeDuplicate: false });
+    return loadParameters(this.constructor.name, parameters, dict, strict);
+  }
+
+  /** Disposes all gradients. */
+  zeroGrad(): void {
+    for (const parameter of this.parameters()) parameter.grad = null;
+  }
+
+  /** Disposes the parameters. */
+  dispose(): void {
+    for (const parameter of this.parameters()) parameter.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}

@@ -1,0 +1,56 @@
+import type { Parameter } from "../autograd/parameter.ts";
+import { operator } from "../tensor/operator.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+
+/** Parameters by their dotted names, as PyTorch's `state_dict` names them. */
+export type StateDict = Readonly<Record<string, Tensor>>;
+
+/** A state dict does not fit the module: its message lists every key at fault, the shapes of both sides included. */
+export class StateDictError extends Error {
+  readonly code = "STATE_DICT";
+  override readonly name = "StateDictError";
+}
+
+/** What a load passed over; both are empty when it was strict. */
+export interface LoadReport {
+  readonly missing: readonly string[];
+  readonly unexpected: readonly string[];
+}
+
+const COPY_INPLACE = operator("aten::copy_");
+
+/**
+ * Copies `dict` into the parameters, or changes nothing. A parameter with several names is missing only when `dict` has none of them.
+ * @throws StateDictError
+ */
+export function loadParameters(
+  owner: string,
+  parameters: readonly (readonly [string, Parameter])[],
+  dict: StateDict,
+  strict: boolean,
+): LoadReport {
+  const names = new Set(parameters.map(([name]) => name));
+  const found = new Set(
+    parameters.filter(([name]) => dict[name] !== undefined).map(([, parameter]) => parameter),
+  );
+  const missing = parameters.filter(([, parameter]) => !found.has(parameter)).map(([name]) => name);
+  const unexpected = Object.keys(dict).filter((name) => !names.has(name));
+  const problems = strict
+    ? [...missing.map((name) => `missing: ${name}`), ...unexpected.map((name) => `unexpected: ${name}`)]
+    : [];
+  for (const [name, parameter] of parameters) {
+    const source = dict[name];
+    if (source !== undefined && source.shape.join() !== parameter.shape.join())
+      problems.push(`${name}: it is [${source.shape}] in the state dict, [${parameter.shape}] in the module`);
+  }
+  if (problems.length > 0)
+    throw new StateDictError(
+      `dualpipe: the state dict does not fit ${owner}:\n  ${problems.join("\n  ")}\n` +
+        `load the weights of the same configuration${strict ? ", or pass { strict: false } to leave out missing and unexpected ones" : ""}`,
+    );
+  for (const [name, parameter] of parameters) {
+    const source = dict[name];
+    if (source !== undefined) parameter.runtime.callInPlace(COPY_INPLACE, parameter, source);
+  }
+  return { missing, unexpected };
+}
