@@ -1,0 +1,57 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type MetricsRecord, MetricsWriter } from "./metrics.ts";
+
+let folder: string;
+let path: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "metrics-"));
+  path = join(folder, "run", "metrics.jsonl");
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const TRAIN: MetricsRecord = {
+  kind: "train",
+  step: 1,
+  loss: 7.5,
+  learningRate: 1e-3,
+  gradientNorm: 2,
+  tokensPerSecond: 1000,
+  elapsedSeconds: 0.5,
+};
+const VALIDATION: MetricsRecord = { kind: "validation", step: 1, loss: 7, unigramLoss: 6, elapsedSeconds: 1 };
+
+function lines(): unknown[] {
+  const parts = readFileSync(path, "utf8").split("\n");
+  expect(parts.pop()).toBe("");
+  return parts.map((line) => JSON.parse(line) as unknown);
+}
+
+describe("MetricsWriter", () => {
+  it("has every record on disk at once, one a line", () => {
+    using writer = new MetricsWriter(path);
+    writer.write(TRAIN);
+    expect(lines()).toEqual([TRAIN]);
+    writer.write(VALIDATION);
+    expect(lines()).toEqual([TRAIN, VALIDATION]);
+  });
+
+  it("starts anew, or goes on when resumed", () => {
+    const writeOne = (record: MetricsRecord, options?: { resume: boolean }) => {
+      using writer = new MetricsWriter(path, options);
+      writer.write(record);
+    };
+    writeOne(VALIDATION);
+    writeOne(TRAIN);
+    writeOne(VALIDATION, { resume: true });
+    expect(lines()).toEqual([TRAIN, VALIDATION]);
+  });
+
+  it("names what is no finite number", () => {
+    using writer = new MetricsWriter(path);
+    writer.write({ ...TRAIN, loss: Number.NaN, gradientNorm: Number.POSITIVE_INFINITY });
+    expect(lines()).toEqual([{ ...TRAIN, loss: "NaN", gradientNorm: "Infinity" }]);
+  });
+});
