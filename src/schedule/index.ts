@@ -11,6 +11,7 @@ export {
 } from "./action.ts";
 export { ActionList, ActionListBuilder, Opcode } from "./action-list.ts";
 export { peakActivations } from "./activations.ts";
+export { type ChromeTrace, chromeTrace, type TraceEvent } from "./chrome-trace.ts";
 export { type CostModel, type EdgeCost, type LinkCost, type PerStage, UNIT_COST } from "./cost.ts";
 export { type GridCell, type GridOptions, timelineGrid } from "./grid.ts";
 export { DEFAULT_RECEIVE_WINDOW, type LowerOptions, lower } from "./lower.ts";
