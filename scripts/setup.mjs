@@ -86,7 +86,7 @@ function isInstalled() {
 }
 
 async function compileTypeScript() {
-  const stampPath = join(ROOT, "dist", ".stamp");
+  const stampPath = join(LOGS, "tsc.stamp");
   const sources = listFiles(join(ROOT, "src")).filter((path) => !path.endsWith(".test.ts"));
   const inputs = [
     ...sources,
@@ -95,7 +95,8 @@ async function compileTypeScript() {
   const hash = createHash("sha256");
   for (const path of inputs) hash.update(`${path}:${statSync(path).mtimeMs}:${statSync(path).size}\n`);
   const stamp = hash.digest("hex");
-  if (existsSync(stampPath) && readFileSync(stampPath, "utf8") === stamp) return;
+  const isBuilt = existsSync(join(ROOT, "dist", "cli", "main.js"));
+  if (isBuilt && existsSync(stampPath) && readFileSync(stampPath, "utf8") === stamp) return;
   rmSync(stampPath, { force: true });
   await runStep("compiling TypeScript", "tsc", process.execPath, [
     binOf("typescript", "tsc"),

@@ -12,6 +12,11 @@ interface CommandEntry {
 
 const COMMANDS: readonly CommandEntry[] = [
   {
+    name: "schedule",
+    summary: "show what every rank does in one step",
+    load: async () => (await import("./schedule.ts")).scheduleCommand(),
+  },
+  {
     name: "doctor",
     summary: "show what dualpipe found on this machine, what is missing and how to mend it",
     load: async () => (await import("./doctor.ts")).doctorCommand(),

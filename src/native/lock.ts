@@ -15,10 +15,14 @@ export async function withLock<T>(
   options: LockOptions = {},
 ): Promise<T> {
   await acquire(path, options.waitMsMax ?? 600_000, options.pollMs ?? 200);
+  const release = () => rmSync(path, { force: true });
+  // An interrupt ends the process without the `finally`.
+  process.once("exit", release);
   try {
     return await work();
   } finally {
-    rmSync(path, { force: true });
+    process.off("exit", release);
+    release();
   }
 }
 
