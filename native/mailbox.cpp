@@ -113,27 +113,30 @@ Napi::Value arrived(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), !box.letters.empty());
 }
 
-// Ends every wait, now and later, with the reason of the first call; the name is free again.
+// close(prefix, reason): ends every wait, now and later, in each office whose name begins so; the names are free again.
 Napi::Value close(const Napi::CallbackInfo& info) {
-  std::string name = text(info.Env(), info[0], "name");
+  std::string prefix = text(info.Env(), info[0], "prefix");
   std::string reason = text(info.Env(), info[1], "reason");
-  std::shared_ptr<Office> office;
+  std::vector<std::shared_ptr<Office>> closing;
   {
     std::lock_guard<std::mutex> lock(officesMutex);
-    auto found = offices.find(name);
-    if (found == offices.end()) return info.Env().Undefined();
-    office = found->second;
-    offices.erase(found);
+    auto found = offices.lower_bound(prefix);
+    while (found != offices.end() && found->first.compare(0, prefix.size(), prefix) == 0) {
+      closing.push_back(found->second);
+      found = offices.erase(found);
+    }
   }
-  {
-    std::lock_guard<std::mutex> lock(office->mutex);
-    if (!office->closed) office->closedBecause = reason;
-    office->closed = true;
-  }
-  for (auto& box : office->boxes) {
-    std::lock_guard<std::mutex> lock(box.mutex);
-    box.letters.clear();
-    box.arrived.notify_all();
+  for (auto& office : closing) {
+    {
+      std::lock_guard<std::mutex> lock(office->mutex);
+      office->closedBecause = reason;
+      office->closed = true;
+    }
+    for (auto& box : office->boxes) {
+      std::lock_guard<std::mutex> lock(box.mutex);
+      box.letters.clear();
+      box.arrived.notify_all();
+    }
   }
   return info.Env().Undefined();
 }

@@ -145,13 +145,21 @@ export class Backward {
   }
 }
 
-/** Adds into the leaf's sum; the first gradient becomes the sum itself when nobody else can see it. */
+/** Adds into the leaf's sum, in place where nobody else can see it; so the first gradient may be the sum itself. */
 function accumulate(leaf: Leaf, gradient: Tensor): void {
   const { runtime } = gradient;
-  if (leaf.grad === gradient) return;
-  if (leaf.grad !== null) runtime.callInPlace(ADD_INPLACE, leaf.grad, gradient);
-  else if (gradient.isSoleOwner) leaf.grad = gradient.share();
-  else leaf.grad = runtime.scope(() => runtime.call(CLONE, gradient).share());
+  const sum = leaf.grad;
+  if (sum === gradient) return;
+  if (sum === null) {
+    leaf.grad = gradient.isSoleOwner
+      ? gradient.share()
+      : runtime.scope(() => runtime.call(CLONE, gradient).share());
+  } else if (sum.isSoleOwner) {
+    runtime.callInPlace(ADD_INPLACE, sum, gradient);
+  } else {
+    leaf.grad = runtime.scope(() => runtime.call(ADD, sum, gradient).share());
+    sum.dispose();
+  }
 }
 
 /**

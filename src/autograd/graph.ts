@@ -1,6 +1,9 @@
+import { operator } from "../tensor/operator.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Tensor, TensorHistory } from "../tensor/tensor.ts";
 import type { Suspendable } from "./suspension.ts";
+
+const DETACH = operator("aten::detach");
 
 /** Where a gradient ends: a parameter, or an input of a stage. */
 export class Leaf {
@@ -186,7 +189,7 @@ export class Node {
   /** The sum so far of a weight's gradient, to add input `i`'s gradient into in place; return it to say that this was done. */
   accumulator(i: number): Tensor | null {
     const target = this.edges[i]?.target;
-    return target instanceof Leaf && this.wants(i) ? target.grad : null;
+    return target instanceof Leaf && this.wants(i) && target.grad?.isSoleOwner ? target.grad : null;
   }
 
   /** Frees what the gradients of the inputs outside `remaining` alone needed. */
@@ -234,7 +237,7 @@ export function record(
   const saved: Saved[] = saves.map(([tensor, ...neededFor]) => {
     let mask = 0;
     for (const i of neededFor) if (edges[i] !== undefined) mask |= 1 << i;
-    return { tensor: mask === 0 ? null : tensor.share(), neededFor: mask };
+    return { tensor: mask === 0 && !alwaysRuns ? null : tensor.share(), neededFor: mask };
   });
   const node = new Node(runtime, name, edges, outputs.length, isActivation, saved, differentiate);
   node.alwaysRuns = alwaysRuns;
@@ -250,6 +253,20 @@ function edgeTo(input: Tensor | null): Edge | undefined {
   if (target === undefined) return undefined;
   const { outputIndex, isActivation } = historyOf(input!)!;
   return { target, outputIndex, isActivation };
+}
+
+/** Makes a plain tensor a leaf whose gradient W computes, as if it were a parameter. The caller owns `grad` of the leaf. */
+export function variable(tensor: Tensor): Leaf {
+  const leaf = new Leaf(true);
+  tensor.history = new History(leaf, 0, false);
+  return leaf;
+}
+
+/** The same elements as a tensor through which no gradient flows. */
+export function detach(tensor: Tensor): Tensor {
+  const detached = tensor.runtime.call(DETACH, tensor);
+  if (historyOf(tensor)?.isActivation) detached.history = ACTIVATION;
+  return detached;
 }
 
 /** Marks a tensor as an input of a stage: I computes its gradient, if it is to have one, and W what remains. */

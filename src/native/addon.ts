@@ -45,8 +45,8 @@ export interface Addon {
     /** Blocks this thread until something arrives. */
     take(office: PostOffice, box: number, timeoutMs: number): (Handle | null)[];
     arrived(office: PostOffice, box: number): boolean;
-    /** Ends every wait, now and later, with this reason. */
-    close(name: string, reason: string): void;
+    /** Ends every wait, now and later, in each post office whose name begins so. */
+    close(prefix: string, reason: string): void;
   };
   /** Absent when LibTorch was built without Gloo. */
   readonly c10d: {

@@ -30,6 +30,7 @@ export class Runtime {
   gradEnabled = true;
   #scope: Scope | undefined = undefined;
   #operators = new Map<Operator, number>();
+  #supported = new Map<Operator, boolean>();
   #numNodes = 0;
 
   constructor(addon: Addon) {
@@ -197,6 +198,20 @@ export class Runtime {
       default:
         return dtype satisfies never;
     }
+  }
+
+  /** True when this LibTorch has the operator. */
+  supports(op: Operator): boolean {
+    const known = this.#supported.get(op);
+    if (known !== undefined) return known;
+    let found = true;
+    try {
+      this.#number(op);
+    } catch {
+      found = false;
+    }
+    this.#supported.set(op, found);
+    return found;
   }
 
   #number(op: Operator): number {

@@ -1,0 +1,45 @@
+import { operator } from "../tensor/operator.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { Message } from "../transport/process-group.ts";
+
+const NARROW = operator("aten::narrow");
+const CAT = operator("aten::cat");
+
+/**
+ * Cuts tensors into micro-batches along a dimension, as `torch.tensor_split` does: the first ones are longer by one when
+ * the size is not divisible. An absent tensor is absent in each.
+ * @returns One message per micro-batch; the caller owns its tensors, which are views.
+ */
+export function scatter(tensors: Message, numMicroBatches: number, batchDim: number): Message[] {
+  const columns = tensors.map((tensor) =>
+    tensor === null ? null : split(tensor, numMicroBatches, batchDim),
+  );
+  return Array.from({ length: numMicroBatches }, (_, i) => columns.map((column) => column?.[i] ?? null));
+}
+
+function split(tensor: Tensor, numParts: number, dim: number): Tensor[] {
+  const { runtime } = tensor;
+  const size = tensor.shape.at(dim);
+  if (size === undefined || size < numParts)
+    throw new RangeError(
+      `a tensor of the shape [${tensor.shape}] cannot be cut into ${numParts} micro-batches along dimension ${dim}`,
+    );
+  const shorter = Math.floor(size / numParts);
+  const numLonger = size % numParts;
+  return runtime.scope(() =>
+    Array.from({ length: numParts }, (_, i) => {
+      const start = i * shorter + Math.min(i, numLonger);
+      return runtime.call(NARROW, tensor, dim, start, shorter + (i < numLonger ? 1 : 0)).share();
+    }),
+  );
+}
+
+/** The inverse of `scatter`: the micro-batches' tensors, position by position, joined along a dimension. */
+export function gather(microBatches: readonly Message[], batchDim: number): (Tensor | null)[] {
+  const numTensors = microBatches[0]?.length ?? 0;
+  return Array.from({ length: numTensors }, (_, position) => {
+    const parts = microBatches.map((message) => message[position] ?? null);
+    const first = parts[0] ?? null;
+    return first === null ? null : first.runtime.call(CAT, parts, batchDim);
+  });
+}

@@ -1,0 +1,274 @@
+import type { Parameter } from "../autograd/parameter.ts";
+import {
+  buildProgram,
+  findSchedule,
+  formatAction,
+  lower,
+  nearestAllowed,
+  type Placement,
+  type Program,
+  stagesOf,
+} from "../schedule/index.ts";
+import type { Runtime } from "../tensor/runtime.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { Message, ProcessGroup } from "../transport/process-group.ts";
+import { TransportError } from "../transport/transport-error.ts";
+import { StepError } from "./errors.ts";
+import { Executor } from "./executor.ts";
+import { MirroredParameters } from "./mirrored-parameters.ts";
+import { type Criterion, ModuleStage, type StageModule } from "./module-stage.ts";
+import { overlapHookOf } from "./overlap.ts";
+import { type PlannedComputation, planRank, type RankPlan } from "./plan.ts";
+import type { Recorder } from "./recorder.ts";
+import { StepData } from "./step-data.ts";
+
+export interface PipelineOptions {
+  /** A schedule's name, such as `dualpipe`. */
+  readonly schedule: string;
+  /** The modules of this rank, by stage. */
+  readonly modules: ReadonlyMap<number, StageModule>;
+  readonly processGroup: ProcessGroup;
+  /** The dimension along which a batch is cut into micro-batches. */
+  readonly batchDim?: number;
+  /** The pipeline rank of each rank of the process group; the same numbers by default. */
+  readonly rankMapping?: readonly number[];
+  readonly recorder?: Recorder;
+}
+
+export interface StepOptions {
+  /** The number of micro-batches of the step. */
+  readonly numChunks: number;
+  /** Needed in training, on the ranks that hold the last stage. */
+  readonly criterion?: Criterion;
+  /** Needed with a criterion; `[]` when it takes none. They belong to the micro-batches whose last stage is here. */
+  readonly labels?: Message;
+  readonly returnOutputs?: boolean;
+}
+
+export interface StepResult {
+  /** [micro-batches whose last stage is here]; null elsewhere and without a criterion. Belongs to the caller. */
+  readonly loss: Tensor | null;
+  /** The whole outputs of these micro-batches, if asked for. Belong to the caller. */
+  readonly outputs: Tensor | Message | null;
+}
+
+interface Prepared {
+  readonly program: Program;
+  readonly plan: RankPlan;
+  /** The last computation of each stage's backward. */
+  readonly lastBackward: ReadonlyMap<PlannedComputation, readonly number[]>;
+  readonly mirrorOrder: readonly number[];
+}
+
+/** One rank of a pipeline under any schedule that has a program. */
+export class Pipeline {
+  /** The group in the order of the pipeline's ranks. */
+  readonly group: ProcessGroup;
+  readonly runtime: Runtime;
+  readonly schedule: string;
+  readonly #placement: Placement;
+  readonly #modules: ReadonlyMap<number, StageModule>;
+  readonly #stages: ReadonlyMap<number, ModuleStage>;
+  readonly #mirrored: MirroredParameters | undefined;
+  readonly #mirror: number | undefined;
+  readonly #batchDim: number;
+  readonly #recorder: Recorder | undefined;
+  readonly #prepared = new Map<string, Prepared>();
+
+  /** Every rank of the group constructs its own; mirrored parameters are made equal then. */
+  constructor({ schedule, modules, processGroup, batchDim = 0, rankMapping, recorder }: PipelineOptions) {
+    this.group = rankMapping
+      ? processGroup.subgroup(inverseOf(rankMapping, processGroup.size))
+      : processGroup;
+    this.runtime = this.group.runtime;
+    this.schedule = schedule;
+    this.#placement = placementOf(schedule, this.group.size);
+    this.#modules = modules;
+    this.#batchDim = batchDim;
+    this.#recorder = recorder;
+    const { rank } = this.group;
+    const wanted = stagesOf(this.#placement, rank);
+    if (String([...modules.keys()].sort((a, b) => a - b)) !== String(wanted))
+      throw new StepError(
+        "INVALID_INPUT",
+        { rank },
+        `${schedule} puts the stages ${wanted.join(" and ")} here; got modules for ${[...modules.keys()].join(" and ")}`,
+      );
+    const hook = overlapHookOf([...modules.values()]);
+    const { numStages } = this.#placement;
+    this.#stages = new Map(
+      [...modules].map(([stageIndex, module]) => [
+        stageIndex,
+        new ModuleStage(module, { rank, stageIndex, numStages }, hook),
+      ]),
+    );
+    this.#mirror = mirrorOf(this.#placement, rank);
+    if (this.#mirror !== undefined) {
+      this.#mirrored = new MirroredParameters(this.group, this.#mirror, modules);
+      this.#guarded(() => this.#mirrored!.equalize());
+    }
+  }
+
+  /**
+   * Parameters of the whole model, each on exactly one rank: those that this one counts in a norm and saves. Of two
+   * mirrors, the one that takes the first direction has them; a parameter tied between stages belongs to the first.
+   */
+  ownedParameters(): { stage: number; name: string; parameter: Parameter }[] {
+    const seen = new Map<Parameter, number>();
+    const all = [...this.#modules]
+      .sort(([a], [b]) => a - b)
+      .flatMap(([stage, module]) =>
+        module.namedParameters().map(([name, parameter]) => ({ stage, name, parameter })),
+      );
+    for (const { stage, parameter } of all) if (!seen.has(parameter)) seen.set(parameter, stage);
+    return all.filter(
+      ({ stage, parameter }) =>
+        seen.get(parameter) === stage && this.#placement.rankOfStage[0]![stage] === this.group.rank,
+    );
+  }
+
+  /** Every parameter of this rank once. */
+  parameters(): Parameter[] {
+    return [...new Set([...this.#modules.values()].flatMap((module) => module.parameters()))];
+  }
+
+  /** The most micro-batches of activations that this rank's stages held in the last step. */
+  get maxInFlight(): number {
+    return [...this.#stages.values()].reduce((sum, stage) => sum + stage.maxInFlight, 0);
+  }
+
+  /**
+   * Runs one step: training, or forward only inside `noGrad`. Gradients are added to those that are there already.
+   * @param inputs Needed on the ranks that hold the first stage, for the micro-batches that enter there.
+   * @throws ScheduleError when the schedule does not exist for this number of micro-batches; StepError; TransportError.
+   * After an error every rank of the group gets one; then the next step can be run.
+   */
+  step(inputs: Tensor | Message | null, options: StepOptions): StepResult {
+    return this.#guarded(() => this.#step(inputs, options));
+  }
+
+  #step(inputs: Tensor | Message | null, options: StepOptions): StepResult {
+    const training = this.runtime.gradEnabled;
+    const prepared = this.#prepare(options.numChunks, !training);
+    const { rank } = this.group;
+    const data = new StepData(prepared.program, rank, this.#batchDim, inputs, options, training);
+    const mirrored = training ? this.#mirrored : undefined;
+    try {
+      for (const stage of this.#stages.values()) stage.begin(data);
+      mirrored?.begin();
+      this.#execute(prepared, data, mirrored);
+      mirrored?.end(prepared.mirrorOrder);
+      return data.result();
+    } finally {
+      for (const stage of this.#stages.values()) stage.end();
+      mirrored?.forget();
+      data.dispose();
+    }
+  }
+
+  #execute(prepared: Prepared, data: StepData, mirrored: MirroredParameters | undefined): void {
+    const { program, plan, lastBackward } = prepared;
+    const executor = new Executor<Message>({
+      plan,
+      stages: this.#stages,
+      link: {
+        send: (peer, kind, value) => {
+          this.group.send(peer, kind, value);
+          if (kind === "gradients") for (const tensor of value) tensor?.dispose();
+        },
+        receive: (peer, kind) => this.group.receive(peer, kind),
+      },
+      numStages: program.numStages,
+      inputOf: (microBatch) => data.takeInputs(microBatch),
+      lossGradOf: () => [],
+      handOver: (value) => value.map((tensor) => tensor?.share() ?? null),
+      observer: {
+        started: () => this.#recorder?.started(),
+        ended: (computation) => {
+          this.#recorder?.ended(computation);
+          if (mirrored) for (const stage of lastBackward.get(computation) ?? []) mirrored.stageDone(stage);
+        },
+      },
+      explain: (error, computation) => this.#explain(error, computation),
+    });
+    // What a step makes has owners of its own; the caller's scope must not grow with the number of micro-batches.
+    const outer = this.runtime.currentScope;
+    this.runtime.currentScope = undefined;
+    try {
+      executor.run();
+    } finally {
+      this.runtime.currentScope = outer;
+    }
+  }
+
+  #prepare(numMicroBatches: number, forwardOnly: boolean): Prepared {
+    const key = `${numMicroBatches}:${forwardOnly}`;
+    let prepared = this.#prepared.get(key);
+    if (prepared === undefined) {
+      const numRanks = this.group.size;
+      const program = lower(buildProgram(this.schedule, { numRanks, numMicroBatches, forwardOnly }));
+      const plan = planRank(program, this.group.rank);
+      const mirrorPlan = this.#mirror === undefined ? [] : planRank(program, this.#mirror);
+      const mirrorOrder = [...lastBackwards(mirrorPlan).values()].flat();
+      prepared = { program, plan, lastBackward: lastBackwards(plan), mirrorOrder };
+      this.#prepared.set(key, prepared);
+    }
+    return prepared;
+  }
+
+  #explain(error: unknown, { action }: PlannedComputation): Error {
+    const place = { rank: this.group.rank, action: formatAction(action) };
+    if (error instanceof StepError) return error;
+    const message = error instanceof Error ? error.message.replace(/^dualpipe: /, "") : String(error);
+    if (error instanceof TransportError)
+      return new TransportError(error.code, `in ${place.action}: ${message}`, { cause: error });
+    return new StepError("STAGE_FAILED", place, message, { cause: error });
+  }
+
+  /** When this rank fails, the others must not wait for it. */
+  #guarded<T>(body: () => T): T {
+    try {
+      return body();
+    } catch (error) {
+      if (!(error instanceof TransportError && error.code === "ABORTED")) {
+        const message = error instanceof Error ? error.message.replace(/^dualpipe: /, "") : String(error);
+        this.group.abort(`rank ${this.group.rank} failed: ${message}`);
+      }
+      throw error;
+    }
+  }
+}
+
+/** Where the stages lie does not depend on the number of micro-batches, but for how many go each way. */
+function placementOf(schedule: string, numRanks: number): Placement {
+  const { constraints } = findSchedule(schedule);
+  const numMicroBatches = nearestAllowed(constraints.microBatches, 1, numRanks);
+  return buildProgram(schedule, { numRanks, numMicroBatches }).placement;
+}
+
+/** The other rank that holds this rank's stages, under a schedule with two directions. */
+function mirrorOf(placement: Placement, rank: number): number | undefined {
+  const [down, up] = placement.rankOfStage;
+  if (down === undefined || up === undefined) return undefined;
+  return up[down.indexOf(rank)];
+}
+
+/** For each computation that ends the backward of a stage, that stage, in the order of the plan. */
+function lastBackwards(plan: RankPlan): Map<PlannedComputation, number[]> {
+  const lastOf = new Map<number, PlannedComputation>();
+  for (const entry of plan) {
+    if ("receive" in entry || entry.backward === undefined || entry.backward.kind === "I") continue;
+    lastOf.delete(entry.backward.stage);
+    lastOf.set(entry.backward.stage, entry);
+  }
+  return new Map([...lastOf].map(([stage, computation]) => [computation, [stage]]));
+}
+
+function inverseOf(rankMapping: readonly number[], size: number): number[] {
+  const inverse = Array.from({ length: size }, (_, pipelineRank) => rankMapping.indexOf(pipelineRank));
+  if (rankMapping.length !== size || inverse.includes(-1))
+    throw new RangeError(
+      `dualpipe: rankMapping must name each of the ranks 0..${size - 1} once; got [${rankMapping.join(", ")}]`,
+    );
+  return inverse;
+}

@@ -1,0 +1,57 @@
+import { type Timeline, type TimelineEvent, TimelineTrack } from "../schedule/index.ts";
+import type { Observer } from "./executor.ts";
+import type { PlannedComputation } from "./plan.ts";
+
+/** One rank's computations of one step with their times, in ms of the clock that all threads of the process share. */
+export interface RecordedTrack {
+  readonly rank: number;
+  readonly events: readonly TimelineEvent[];
+}
+
+/** Records what one rank computes and when. */
+export class Recorder implements Observer {
+  #events: TimelineEvent[] = [];
+  #startMs = 0;
+
+  started(): void {
+    this.#startMs = nowMs();
+  }
+
+  ended({ action }: PlannedComputation): void {
+    this.#events.push({ action, startMs: this.#startMs, endMs: nowMs() });
+  }
+
+  /** The events since the last call. */
+  take(rank: number): RecordedTrack {
+    const events = this.#events;
+    this.#events = [];
+    return { rank, events };
+  }
+}
+
+/** `performance.now()` starts at zero in each worker thread; the origin makes the threads' times comparable. */
+function nowMs(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+/** The tracks of all ranks of one step as a timeline that starts at zero. */
+export function timelineOf(
+  schedule: string,
+  numMicroBatches: number,
+  tracks: readonly RecordedTrack[],
+): Timeline {
+  const originMs = Math.min(...tracks.map(({ events }) => events[0]?.startMs ?? Number.POSITIVE_INFINITY));
+  const ranks = [...tracks]
+    .sort((a, b) => a.rank - b.rank)
+    .map(({ events }) =>
+      TimelineTrack.from(
+        events.map(({ action, startMs, endMs }) => ({
+          action,
+          startMs: startMs - originMs,
+          endMs: endMs - originMs,
+        })),
+        numMicroBatches,
+      ),
+    );
+  return { schedule, ranks };
+}

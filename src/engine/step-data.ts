@@ -1,0 +1,125 @@
+import { type Program, rankOf } from "../schedule/index.ts";
+import { operator } from "../tensor/operator.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import type { Message } from "../transport/process-group.ts";
+import { StepError } from "./errors.ts";
+import { gather, scatter } from "./micro-batches.ts";
+import type { Criterion, StageStep } from "./module-stage.ts";
+import type { StepOptions, StepResult } from "./pipeline.ts";
+
+const STACK = operator("aten::stack");
+const RESHAPE = operator("aten::reshape");
+
+/** What enters and leaves the pipeline at one rank during one step: inputs and labels by micro-batch, losses and outputs. */
+export class StepData implements StageStep {
+  readonly training: boolean;
+  readonly criterion: Criterion | undefined;
+  readonly keepOutputs: StageStep["keepOutputs"];
+  readonly #batchDim: number;
+  /** Micro-batches whose last stage is here, in ascending order. */
+  readonly #leaving: readonly number[];
+  readonly #inputs = new Map<number, Message>();
+  readonly #labels = new Map<number, Message>();
+  readonly #losses = new Map<number, Tensor>();
+  readonly #outputs = new Map<number, Message>();
+
+  /** @throws StepError when this rank lacks inputs, labels or a criterion that it needs, or they cannot be cut. */
+  constructor(
+    program: Program,
+    rank: number,
+    batchDim: number,
+    inputs: Tensor | Message | null,
+    options: StepOptions,
+    training: boolean,
+  ) {
+    this.training = training;
+    this.criterion = options.criterion;
+    this.#batchDim = batchDim;
+    this.keepOutputs = options.returnOutputs
+      ? (microBatch, outputs) => this.#outputs.set(microBatch, outputs)
+      : undefined;
+    const microBatches = Array.from({ length: program.numMicroBatches }, (_, microBatch) => microBatch);
+    const entering = microBatches.filter((each) => rankOf(program.placement, 0, each) === rank);
+    this.#leaving = microBatches.filter(
+      (each) => rankOf(program.placement, program.numStages - 1, each) === rank,
+    );
+    const invalid = (message: string): StepError => new StepError("INVALID_INPUT", { rank }, message);
+    const cut = (
+      what: string,
+      tensors: Message,
+      microBatchesHere: readonly number[],
+      into: Map<number, Message>,
+    ) => {
+      try {
+        const parts = scatter(tensors, microBatchesHere.length, batchDim);
+        microBatchesHere.forEach((microBatch, i) => {
+          into.set(microBatch, parts[i]!);
+        });
+      } catch (error) {
+        throw invalid(`${what}: ${(error as Error).message}`);
+      }
+    };
+    if (entering.length > 0) {
+      if (inputs === null)
+        throw invalid(`the micro-batches ${rangeOf(entering)} enter here; pass their inputs to step`);
+      cut("inputs", inputs instanceof Tensor ? [inputs] : inputs, entering, this.#inputs);
+    }
+    if (this.#leaving.length === 0) return;
+    if (options.criterion === undefined) {
+      if (training)
+        throw invalid(
+          `the losses of the micro-batches ${rangeOf(this.#leaving)} are computed here; pass a criterion`,
+        );
+      return;
+    }
+    if (options.labels === undefined)
+      throw invalid(
+        `the labels of the micro-batches ${rangeOf(this.#leaving)} are needed here; pass labels, or [] when the criterion takes none`,
+      );
+    cut("labels", options.labels, this.#leaving, this.#labels);
+  }
+
+  /** The inputs of a micro-batch, which belong to the caller from then on. */
+  takeInputs(microBatch: number): Message {
+    const inputs = this.#inputs.get(microBatch)!;
+    this.#inputs.delete(microBatch);
+    return inputs;
+  }
+
+  labelsOf(microBatch: number): Message {
+    return this.#labels.get(microBatch) ?? [];
+  }
+
+  keepLoss(microBatch: number, loss: Tensor): void {
+    this.#losses.set(microBatch, loss);
+  }
+
+  result(): StepResult {
+    const losses = this.#leaving.flatMap((microBatch) => this.#losses.get(microBatch) ?? []);
+    const outputs = this.#leaving.flatMap((microBatch) => {
+      const message = this.#outputs.get(microBatch);
+      return message === undefined ? [] : [message];
+    });
+    const whole = outputs.length > 0 ? gather(outputs, this.#batchDim) : null;
+    return {
+      loss: losses.length > 0 ? stack(losses) : null,
+      outputs: whole !== null && whole.length === 1 ? whole[0]! : whole,
+    };
+  }
+
+  /** Frees what was not taken. */
+  dispose(): void {
+    for (const messages of [this.#inputs, this.#labels, this.#outputs])
+      for (const message of messages.values()) for (const tensor of message) tensor?.dispose();
+    for (const loss of this.#losses.values()) loss.dispose();
+  }
+}
+
+function stack(losses: readonly Tensor[]): Tensor {
+  const { runtime } = losses[0]!;
+  return runtime.scope(() => runtime.call(RESHAPE, runtime.call(STACK, losses), [-1]));
+}
+
+function rangeOf(microBatches: readonly number[]): string {
+  return `${microBatches[0]}..${microBatches.at(-1)}`;
+}

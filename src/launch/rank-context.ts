@@ -1,0 +1,19 @@
+import type { Runtime } from "../tensor/runtime.ts";
+import type { ProcessGroup } from "../transport/process-group.ts";
+
+/** What a rank's program gets. */
+export interface RankContext<Data = unknown> {
+  readonly rank: number;
+  readonly numRanks: number;
+  readonly runtime: Runtime;
+  readonly processGroup: ProcessGroup;
+  /** What `runRanks` was given, as a copy. */
+  readonly data: Data;
+  /** Sends a copy of a value to the main thread's `onReport`. */
+  report(value: unknown): void;
+}
+
+/** The default export of a rank's program. Its result is copied to the main thread. */
+export type RankProgram<Data = unknown, Result = unknown> = (
+  context: RankContext<Data>,
+) => Result | Promise<Result>;

@@ -1,0 +1,48 @@
+// The entry of a rank's worker thread; started by threads.ts.
+import { parentPort, workerData } from "node:worker_threads";
+import { Runtime } from "../tensor/runtime.ts";
+import { InProcessGroup } from "../transport/in-process.ts";
+import type { RankProgram } from "./rank-context.ts";
+
+export interface RankThreadData {
+  /** The program's URL. */
+  readonly program: string;
+  readonly groupName: string;
+  readonly rank: number;
+  readonly numRanks: number;
+  readonly data: unknown;
+  readonly timeoutMs: number | undefined;
+}
+
+export type RankMessage =
+  | { readonly kind: "report"; readonly value: unknown }
+  | { readonly kind: "result"; readonly value: unknown }
+  | {
+      readonly kind: "error";
+      readonly code: string;
+      readonly message: string;
+      readonly stack: string | undefined;
+    };
+
+async function main({ program, groupName, rank, numRanks, data, timeoutMs }: RankThreadData): Promise<void> {
+  const send = (message: RankMessage): void => parentPort!.postMessage(message);
+  const runtime = Runtime.load();
+  try {
+    const processGroup = new InProcessGroup(runtime, {
+      name: groupName,
+      rank,
+      size: numRanks,
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    });
+    const { default: run } = (await import(program)) as { default: RankProgram };
+    const report = (value: unknown): void => send({ kind: "report", value });
+    send({ kind: "result", value: await run({ rank, numRanks, runtime, processGroup, data, report }) });
+  } catch (thrown) {
+    const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+    const code = String((error as { code?: unknown }).code ?? "RANK_FAILED");
+    send({ kind: "error", code, message: error.message, stack: error.stack });
+    if (code !== "ABORTED") runtime.addon.mailbox.close(groupName, `rank ${rank} failed: ${error.message}`);
+  }
+}
+
+await main(workerData as RankThreadData);
