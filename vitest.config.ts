@@ -5,7 +5,7 @@ export default defineConfig({
     include: ["src/**/*.test.ts", "test/**/*.test.ts"],
     pool: "forks",
     // Rank threads are Workers that import TypeScript; they inherit this loader from the fork.
-    execArgv: ["--import", "tsx"],
+    execArgv: ["--import", new URL("./test/register-tsx.mjs", import.meta.url).href],
     maxWorkers: 2,
     testTimeout: 120_000,
     env: { OMP_NUM_THREADS: "1", OPENBLAS_NUM_THREADS: "1", GLOO_SOCKET_IFNAME: "lo" },
