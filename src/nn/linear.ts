@@ -5,6 +5,7 @@ import type { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { uniformParameter } from "./initial.ts";
 import { Module } from "./module.ts";
+import { OptionError } from "./option-error.ts";
 
 export interface LinearOptions {
   readonly bias?: boolean;
@@ -29,7 +30,7 @@ export class Linear extends Module {
   ) {
     super(runtime);
     if (weight !== undefined && (weight.shape[0] !== outFeatures || weight.shape[1] !== inFeatures))
-      throw new RangeError(
+      throw new OptionError(
         `dualpipe: Linear(${inFeatures}, ${outFeatures}) shares a weight of the shape [${weight.shape}]; it takes one of [${outFeatures},${inFeatures}]`,
       );
     const bound = 1 / Math.sqrt(inFeatures);

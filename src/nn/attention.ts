@@ -1,0 +1,46 @@
+import { scaledDotProductAttention } from "../autograd/functions/attention.ts";
+import { reshape, transpose } from "../autograd/functions/shape.ts";
+import { split } from "../autograd/functions/slice.ts";
+import type { DType } from "../tensor/dtype.ts";
+import type { Runtime } from "../tensor/runtime.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { Linear } from "./linear.ts";
+import { Module } from "./module.ts";
+import { OptionError } from "./option-error.ts";
+
+export interface AttentionOptions {
+  readonly bias?: boolean;
+  readonly dtype?: DType;
+}
+
+/**
+ * Multi-head attention of each position to itself and those before it: [B, T, C] to [B, T, C].
+ * Queries, keys and values come from one projection; the names are those of GPT-2. Vaswani et al., 2017.
+ */
+export class CausalSelfAttention extends Module {
+  readonly c_attn: Linear;
+  readonly c_proj: Linear;
+  readonly #numHeads: number;
+
+  /** @throws OptionError unless `numHeads` divides `numFeatures` */
+  constructor(runtime: Runtime, numFeatures: number, numHeads: number, options: AttentionOptions = {}) {
+    super(runtime);
+    if (!(numHeads >= 1 && numFeatures % numHeads === 0))
+      throw new OptionError(
+        `dualpipe: the heads of an attention divide its features evenly; got ${numFeatures} features and ${numHeads} heads`,
+      );
+    this.#numHeads = numHeads;
+    this.c_attn = new Linear(runtime, numFeatures, 3 * numFeatures, options);
+    this.c_proj = new Linear(runtime, numFeatures, numFeatures, options);
+  }
+
+  forward(x_BTC: Tensor): Tensor {
+    const [B, T, C] = x_BTC.shape as [number, number, number];
+    const heads = [B, T, this.#numHeads, C / this.#numHeads];
+    const [q, k, v] = split(this.c_attn.call(x_BTC), C, -1).map((part) =>
+      transpose(reshape(part, heads), 1, 2),
+    ) as [Tensor, Tensor, Tensor];
+    const y_BHTD = scaledDotProductAttention(q, k, v, { causal: true });
+    return this.c_proj.call(reshape(transpose(y_BHTD, 1, 2), [B, T, C]));
+  }
+}

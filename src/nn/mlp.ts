@@ -1,0 +1,36 @@
+import type { DType } from "../tensor/dtype.ts";
+import type { Runtime } from "../tensor/runtime.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { GELU } from "./activation.ts";
+import { Linear } from "./linear.ts";
+import { Module } from "./module.ts";
+
+export interface MLPOptions {
+  readonly bias?: boolean;
+  readonly dtype?: DType;
+  /** Applied between the two layers; GELU when left out. */
+  readonly activation?: Module;
+}
+
+/** Two linear layers with an activation between: [..., C] to [..., C]. The names are those of GPT-2. */
+export class MLP extends Module {
+  readonly c_fc: Linear;
+  readonly activation: Module;
+  readonly c_proj: Linear;
+
+  constructor(
+    runtime: Runtime,
+    numFeatures: number,
+    numHiddenFeatures: number,
+    { activation = new GELU(runtime), ...options }: MLPOptions = {},
+  ) {
+    super(runtime);
+    this.c_fc = new Linear(runtime, numFeatures, numHiddenFeatures, options);
+    this.activation = activation;
+    this.c_proj = new Linear(runtime, numHiddenFeatures, numFeatures, options);
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.c_proj.call(this.activation.call(this.c_fc.call(x)));
+  }
+}

@@ -1,0 +1,70 @@
+import {
+  addEach,
+  addNumberToEach,
+  addProductToEach,
+  addQuotientToEach,
+  scaleEach,
+  squareRoots,
+} from "./foreach.ts";
+import { type Batch, checkOption, type NamedParameter, Optimizer, type ParameterGroup } from "./optimizer.ts";
+
+export interface AdamWOptions {
+  learningRate: number;
+  /** Decay of the running means of the gradient and of its square. */
+  betas: readonly [number, number];
+  eps: number;
+  /** Share of a parameter that is taken away in each step, times the learning rate. */
+  weightDecay: number;
+}
+
+const DEFAULTS: Readonly<AdamWOptions> = {
+  learningRate: 1e-3,
+  betas: [0.9, 0.999],
+  eps: 1e-8,
+  weightDecay: 0.01,
+};
+
+/**
+ * Adam with decoupled weight decay; defaults and state are PyTorch's. Loshchilov and Hutter, 2019.
+ *
+ * @example
+ * const optimizer = new AdamW(weightDecayGroups(model.namedParameters(), 0.1), { learningRate: 3e-4 });
+ */
+export class AdamW extends Optimizer<AdamWOptions> {
+  /** @throws OptionError */
+  constructor(
+    parameters: readonly NamedParameter[] | readonly ParameterGroup<AdamWOptions>[],
+    options: Partial<AdamWOptions> = {},
+  ) {
+    super(parameters, { ...DEFAULTS, ...options });
+    for (const { options } of this.groups) checkOptions(options);
+  }
+
+  protected override slotNames(): readonly string[] {
+    return ["exp_avg", "exp_avg_sq"];
+  }
+
+  protected override update({ parameters, gradients, slots, step }: Batch, options: AdamWOptions): void {
+    const { learningRate, betas, eps, weightDecay } = options;
+    const [means, squareMeans] = slots as [Batch["slots"][0], Batch["slots"][0]];
+    if (weightDecay !== 0) scaleEach(parameters, 1 - learningRate * weightDecay);
+    scaleEach(means, betas[0]);
+    addEach(means, gradients, 1 - betas[0]);
+    scaleEach(squareMeans, betas[1]);
+    addProductToEach(squareMeans, gradients, gradients, 1 - betas[1]);
+    // Both corrections of the bias are put into the numbers, which saves a pass over every parameter.
+    const rootOfCorrection = Math.sqrt(1 - betas[1] ** step);
+    const denominators = squareRoots(squareMeans);
+    addNumberToEach(denominators, eps * rootOfCorrection);
+    const stepSize = (learningRate * rootOfCorrection) / (1 - betas[0] ** step);
+    addQuotientToEach(parameters, means, denominators, -stepSize);
+  }
+}
+
+function checkOptions({ learningRate, betas, eps, weightDecay }: AdamWOptions): void {
+  checkOption("AdamW", "learningRate", learningRate, "at least 0", learningRate >= 0);
+  for (const beta of betas)
+    checkOption("AdamW", "betas", beta, "at least 0 and under 1", beta >= 0 && beta < 1);
+  checkOption("AdamW", "eps", eps, "at least 0", eps >= 0);
+  checkOption("AdamW", "weightDecay", weightDecay, "at least 0", weightDecay >= 0);
+}

@@ -1,0 +1,53 @@
+import { addEach, scaleEach } from "./foreach.ts";
+import { type Batch, checkOption, type NamedParameter, Optimizer, type ParameterGroup } from "./optimizer.ts";
+
+export interface SGDOptions {
+  learningRate: number;
+  momentum: number;
+  /** Times the parameter, added to its gradient. */
+  weightDecay: number;
+  /** Nesterov's momentum, which looks one step ahead. */
+  nesterov: boolean;
+}
+
+const DEFAULTS: Readonly<SGDOptions> = { learningRate: 1e-3, momentum: 0, weightDecay: 0, nesterov: false };
+
+/** Stochastic gradient descent as PyTorch defines it, with a dampening of 0. */
+export class SGD extends Optimizer<SGDOptions> {
+  /** @throws OptionError */
+  constructor(
+    parameters: readonly NamedParameter[] | readonly ParameterGroup<SGDOptions>[],
+    options: Partial<SGDOptions> = {},
+  ) {
+    super(parameters, { ...DEFAULTS, ...options });
+    for (const { options } of this.groups) checkOptions(options);
+  }
+
+  protected override slotNames({ momentum }: SGDOptions): readonly string[] {
+    return momentum === 0 ? [] : ["momentum_buffer"];
+  }
+
+  protected override update({ parameters, gradients, slots }: Batch, options: SGDOptions): void {
+    const { learningRate, momentum, weightDecay, nesterov } = options;
+    const buffers = slots[0];
+    if (buffers !== undefined) {
+      scaleEach(buffers, momentum);
+      addEach(buffers, gradients, 1);
+      if (weightDecay !== 0) addEach(buffers, parameters, weightDecay);
+      if (!nesterov) {
+        addEach(parameters, buffers, -learningRate);
+        return;
+      }
+    }
+    if (weightDecay !== 0) scaleEach(parameters, 1 - learningRate * weightDecay);
+    addEach(parameters, gradients, -learningRate);
+    if (buffers !== undefined) addEach(parameters, buffers, -learningRate * momentum);
+  }
+}
+
+function checkOptions({ learningRate, momentum, weightDecay, nesterov }: SGDOptions): void {
+  checkOption("SGD", "learningRate", learningRate, "at least 0", learningRate >= 0);
+  checkOption("SGD", "momentum", momentum, "at least 0", momentum >= 0);
+  checkOption("SGD", "momentum", momentum, "over 0 with nesterov", !nesterov || momentum > 0);
+  checkOption("SGD", "weightDecay", weightDecay, "at least 0", weightDecay >= 0);
+}
