@@ -4,9 +4,23 @@ import { checkSizes, type ProgramSizes } from "../sizes.ts";
 import type { ScheduleDefinition } from "./definition.ts";
 import { dualpipe } from "./dualpipe.ts";
 import { dualpipev } from "./dualpipev.ts";
+import { gpipe } from "./gpipe.ts";
+import { interleaved } from "./interleaved.ts";
+import { oneFOneB } from "./one-f-one-b.ts";
+import { zbv } from "./zbv.ts";
+import { zb1p, zb2p } from "./zero-bubble.ts";
 
 /** Every named schedule. */
-export const schedules: readonly ScheduleDefinition[] = [dualpipe, dualpipev];
+export const schedules: readonly ScheduleDefinition[] = [
+  gpipe,
+  oneFOneB,
+  interleaved,
+  zb1p,
+  zb2p,
+  zbv,
+  dualpipe,
+  dualpipev,
+];
 
 /** @throws ScheduleError `unknown-schedule` with the names that exist. */
 export function findSchedule(name: string): ScheduleDefinition {

@@ -1,0 +1,68 @@
+import type { ComputationKind } from "../action.ts";
+import { type ActionList, ActionListBuilder } from "../action-list.ts";
+import type { Placement } from "../placement.ts";
+import type { Program } from "../program.ts";
+import type { ProgramSizes } from "../sizes.ts";
+
+/**
+ * Writes the actions of one rank where each kind of action of a stage takes the micro-batches in ascending
+ * order. Micro-batches that the step does not have are left out, and so are backwards of forward-only steps.
+ */
+export class AscendingRank {
+  readonly #numMicroBatches: number;
+  readonly #forwardOnly: boolean;
+  readonly #builder: ActionListBuilder;
+  readonly #next: Readonly<Record<ComputationKind, Map<number, number>>> = {
+    F: new Map(),
+    I: new Map(),
+    W: new Map(),
+    B: new Map(),
+  };
+
+  constructor({ numMicroBatches, forwardOnly = false }: ProgramSizes) {
+    this.#numMicroBatches = numMicroBatches;
+    this.#forwardOnly = forwardOnly;
+    this.#builder = new ActionListBuilder(numMicroBatches, 4 * numMicroBatches);
+  }
+
+  /** How many micro-batches the stage has had of this kind. */
+  count(kind: ComputationKind, stage: number): number {
+    return this.#next[kind].get(stage) ?? 0;
+  }
+
+  add(kind: ComputationKind, stage: number): void {
+    const microBatch = this.count(kind, stage);
+    this.#next[kind].set(stage, microBatch + 1);
+    if (microBatch >= this.#numMicroBatches || (this.#forwardOnly && kind !== "F")) return;
+    this.#builder.add(kind, stage, microBatch);
+  }
+
+  finish(): ActionList {
+    return this.#builder.finish();
+  }
+}
+
+/** A program whose ranks write their own actions. */
+export function ascendingProgram(
+  schedule: string,
+  sizes: ProgramSizes,
+  placement: Placement,
+  writeRank: (actions: AscendingRank, rank: number) => void,
+): Program {
+  const { numRanks, numMicroBatches, forwardOnly = false } = sizes;
+  const ranks = Array.from({ length: numRanks }, (_, rank) => {
+    const actions = new AscendingRank(sizes);
+    writeRank(actions, rank);
+    return actions.finish();
+  });
+  return {
+    schedule,
+    numRanks,
+    numStages: placement.numStages,
+    numMicroBatches,
+    forwardOnly,
+    communication: "none",
+    placement,
+    ranks,
+  };
+}
