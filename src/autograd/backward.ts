@@ -1,5 +1,4 @@
 import { operator } from "../tensor/operator.ts";
-import { Scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { gradientTarget, historyOf, type InputGradients, Leaf, Node } from "./graph.ts";
 import { finish, isSuspendable, type Suspendable } from "./suspension.ts";
@@ -61,11 +60,10 @@ export class Backward {
     yield* this.#walk("weights");
   }
 
-  /** Lets go of the graph: after the last part, or when there will be none. */
+  /** Lets go of the graph: after the last part, or when there will be none, wherever the walk stands. */
   end(): void {
+    for (const node of [...this.#queue.splice(0), ...this.#deferred.splice(0)]) node.abandon();
     for (const { target } of this.#roots.splice(0)) if (target instanceof Node) target.drop();
-    this.#queue = [];
-    this.#deferred = [];
   }
 
   #seed(gradients: readonly Tensor[]): void {
@@ -75,48 +73,45 @@ export class Backward {
   }
 
   *#walk(part: Part): Suspendable<void> {
-    for (let node = this.#queue.pop(); node !== undefined; node = this.#queue.pop()) {
-      node.isQueued = false;
+    // A node stays in the queue while it is visited, so that `end` finds it when the walk breaks off there.
+    for (let node = this.#queue.at(-1); node !== undefined; node = this.#queue.at(-1)) {
       const wanted =
         part === "activations"
           ? node.activationEdges
           : node.weightEdges | (part === "all" ? node.activationEdges : 0);
       const remaining = part === "activations" ? node.weightEdges : 0;
       if (wanted !== 0 || node.mustRun) yield* this.#visit(node, wanted, part === "activations");
-      if (part === "weights" && node.deferred !== undefined) {
-        const { deferred } = node;
-        node.deferred = undefined;
-        yield* deferred();
-      }
+      if (part === "weights") yield* runDeferred(node);
+      this.#queue.pop();
+      node.isQueued = false;
       node.release(remaining);
+      if (remaining === 0) node.disposeGradients();
       if (remaining !== 0 || node.deferred !== undefined) this.#deferred.push(node);
-      else node.disposeGradients();
     }
   }
 
   *#visit(node: Node, wanted: number, isSplit: boolean): Suspendable<void> {
     const { runtime } = node;
-    const outer = runtime.currentScope;
-    const scope = new Scope(outer);
-    runtime.currentScope = scope;
-    try {
-      let result = node.run(wanted, isSplit);
-      if (isSuspendable<InputGradients>(result)) {
-        runtime.currentScope = outer;
-        result = yield* runtime.suspendableScope(result);
-        scope.parent = runtime.currentScope;
-        runtime.currentScope = scope;
+    const suspended = runtime.scope(() => {
+      const result = node.run(wanted, isSplit);
+      if (isSuspendable<InputGradients>(result)) return result;
+      this.#deliverAll(node, result);
+      return undefined;
+    });
+    if (suspended !== undefined) yield* runtime.suspendableScope(this.#deliverLater(node, suspended));
+  }
+
+  *#deliverLater(node: Node, gradients: Suspendable<InputGradients>): Suspendable<void> {
+    this.#deliverAll(node, yield* gradients);
+  }
+
+  #deliverAll(node: Node, gradients: InputGradients): void {
+    for (let i = 0; i < node.edges.length; i++) {
+      const gradient = gradients[i];
+      if (gradient && node.wants(i)) {
+        const edge = node.edges[i]!;
+        this.#deliver(edge.target, edge.outputIndex, gradient);
       }
-      for (let i = 0; i < node.edges.length; i++) {
-        const gradient = result[i];
-        if (gradient && node.wants(i)) {
-          const edge = node.edges[i]!;
-          this.#deliver(edge.target, edge.outputIndex, gradient);
-        }
-      }
-    } finally {
-      runtime.currentScope = scope.parent;
-      scope.end(undefined);
     }
   }
 
@@ -143,6 +138,14 @@ export class Backward {
     while (i > 0 && this.#queue[i - 1]!.index > node.index) i--;
     this.#queue.splice(i, 0, node);
   }
+}
+
+function* runDeferred(node: Node): Suspendable<void> {
+  const inner = node.deferred;
+  if (inner === undefined) return;
+  yield* inner.weights();
+  inner.end();
+  node.deferred = undefined;
 }
 
 /** Adds into the leaf's sum, in place where nobody else can see it; so the first gradient may be the sum itself. */

@@ -69,6 +69,13 @@ interface Saved {
 export type InputGradients = readonly (Tensor | null)[];
 export type Differentiate = (node: Node) => InputGradients | Suspendable<InputGradients>;
 
+/** A backward within a node, of which I has run. */
+export interface InnerBackward {
+  weights(): Suspendable<void>;
+  /** Frees all that it holds; a second call does nothing. */
+  end(): void;
+}
+
 /** One differentiable operation that was run: what its backward needs, and where the gradients go. */
 export class Node {
   readonly name: string;
@@ -82,8 +89,8 @@ export class Node {
   readonly gradients: (Tensor | null)[];
   /** True while the node waits in the queue of a walk. */
   isQueued = false;
-  /** What remains for W beside edges: the inner backward of a recomputed part. */
-  deferred: (() => Suspendable<void>) | undefined = undefined;
+  /** What remains for W beside edges: the backward of a recomputed part. */
+  deferred: InnerBackward | undefined = undefined;
   /** True when I must run the node although none of its inputs needs a gradient: a recomputed part with parameters in it. */
   alwaysRuns = false;
   #saved: Saved[];
@@ -124,8 +131,7 @@ export class Node {
     for (let node = dropped.pop(); node !== undefined; node = dropped.pop()) {
       if (--node.#numHolders > 0) continue;
       node.release(0);
-      node.disposeGradients();
-      node.deferred = undefined;
+      node.abandon();
       for (const edge of node.edges) if (edge?.target instanceof Node) dropped.push(edge.target);
     }
   }
@@ -200,6 +206,14 @@ export class Node {
         saved.tensor = null;
       }
     }
+  }
+
+  /** Forgets a backward that does not go on. */
+  abandon(): void {
+    this.isQueued = false;
+    this.disposeGradients();
+    this.deferred?.end();
+    this.deferred = undefined;
   }
 
   disposeGradients(): void {

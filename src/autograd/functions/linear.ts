@@ -2,6 +2,7 @@ import { operator } from "../../tensor/operator.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { type Node, record } from "../graph.ts";
 import { Parameter } from "../parameter.ts";
+import { shapeMismatch } from "./shape-mismatch.ts";
 
 const T = operator("aten::t");
 const MM = operator("aten::mm");
@@ -20,6 +21,7 @@ const SUM = operator("aten::sum", "dim_IntList");
 export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
   const { runtime } = x;
   const { shape } = x;
+  checkShapes(x, weight, bias);
   const rows = shape.length === 2 ? x : runtime.call(RESHAPE, x, [-1, shape[shape.length - 1]!]);
   const weightT = weight instanceof Parameter ? weight.transposed : runtime.call(T, weight);
   const product = bias === null ? runtime.call(MM, rows, weightT) : runtime.call(ADDMM, bias, rows, weightT);
@@ -36,6 +38,17 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): T
     (node) => linearBackward(node, shape),
   );
   return y;
+}
+
+function checkShapes(x: Tensor, weight: Tensor, bias: Tensor | null): void {
+  const [outSize, inSize] = weight.shape;
+  const fits = weight.shape.length === 2 && x.shape.length > 0 && x.shape[x.shape.length - 1] === inSize;
+  if (fits && (bias === null || (bias.shape.length === 1 && bias.shape[0] === outSize))) return;
+  throw shapeMismatch("linear", "x must be [..., in], weight [out, in] and bias [out]", {
+    x,
+    weight,
+    ...(bias === null ? {} : { bias }),
+  });
 }
 
 function linearBackward(node: Node, inputShape: readonly number[]): (Tensor | null)[] {

@@ -1,0 +1,76 @@
+import type { Tensor } from "../tensor/tensor.ts";
+import { noGrad } from "./grad-mode.ts";
+import { detach, historyOf, record } from "./graph.ts";
+import { inSegments, Recomputation } from "./recomputation.ts";
+import { finish, type Suspendable } from "./suspension.ts";
+
+type Outputs = Tensor | readonly Tensor[];
+
+/**
+ * Runs `body` without keeping its activations: the backward runs it again, once for I and W, with the random numbers of
+ * the first time. Parameters that it uses need not be among the inputs, of which there is one at least. Chen et al., 2016.
+ * @example
+ * const y = checkpoint((x) => block.forward(x), x);
+ */
+export function checkpoint<R extends Outputs>(body: (...inputs: Tensor[]) => R, ...inputs: Tensor[]): R {
+  // biome-ignore lint/correctness/useYield: this body never waits.
+  const suspendable = function* (...given: Tensor[]): Suspendable<R> {
+    return body(...given);
+  };
+  return finish(suspendableCheckpoint(suspendable, ...inputs));
+}
+
+/** `checkpoint` of a body that communicates; it must yield at the same places both times. */
+export function* suspendableCheckpoint<R extends Outputs>(
+  body: (...inputs: Tensor[]) => Suspendable<R>,
+  ...inputs: Tensor[]
+): Suspendable<R> {
+  const { runtime } = inputs[0]!;
+  if (!runtime.gradEnabled) return yield* body(...inputs);
+  const randomStates: Tensor[] = [];
+  try {
+    const result = yield* runtime.suspendableScope(
+      inSegments(body(...inputs), (resume) => {
+        randomStates.push(runtime.adoptHandle(runtime.addon.randomState()).share());
+        return noGrad(runtime, resume);
+      }),
+    );
+    const outputs = (Array.isArray(result) ? (result as readonly Tensor[]) : [result as Tensor]).map(
+      // An input that is handed through has a history of its own already.
+      (output) => (historyOf(output)?.source ? detach(output) : output),
+    );
+    recordRecomputation(body, inputs, outputs, randomStates);
+    return (Array.isArray(result) ? outputs : outputs[0]) as R;
+  } finally {
+    for (const state of randomStates) state.dispose();
+  }
+}
+
+function recordRecomputation(
+  body: (...inputs: Tensor[]) => Suspendable<Outputs>,
+  inputs: readonly Tensor[],
+  outputs: readonly Tensor[],
+  randomStates: readonly Tensor[],
+): void {
+  const isActivation = inputs.map((input) => historyOf(input)?.isActivation === true);
+  const saves = [...inputs, ...randomStates].map((tensor) => [tensor] as const);
+  let recomputation: Recomputation | undefined;
+  record(
+    "checkpoint",
+    inputs,
+    outputs,
+    saves,
+    function* (node) {
+      if (recomputation === undefined) {
+        recomputation = new Recomputation(node, isActivation);
+        const saved = saves.map((_, i) => node.saved(i));
+        yield* recomputation.run(body, saved.slice(0, inputs.length), saved.slice(inputs.length));
+      } else {
+        yield* recomputation.weights();
+      }
+      return recomputation.takeGradients();
+    },
+    false,
+    true,
+  );
+}

@@ -1,0 +1,26 @@
+import { type DType, dtypeCode } from "../../tensor/dtype.ts";
+import { operator } from "../../tensor/operator.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { sameShape } from "./shape-mismatch.ts";
+
+const SUM_TO_SIZE = operator("aten::sum_to_size");
+const TO_DTYPE = operator("aten::to", "dtype");
+
+/** What a gradient must look like to be that of an input. */
+export interface InputForm {
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+}
+
+export function formOf(x: Tensor): InputForm {
+  return { shape: x.shape, dtype: x.dtype };
+}
+
+/** The gradient of an input that was broadcast or promoted: summed over its copies, in its own dtype. */
+export function reduceTo(form: InputForm, gradient: Tensor): Tensor {
+  const { runtime } = gradient;
+  let reduced = gradient;
+  if (!sameShape(reduced.shape, form.shape)) reduced = runtime.call(SUM_TO_SIZE, reduced, form.shape);
+  if (reduced.dtype !== form.dtype) reduced = runtime.call(TO_DTYPE, reduced, dtypeCode(form.dtype));
+  return reduced;
+}
