@@ -11,7 +11,7 @@ export interface LinearOptions {
   readonly bias?: boolean;
   readonly dtype?: DType;
   /** The weight of another layer, [outFeatures, inFeatures], to share. */
-  readonly weight?: Parameter;
+  readonly weight?: Parameter | undefined;
 }
 
 /** `x W^T + b` over the last dimension: [..., inFeatures] to [..., outFeatures]. */

@@ -1,0 +1,95 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { fillNormal } from "../nn/initial.ts";
+import { OptionError } from "../nn/option-error.ts";
+import { Runtime } from "../tensor/runtime.ts";
+import { generate } from "./generate.ts";
+import type { GptConfig, GptStage } from "./gpt.ts";
+import { gptStages } from "./gpt-stages.ts";
+
+const config: GptConfig = { vocabSize: 11, contextLength: 4, numLayers: 2, numHeads: 2, numFeatures: 8 };
+
+let runtime: Runtime;
+let stages: GptStage[];
+beforeAll(() => {
+  runtime = Runtime.load();
+  stages = gptStages({ config, numStages: 2, runtime, seed: 1 });
+  // At GPT-2's initial scale every token would be equally likely.
+  runtime.seed(2);
+  for (const parameter of stages.flatMap((stage) => stage.parameters()))
+    if (parameter.shape.length === 2) fillNormal(parameter, 1);
+});
+afterAll(() => {
+  for (const stage of stages) stage.dispose();
+});
+
+/** The likeliest next token, found from the logits of one forward over the end of the text. */
+function likeliest(tokens: readonly number[]): number {
+  return runtime.scope(() => {
+    const seen = tokens.slice(-config.contextLength);
+    const logits = stages.reduce(
+      (x, stage) => stage.call(x),
+      runtime.tensor(seen, [1, seen.length], "int64"),
+    );
+    const last = logits.toArray().slice(-config.vocabSize);
+    return last.indexOf(Math.max(...last));
+  });
+}
+
+test("at temperature 0 it takes the likeliest token each time, also beyond the context", () => {
+  const baseline = runtime.addon.numTensors();
+  const tokens = [3];
+  while (tokens.length < 12) tokens.push(likeliest(tokens));
+  expect(new Set(tokens).size).toBeGreaterThan(2);
+  expect(generate(stages, [3], { numTokens: 11, temperature: 0 })).toEqual(tokens.slice(1));
+  expect(generate(stages, [3], { numTokens: 11, topK: 1 })).toEqual(tokens.slice(1));
+  expect(generate(stages, [3], { numTokens: 11, temperature: 1e-4 })).toEqual(tokens.slice(1));
+  expect(runtime.addon.numTensors()).toBe(baseline + numTransposed());
+});
+
+/** Weights of linear layers keep a transposed view of themselves from their first use on. */
+const numTransposed = () =>
+  stages.flatMap((stage) => stage.namedParameters()).filter(([name]) => /(c_\w+|lm_head)\.weight$/.test(name))
+    .length;
+
+test("a seed decides what is drawn, and the runtime's generator is left alone", () => {
+  const draw = (seed: number) => generate(stages, [1, 2], { numTokens: 30, temperature: 3, seed });
+  runtime.seed(4);
+  const expected = runtime.scope(() => runtime.rand([3]).toArray());
+  runtime.seed(4);
+  expect(draw(1)).toEqual(draw(1));
+  expect(draw(1)).not.toEqual(draw(2));
+  expect(runtime.scope(() => runtime.rand([3]).toArray())).toEqual(expected);
+});
+
+test("topK draws from the likeliest alone, by their probabilities", () => {
+  const counts = new Map<number, number>();
+  for (let seed = 0; seed < 200; seed++) {
+    const [token] = generate(stages, [5], { numTokens: 1, temperature: 5, topK: 3, seed });
+    counts.set(token!, (counts.get(token!) ?? 0) + 1);
+  }
+  const logits = runtime.scope(() =>
+    stages.reduce((x, stage) => stage.call(x), runtime.tensor([5], [1, 1], "int64")).toArray(),
+  );
+  const top = logits
+    .map((logit, token) => ({ logit, token }))
+    .sort((a, b) => b.logit - a.logit)
+    .slice(0, 3);
+  const total = top.reduce((sum, { logit }) => sum + Math.exp(logit / 5), 0);
+  expect(counts.size).toBe(3);
+  for (const { logit, token } of top) {
+    const probability = Math.exp(logit / 5) / total;
+    const deviation = Math.sqrt(200 * probability * (1 - probability));
+    expect(Math.abs(counts.get(token)! - 200 * probability)).toBeLessThan(4 * deviation);
+  }
+});
+
+test("what cannot be continued is refused", () => {
+  expect(() => generate(stages, [], { numTokens: 1 })).toThrow(/one token at least; got none/);
+  expect(() => generate(stages.slice(1), [1], { numTokens: 1 })).toThrow(OptionError);
+  expect(() => generate([stages[0]!, stages[0]!, stages[1]!], [1], { numTokens: 1 })).toThrow(OptionError);
+  expect(() => generate(stages.toReversed(), [1], { numTokens: 1 })).toThrow(
+    /all stages of a model, in order/,
+  );
+  expect(() => generate(stages, [1], { numTokens: 1, temperature: -1 })).toThrow(/temperature .* got -1/);
+  expect(() => generate(stages, [1], { numTokens: 1, topK: 0 })).toThrow(/topK .* got 0/);
+});

@@ -1,0 +1,120 @@
+import { add } from "../autograd/functions/arithmetic.ts";
+import type { Parameter } from "../autograd/parameter.ts";
+import { GELU } from "../nn/activation.ts";
+import { CausalSelfAttention } from "../nn/attention.ts";
+import { ModuleList } from "../nn/containers.ts";
+import { Embedding } from "../nn/embedding.ts";
+import { Linear } from "../nn/linear.ts";
+import { MLP } from "../nn/mlp.ts";
+import { Module } from "../nn/module.ts";
+import { LayerNorm } from "../nn/norm.ts";
+import type { DType } from "../tensor/dtype.ts";
+import type { Runtime } from "../tensor/runtime.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+
+export interface GptConfig {
+  readonly vocabSize: number;
+  /** Tokens that the model sees at once: the number of its position embeddings. */
+  readonly contextLength: number;
+  readonly numLayers: number;
+  readonly numHeads: number;
+  readonly numFeatures: number;
+  /** Width of the MLP in widths of the model; 4 by default. */
+  readonly mlpRatio?: number;
+  /** True when the head's weight is that of the token embedding. */
+  readonly tieEmbeddings?: boolean;
+  readonly dtype?: DType;
+}
+
+/** What of the model a stage holds. */
+export interface GptSlice {
+  /** Blocks from `firstLayer` up to, not including, `endLayer`. */
+  readonly firstLayer: number;
+  readonly endLayer: number;
+  readonly hasEmbeddings: boolean;
+  readonly hasHead: boolean;
+  /** For a tied head: the weight of the token embedding that another stage of this rank has. */
+  readonly tokenEmbedding: Parameter | undefined;
+}
+
+/** A layer of the model: attention, then MLP, each on normalised input and added to it. [B, T, C] to [B, T, C]. */
+export class GptBlock extends Module {
+  readonly ln_1: LayerNorm;
+  readonly attn: CausalSelfAttention;
+  readonly ln_2: LayerNorm;
+  readonly mlp: MLP;
+
+  constructor(runtime: Runtime, { numFeatures, numHeads, mlpRatio = 4, dtype = "float32" }: GptConfig) {
+    super(runtime);
+    this.ln_1 = new LayerNorm(runtime, numFeatures, { dtype });
+    this.attn = new CausalSelfAttention(runtime, numFeatures, numHeads, { dtype });
+    this.ln_2 = new LayerNorm(runtime, numFeatures, { dtype });
+    const activation = new GELU(runtime, { approximate: "tanh" });
+    this.mlp = new MLP(runtime, numFeatures, mlpRatio * numFeatures, { dtype, activation });
+  }
+
+  forward(x_BTC: Tensor): Tensor {
+    const y_BTC = add(x_BTC, this.attn.call(this.ln_1.call(x_BTC)));
+    return add(y_BTC, this.mlp.call(this.ln_2.call(y_BTC)));
+  }
+}
+
+/** The part of GPT-2's `transformer` that a stage holds: token indices or [B, T, C] to [B, T, C]. */
+class GptTransformer extends Module {
+  readonly wte: Embedding | null;
+  readonly wpe: Embedding | null;
+  readonly h: ModuleList<GptBlock>;
+  readonly ln_f: LayerNorm | null;
+
+  constructor(runtime: Runtime, config: GptConfig, slice: GptSlice) {
+    super(runtime);
+    const { vocabSize, contextLength, numFeatures, dtype = "float32" } = config;
+    const { firstLayer, endLayer, hasEmbeddings, hasHead } = slice;
+    this.wte = hasEmbeddings ? new Embedding(runtime, vocabSize, numFeatures, { dtype }) : null;
+    this.wpe = hasEmbeddings ? new Embedding(runtime, contextLength, numFeatures, { dtype }) : null;
+    const blocks = Array.from({ length: endLayer - firstLayer }, () => new GptBlock(runtime, config));
+    this.h = new ModuleList(runtime, blocks, { firstIndex: firstLayer });
+    this.ln_f = hasHead ? new LayerNorm(runtime, numFeatures, { dtype }) : null;
+  }
+
+  forward(input: Tensor): Tensor {
+    let x_BTC = this.#embed(input);
+    for (const block of this.h) x_BTC = block.call(x_BTC);
+    return this.ln_f === null ? x_BTC : this.ln_f.call(x_BTC);
+  }
+
+  #embed(input: Tensor): Tensor {
+    if (this.wte === null || this.wpe === null) return input;
+    const positions_T = this.runtime.arange(input.shape[1]!);
+    return add(this.wte.call(input), this.wpe.call(positions_T));
+  }
+}
+
+/**
+ * One stage of a decoder-only GPT with the layout and names of GPT-2; its weights are [out, in], as those of PyTorch's
+ * `Linear`, where GPT-2's files have [in, out]. Radford et al., 2019.
+ *
+ * The first stage takes token indices, int64 [B, T], every other the [B, T, C] of the one before; the last gives the
+ * logits [B, T, V]. State-dict keys are those of the whole model, so that the dicts of all stages merge into its own.
+ */
+export class GptStage extends Module {
+  readonly config: GptConfig;
+  readonly transformer: GptTransformer;
+  readonly lm_head: Linear | null;
+
+  constructor(runtime: Runtime, config: GptConfig, slice: GptSlice) {
+    super(runtime);
+    const { vocabSize, numFeatures, dtype = "float32" } = config;
+    this.config = config;
+    this.transformer = new GptTransformer(runtime, config, slice);
+    const weight = config.tieEmbeddings ? (this.transformer.wte?.weight ?? slice.tokenEmbedding) : undefined;
+    this.lm_head = slice.hasHead
+      ? new Linear(runtime, numFeatures, vocabSize, { bias: false, dtype, weight })
+      : null;
+  }
+
+  forward(input: Tensor): Tensor {
+    const x_BTC = this.transformer.call(input);
+    return this.lm_head === null ? x_BTC : this.lm_head.call(x_BTC);
+  }
+}
