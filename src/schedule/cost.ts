@@ -46,7 +46,8 @@ export interface StageCosts {
   readonly bytes: Float64Array;
 }
 
-function spread(subject: string, cost: PerStage, numStages: number): Float64Array {
+/** One value per stage. @throws ScheduleError `invalid-cost` */
+export function spreadOverStages(subject: string, cost: PerStage, numStages: number): Float64Array {
   const values = typeof cost === "number" ? new Float64Array(numStages).fill(cost) : Float64Array.from(cost);
   if (values.length !== numStages || values.some((value) => !(value >= 0 && value < Infinity))) {
     throw new ScheduleError(
@@ -70,12 +71,15 @@ function checkLink({ latency, bandwidth }: LinkCost): void {
 /** @throws ScheduleError `invalid-cost` */
 export function stageCosts(cost: CostModel, numStages: number): StageCosts {
   for (const link of [cost.link, ...(cost.edges ?? [])]) checkLink(link);
-  const F = spread("F", cost.F, numStages);
-  const I = spread("I", cost.I, numStages);
-  const W = spread("W", cost.W, numStages);
+  const F = spreadOverStages("F", cost.F, numStages);
+  const I = spreadOverStages("I", cost.I, numStages);
+  const W = spreadOverStages("W", cost.W, numStages);
   const B =
-    cost.B === undefined ? I.map((value, stage) => value + W[stage]!) : spread("B", cost.B, numStages);
-  const half = cost.FB === undefined ? undefined : spread("FB", cost.FB, numStages).map((value) => value / 2);
+    cost.B === undefined
+      ? I.map((value, stage) => value + W[stage]!)
+      : spreadOverStages("B", cost.B, numStages);
+  const half =
+    cost.FB === undefined ? undefined : spreadOverStages("FB", cost.FB, numStages).map((value) => value / 2);
   return {
     F,
     I,
@@ -83,6 +87,6 @@ export function stageCosts(cost: CostModel, numStages: number): StageCosts {
     B,
     pairForward: half ?? F,
     pairBackward: half ?? B,
-    bytes: spread("activationBytes", cost.activationBytes ?? 0, numStages),
+    bytes: spreadOverStages("activationBytes", cost.activationBytes ?? 0, numStages),
   };
 }

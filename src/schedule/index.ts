@@ -11,11 +11,13 @@ export {
 } from "./action.ts";
 export { ActionList, ActionListBuilder, Opcode } from "./action-list.ts";
 export { peakActivations } from "./activations.ts";
+export type { BubbleCauses } from "./bubble-causes.ts";
 export { type ChromeTrace, chromeTrace, type TraceEvent } from "./chrome-trace.ts";
 export { type CostModel, type EdgeCost, type LinkCost, type PerStage, UNIT_COST } from "./cost.ts";
 export { formatProgramCsv, parseProgramCsv } from "./csv.ts";
 export { type GridCell, type GridOptions, timelineGrid } from "./grid.ts";
 export { DEFAULT_RECEIVE_WINDOW, type LowerOptions, lower } from "./lower.ts";
+export { type MemoryModel, type MemoryTrack, memoryOverTime } from "./memory.ts";
 export {
   bidirectionalPlacement,
   loopedPlacement,

@@ -9,13 +9,17 @@ export class RankClock {
   readonly actions: ActionList;
   index = 0;
   time = 0;
-  /** Since when the rank may issue its batch; NaN outside of one. */
-  batchEnd = Number.NaN;
+  /** Whether the transfers of the batch at `index` have been started. */
+  isInBatch = false;
   /** When the pair began whose backward waits; NaN outside of one. */
   pairStart = Number.NaN;
   /** Behind the current computation and those of its SENDs that have started. */
   nextIndex = 0;
   work = 0;
+  /** Idle time before values were computed or asked for. */
+  dataWait = 0;
+  /** Idle time while values were under way. */
+  linkWait = 0;
   /** What a rank that cannot go on waits for. */
   waitFlow: Flow = "F";
   waitCell = NO_CELL;
@@ -39,6 +43,15 @@ export class RankClock {
     this.#ends[index] = end;
     this.time = end;
     this.work += work;
+  }
+
+  /** Stands still until a value that was ready before has arrived. */
+  waitUntil(arrival: number, ready: number): void {
+    if (arrival <= this.time) return;
+    const begin = Math.max(this.time, Math.min(ready, arrival));
+    this.dataWait += begin - this.time;
+    this.linkWait += arrival - begin;
+    this.time = arrival;
   }
 
   track(): TimelineTrack {

@@ -1,5 +1,6 @@
 import { ActionListBuilder, Opcode } from "./action-list.ts";
 import { peakActivations } from "./activations.ts";
+import { type BubbleCauses, bubbleCauses } from "./bubble-causes.ts";
 import { type CostModel, type StageCosts, stageCosts } from "./cost.ts";
 import { rankOf } from "./placement.ts";
 import type { Program } from "./program.ts";
@@ -24,6 +25,7 @@ export interface Simulation {
   readonly work: readonly number[];
   /** Time of the step in which each rank does not compute. */
   readonly bubble: readonly number[];
+  readonly bubbleCauses: readonly BubbleCauses[];
   /** The bubbles' share of all ranks' time. */
   readonly bubbleRatio: number;
   /** Of each rank, in micro-batches of one stage. */
@@ -52,8 +54,8 @@ class Simulator {
     this.#isWhole = wholeComputations;
   }
 
-  get work(): number[] {
-    return this.#clocks.map((clock) => clock.work);
+  get clocks(): readonly RankClock[] {
+    return this.#clocks;
   }
 
   run(): Timeline {
@@ -96,21 +98,18 @@ class Simulator {
     const { opcodes, cells, length } = clock.actions;
     let end = clock.index;
     while (end < length && opcodes[end]! > Opcode.OVERLAP_F_B) end++;
-    if (Number.isNaN(clock.batchEnd)) {
-      clock.batchEnd = clock.time;
+    if (!clock.isInBatch) {
+      clock.isInBatch = true;
       for (let index = clock.index; index < end; index++) {
         this.#meet(rank, opcodes[index]!, cells[index]!, clock.time);
       }
     }
     for (let index = clock.index; index < end; index++) {
       const opcode = opcodes[index]!;
-      const arrival = this.#await(clock, flowOf(opcode), this.#valueCell(opcode, cells[index]!));
-      if (Number.isNaN(arrival)) return false;
-      clock.batchEnd = Math.max(clock.batchEnd, arrival);
+      if (!this.#waitFor(clock, flowOf(opcode), this.#valueCell(opcode, cells[index]!))) return false;
       clock.index++;
     }
-    clock.time = clock.batchEnd;
-    clock.batchEnd = Number.NaN;
+    clock.isInBatch = false;
     return true;
   }
 
@@ -118,13 +117,10 @@ class Simulator {
     if (opcode === Opcode.OVERLAP_F_B) return this.#computePair(rank, clock);
     const cell = clock.actions.cells[clock.index]!;
     const { numMicroBatches } = this.#program;
-    let start = clock.time;
-    if (opcode === Opcode.F && cell >= numMicroBatches) {
-      start = Math.max(start, this.#await(clock, "F", cell));
-    } else if ((opcode === Opcode.I || opcode === Opcode.B) && cell + numMicroBatches < this.#numCells) {
-      start = Math.max(start, this.#await(clock, "B", cell));
-    }
-    if (Number.isNaN(start)) return false;
+    if (opcode === Opcode.F) {
+      if (!this.#waitForActivation(clock, cell)) return false;
+    } else if (opcode !== Opcode.W && !this.#waitForGradient(clock, cell)) return false;
+    const start = clock.time;
     clock.nextIndex = clock.index + 1;
     const stage = Math.floor(cell / numMicroBatches);
     const { F, I, W, B } = this.#stages;
@@ -163,9 +159,7 @@ class Simulator {
     const forwardShare = share(F[stage]!, parts);
 
     if (Number.isNaN(clock.pairStart)) {
-      const arrival = cell < numMicroBatches ? 0 : this.#await(clock, "F", cell);
-      if (Number.isNaN(arrival)) return false;
-      clock.time = Math.max(clock.time, arrival);
+      if (!this.#waitForActivation(clock, cell)) return false;
       clock.nextIndex = clock.index + 1;
       if (!this.#isWhole) {
         clock.pairStart = clock.time;
@@ -173,9 +167,8 @@ class Simulator {
         this.#emitForward(rank, clock, cell, clock.time);
       }
     }
-    const arrival = backward + numMicroBatches < this.#numCells ? this.#await(clock, "B", backward) : 0;
-    if (Number.isNaN(arrival)) return false;
-    const start = Math.max(clock.time, arrival);
+    if (!this.#waitForGradient(clock, backward)) return false;
+    const start = clock.time;
     if (this.#isWhole) {
       clock.record(start, start + duration, duration);
       this.#emitForward(rank, clock, cell, clock.time);
@@ -223,13 +216,24 @@ class Simulator {
     if (peer !== rank && other.waitCell === value && other.waitFlow === flow) this.#runnable.push(peer);
   }
 
-  #await(clock: RankClock, flow: Flow, value: number): number {
+  #waitForActivation(clock: RankClock, cell: number): boolean {
+    return cell < this.#program.numMicroBatches || this.#waitFor(clock, "F", cell);
+  }
+
+  #waitForGradient(clock: RankClock, cell: number): boolean {
+    return cell + this.#program.numMicroBatches >= this.#numCells || this.#waitFor(clock, "B", cell);
+  }
+
+  /** Moves the clock to the value's arrival; false, and nothing moves, while that is not known. */
+  #waitFor(clock: RankClock, flow: Flow, value: number): boolean {
     const arrival = this.#transfers.arrival(flow, value);
     if (Number.isNaN(arrival)) {
       clock.waitFlow = flow;
       clock.waitCell = value;
+      return false;
     }
-    return arrival;
+    clock.waitUntil(arrival, this.#transfers.ready(flow, value));
+    return true;
   }
 
   /** A value's name is the cell that takes it. */
@@ -272,13 +276,14 @@ export function simulate(program: Program, cost: CostModel, options: SimulateOpt
   const simulator = new Simulator(program, cost, options);
   const timeline = simulator.run();
   const makespan = makespanOf(timeline);
-  const { work } = simulator;
+  const work = simulator.clocks.map((clock) => clock.work);
   const bubble = work.map((busy) => makespan - busy);
   return {
     timeline,
     makespan,
     work,
     bubble,
+    bubbleCauses: bubbleCauses(simulator.clocks, makespan),
     bubbleRatio:
       makespan === 0 ? 0 : bubble.reduce((sum, time) => sum + time, 0) / (makespan * bubble.length),
     peakActivations: peakActivations(program),

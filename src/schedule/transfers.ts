@@ -21,6 +21,8 @@ export class Transfers {
   readonly #channelFree = { F: new Map<number, number>(), B: new Map<number, number>() };
   /** NaN at first; `-1 - time` when one side of a transfer is there; then the time of arrival. */
   readonly #times: Readonly<Record<Flow, Float64Array>>;
+  /** When both sides of a transfer were there, or a value was computed that stays on its rank. */
+  readonly #readyTimes: Readonly<Record<Flow, Float64Array>>;
 
   constructor(placement: Placement, numMicroBatches: number, cost: CostModel, stages: StageCosts) {
     const numCells = placement.numStages * numMicroBatches;
@@ -36,6 +38,7 @@ export class Transfers {
       F: new Float64Array(numCells).fill(UNKNOWN),
       B: new Float64Array(numCells).fill(UNKNOWN),
     };
+    this.#readyTimes = { F: new Float64Array(numCells), B: new Float64Array(numCells) };
   }
 
   /** When the value is there, or NaN while that is not known. */
@@ -44,9 +47,15 @@ export class Transfers {
     return time >= 0 ? time : UNKNOWN;
   }
 
+  /** When nothing but the link was left to wait for; only for a value whose arrival is known. */
+  ready(flow: Flow, cell: number): number {
+    return this.#readyTimes[flow][cell]!;
+  }
+
   /** The value stays on its rank. */
   handOver(flow: Flow, cell: number, time: number): void {
     this.#times[flow][cell] = time;
+    this.#readyTimes[flow][cell] = time;
   }
 
   /** Either side is ready from `time` on; returns whether the time of arrival is now known. */
@@ -58,6 +67,7 @@ export class Transfers {
       return false;
     }
     const ready = Math.max(-1 - known, time);
+    this.#readyTimes[flow][cell] = ready;
     times[cell] =
       this.#bandwidth === Infinity && this.#edges.size === 0
         ? ready + this.#latency
