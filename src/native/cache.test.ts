@@ -36,12 +36,13 @@ test("a changed library, LIBTORCH or python3 is searched afresh", () => {
   locateWithMemo(cache);
   expect(starts()).toBe(2);
 
+  const given = fakeLibTorch(join(root, "given"), { version: "2.6.0" });
+  expect(locateWithMemo({ ...cache, env: { ...cache.env, LIBTORCH: given } })?.version).toBe("2.6.0");
+
+  locateWithMemo(cache);
   fakePython(join(root, "venv"), fakeLibTorch(join(root, "other"), { version: "2.5.0" }));
   const inVenv = { ...cache, env: { PATH: `${join(root, "venv")}:${cache.env.PATH}` } };
   expect(locateWithMemo(inVenv)?.version).toBe("2.5.0");
-
-  const given = fakeLibTorch(join(root, "given"), { version: "2.6.0" });
-  expect(locateWithMemo({ ...cache, env: { ...cache.env, LIBTORCH: given } })?.version).toBe("2.6.0");
 });
 
 test("a damaged memo is searched afresh", () => {

@@ -92,3 +92,10 @@ test("a LibTorch without headers names the header that is missing", () => {
   const { attempts } = locateLibTorch(options);
   expect(attempts.at(-1)?.why).toBe(`${at("usr/include/ATen/core/dispatch/Dispatcher.h")} does not exist`);
 });
+
+test("Gloo headers without LibTorch's own part of Gloo do not count", () => {
+  const { at, options } = emptyMachine();
+  fakeLibTorch(at("usr"));
+  writeTree(at("usr"), { "include/gloo/context.h": "" });
+  expect(locateLibTorch(options).libtorch).toMatchObject({ hasGloo: false, glooIncludeDir: undefined });
+});

@@ -59,7 +59,7 @@ test("a circle of three files is found once; a diamond and a circle of types are
 test("an unused export is found, a used one in each of its ways is not", () => {
   const files = plant({
     "src/nn/a.ts":
-      "export const named = 1; export const unused = 2; export interface Options {} export interface Lost {}",
+      "export const named = 1; export const unused = 2; log(unused); export interface Options {} export interface Lost {}",
     "src/nn/signature.ts": "export interface Shape {} export function area(shape: Shape) {}",
     "src/nn/star.ts": "export const starred = 1;",
     "src/nn/lazy.ts": "export const lazy = 1;",
