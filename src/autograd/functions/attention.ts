@@ -69,9 +69,7 @@ function composedAttention(q: Tensor, k: Tensor, v: Tensor, causal: boolean, sca
   const { runtime, shape } = q;
   return runtime.scope(() => {
     const [q3, k3, v3] = [matrices(q), matrices(k), matrices(v)];
-    const keysT = runtime.call(TRANSPOSE, k3, 1, 2);
-    const mask = causal ? futureMask(q, k.shape[2]!) : runtime.call(FULL, [1], 0, dtypeCode(q.dtype));
-    const scores = runtime.call(BADDBMM, mask, q3, keysT, causal ? 1 : 0, scale);
+    const scores = scoresOf(q3, k3, causal, scale);
     const weights = runtime.call(SOFTMAX, scores, -1, false);
     const y = runtime.call(RESHAPE, runtime.call(BMM, weights, v3), shape);
     record(
@@ -88,6 +86,16 @@ function composedAttention(q: Tensor, k: Tensor, v: Tensor, causal: boolean, sca
     );
     return y;
   });
+}
+
+function scoresOf(queries: Tensor, keys: Tensor, causal: boolean, scale: number): Tensor {
+  const { runtime } = queries;
+  const keysT = runtime.call(TRANSPOSE, keys, 1, 2);
+  if (causal) return runtime.call(BADDBMM, futureMask(queries, keys.shape[1]!), queries, keysT, 1, scale);
+  // Not by baddbmm with a beta of 0: LibTorch 1.13 multiplies what lay in the result's memory by it, NaNs too.
+  const scores = runtime.call(BMM, queries, keysT);
+  runtime.callInPlace(MUL_INPLACE, scores, scale);
+  return scores;
 }
 
 function composedBackward(
@@ -126,8 +134,8 @@ function matrices(x: Tensor): Tensor {
 }
 
 /** 0 where a position may be seen, -infinity above the diagonal. */
-function futureMask(q: Tensor, numKeys: number): Tensor {
-  const mask = q.runtime.call(FULL, [q.shape[2]!, numKeys], -Infinity, dtypeCode(q.dtype));
-  q.runtime.callInPlace(TRIU_INPLACE, mask, 1);
+function futureMask(queries: Tensor, numKeys: number): Tensor {
+  const mask = queries.runtime.call(FULL, [queries.shape[1]!, numKeys], -Infinity, dtypeCode(queries.dtype));
+  queries.runtime.callInPlace(TRIU_INPLACE, mask, 1);
   return mask;
 }

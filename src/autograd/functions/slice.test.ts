@@ -53,7 +53,8 @@ const cases: GradientCase<Setting>[] = [
     setting: settings,
     shapes: ({ shape }) => [shape],
     ours: ([x], { dim, start, end }) => narrow(x!, dim, start, end - start),
-    reference: ([x], { dim, start, end }, call) => call(operator("aten::narrow"), x!, dim, start, end - start),
+    reference: ([x], { dim, start, end }, call) =>
+      call(operator("aten::narrow"), x!, dim, start, end - start),
   },
   {
     name: "select",
