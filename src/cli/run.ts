@@ -12,9 +12,24 @@ interface CommandEntry {
 
 const COMMANDS: readonly CommandEntry[] = [
   {
+    name: "train",
+    summary: "train a model as a config file says",
+    load: async () => (await import("./train.ts")).trainCommand(),
+  },
+  {
     name: "schedule",
     summary: "show what every rank does in one step",
     load: async () => (await import("./schedule.ts")).scheduleCommand(),
+  },
+  {
+    name: "verify",
+    summary: "check that a schedule's program is complete, in order and free of deadlocks",
+    load: async () => (await import("./verify.ts")).verifyCommand(),
+  },
+  {
+    name: "simulate",
+    summary: "predict the time, the bubbles and the activations of one step",
+    load: async () => (await import("./simulate.ts")).simulateCommand(),
   },
   {
     name: "doctor",
@@ -34,7 +49,8 @@ export async function runCli(args: readonly string[]): Promise<number> {
   } catch (error) {
     const failure = describeFailure(error, Boolean(process.env.DUALPIPE_DEBUG));
     if (failure.text !== "") process.stderr.write(`${failure.text}\n`);
-    return failure.exitCode;
+    // The signal has set its own status, which tells SIGTERM from SIGINT.
+    return failure.isInterrupt ? Number(process.exitCode ?? failure.exitCode) : failure.exitCode;
   }
 }
 

@@ -1,39 +1,40 @@
 import { Command } from "commander";
 import pc from "picocolors";
 import {
-  buildProgram,
-  findSchedule,
+  assertVerified,
   formatAction,
   lower,
   type Program,
+  schedules,
   simulate,
   UNIT_COST,
 } from "../schedule/index.ts";
 import { chartLimits, gantt } from "./gantt.ts";
 import { writeOut } from "./output.ts";
-import { SCHEDULE_NAMES, type SizesOptions, sizesOf, withSizesOptions } from "./sizes-options.ts";
+import { loadProgram, type ProgramOptions, withProgramOptions } from "./program-options.ts";
 
-interface ScheduleOptions extends SizesOptions {
+interface ScheduleOptions extends ProgramOptions {
   readonly lowered?: true;
+  readonly csv?: true;
   readonly json?: true;
 }
 
 /** `dualpipe schedule`: what every rank does in one step. */
 export function scheduleCommand(): Command {
-  const command = new Command("schedule")
-    .description("Show what every rank does in one step.")
-    .argument("<name>", `one of ${SCHEDULE_NAMES}`);
-  return withSizesOptions(command)
+  const command = new Command("schedule").description("Show what every rank does in one step.");
+  return withProgramOptions(command)
     .option("--lowered", "with the SEND and RECV actions")
+    .option("--csv", "print the actions as torch.distributed.pipelining reads them")
     .option("--json", "print the actions as JSON")
     .action(runSchedule);
 }
 
 async function runSchedule(name: string, options: ScheduleOptions): Promise<void> {
-  const program = buildProgram(name, sizesOf(options));
-  const shown = options.lowered ? lower(program) : program;
+  const program = loadProgram(name, options);
+  const shown = options.lowered && program.communication === "none" ? lower(program) : program;
   if (options.json) await writeOut(programJson(shown));
-  else if (options.lowered) await writeOut(programLines(shown));
+  else if (options.csv) await writeOut(programLines(shown, ",", () => ""));
+  else if (options.lowered) await writeOut(programLines(shown, " ", (rank) => `${pc.bold(`rank ${rank}`)} `));
   else await writeOut([chart(program)]);
 }
 
@@ -53,20 +54,27 @@ function* programJson(program: Program): Generator<string> {
   yield "]}\n";
 }
 
-function* programLines(program: Program): Generator<string> {
+function* programLines(
+  program: Program,
+  separator: string,
+  prefixOf: (rank: number) => string,
+): Generator<string> {
   for (const [rank, actions] of program.ranks.entries()) {
-    yield `${pc.bold(`rank ${rank}`)} ${Array.from(actions, formatAction).join(" ")}\n`;
+    yield `${prefixOf(rank)}${Array.from(actions, formatAction).join(separator)}\n`;
   }
 }
 
 function chart(program: Program): string {
-  const { makespan, bubbleRatio, peakActivations, timeline } = simulate(lower(program), UNIT_COST, {
+  assertVerified(program);
+  const lowered = program.communication === "none" ? lower(program) : program;
+  const { makespan, bubbleRatio, peakActivations, timeline } = simulate(lowered, UNIT_COST, {
     wholeComputations: true,
   });
-  const { title, source } = findSchedule(program.schedule);
+  const definition = schedules.find(({ name }) => name === program.schedule);
   return [
-    `${pc.bold(title)}: ${program.numRanks} ranks, ${program.numStages} stages, ${program.numMicroBatches} micro-batches`,
-    pc.dim(source),
+    `${pc.bold(definition?.title ?? program.schedule)}: ${program.numRanks} ranks, ${program.numStages} stages, ` +
+      `${program.numMicroBatches} micro-batches`,
+    ...(definition ? [pc.dim(definition.source)] : []),
     "",
     gantt(timeline, { unit: 1, ...chartLimits() }),
     "",

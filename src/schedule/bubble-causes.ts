@@ -16,11 +16,15 @@ export interface RankIdleTime {
   readonly linkWait: number;
 }
 
+/** Sums of thousands of times differ in their last digits. */
+const ROUNDING = 1e-12;
+
 /** Imbalance is what a rank has less to do than the busiest; it is taken out of the tail, then of the data waits. */
 export function bubbleCauses(ranks: readonly RankIdleTime[], makespan: number): BubbleCauses[] {
   const mostWork = ranks.reduce((most, { work }) => Math.max(most, work), 0);
   return ranks.map(({ work, dataWait, linkWait }) => {
-    const tail = Math.max(0, makespan - work - dataWait - linkWait);
+    const rest = makespan - work - dataWait - linkWait;
+    const tail = rest > makespan * ROUNDING ? rest : 0;
     const ofTail = Math.min(tail, mostWork - work);
     const ofData = Math.min(dataWait, mostWork - work - ofTail);
     return { data: dataWait - ofData, link: linkWait, imbalance: ofTail + ofData, tail: tail - ofTail };

@@ -14,6 +14,7 @@ export { peakActivations } from "./activations.ts";
 export type { BubbleCauses } from "./bubble-causes.ts";
 export { type ChromeTrace, chromeTrace, type TraceEvent } from "./chrome-trace.ts";
 export { type CostModel, type EdgeCost, type LinkCost, type PerStage, UNIT_COST } from "./cost.ts";
+export { parseCost } from "./cost-text.ts";
 export { formatProgramCsv, parseProgramCsv } from "./csv.ts";
 export { type GridCell, type GridOptions, timelineGrid } from "./grid.ts";
 export { DEFAULT_RECEIVE_WINDOW, type LowerOptions, lower } from "./lower.ts";
@@ -40,6 +41,7 @@ export {
   type SizeConstraints,
   type SizeRule,
 } from "./sizes.ts";
+export { type SvgOptions, timelineSvg } from "./svg.ts";
 export { makespanOf, type Timeline, type TimelineEvent, TimelineTrack } from "./timeline.ts";
 export { assertVerified, type Verification, type VerifyOptions, verify } from "./verify.ts";
 export type { SendModel } from "./verify-progress.ts";

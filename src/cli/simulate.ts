@@ -1,0 +1,136 @@
+import { writeFileSync } from "node:fs";
+import { Command } from "commander";
+import pc from "picocolors";
+import {
+  assertVerified,
+  type CostModel,
+  chromeTrace,
+  type Program,
+  parseCost,
+  type Simulation,
+  simulate,
+  timelineSvg,
+} from "../schedule/index.ts";
+import { chartLimits, gantt } from "./gantt.ts";
+import {
+  type LoweringOptions,
+  loadLowered,
+  type ProgramOptions,
+  withLoweringOptions,
+  withProgramOptions,
+} from "./program-options.ts";
+
+interface SimulateOptions extends ProgramOptions, LoweringOptions {
+  readonly cost: string;
+  readonly whole?: true;
+  readonly json?: true;
+  readonly trace?: string;
+  readonly svg?: string;
+}
+
+/** `dualpipe simulate`: what a step would take. */
+export function simulateCommand(): Command {
+  const command = new Command("simulate").description("Predict the time and the activations of one step.");
+  return withLoweringOptions(withProgramOptions(command))
+    .option(
+      "-c, --cost <list>",
+      "F, I, W, B, FB in any unit of time, one number or one per stage (F=1/2/1/1); link latency; bandwidth and bytes",
+      "F=1,I=1,W=1,link=0",
+    )
+    .option("--whole", "let values enter and leave computations only at their start and end")
+    .option("--trace <file>", "write a Chrome trace, which Perfetto opens")
+    .option("--svg <file>", "write a chart")
+    .option("--json", "print the result as JSON")
+    .action(runSimulate);
+}
+
+/** Sums of decimal fractions carry rounding errors in their last digits. */
+function rounded(value: number): number {
+  return Number(value.toPrecision(12));
+}
+
+function runSimulate(name: string, options: SimulateOptions): void {
+  const cost = parseCost(options.cost);
+  const program = loadLowered(name, options);
+  assertVerified(program, { sends: "buffered" });
+  const simulation = simulate(program, cost, { wholeComputations: options.whole ?? false });
+  if (options.trace !== undefined) {
+    writeFileSync(options.trace, JSON.stringify(chromeTrace(simulation.timeline)));
+  }
+  if (options.svg !== undefined) writeFileSync(options.svg, timelineSvg(simulation.timeline));
+  process.stdout.write(
+    options.json ? `${JSON.stringify(asJson(program, simulation))}\n` : asText(program, cost, simulation),
+  );
+}
+
+function asJson(program: Program, simulation: Simulation): object {
+  return {
+    schedule: program.schedule,
+    ranks: program.numRanks,
+    stages: program.numStages,
+    microBatches: program.numMicroBatches,
+    forwardOnly: program.forwardOnly,
+    order: program.communication === "batched" ? "reference" : "eager",
+    makespan: rounded(simulation.makespan),
+    work: simulation.work.map(rounded),
+    bubble: simulation.bubble.map(rounded),
+    bubbleRatio: rounded(simulation.bubbleRatio),
+    bubbleCauses: simulation.bubbleCauses.map(({ data, link, imbalance, tail }) => ({
+      data: rounded(data),
+      link: rounded(link),
+      imbalance: rounded(imbalance),
+      tail: rounded(tail),
+    })),
+    peakActivations: simulation.peakActivations,
+  };
+}
+
+/** The shortest computation, so that each has a column of its own. */
+function chartUnit({ timeline, makespan }: Simulation): number {
+  let unit = makespan;
+  for (const { startsMs, endsMs } of timeline.ranks) {
+    for (const [index, start] of startsMs.entries()) {
+      const duration = endsMs[index]! - start;
+      if (duration > 0) unit = Math.min(unit, duration);
+    }
+  }
+  return Math.max(unit, makespan / 1000, Number.MIN_VALUE);
+}
+
+function asText(program: Program, cost: CostModel, simulation: Simulation): string {
+  const { makespan, bubbleRatio, work, bubble, bubbleCauses, peakActivations, timeline } = simulation;
+  const number = (value: number) => String(Number(value.toPrecision(4)));
+  const rows = work.map((busy, rank) => [
+    String(rank),
+    number(busy),
+    number(bubble[rank]!),
+    number(bubbleCauses[rank]!.data),
+    number(bubbleCauses[rank]!.link),
+    number(bubbleCauses[rank]!.imbalance),
+    number(bubbleCauses[rank]!.tail),
+    String(peakActivations[rank]),
+  ]);
+  const { maxRanks, maxWidth } = chartLimits();
+  return [
+    `${pc.bold(program.schedule)}: ${program.numRanks} ranks, ${program.numStages} stages, ` +
+      `${program.numMicroBatches} micro-batches, link ${cost.link.latency}`,
+    "",
+    gantt(timeline, { unit: chartUnit(simulation), maxWidth, maxRanks }),
+    "",
+    table(
+      ["rank", "work", "bubble", "data", "link", "imbalance", "tail", "activations"],
+      rows.slice(0, maxRanks),
+    ),
+    "",
+    `makespan ${number(makespan)}, bubble ${(100 * bubbleRatio).toFixed(1)} %`,
+    "",
+  ].join("\n");
+}
+
+/** Columns of numbers, each as wide as its widest cell. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((name, column) => Math.max(name.length, ...rows.map((row) => row[column]!.length)));
+  const line = (cells: readonly string[]) =>
+    cells.map((cell, column) => cell.padStart(widths[column]!)).join("  ");
+  return [pc.dim(line(head)), ...rows.map(line)].join("\n");
+}

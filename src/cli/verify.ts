@@ -1,0 +1,69 @@
+import { Command, InvalidArgumentError } from "commander";
+import pc from "picocolors";
+import { countActions, formatProblem, type SendModel, verify } from "../schedule/index.ts";
+import {
+  type LoweringOptions,
+  loadLowered,
+  type ProgramOptions,
+  withLoweringOptions,
+  withProgramOptions,
+} from "./program-options.ts";
+
+interface VerifyCommandOptions extends ProgramOptions, LoweringOptions {
+  readonly sends: SendModel;
+  readonly json?: true;
+}
+
+function sendModel(text: string): SendModel {
+  if (text === "rendezvous" || text === "buffered") return text;
+  throw new InvalidArgumentError('It must be "rendezvous" or "buffered".');
+}
+
+/** `dualpipe verify`: exit status 1 when the program cannot be run. */
+export function verifyCommand(): Command {
+  const command = new Command("verify").description(
+    "Check that a program is complete, in order and free of deadlocks.",
+  );
+  return withLoweringOptions(withProgramOptions(command))
+    .option(
+      "--sends <model>",
+      "rendezvous: a send stops its rank until the receive is posted; buffered: it does not",
+      sendModel,
+      "rendezvous",
+    )
+    .option("--json", "print the findings as JSON")
+    .action(runVerify);
+}
+
+function runVerify(name: string, options: VerifyCommandOptions): void {
+  const program = loadLowered(name, options);
+  const { problems, peakActivations } = verify(program, { sends: options.sends });
+  const { schedule, numRanks, numStages, numMicroBatches } = program;
+  if (problems.length > 0) process.exitCode = 1;
+  if (options.json) {
+    const findings = {
+      schedule,
+      ranks: numRanks,
+      stages: numStages,
+      microBatches: numMicroBatches,
+      forwardOnly: program.forwardOnly,
+      sends: options.sends,
+      actions: countActions(program),
+      ok: problems.length === 0,
+      problems,
+      peakActivations,
+    };
+    process.stdout.write(`${JSON.stringify(findings)}\n`);
+    return;
+  }
+  if (problems.length > 0) {
+    process.stdout.write(`${problems.map((problem) => formatProblem(program, problem)).join("\n")}\n`);
+    return;
+  }
+  process.stdout.write(
+    `${pc.green("sound")}: ${schedule}, ${numRanks} ranks, ${numStages} stages, ${numMicroBatches} micro-batches\n` +
+      `  every action stands once and in order (${countActions(program)} with communication)\n` +
+      `  no deadlock with ${options.sends} sends and one channel per directed edge and kind\n` +
+      `  activations of at most ${Math.max(...peakActivations)} micro-batches of a stage on a rank\n`,
+  );
+}

@@ -1,0 +1,78 @@
+import { type Action, formatAction } from "./action.ts";
+import { makespanOf, type Timeline } from "./timeline.ts";
+
+export interface SvgOptions {
+  readonly width?: number;
+  readonly rowHeight?: number;
+}
+
+const COLOUR = { F: "#f2b134", I: "#5cc8d7", W: "#5b8def", B: "#6fbf59" } as const;
+
+interface Bar {
+  readonly kind: keyof typeof COLOUR;
+  readonly label: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A pair is drawn as a forward of a third of its time and the backward behind it. */
+function barsOf(action: Action, start: number, end: number): Bar[] {
+  switch (action.kind) {
+    case "OVERLAP_F_B": {
+      const middle = start + (end - start) / 3;
+      return [...barsOf(action.forward, start, middle), ...barsOf(action.backward, middle, end)];
+    }
+    case "F":
+    case "I":
+    case "W":
+    case "B":
+      return [{ kind: action.kind, label: `${action.microBatch}`, start, end }];
+    case "SEND_F":
+    case "RECV_F":
+    case "SEND_B":
+    case "RECV_B":
+      return [];
+    default:
+      return action satisfies never;
+  }
+}
+
+/** A rank-by-time chart as an SVG document; every bar has its action and times as a tooltip. */
+export function timelineSvg(timeline: Timeline, { width = 1200, rowHeight = 22 }: SvgOptions = {}): string {
+  const left = 60;
+  const makespan = makespanOf(timeline);
+  const scale = makespan > 0 ? (width - left - 10) / makespan : 0;
+  const round = (value: number) => Math.round(value * 100) / 100;
+  const height = timeline.ranks.length * rowHeight + 30;
+  const lines = [
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="11">`,
+    `<rect width="${width}" height="${height}" fill="#fff"/>`,
+  ];
+  for (const [rank, track] of timeline.ranks.entries()) {
+    const y = 5 + rank * rowHeight;
+    lines.push(`<text x="4" y="${y + rowHeight - 8}">rank ${rank}</text>`);
+    for (const { action, startMs, endMs } of track) {
+      const title = `<title>${formatAction(action)}: ${round(startMs)} to ${round(endMs)}</title>`;
+      for (const { kind, label, start, end } of barsOf(action, startMs, endMs)) {
+        const x = round(left + start * scale);
+        const barWidth = round((end - start) * scale);
+        lines.push(
+          `<g>${title}<rect x="${x}" y="${y}" width="${barWidth}" height="${rowHeight - 3}" fill="${COLOUR[kind]}" stroke="#333" stroke-width="0.5"/>`,
+        );
+        // Narrower bars have no room for a legible number.
+        if (barWidth >= 7 * label.length) {
+          lines.push(
+            `<text x="${round(x + barWidth / 2)}" y="${y + rowHeight - 8}" text-anchor="middle">${label}</text>`,
+          );
+        }
+        lines.push("</g>");
+      }
+    }
+  }
+  lines.push(
+    `<text x="${left}" y="${height - 8}">0</text>`,
+    `<text x="${width - 10}" y="${height - 8}" text-anchor="end">${round(makespan)}</text>`,
+    "</svg>",
+  );
+  return `${lines.join("\n")}\n`;
+}
