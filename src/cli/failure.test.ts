@@ -49,5 +49,9 @@ test("commander's own errors are wrong usage, its help is none", () => {
 
 test("an aborted command was interrupted", () => {
   const aborted = AbortSignal.abort().reason;
-  expect(describeFailure(aborted, false)).toEqual({ text: "dualpipe: interrupted", exitCode: 130 });
+  expect(describeFailure(aborted, false)).toEqual({
+    text: "dualpipe: interrupted",
+    exitCode: 130,
+    isInterrupt: true,
+  });
 });

@@ -5,6 +5,7 @@ export interface Failure {
   /** Empty when the message has already been printed. */
   readonly text: string;
   readonly exitCode: number;
+  readonly isInterrupt?: true;
 }
 
 const USER_ERROR = 1;
@@ -16,7 +17,7 @@ export function describeFailure(error: unknown, withStack: boolean): Failure {
   // Commander has printed its own message, and its help and version are no errors.
   if (error instanceof CommanderError) return { text: "", exitCode: error.exitCode === 0 ? 0 : USAGE_ERROR };
   if (error instanceof Error && error.name === "AbortError") {
-    return { text: "dualpipe: interrupted", exitCode: INTERRUPTED };
+    return { text: "dualpipe: interrupted", exitCode: INTERRUPTED, isInterrupt: true };
   }
   if (!isUserError(error)) {
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
