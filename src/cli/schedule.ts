@@ -2,6 +2,7 @@ import { Command } from "commander";
 import pc from "picocolors";
 import {
   assertVerified,
+  countActions,
   formatAction,
   lower,
   type Program,
@@ -64,7 +65,16 @@ function* programLines(
   }
 }
 
+/** More than this takes long to draw, and nobody reads it. */
+const MAX_CHART_ACTIONS = 2 ** 22;
+
 function chart(program: Program): string {
+  if (countActions(program) > MAX_CHART_ACTIONS) {
+    return (
+      `${program.schedule}: ${program.numRanks} ranks, ${program.numStages} stages, ${program.numMicroBatches} ` +
+      `micro-batches, ${countActions(program)} actions; too many for a chart: --json and --csv print them\n`
+    );
+  }
   assertVerified(program);
   const lowered = program.communication === "none" ? lower(program) : program;
   const { makespan, bubbleRatio, peakActivations, timeline } = simulate(lowered, UNIT_COST, {

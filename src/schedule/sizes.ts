@@ -25,8 +25,10 @@ export interface SizeConstraints {
   readonly stagesPerRank: SizeRule;
 }
 
-/** Programs are built in memory, so this many forwards of one stage on one micro-batch are the limit. */
-export const MAX_PROGRAM_CELLS = 2 ** 28;
+/** Programs are built in memory, so the forwards of all stages on all micro-batches have a limit. */
+const MAX_FORWARDS = 2 ** 27;
+
+const MAX_RANKS = 2 ** 16;
 
 function ruleInWords(rule: SizeRule): string {
   const words: string[] = [];
@@ -70,12 +72,12 @@ export function checkSizes(schedule: string, constraints: SizeConstraints, sizes
   checkCount(schedule, "ranks", constraints.ranks, numRanks, undefined);
   checkCount(schedule, "micro-batches", constraints.microBatches, numMicroBatches, numRanks);
   checkCount(schedule, "stages per rank", constraints.stagesPerRank, stagesPerRank, numRanks);
-  const numCells = numRanks * numMicroBatches * stagesPerRank;
-  if (numCells > MAX_PROGRAM_CELLS) {
+  const numForwards = numRanks * numMicroBatches * stagesPerRank;
+  if (numForwards > MAX_FORWARDS || numRanks > MAX_RANKS) {
     throw new ScheduleError(
       "invalid-sizes",
-      `${schedule}: ranks x micro-batches x stages per rank must be at most ${MAX_PROGRAM_CELLS}; ` +
-        `got ${numCells}; use fewer of either`,
+      `${schedule}: a program must have at most ${MAX_RANKS} ranks and ${MAX_FORWARDS} forwards over all stages; ` +
+        `got ${numRanks} and ${numForwards}; use fewer`,
     );
   }
 }

@@ -19,10 +19,10 @@ export class AscendingRank {
     B: new Map(),
   };
 
-  constructor({ numMicroBatches, forwardOnly = false }: ProgramSizes) {
+  constructor({ numMicroBatches, forwardOnly = false }: ProgramSizes, builder: ActionListBuilder) {
     this.#numMicroBatches = numMicroBatches;
     this.#forwardOnly = forwardOnly;
-    this.#builder = new ActionListBuilder(numMicroBatches, 4 * numMicroBatches);
+    this.#builder = builder;
   }
 
   /** How many micro-batches the stage has had of this kind. */
@@ -50,8 +50,9 @@ export function ascendingProgram(
   writeRank: (actions: AscendingRank, rank: number) => void,
 ): Program {
   const { numRanks, numMicroBatches, forwardOnly = false } = sizes;
+  const builder = new ActionListBuilder(numMicroBatches);
   const ranks = Array.from({ length: numRanks }, (_, rank) => {
-    const actions = new AscendingRank(sizes);
+    const actions = new AscendingRank(sizes, builder);
     writeRank(actions, rank);
     return actions.finish();
   });

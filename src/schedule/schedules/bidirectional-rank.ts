@@ -1,5 +1,5 @@
 import type { CommunicationKind } from "../action.ts";
-import { type ActionList, ActionListBuilder } from "../action-list.ts";
+import type { ActionList, ActionListBuilder } from "../action-list.ts";
 
 /** One of the two streams of micro-batches that pass a rank. */
 export interface Stream {
@@ -12,7 +12,6 @@ export interface Stream {
 }
 
 export interface BidirectionalRankOptions {
-  readonly numMicroBatches: number;
   readonly forwardOnly: boolean;
   readonly withCommunication: boolean;
 }
@@ -41,10 +40,14 @@ export class BidirectionalRank {
     RECV_B: [0, 0],
   };
 
-  constructor(streams: readonly [Stream, Stream], options: BidirectionalRankOptions) {
+  constructor(
+    streams: readonly [Stream, Stream],
+    options: BidirectionalRankOptions,
+    builder: ActionListBuilder,
+  ) {
     this.#streams = streams;
     this.#options = options;
-    this.#builder = new ActionListBuilder(options.numMicroBatches, 4 * options.numMicroBatches);
+    this.#builder = builder;
   }
 
   finish(): ActionList {

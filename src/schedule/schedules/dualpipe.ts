@@ -1,3 +1,4 @@
+import { ActionListBuilder } from "../action-list.ts";
 import { bidirectionalPlacement } from "../placement.ts";
 import type { Program } from "../program.ts";
 import type { ProgramSizes } from "../sizes.ts";
@@ -15,11 +16,12 @@ function dualPipeProgram(sizes: ProgramSizes, withCommunication: boolean): Progr
     hasNextRank: stage < numRanks - 1,
   });
 
+  const builder = new ActionListBuilder(numMicroBatches);
   const ranks = Array.from({ length: numRanks }, (_, rankIndex) => {
     const down = stream(rankIndex, 0);
     const up = stream(numRanks - 1 - rankIndex, microBatchesPerStream);
     const streams: [Stream, Stream] = rankIndex < numRanks / 2 ? [down, up] : [up, down];
-    const rank = new BidirectionalRank(streams, { numMicroBatches, forwardOnly, withCommunication });
+    const rank = new BidirectionalRank(streams, { forwardOnly, withCommunication }, builder);
     const depth = Math.min(rankIndex, numRanks - 1 - rankIndex);
     writeSteps(rank, { depth, numDepths: numRanks / 2, microBatchesPerStream });
     return rank.finish();

@@ -1,3 +1,4 @@
+import { ActionListBuilder } from "../action-list.ts";
 import { vPlacement } from "../placement.ts";
 import type { Program } from "../program.ts";
 import type { ProgramSizes } from "../sizes.ts";
@@ -8,6 +9,7 @@ import type { ScheduleDefinition } from "./definition.ts";
 function dualPipeVProgram(sizes: ProgramSizes, withCommunication: boolean): Program {
   const { numRanks, numMicroBatches, forwardOnly = false } = sizes;
   const numStages = 2 * numRanks;
+  const builder = new ActionListBuilder(numMicroBatches);
   const ranks = Array.from({ length: numRanks }, (_, depth) => {
     const isFirst = depth === 0;
     const isLast = depth === numRanks - 1;
@@ -16,7 +18,8 @@ function dualPipeVProgram(sizes: ProgramSizes, withCommunication: boolean): Prog
         { stage: depth, firstMicroBatch: 0, hasPreviousRank: !isFirst, hasNextRank: !isLast },
         { stage: numStages - 1 - depth, firstMicroBatch: 0, hasPreviousRank: !isLast, hasNextRank: !isFirst },
       ],
-      { numMicroBatches, forwardOnly, withCommunication },
+      { forwardOnly, withCommunication },
+      builder,
     );
     writeSteps(rank, { depth, numDepths: numRanks, microBatchesPerStream: numMicroBatches });
     return rank.finish();

@@ -1,0 +1,214 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Command, CommanderError } from "commander";
+import fc from "fast-check";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { scheduleCommand } from "../../src/cli/schedule.ts";
+import { simulateCommand } from "../../src/cli/simulate.ts";
+import { verifyCommand } from "../../src/cli/verify.ts";
+import {
+  buildProgram,
+  formatProgramCsv,
+  lower,
+  parseProgramCsv,
+  ScheduleError,
+} from "../../src/schedule/index.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "dualpipe-schedule-"));
+const output: string[] = [];
+
+beforeAll(() => {
+  vi.spyOn(process.stdout, "write").mockImplementation((text, ...rest: unknown[]) => {
+    output.push(String(text));
+    const done = rest.at(-1);
+    if (typeof done === "function") done();
+    return true;
+  });
+});
+afterEach(() => {
+  process.exitCode = 0;
+});
+afterAll(() => {
+  vi.restoreAllMocks();
+  rmSync(folder, { recursive: true });
+});
+
+async function run(...args: string[]): Promise<string> {
+  output.length = 0;
+  const root = new Command("dualpipe").exitOverride().configureOutput({ writeErr: () => {} });
+  for (const make of [scheduleCommand, simulateCommand, verifyCommand]) {
+    root.addCommand(make().copyInheritedSettings(root));
+  }
+  await root.parseAsync(args, { from: "user" });
+  return output.join("");
+}
+
+describe("dualpipe schedule", () => {
+  it("prints the program as JSON", async () => {
+    const text = await run("schedule", "dualpipev", "--ranks", "1", "--micro-batches", "2", "--json");
+    expect(JSON.parse(text)).toEqual({
+      schedule: "dualpipev",
+      ranks: 1,
+      stages: 2,
+      microBatches: 2,
+      forwardOnly: false,
+      program: [["0F0", "1F0", "0F1", "1B0", "(1F1;0B0)OVERLAP_F_B", "1B1", "0I1", "0W1"]],
+    });
+    expect(Object.keys(JSON.parse(text) as object)).toEqual([
+      ...["schedule", "ranks", "stages", "microBatches", "forwardOnly", "program"],
+    ]);
+  });
+
+  it("prints communication with --lowered and forwards alone with --forward-only", async () => {
+    const sizes = ["--ranks", "2", "--micro-batches", "4", "--json"];
+    const lowered = await run("schedule", "dualpipe", ...sizes, "--lowered", "--forward-only");
+    expect(JSON.parse(lowered)).toMatchObject({
+      forwardOnly: true,
+      program: [
+        ["1RECV_F2", "0F0", "0SEND_F0", "1RECV_F3", "1F2", "0F1", "0SEND_F1", "1F3"],
+        expect.anything(),
+      ],
+    });
+  });
+
+  it("prints a CSV file that reads back as the same program", async () => {
+    const program = buildProgram("zbv", { numRanks: 3, numMicroBatches: 5 });
+    const text = await run("schedule", "zbv", "-p", "3", "-m", "5", "--csv");
+    expect(parseProgramCsv(text, "zbv")).toEqual(program);
+  });
+
+  it("draws a chart", async () => {
+    const text = await run("schedule", "1f1b", "-p", "2", "-m", "2");
+    expect(text).toContain("rank 0 F0 F1 ······B0    ···B1    \nrank 1 ···F0 B0    F1 B1    ······");
+    expect(text).toContain("9 units with F = I = W = 1, bubble 33.3 %");
+  });
+});
+
+describe("dualpipe simulate", () => {
+  it("prints what a step takes", async () => {
+    const sizes = ["-p", "8", "-m", "20", "--json"];
+    const cost = ["--cost", "F=1,I=1,W=1,FB=3,link=0.3"];
+    const eager = JSON.parse(await run("simulate", "dualpipe", ...sizes, ...cost)) as object;
+    expect(eager).toMatchObject({
+      schedule: "dualpipe",
+      ranks: 8,
+      stages: 8,
+      microBatches: 20,
+      makespan: 66.6,
+      work: new Array(8).fill(60),
+      bubble: new Array(8).fill(6.6),
+      peakActivations: new Array(8).fill(9),
+    });
+    const reference = await run("simulate", "dualpipe", ...sizes, ...cost, "--order", "reference");
+    expect(JSON.parse(reference)).toMatchObject({ makespan: 75.6 });
+  });
+
+  it("writes a trace and a chart", async () => {
+    const [trace, svg] = [join(folder, "trace.json"), join(folder, "chart.svg")];
+    await run("simulate", "dualpipe", "-p", "2", "-m", "4", "--trace", trace, "--svg", svg);
+    expect(JSON.parse(readFileSync(trace, "utf8"))).toHaveProperty("traceEvents");
+    expect(readFileSync(svg, "utf8")).toMatch(/^<svg [\s\S]*rank 1[\s\S]*<\/svg>\n$/);
+  });
+});
+
+describe("dualpipe verify", () => {
+  it("accepts a sound file and ends with status 1 at a faulty one, naming the fault", async () => {
+    const sound = formatProgramCsv(lower(buildProgram("dualpipe", { numRanks: 2, numMicroBatches: 4 })));
+    const path = join(folder, "program.csv");
+    writeFileSync(path, sound);
+    expect(await run("verify", path)).toMatch(/^sound: program, 2 ranks/);
+    expect(process.exitCode).toBe(0);
+    writeFileSync(path, sound.replace("0SEND_F1,", ""));
+    expect(await run("verify", path)).toMatch(/0SEND_F1 missing/);
+    expect(process.exitCode).toBe(1);
+    expect(JSON.parse(await run("verify", path, "--json"))).toMatchObject({
+      ok: false,
+      problems: [{ code: "missing", rank: 0 }],
+    });
+  });
+});
+
+describe("bad input", () => {
+  it.each([
+    ["dualpipe -p 3 -m 8", "dualpipe: ranks must be even and at least 2; got 3; use 4"],
+    [
+      "dualpipe -p 4 -m 6",
+      "dualpipe: micro-batches must be even and at least 2 x ranks; got 6 with 4 ranks; use 8",
+    ],
+    [
+      "dualpipe -p 4 -m 9",
+      "dualpipe: micro-batches must be even and at least 2 x ranks; got 9 with 4 ranks; use 10",
+    ],
+    ["dualpipev -p 4 -m 7", "dualpipev: micro-batches must be at least 2 x ranks; got 7 with 4 ranks; use 8"],
+    ["gpipe -p 0 -m 1", "gpipe: ranks must be at least 1; got 0; use 1"],
+    [
+      "interleaved -p 4 -m 6",
+      "interleaved: micro-batches must be a multiple of the ranks and at least 1; got 6 with 4 ranks; use 8",
+    ],
+    [
+      "zbv -p 2 -m 4 --stages-per-rank 3",
+      "zbv: stages per rank must be at least 2 and at most 2; got 3 with 2 ranks; use 2",
+    ],
+    [
+      "1f1b -p 100000 -m 100000",
+      "1f1b: a program must have at most 65536 ranks and 134217728 forwards over all stages; " +
+        "got 100000 and 10000000000; use fewer",
+    ],
+  ])("%s", async (line, message) => {
+    await expect(run("schedule", ...line.split(" "))).rejects.toThrow(message);
+  });
+
+  it("ends in output, one of our errors or a usage error, whatever the arguments", async () => {
+    const size = fc.constantFrom("0", "1", "2", "3", "4", "8", "12", "-1", "1e3", "999999999999999", "x", "");
+    const cost = fc.oneof(
+      fc.constantFrom("F=1", "F=1/2", "FB=3,link=0.3", "F=", "=", "F=1,F=2", "link=-1", "F=1e999", "Q=1", ""),
+      fc.string({ maxLength: 12 }),
+    );
+    const name = fc.constantFrom(
+      ...[
+        "gpipe",
+        "1f1b",
+        "interleaved",
+        "zb1p",
+        "zb2p",
+        "zbv",
+        "dualpipe",
+        "dualpipev",
+        "none",
+        "a.csv",
+        "",
+      ],
+    );
+    const option = fc.oneof(
+      size.map((value) => ["--ranks", value]),
+      size.map((value) => ["--micro-batches", value]),
+      size.map((value) => ["--stages-per-rank", value]),
+      size.map((value) => ["--window", value]),
+      cost.map((value) => ["--cost", value]),
+      fc.constantFrom(
+        ["--forward-only"],
+        ["--lowered"],
+        ["--json"],
+        ["--csv"],
+        ["--whole"],
+        ["--order", "reference"],
+      ),
+    );
+    const command = fc.constantFrom("schedule", "simulate", "verify");
+    await fc.assert(
+      fc.asyncProperty(command, name, fc.array(option, { maxLength: 7 }), async (verb, schedule, options) => {
+        try {
+          await run(verb, schedule, ...options.flat());
+        } catch (error) {
+          if (error instanceof CommanderError) return;
+          const isOurs = error instanceof ScheduleError;
+          const isMissingFile = error instanceof Error && "code" in error && error.code === "ENOENT";
+          if (!isOurs && !isMissingFile) throw error;
+          expect(error.message).not.toContain("\n");
+        }
+      }),
+      { numRuns: 1500 },
+    );
+  });
+});
