@@ -51,10 +51,11 @@ Napi::Value dtype(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<int>(tensor.scalar_type()));
 }
 
-// How many tensors, in any thread, share this one's storage: a gradient may be kept only when it is alone.
+// How many tensors, in any thread, share this one's storage: a gradient may be kept only when it is alone. Operators such
+// as contiguous, and mailboxes, make another reference to the very same tensor: those count too.
 Napi::Value storageUses(const Napi::CallbackInfo& info) {
   const auto& tensor = Environment::of(info.Env()).tensors.get(number(info.Env(), info[0], "tensor"));
-  return Napi::Number::New(info.Env(), static_cast<double>(tensor.storage().use_count()));
+  return Napi::Number::New(info.Env(), static_cast<double>(tensor.storage().use_count() + tensor.use_count() - 1));
 }
 
 Napi::Value freeTensor(const Napi::CallbackInfo& info) {
