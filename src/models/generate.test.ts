@@ -14,7 +14,7 @@ beforeAll(() => {
   runtime = Runtime.load();
   stages = gptStages({ config, numStages: 2, runtime, seed: 1 });
   // At GPT-2's initial scale every token would be equally likely.
-  runtime.seed(2);
+  runtime.seed(11);
   for (const parameter of stages.flatMap((stage) => stage.parameters()))
     if (parameter.shape.length === 2) fillNormal(parameter, 1);
 });
@@ -39,7 +39,7 @@ test("at temperature 0 it takes the likeliest token each time, also beyond the c
   const baseline = runtime.addon.numTensors();
   const tokens = [3];
   while (tokens.length < 12) tokens.push(likeliest(tokens));
-  expect(new Set(tokens).size).toBeGreaterThan(2);
+  expect(new Set(tokens.slice(config.contextLength)).size).toBeGreaterThan(2);
   expect(generate(stages, [3], { numTokens: 11, temperature: 0 })).toEqual(tokens.slice(1));
   expect(generate(stages, [3], { numTokens: 11, topK: 1 })).toEqual(tokens.slice(1));
   expect(generate(stages, [3], { numTokens: 11, temperature: 1e-4 })).toEqual(tokens.slice(1));
@@ -51,13 +51,15 @@ const numTransposed = () =>
   stages.flatMap((stage) => stage.namedParameters()).filter(([name]) => /(c_\w+|lm_head)\.weight$/.test(name))
     .length;
 
-test("a seed decides what is drawn, and the runtime's generator is left alone", () => {
+test("a seed decides what is drawn, and neither the runtime's generator nor a graph is touched", () => {
   const draw = (seed: number) => generate(stages, [1, 2], { numTokens: 30, temperature: 3, seed });
   runtime.seed(4);
   const expected = runtime.scope(() => runtime.rand([3]).toArray());
   runtime.seed(4);
+  const nodeIndex = runtime.nextNodeIndex();
   expect(draw(1)).toEqual(draw(1));
   expect(draw(1)).not.toEqual(draw(2));
+  expect(runtime.nextNodeIndex()).toBe(nodeIndex + 1);
   expect(runtime.scope(() => runtime.rand([3]).toArray())).toEqual(expected);
 });
 

@@ -38,7 +38,7 @@ export interface GptSlice {
 }
 
 /** A layer of the model: attention, then MLP, each on normalised input and added to it. [B, T, C] to [B, T, C]. */
-export class GptBlock extends Module {
+class GptBlock extends Module {
   readonly ln_1: LayerNorm;
   readonly attn: CausalSelfAttention;
   readonly ln_2: LayerNorm;

@@ -2,7 +2,8 @@ import { beforeAll, expect, test } from "vitest";
 import { backward } from "../autograd/backward.ts";
 import { gelu } from "../autograd/functions/activation.ts";
 import { mseLoss } from "../autograd/functions/loss.ts";
-import type { Suspendable, Transfer } from "../autograd/suspension.ts";
+import { noGrad } from "../autograd/grad-mode.ts";
+import { finish, type Suspendable, type Transfer } from "../autograd/suspension.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { ModuleList, Sequential } from "./containers.ts";
@@ -153,6 +154,25 @@ test("after a step nothing is left but parameters, and without gradients nothing
   expect(runtime.addon.numTensors()).toBe(afterFirst);
   model.dispose();
   expect(runtime.addon.numTensors()).toBe(baseline);
+});
+
+test("a call leaves its output alone behind, also one that was suspended", () => {
+  using model = new Communicating(new Tied(runtime));
+  const x = runtime.ones([2, 3]);
+  noGrad(runtime, () => {
+    model.call(x).dispose();
+    const before = runtime.addon.numTensors();
+    const called = model.call(x);
+    expect(runtime.addon.numTensors()).toBe(before + 1);
+    const finished = finish(model.start(x));
+    expect(runtime.addon.numTensors()).toBe(before + 2);
+    const abandoned = model.start(x);
+    abandoned.next();
+    expect(runtime.addon.numTensors()).toBeGreaterThan(before + 2);
+    abandoned.return(called);
+    expect(runtime.addon.numTensors()).toBe(before + 2);
+    for (const tensor of [called, finished, x]) tensor.dispose();
+  });
 });
 
 test("a forward that communicates is run to its end by call, and to each transfer by start", () => {

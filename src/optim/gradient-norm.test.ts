@@ -22,11 +22,11 @@ test.each<[DType, number]>([
   ["bfloat16", 1e-6],
 ])("the norm of %s gradients is summed in float64", (dtype, tolerance) => {
   runtime.scope(() => {
-    const parameters = [[2000, 1000], [4000], [], [7, 1, 3]].map((shape) => withGradient(shape, dtype));
+    const parameters = [[1000, 1000], [4000], [], [7, 1, 3]].map((shape) => withGradient(shape, dtype));
     const frozen = new Parameter(runtime.ones([2]));
-    const exact = parameters
-      .flatMap(({ grad }) => grad!.toArray())
-      .reduce((sum, value) => sum + value * value, 0);
+    let exact = 0;
+    for (const { grad } of parameters)
+      for (const value of runtime.read(grad!) as Float32Array | Float64Array) exact += value * value;
     const baseline = runtime.addon.numTensors();
     expect(Math.abs(squaredGradNorm([...parameters, frozen]) / exact - 1)).toBeLessThan(tolerance);
     expect(runtime.addon.numTensors()).toBe(baseline);
