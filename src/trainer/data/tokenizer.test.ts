@@ -14,6 +14,8 @@ const textArbitrary = fc.oneof(
         " the",
         "The",
         "'s",
+        "'t",
+        "'ll",
         "'",
         " ",
         "\n",
@@ -70,6 +72,13 @@ describe("createTokenizer", () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  it("finds every token of GPT-2 by its merges", () => {
+    const tokenizer = createTokenizer(VOCAB_SIZE_MAX);
+    const texts = Array.from({ length: tokenizer.endOfTextId }, (_, id) => gpt2Decode([id]));
+    const differing = texts.filter((text) => String(tokenizer.encode(text)) !== String(gpt2Encode(text)));
+    expect(differing).toEqual([]);
   });
 
   it("needs more tokens for a text the smaller its vocabulary is", () => {
