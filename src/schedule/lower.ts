@@ -1,6 +1,6 @@
 import { type ActionList, ActionListBuilder, Opcode } from "./action-list.ts";
 import { postReceivesForRendezvous } from "./lower-rendezvous.ts";
-import { type Placement, rankOf } from "./placement.ts";
+import { ranksOfCells } from "./placement.ts";
 import type { Program } from "./program.ts";
 import { ScheduleError } from "./schedule-error.ts";
 
@@ -15,14 +15,14 @@ type Flow = "F" | "B";
 
 /** Walks a producer's computations and finds, in order, the values that it sends to one rank. */
 class ChannelReader {
-  readonly #placement: Placement;
+  readonly #rankOfCell: Uint32Array;
   readonly #actions: ActionList;
   readonly #flow: Flow;
   readonly #receiver: number;
   #index = 0;
 
-  constructor(placement: Placement, actions: ActionList, flow: Flow, receiver: number) {
-    this.#placement = placement;
+  constructor(rankOfCell: Uint32Array, actions: ActionList, flow: Flow, receiver: number) {
+    this.#rankOfCell = rankOfCell;
     this.#actions = actions;
     this.#flow = flow;
     this.#receiver = receiver;
@@ -35,29 +35,24 @@ class ChannelReader {
       const index = this.#index++;
       const cell =
         this.#flow === "F"
-          ? forwardTarget(this.#placement, this.#actions, index)
-          : backwardTarget(this.#placement, this.#actions, index);
-      if (cell >= 0 && rankOfCell(this.#placement, this.#actions, cell) === this.#receiver) return cell;
+          ? forwardTarget(this.#actions, index, this.#rankOfCell.length)
+          : backwardTarget(this.#actions, index);
+      if (cell >= 0 && this.#rankOfCell[cell] === this.#receiver) return cell;
     }
     return -1;
   }
 }
 
-function rankOfCell(placement: Placement, { numMicroBatches }: ActionList, cell: number): number {
-  const stage = Math.floor(cell / numMicroBatches);
-  return rankOf(placement, stage, cell - stage * numMicroBatches);
-}
-
 /** The cell that takes this action's activation, or -1 when there is none. */
-function forwardTarget({ numStages }: Placement, actions: ActionList, index: number): number {
+function forwardTarget(actions: ActionList, index: number, numCells: number): number {
   const opcode = actions.opcodes[index]!;
   if (opcode !== Opcode.F && opcode !== Opcode.OVERLAP_F_B) return -1;
   const target = actions.cells[index]! + actions.numMicroBatches;
-  return target < numStages * actions.numMicroBatches ? target : -1;
+  return target < numCells ? target : -1;
 }
 
 /** The cell that takes this action's input gradient, or -1 when there is none. */
-function backwardTarget(_placement: Placement, actions: ActionList, index: number): number {
+function backwardTarget(actions: ActionList, index: number): number {
   const cell = backwardCell(actions, index);
   return cell < 0 ? -1 : Math.max(-1, cell - actions.numMicroBatches);
 }
@@ -76,20 +71,21 @@ class RankLowering {
   readonly #out: ActionListBuilder;
   readonly #posted: Readonly<Record<Flow, Uint8Array>>;
   readonly #channels = { F: new Map<number, ChannelReader>(), B: new Map<number, ChannelReader>() };
-  readonly #cellCount: number;
+  readonly #rankOfCell: Uint32Array;
 
   constructor(
     program: Program,
     rank: number,
+    rankOfCell: Uint32Array,
     out: ActionListBuilder,
     posted: Readonly<Record<Flow, Uint8Array>>,
   ) {
     this.#program = program;
     this.#rank = rank;
+    this.#rankOfCell = rankOfCell;
     this.#actions = program.ranks[rank]!;
     this.#out = out;
     this.#posted = posted;
-    this.#cellCount = program.numStages * program.numMicroBatches;
   }
 
   run(window: number): ActionList {
@@ -113,18 +109,18 @@ class RankLowering {
       this.#post("F", cell, cell - numMicroBatches);
     }
     const backward = backwardCell(this.#actions, index);
-    if (backward >= 0 && backward + numMicroBatches < this.#cellCount) {
+    if (backward >= 0 && backward + numMicroBatches < this.#rankOfCell.length) {
       this.#post("B", backward, backward + numMicroBatches);
     }
   }
 
   #post(flow: Flow, cell: number, sourceCell: number): void {
-    const { placement, ranks, numMicroBatches } = this.#program;
-    const source = rankOfCell(placement, this.#actions, sourceCell);
+    const { ranks, numMicroBatches } = this.#program;
+    const source = this.#rankOfCell[sourceCell]!;
     if (source === this.#rank) return;
     let channel = this.#channels[flow].get(source);
     if (channel === undefined) {
-      channel = new ChannelReader(placement, ranks[source]!, flow, this.#rank);
+      channel = new ChannelReader(this.#rankOfCell, ranks[source]!, flow, this.#rank);
       this.#channels[flow].set(source, channel);
     }
     const posted = this.#posted[flow];
@@ -146,13 +142,13 @@ class RankLowering {
   }
 
   #addSends(index: number): void {
-    const { placement } = this.#program;
-    const forward = forwardTarget(placement, this.#actions, index);
-    if (forward >= 0 && rankOfCell(placement, this.#actions, forward) !== this.#rank) {
+    const rankOfCell = this.#rankOfCell;
+    const forward = forwardTarget(this.#actions, index, rankOfCell.length);
+    if (forward >= 0 && rankOfCell[forward] !== this.#rank) {
       this.#out.addCell(Opcode.SEND_F, this.#actions.cells[index]!, 0);
     }
-    const backward = backwardTarget(placement, this.#actions, index);
-    if (backward >= 0 && rankOfCell(placement, this.#actions, backward) !== this.#rank) {
+    const backward = backwardTarget(this.#actions, index);
+    if (backward >= 0 && rankOfCell[backward] !== this.#rank) {
       this.#out.addCell(Opcode.SEND_B, backwardCell(this.#actions, index), 0);
     }
   }
@@ -176,6 +172,9 @@ export function lower(program: Program, { window = DEFAULT_RECEIVE_WINDOW }: Low
   const numCells = program.numStages * program.numMicroBatches;
   const posted = { F: new Uint8Array(numCells), B: new Uint8Array(numCells) };
   const out = new ActionListBuilder(program.numMicroBatches);
-  const ranks = program.ranks.map((_, rank) => new RankLowering(program, rank, out, posted).run(window));
+  const rankOfCell = ranksOfCells(program.placement);
+  const ranks = program.ranks.map((_, rank) =>
+    new RankLowering(program, rank, rankOfCell, out, posted).run(window),
+  );
   return postReceivesForRendezvous({ ...program, communication: "eager", ranks });
 }

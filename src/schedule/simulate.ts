@@ -2,7 +2,7 @@ import { ActionListBuilder, Opcode } from "./action-list.ts";
 import { peakActivations } from "./activations.ts";
 import { type BubbleCauses, bubbleCauses } from "./bubble-causes.ts";
 import { type CostModel, type StageCosts, stageCosts } from "./cost.ts";
-import { rankOf } from "./placement.ts";
+import { ranksOfCells } from "./placement.ts";
 import type { Program } from "./program.ts";
 import { NO_CELL, RankClock } from "./rank-clock.ts";
 import { ScheduleError } from "./schedule-error.ts";
@@ -40,6 +40,7 @@ class Simulator {
   readonly #clocks: RankClock[];
   readonly #runnable: number[] = [];
   readonly #numCells: number;
+  readonly #rankOfCell: Uint32Array;
   readonly #isBatched: boolean;
   readonly #isWhole: boolean;
 
@@ -49,6 +50,7 @@ class Simulator {
     this.#transfers = new Transfers(program.placement, program.numMicroBatches, cost, this.#stages);
     const builder = new ActionListBuilder(program.numMicroBatches);
     this.#clocks = program.ranks.map((actions) => new RankClock(actions, builder));
+    this.#rankOfCell = ranksOfCells(program.placement);
     this.#numCells = program.numStages * program.numMicroBatches;
     this.#isBatched = program.communication === "batched";
     this.#isWhole = wholeComputations;
@@ -194,7 +196,7 @@ class Simulator {
 
   /** A value exists: it stays here, or its SEND, which follows directly, starts before the computation ends. */
   #emit(rank: number, clock: RankClock, flow: Flow, target: number, time: number): void {
-    if (this.#rankOfCell(target) === rank) {
+    if (this.#rankOfCell[target]! === rank) {
       this.#transfers.handOver(flow, target, time);
       return;
     }
@@ -209,9 +211,9 @@ class Simulator {
   #meet(rank: number, opcode: number, cell: number, time: number): void {
     const flow = flowOf(opcode);
     const value = this.#valueCell(opcode, cell);
-    if (!this.#transfers.meet(flow, value, time)) return;
+    if (!this.#transfers.meet(flow, value, time) || !this.#transfers.isAwaited(flow, value)) return;
     const isSend = opcode === Opcode.SEND_F || opcode === Opcode.SEND_B;
-    const peer = isSend ? this.#rankOfCell(value) : this.#senderOf(flow, value);
+    const peer = isSend ? this.#rankOfCell[value]! : this.#senderOf(flow, value);
     const other = this.#clocks[peer]!;
     if (peer !== rank && other.waitCell === value && other.waitFlow === flow) this.#runnable.push(peer);
   }
@@ -228,6 +230,7 @@ class Simulator {
   #waitFor(clock: RankClock, flow: Flow, value: number): boolean {
     const arrival = this.#transfers.arrival(flow, value);
     if (Number.isNaN(arrival)) {
+      this.#transfers.awaited(flow, value);
       clock.waitFlow = flow;
       clock.waitCell = value;
       return false;
@@ -244,13 +247,7 @@ class Simulator {
 
   #senderOf(flow: Flow, value: number): number {
     const { numMicroBatches } = this.#program;
-    return this.#rankOfCell(flow === "F" ? value - numMicroBatches : value + numMicroBatches);
-  }
-
-  #rankOfCell(cell: number): number {
-    const { numMicroBatches, placement } = this.#program;
-    const stage = Math.floor(cell / numMicroBatches);
-    return rankOf(placement, stage, cell - stage * numMicroBatches);
+    return this.#rankOfCell[flow === "F" ? value - numMicroBatches : value + numMicroBatches]!;
   }
 }
 

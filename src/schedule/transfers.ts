@@ -21,6 +21,7 @@ export class Transfers {
   readonly #channelFree = { F: new Map<number, number>(), B: new Map<number, number>() };
   /** NaN at first; `-1 - time` when one side of a transfer is there; then the time of arrival. */
   readonly #times: Readonly<Record<Flow, Float64Array>>;
+  readonly #awaited: Readonly<Record<Flow, Uint8Array>>;
   /** When both sides of a transfer were there, or a value was computed that stays on its rank. */
   readonly #readyTimes: Readonly<Record<Flow, Float64Array>>;
 
@@ -38,6 +39,7 @@ export class Transfers {
       F: new Float64Array(numCells).fill(UNKNOWN),
       B: new Float64Array(numCells).fill(UNKNOWN),
     };
+    this.#awaited = { F: new Uint8Array(numCells), B: new Uint8Array(numCells) };
     this.#readyTimes = { F: new Float64Array(numCells), B: new Float64Array(numCells) };
   }
 
@@ -45,6 +47,15 @@ export class Transfers {
   arrival(flow: Flow, cell: number): number {
     const time = this.#times[flow][cell]!;
     return time >= 0 ? time : UNKNOWN;
+  }
+
+  /** Marks the value as one that its receiver, or a sender that waits for its own send, stands still for. */
+  awaited(flow: Flow, cell: number): void {
+    this.#awaited[flow][cell] = 1;
+  }
+
+  isAwaited(flow: Flow, cell: number): boolean {
+    return this.#awaited[flow][cell] === 1;
   }
 
   /** When nothing but the link was left to wait for; only for a value whose arrival is known. */

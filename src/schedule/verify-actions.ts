@@ -1,5 +1,5 @@
 import { Opcode } from "./action-list.ts";
-import { rankOf } from "./placement.ts";
+import { ranksOfCells } from "./placement.ts";
 import type { Problem, ProblemCode } from "./problem.ts";
 import { nameAction } from "./problem.ts";
 import type { Program } from "./program.ts";
@@ -24,14 +24,14 @@ export class ActionCheck {
   readonly #program: Program;
   readonly #maxProblems: number;
   readonly #seen: Uint8Array;
-  readonly #lastStage: number;
+  readonly #rankOfCell: Uint32Array;
   readonly problems: Problem[] = [];
 
   constructor(program: Program, maxProblems: number) {
     this.#program = program;
     this.#maxProblems = maxProblems;
     this.#seen = new Uint8Array(program.numStages * program.numMicroBatches);
-    this.#lastStage = program.numStages - 1;
+    this.#rankOfCell = ranksOfCells(program.placement);
   }
 
   run(): void {
@@ -53,14 +53,11 @@ export class ActionCheck {
   }
 
   #check(rank: number, index: number, opcode: number, cell: number): void {
-    const { numMicroBatches, placement } = this.#program;
-    const stage = Math.floor(cell / numMicroBatches);
-    const microBatch = cell - stage * numMicroBatches;
-    if (stage > this.#lastStage) {
-      this.#report("misplaced", rank, index, `must name a stage under ${this.#lastStage + 1}`);
+    if (cell >= this.#seen.length) {
+      this.#report("misplaced", rank, index, `must name a stage under ${this.#program.numStages}`);
       return;
     }
-    const owner = rankOf(placement, stage, microBatch);
+    const owner = this.#rankOfCell[cell]!;
     if (owner !== rank) {
       this.#report("misplaced", rank, index, `must be on rank ${owner}, which holds the stage`);
       return;
@@ -71,111 +68,99 @@ export class ActionCheck {
     this.#seen[cell] = seen | doing;
     switch (opcode) {
       case Opcode.F:
-        this.#checkInput(rank, index, cell, stage, microBatch, "F");
+        this.#checkInput(rank, index, cell, cell - this.#program.numMicroBatches, "F");
         break;
       case Opcode.I:
       case Opcode.B:
         if (this.#program.forwardOnly) {
           this.#report("needless", rank, index, "must not be in a program of forwards only");
         } else if (!(seen & SEEN.F)) {
-          this.#report("out-of-order", rank, index, `must come after ${stage}F${microBatch}`);
+          this.#report("out-of-order", rank, index, `must come after ${this.#name("F", cell)}`);
         }
-        this.#checkInput(rank, index, cell, stage, microBatch, "B");
+        this.#checkInput(rank, index, cell, cell + this.#program.numMicroBatches, "B");
         break;
       case Opcode.W:
         if (!(seen & SEEN.I)) {
-          this.#report("out-of-order", rank, index, `must come after ${stage}I${microBatch}`);
+          this.#report("out-of-order", rank, index, `must come after ${this.#name("I", cell)}`);
         }
         break;
       default:
-        this.#checkTransfer(rank, index, opcode, stage, microBatch, seen);
+        this.#checkTransfer(rank, index, opcode, cell, seen);
     }
   }
 
-  #checkInput(
-    rank: number,
-    index: number,
-    cell: number,
-    stage: number,
-    microBatch: number,
-    flow: "F" | "B",
-  ): void {
-    const sourceStage = flow === "F" ? stage - 1 : stage + 1;
-    if (sourceStage < 0 || sourceStage > this.#lastStage) return;
-    const { placement, communication, numMicroBatches } = this.#program;
-    if (rankOf(placement, sourceStage, microBatch) === rank) {
-      const sourceCell = sourceStage * numMicroBatches + microBatch;
-      const done = flow === "F" ? SEEN.F : SEEN.I;
-      if (this.#seen[sourceCell]! & done) return;
-      const source = flow === "F" ? "F" : "backward";
-      const needed = `the ${source} of stage ${sourceStage}, micro-batch ${microBatch}`;
-      this.#report("out-of-order", rank, index, `must come after ${needed}`);
-    } else if (communication !== "none") {
-      const received = flow === "F" ? SEEN.RECV_F : SEEN.RECV_B;
-      if (this.#seen[cell]! & received) return;
-      this.#report("out-of-order", rank, index, `must come after ${stage}RECV_${flow}${microBatch}`);
+  #checkInput(rank: number, index: number, cell: number, source: number, flow: "F" | "B"): void {
+    if (source < 0 || source >= this.#seen.length) return;
+    if (this.#rankOfCell[source] === rank) {
+      if (this.#seen[source]! & (flow === "F" ? SEEN.F : SEEN.I)) return;
+      this.#report(
+        "out-of-order",
+        rank,
+        index,
+        `must come after ${this.#name(flow === "F" ? "F" : "I", source)}`,
+      );
+    } else if (this.#program.communication !== "none") {
+      if (this.#seen[cell]! & (flow === "F" ? SEEN.RECV_F : SEEN.RECV_B)) return;
+      this.#report("out-of-order", rank, index, `must come after ${this.#name(`RECV_${flow}`, cell)}`);
     }
   }
 
-  #checkTransfer(
-    rank: number,
-    index: number,
-    opcode: number,
-    stage: number,
-    microBatch: number,
-    seen: number,
-  ): void {
-    const peerStage = opcode === Opcode.SEND_F || opcode === Opcode.RECV_B ? stage + 1 : stage - 1;
-    const { communication, placement, forwardOnly } = this.#program;
-    const hasPeer = peerStage >= 0 && peerStage <= this.#lastStage;
+  #checkTransfer(rank: number, index: number, opcode: number, cell: number, seen: number): void {
+    const { communication, forwardOnly, numMicroBatches } = this.#program;
+    const peer =
+      opcode === Opcode.SEND_F || opcode === Opcode.RECV_B ? cell + numMicroBatches : cell - numMicroBatches;
+    const hasPeer = peer >= 0 && peer < this.#seen.length;
     const isBackward = opcode === Opcode.SEND_B || opcode === Opcode.RECV_B;
     if (communication === "none") {
       this.#report("needless", rank, index, "must not be in a program of computations only");
-    } else if (!hasPeer || (forwardOnly && isBackward) || rankOf(placement, peerStage, microBatch) === rank) {
+    } else if (!hasPeer || (forwardOnly && isBackward) || this.#rankOfCell[peer] === rank) {
       this.#report("needless", rank, index, "must lead to a stage on another rank");
     } else if (opcode === Opcode.SEND_F && !(seen & SEEN.F)) {
-      this.#report("out-of-order", rank, index, `must come after ${stage}F${microBatch}`);
+      this.#report("out-of-order", rank, index, `must come after ${this.#name("F", cell)}`);
     } else if (opcode === Opcode.SEND_B && !(seen & SEEN.I)) {
-      this.#report("out-of-order", rank, index, `must come after the backward of the same micro-batch`);
+      this.#report("out-of-order", rank, index, `must come after ${this.#name("I", cell)} or B`);
     }
+  }
+
+  #name(kind: string, cell: number): string {
+    const { numMicroBatches } = this.#program;
+    const stage = Math.floor(cell / numMicroBatches);
+    return `${stage}${kind}${cell - stage * numMicroBatches}`;
   }
 
   #checkComplete(): void {
-    const { numMicroBatches } = this.#program;
-    for (let stage = 0; stage <= this.#lastStage; stage++) {
-      for (let microBatch = 0; microBatch < numMicroBatches; microBatch++) {
-        const missing =
-          this.#expected(stage, microBatch) & ~this.#seen[stage * numMicroBatches + microBatch]!;
-        if (missing !== 0) this.#reportMissing(stage, microBatch, missing);
-        if (this.problems.length >= this.#maxProblems) return;
-      }
+    for (let cell = 0; cell < this.#seen.length; cell++) {
+      const missing = this.#expected(cell) & ~this.#seen[cell]!;
+      if (missing !== 0) this.#reportMissing(cell, missing);
+      if (this.problems.length >= this.#maxProblems) return;
     }
   }
 
-  #expected(stage: number, microBatch: number): number {
-    const { forwardOnly, communication, placement } = this.#program;
+  #expected(cell: number): number {
+    const { forwardOnly, communication, numMicroBatches } = this.#program;
     let expected: number = forwardOnly ? SEEN.F : SEEN.F | SEEN.I | SEEN.W;
     if (communication === "none") return expected;
-    const rank = rankOf(placement, stage, microBatch);
-    if (stage > 0 && rankOf(placement, stage - 1, microBatch) !== rank) {
+    const rank = this.#rankOfCell[cell]!;
+    if (cell >= numMicroBatches && this.#rankOfCell[cell - numMicroBatches] !== rank) {
       expected |= forwardOnly ? SEEN.RECV_F : SEEN.RECV_F | SEEN.SEND_B;
     }
-    if (stage < this.#lastStage && rankOf(placement, stage + 1, microBatch) !== rank) {
+    if (cell + numMicroBatches < this.#seen.length && this.#rankOfCell[cell + numMicroBatches] !== rank) {
       expected |= forwardOnly ? SEEN.SEND_F : SEEN.SEND_F | SEEN.RECV_B;
     }
     return expected;
   }
 
-  #reportMissing(stage: number, microBatch: number, missing: number): void {
+  #reportMissing(cell: number, missing: number): void {
+    const { schedule, ranks } = this.#program;
     const names = Object.entries(SEEN).flatMap(([kind, bit]) =>
-      missing & bit ? [`${stage}${kind}${microBatch}`] : [],
+      missing & bit ? [this.#name(kind, cell)] : [],
     );
-    const rank = rankOf(this.#program.placement, stage, microBatch);
+    const rank = this.#rankOfCell[cell]!;
     this.problems.push({
       code: "missing",
       rank,
-      actionIndex: this.#program.ranks[rank]!.length,
-      message: `${this.#program.schedule}: rank ${rank} must run every action once; ${names.join(", ")} missing; add it`,
+      actionIndex: ranks[rank]!.length,
+      message: `${schedule}: rank ${rank} must run every action once; ${names.join(", ")} missing; add it`,
     });
   }
 

@@ -1,40 +1,34 @@
 import { type ActionList, Opcode } from "./action-list.ts";
-import { rankOf } from "./placement.ts";
+import { ranksOfCells } from "./placement.ts";
 import { nameAction, type Problem } from "./problem.ts";
 import type { Program } from "./program.ts";
 
 /** Walks the SENDs of one kind from one rank to another. */
 class SendReader {
-  readonly #program: Program;
+  readonly #rankOfCell: Uint32Array;
   readonly #actions: ActionList;
   readonly #opcode: number;
   readonly #receiver: number;
   index = -1;
 
-  constructor(program: Program, sender: number, opcode: number, receiver: number) {
-    this.#program = program;
-    this.#actions = program.ranks[sender]!;
+  constructor(actions: ActionList, opcode: number, rankOfCell: Uint32Array, receiver: number) {
+    this.#rankOfCell = rankOfCell;
+    this.#actions = actions;
     this.#opcode = opcode;
     this.#receiver = receiver;
   }
 
   /** The receiving stage's cell of the next SEND, or -1 after the last. */
   next(): number {
-    const { opcodes, cells, length } = this.#actions;
-    const { numMicroBatches } = this.#program;
+    const { opcodes, cells, length, numMicroBatches } = this.#actions;
+    const offset = this.#opcode === Opcode.SEND_F ? numMicroBatches : -numMicroBatches;
     for (this.index++; this.index < length; this.index++) {
       if (opcodes[this.index] !== this.#opcode) continue;
-      const offset = this.#opcode === Opcode.SEND_F ? numMicroBatches : -numMicroBatches;
       const target = cells[this.index]! + offset;
-      if (rankOfCell(this.#program, target) === this.#receiver) return target;
+      if (this.#rankOfCell[target] === this.#receiver) return target;
     }
     return -1;
   }
-}
-
-function rankOfCell({ placement, numMicroBatches }: Program, cell: number): number {
-  const stage = Math.floor(cell / numMicroBatches);
-  return rankOf(placement, stage, cell - stage * numMicroBatches);
 }
 
 /**
@@ -42,10 +36,11 @@ function rankOfCell({ placement, numMicroBatches }: Program, cell: number): numb
  * the program's SENDs and RECVs must be complete.
  */
 export function channelProblems(program: Program): Problem[] {
-  return program.ranks.flatMap((_, rank) => receiverProblems(program, rank));
+  const rankOfCell = ranksOfCells(program.placement);
+  return program.ranks.flatMap((_, rank) => receiverProblems(program, rank, rankOfCell));
 }
 
-function receiverProblems(program: Program, rank: number): Problem[] {
+function receiverProblems(program: Program, rank: number, rankOfCell: Uint32Array): Problem[] {
   const { numMicroBatches } = program;
   const readers = { F: new Map<number, SendReader>(), B: new Map<number, SendReader>() };
   const { opcodes, cells, length } = program.ranks[rank]!;
@@ -55,10 +50,11 @@ function receiverProblems(program: Program, rank: number): Problem[] {
     const isForward = opcode === Opcode.RECV_F;
     const flow = isForward ? "F" : "B";
     const cell = cells[index]!;
-    const sender = rankOfCell(program, isForward ? cell - numMicroBatches : cell + numMicroBatches);
+    const sender = rankOfCell[isForward ? cell - numMicroBatches : cell + numMicroBatches]!;
     let reader = readers[flow].get(sender);
     if (reader === undefined) {
-      reader = new SendReader(program, sender, isForward ? Opcode.SEND_F : Opcode.SEND_B, rank);
+      const send = isForward ? Opcode.SEND_F : Opcode.SEND_B;
+      reader = new SendReader(program.ranks[sender]!, send, rankOfCell, rank);
       readers[flow].set(sender, reader);
     }
     if (reader.next() !== cell) {

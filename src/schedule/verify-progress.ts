@@ -1,5 +1,5 @@
 import { Opcode } from "./action-list.ts";
-import { rankOf } from "./placement.ts";
+import { rankOf, ranksOfCells } from "./placement.ts";
 import { type ActionPlace, nameAction, type Problem } from "./problem.ts";
 import type { Program } from "./program.ts";
 
@@ -17,6 +17,9 @@ export interface MissingReceive extends ActionPlace {
 
 const Event = { SENT_F: 1, POSTED_F: 2, SENT_B: 4, POSTED_B: 8 } as const;
 
+/** An event that a rank waits for stands this many bits higher, so that only those look for the rank. */
+const WAITED_FOR = 4;
+
 /**
  * Runs a program without times, under rules at least as strict as any executor's: a computation needs all its
  * values at its start and gives them at its end. The program's actions must be complete and in order.
@@ -25,6 +28,7 @@ export class ProgressCheck {
   readonly #program: Program;
   readonly #isRendezvous: boolean;
   readonly #numCells: number;
+  readonly #rankOfCell: Uint32Array;
   /** Events of each value, which is named by the cell that takes it. */
   readonly #events: Uint8Array;
   readonly #index: Uint32Array;
@@ -38,6 +42,7 @@ export class ProgressCheck {
     this.#program = program;
     this.#isRendezvous = sends === "rendezvous";
     this.#numCells = program.numStages * program.numMicroBatches;
+    this.#rankOfCell = ranksOfCells(program.placement);
     this.#events = new Uint8Array(this.#numCells);
     this.#index = new Uint32Array(program.numRanks);
     this.#batchEnd = new Uint32Array(program.numRanks);
@@ -57,7 +62,7 @@ export class ProgressCheck {
   settle(): void {
     for (let rank = this.#runnable.pop(); rank !== undefined; rank = this.#runnable.pop()) {
       this.#waitCell[rank] = -1;
-      while (this.#step(rank));
+      this.#runRank(rank);
     }
   }
 
@@ -68,7 +73,7 @@ export class ProgressCheck {
       const cell = this.#waitCell[rank]!;
       const event = this.#waitEvent[rank]!;
       if (cell < 0 || (event !== Event.POSTED_F && event !== Event.POSTED_B)) continue;
-      const receiver = this.#rankOfCell(cell);
+      const receiver = this.#rankOfCell[cell]!;
       const opcode = event === Event.POSTED_F ? Opcode.RECV_F : Opcode.RECV_B;
       missing.push({ rank: receiver, actionIndex: this.#index[receiver]!, opcode, cell });
     }
@@ -80,25 +85,28 @@ export class ProgressCheck {
     this.#start(opcode, cell);
   }
 
-  #step(rank: number): boolean {
-    const actions = this.#program.ranks[rank]!;
-    const index = this.#index[rank]!;
-    if (index >= actions.length) return false;
-    const opcode = actions.opcodes[index]!;
-    const cell = actions.cells[index]!;
-    if (opcode > Opcode.OVERLAP_F_B) {
-      if (this.#program.communication === "batched") return this.#stepBatch(rank, index);
-      this.#start(opcode, cell);
-      const isSend = opcode === Opcode.SEND_F || opcode === Opcode.SEND_B;
-      if (isSend && this.#isRendezvous && !this.#isDone(rank, opcode, cell)) return false;
-    } else if (!this.#stepComputation(rank, opcode, cell, actions.backwardCells[index]!)) {
-      return false;
+  #runRank(rank: number): void {
+    const { opcodes, cells, backwardCells, length } = this.#program.ranks[rank]!;
+    const isBatched = this.#program.communication === "batched";
+    let index = this.#index[rank]!;
+    for (; index < length; index++) {
+      const opcode = opcodes[index]!;
+      if (opcode <= Opcode.OVERLAP_F_B) {
+        if (!this.#stepComputation(rank, opcode, cells[index]!, backwardCells[index]!)) break;
+      } else if (isBatched) {
+        index = this.#stepBatch(rank, index);
+        if (this.#batchEnd[rank] !== 0) break;
+      } else {
+        this.#start(opcode, cells[index]!);
+        const isSend = opcode === Opcode.SEND_F || opcode === Opcode.SEND_B;
+        if (isSend && this.#isRendezvous && !this.#isDone(rank, opcode, cells[index]!)) break;
+      }
     }
-    this.#index[rank] = index + 1;
-    return true;
+    this.#index[rank] = index;
   }
 
-  #stepBatch(rank: number, index: number): boolean {
+  /** Where the rank stands then: at the batch's last action, or, with its end still set, at one that waits. */
+  #stepBatch(rank: number, index: number): number {
     const { opcodes, cells, length } = this.#program.ranks[rank]!;
     let end = this.#batchEnd[rank]!;
     if (end === 0) {
@@ -108,15 +116,13 @@ export class ProgressCheck {
       this.#batchEnd[rank] = end;
     }
     for (let next = index; next < end; next++) {
-      this.#index[rank] = next;
       const opcode = opcodes[next]!;
       const isSend = opcode === Opcode.SEND_F || opcode === Opcode.SEND_B;
       if (isSend && !this.#isRendezvous) continue;
-      if (!this.#isDone(rank, opcode, cells[next]!)) return false;
+      if (!this.#isDone(rank, opcode, cells[next]!)) return next;
     }
-    this.#index[rank] = end;
     this.#batchEnd[rank] = 0;
-    return true;
+    return end - 1;
   }
 
   #stepComputation(rank: number, opcode: number, cell: number, backwardCell: number): boolean {
@@ -140,29 +146,23 @@ export class ProgressCheck {
   /** Values move by themselves on their own rank, and everywhere in a program of computations only. */
   #computed(rank: number, target: number, event: number): void {
     if (target < 0 || target >= this.#numCells) return;
-    const receiver = this.#rankOfCell(target);
-    if (receiver !== rank && this.#program.communication !== "none") return;
-    this.#happen(target, event, receiver);
+    if (this.#rankOfCell[target] === rank || this.#program.communication === "none")
+      this.#happen(target, event);
   }
 
   #start(opcode: number, cell: number): void {
-    const { numMicroBatches } = this.#program;
     switch (opcode) {
-      case Opcode.SEND_F: {
-        const target = cell + numMicroBatches;
-        this.#happen(target, Event.SENT_F, this.#rankOfCell(target));
+      case Opcode.SEND_F:
+        this.#happen(cell + this.#program.numMicroBatches, Event.SENT_F);
         break;
-      }
-      case Opcode.SEND_B: {
-        const target = cell - numMicroBatches;
-        this.#happen(target, Event.SENT_B, this.#rankOfCell(target));
+      case Opcode.SEND_B:
+        this.#happen(cell - this.#program.numMicroBatches, Event.SENT_B);
         break;
-      }
       case Opcode.RECV_F:
-        this.#happen(cell, Event.POSTED_F, this.#rankOfCell(cell - numMicroBatches));
+        this.#happen(cell, Event.POSTED_F);
         break;
       default:
-        this.#happen(cell, Event.POSTED_B, this.#rankOfCell(cell + numMicroBatches));
+        this.#happen(cell, Event.POSTED_B);
     }
   }
 
@@ -181,25 +181,28 @@ export class ProgressCheck {
     }
   }
 
-  #happen(value: number, event: number, watcher: number): void {
-    this.#events[value]! |= event;
-    if (this.#waitCell[watcher] === value && this.#waitEvent[watcher] === event) {
-      this.#waitCell[watcher] = -1;
-      this.#runnable.push(watcher);
-    }
+  #happen(value: number, event: number): void {
+    const events = this.#events[value]!;
+    this.#events[value] = events | event;
+    if (events & (event << WAITED_FOR)) this.#wake(value, event);
+  }
+
+  /** The receiver of a value waits for it to be sent, and the sender for its receive. */
+  #wake(value: number, event: number): void {
+    const { numMicroBatches } = this.#program;
+    let watcher = value;
+    if (event === Event.POSTED_F) watcher = value - numMicroBatches;
+    if (event === Event.POSTED_B) watcher = value + numMicroBatches;
+    this.#runnable.push(this.#rankOfCell[watcher]!);
   }
 
   #has(rank: number, value: number, event: number): boolean {
-    if (this.#events[value]! & event) return true;
+    const events = this.#events[value]!;
+    if (events & event) return true;
+    this.#events[value] = events | (event << WAITED_FOR);
     this.#waitCell[rank] = value;
     this.#waitEvent[rank] = event;
     return false;
-  }
-
-  #rankOfCell(cell: number): number {
-    const { placement, numMicroBatches } = this.#program;
-    const stage = Math.floor(cell / numMicroBatches);
-    return rankOf(placement, stage, cell - stage * numMicroBatches);
   }
 
   #describeDeadlock(stuck: number): Problem {
@@ -233,7 +236,7 @@ export class ProgressCheck {
     const flow = isForward ? "F" : "B";
     const stage = Math.floor(value / numMicroBatches);
     const microBatch = value - stage * numMicroBatches;
-    if (isPosted) return { rank: this.#rankOfCell(value), name: `${stage}RECV_${flow}${microBatch}` };
+    if (isPosted) return { rank: this.#rankOfCell[value]!, name: `${stage}RECV_${flow}${microBatch}` };
     const source = isForward ? stage - 1 : stage + 1;
     const send = communication === "none" ? flow : `SEND_${flow}`;
     return {
