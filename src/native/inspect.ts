@@ -30,6 +30,8 @@ export type Inspection =
   | { readonly ok: false; readonly why: string };
 
 const API_INCLUDE = join("torch", "csrc", "api", "include");
+// LibTorch 2.9 moved the numbers and left an #include behind.
+const VERSION_HEADERS = [join("torch", "headeronly", "version.h"), join(API_INCLUDE, "torch", "version.h")];
 // A compiler searches this one by itself, and naming it breaks `#include_next` of the C++ headers.
 const IMPLICIT_INCLUDE_DIR = "/usr/include";
 
@@ -43,7 +45,7 @@ export function inspectLibTorch(layout: LibTorchLayout): Inspection {
   }
   const version = readVersion(includeDir);
   if (version === undefined) {
-    return { ok: false, why: `no version in ${join(includeDir, API_INCLUDE, "torch", "version.h")}` };
+    return { ok: false, why: `no version in any of ${VERSION_HEADERS.join(", ")} of ${includeDir}` };
   }
   const glooIncludeDir = findGloo(includeDir);
   return {
@@ -62,13 +64,11 @@ export function inspectLibTorch(layout: LibTorchLayout): Inspection {
 }
 
 function readVersion(includeDir: string): string | undefined {
-  const candidates = [
-    join(includeDir, API_INCLUDE, "torch", "version.h"),
-    join(includeDir, "torch", "version.h"),
-  ];
-  const header = candidates.find((path) => existsSync(path));
-  if (header === undefined) return undefined;
-  return /define\s+TORCH_VERSION\s*\\?\s*"([^"]+)"/.exec(readFileSync(header, "utf8"))?.[1];
+  const parts = /define\s+TORCH_VERSION_MAJOR\s+(\d+)[\s\S]*?_MINOR\s+(\d+)[\s\S]*?_PATCH\s+(\d+)/;
+  return VERSION_HEADERS.map((header) => join(includeDir, header))
+    .filter((path) => existsSync(path))
+    .map((path) => parts.exec(readFileSync(path, "utf8"))?.slice(1).join("."))
+    .find((version) => version !== undefined);
 }
 
 function readCxx11Abi(libDir: string): boolean {

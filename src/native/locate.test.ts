@@ -99,3 +99,12 @@ test("Gloo headers without LibTorch's own part of Gloo do not count", () => {
   writeTree(at("usr"), { "include/gloo/context.h": "" });
   expect(locateLibTorch(options).libtorch).toMatchObject({ hasGloo: false, glooIncludeDir: undefined });
 });
+
+test("the version is read where LibTorch 2.9 and later keep it", () => {
+  const { at, options } = emptyMachine();
+  fakeLibTorch(at("usr"), { version: "2.12.1", versionHeader: "include/torch/headeronly/version.h" });
+  writeTree(at("usr"), {
+    "include/torch/csrc/api/include/torch/version.h": "#include <torch/headeronly/version.h>",
+  });
+  expect(locateLibTorch(options).libtorch?.version).toBe("2.12.1");
+});

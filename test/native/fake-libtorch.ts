@@ -20,13 +20,22 @@ export function writeTree(root: string, files: Record<string, string>): void {
 /** The files of an unpacked LibTorch that a search looks at, without any code in them. */
 export function fakeLibTorch(
   root: string,
-  parts: { version?: string; gloo?: boolean; cuda?: boolean; cxx11Abi?: boolean; libDir?: string } = {},
+  parts: {
+    version?: string;
+    versionHeader?: string;
+    gloo?: boolean;
+    cuda?: boolean;
+    cxx11Abi?: boolean;
+    libDir?: string;
+  } = {},
 ): string {
   const libDir = parts.libDir ?? "lib";
   writeTree(root, {
     [`${libDir}/libtorch.so`]: "",
     "include/ATen/core/dispatch/Dispatcher.h": "",
-    "include/torch/csrc/api/include/torch/version.h": `#define TORCH_VERSION \\\n  "${parts.version ?? "2.11.0"}"\n`,
+    [parts.versionHeader ?? "include/torch/csrc/api/include/torch/version.h"]: versionHeader(
+      parts.version ?? "2.11.0",
+    ),
     ...(parts.cuda && { [`${libDir}/libtorch_cuda.so`]: "" }),
     ...(parts.gloo && {
       "include/gloo/context.h": "",
@@ -47,4 +56,11 @@ export function fakePython(folder: string, answer: string, status = 0): string {
   });
   chmodSync(path, 0o755);
   return path;
+}
+
+function versionHeader(version: string): string {
+  const parts = version.split(".");
+  return ["MAJOR", "MINOR", "PATCH"]
+    .map((part, index) => `/// The ${part} version.\n#define TORCH_VERSION_${part} ${parts[index]}\n`)
+    .join("\n");
 }
