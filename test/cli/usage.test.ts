@@ -19,6 +19,16 @@ test("help of a command lists its options", () => {
   expect(stdout).toContain("--build");
 });
 
+test("every command that is listed has its help", () => {
+  const listed = [...runDualpipe(["--help"]).stdout.matchAll(/^ {2}([a-z]+) .*$/gm)].map((line) => line[1]!);
+  expect(listed).toEqual(expect.arrayContaining(["train", "schedule", "doctor", "help"]));
+  for (const name of listed.filter((name) => name !== "help")) {
+    const { status, stdout } = runDualpipe([name, "--help"]);
+    expect({ name, status }).toEqual({ name, status: 0 });
+    expect(stdout).toContain(`Usage: dualpipe ${name} `);
+  }
+});
+
 test("no command is a wrong usage", () => {
   const { status, stderr } = runDualpipe([]);
   expect(status).toBe(2);
