@@ -26,7 +26,10 @@ async function makePackage(files: Record<string, string>) {
     writeFileSync(join(folder, "package", path), text);
   }
   const spec = join(folder, "addresses.tgz");
-  await create({ file: spec, cwd: folder, gzip: true }, ["package"]);
+  await create(
+    { file: spec, cwd: folder, gzip: true },
+    Object.keys(files).map((path) => join("package", path)),
+  );
   return { spec, integrity: `sha512-${createHash("sha512").update(readFileSync(spec)).digest("base64")}` };
 }
 
