@@ -33,6 +33,7 @@ export { type CommunicationMode, countActions, formatProgram, type Program } fro
 export { ScheduleError, type ScheduleErrorCode, type ScheduleErrorPlace } from "./schedule-error.ts";
 export type { ScheduleDefinition } from "./schedules/definition.ts";
 export { buildProgram, buildReferenceOrder, findSchedule, schedules } from "./schedules/registry.ts";
+export { type SearchOptions, type SearchResult, searchSchedule } from "./search.ts";
 export { type SimulateOptions, type Simulation, simulate } from "./simulate.ts";
 export {
   checkSizes,
