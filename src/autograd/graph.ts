@@ -83,6 +83,10 @@ export class Node {
   /** Larger than that of every node whose output this one uses. */
   readonly index: number;
   readonly edges: readonly (Edge | undefined)[];
+  /** Bits of the inputs whose gradients I computes. */
+  readonly activationEdges: number;
+  /** Bits of the inputs whose gradients W computes. */
+  readonly weightEdges: number;
   readonly isActivation: boolean;
   readonly differentiate: Differentiate;
   /** Gradients of the outputs, as far as they arrived; owned by the node. */
@@ -117,7 +121,15 @@ export class Node {
     this.gradients = new Array<Tensor | null>(numOutputs).fill(null);
     this.#saved = saved;
     this.differentiate = differentiate;
-    for (const edge of edges) if (edge?.target instanceof Node) edge.target.retain();
+    let [activationEdges, weightEdges] = [0, 0];
+    edges.forEach((edge, i) => {
+      if (edge === undefined) return;
+      if (edge.isActivation) activationEdges |= 1 << i;
+      else weightEdges |= 1 << i;
+      if (edge.target instanceof Node) edge.target.retain();
+    });
+    this.activationEdges = activationEdges;
+    this.weightEdges = weightEdges;
   }
 
   /** Adds a holder: a tensor made by this node, a node that uses it, or a backward that starts here. */
@@ -134,23 +146,6 @@ export class Node {
       node.abandon();
       for (const edge of node.edges) if (edge?.target instanceof Node) dropped.push(edge.target);
     }
-  }
-
-  /** Bits of the inputs whose gradients exist at all, and are walked by I, or by W. */
-  get activationEdges(): number {
-    let mask = 0;
-    this.edges.forEach((edge, i) => {
-      if (edge?.isActivation) mask |= 1 << i;
-    });
-    return mask;
-  }
-
-  get weightEdges(): number {
-    let mask = 0;
-    this.edges.forEach((edge, i) => {
-      if (edge && !edge.isActivation) mask |= 1 << i;
-    });
-    return mask;
   }
 
   /** True in an I, whose W comes later; false in a whole backward or a W. */

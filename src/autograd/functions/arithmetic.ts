@@ -1,7 +1,7 @@
 import { operator } from "../../tensor/operator.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { historyOf, type Node, record } from "../graph.ts";
-import { formOf, reduceTo } from "./broadcast.ts";
+import { formOf, formsOf, reduceTo } from "./broadcast.ts";
 
 const ADD = operator("aten::add", "Tensor");
 const SUB = operator("aten::sub", "Tensor");
@@ -20,7 +20,7 @@ const WHERE_NUMBER_ELSE = operator("aten::where", "ScalarSelf");
 /** `a + b`, elementwise; a and b are broadcast against each other. */
 export function add(a: Tensor, b: Tensor): Tensor {
   const y = a.runtime.call(ADD, a, b);
-  const [formA, formB] = [formOf(a), formOf(b)];
+  const [formA, formB] = formsOf(a, b);
   record("add", [a, b], [y], [], (node) => [
     node.wants(0) ? reduceTo(formA, node.gradient) : null,
     node.wants(1) ? reduceTo(formB, node.gradient) : null,
@@ -31,7 +31,7 @@ export function add(a: Tensor, b: Tensor): Tensor {
 /** `a - b`, elementwise; a and b are broadcast against each other. */
 export function sub(a: Tensor, b: Tensor): Tensor {
   const y = a.runtime.call(SUB, a, b);
-  const [formA, formB] = [formOf(a), formOf(b)];
+  const [formA, formB] = formsOf(a, b);
   record("sub", [a, b], [y], [], (node) => [
     node.wants(0) ? reduceTo(formA, node.gradient) : null,
     node.wants(1) ? node.runtime.call(NEG, reduceTo(formB, node.gradient)) : null,
@@ -42,7 +42,7 @@ export function sub(a: Tensor, b: Tensor): Tensor {
 /** `a * b`, elementwise; a and b are broadcast against each other. */
 export function mul(a: Tensor, b: Tensor): Tensor {
   const y = a.runtime.call(MUL, a, b);
-  const [formA, formB] = [formOf(a), formOf(b)];
+  const [formA, formB] = formsOf(a, b);
   record(
     "mul",
     [a, b],
@@ -62,7 +62,7 @@ export function mul(a: Tensor, b: Tensor): Tensor {
 /** `a / b`, elementwise; a and b are broadcast against each other. */
 export function div(a: Tensor, b: Tensor): Tensor {
   const y = a.runtime.call(DIV, a, b);
-  const [formA, formB] = [formOf(a), formOf(b)];
+  const [formA, formB] = formsOf(a, b);
   record(
     "div",
     [a, b],
@@ -87,7 +87,7 @@ function divisorGradient(node: Node): Tensor {
 /** The larger of a and b, elementwise and broadcast; where they are equal each gets half of the gradient. */
 export function maximum(a: Tensor, b: Tensor): Tensor {
   const y = a.runtime.call(MAXIMUM, a, b);
-  const [formA, formB] = [formOf(a), formOf(b)];
+  const [formA, formB] = formsOf(a, b);
   record(
     "maximum",
     [a, b],

@@ -35,7 +35,7 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): T
       [rows, 1],
       [weight, 0],
     ],
-    (node) => linearBackward(node, shape),
+    (node) => linearBackward(node, shape, weight.shape[0]!),
   );
   return y;
 }
@@ -51,10 +51,9 @@ function checkShapes(x: Tensor, weight: Tensor, bias: Tensor | null): void {
   });
 }
 
-function linearBackward(node: Node, inputShape: readonly number[]): (Tensor | null)[] {
+function linearBackward(node: Node, inputShape: readonly number[], outSize: number): (Tensor | null)[] {
   const { runtime, gradient } = node;
-  const rows =
-    gradient.shape.length === 2 ? gradient : runtime.call(RESHAPE, gradient, [-1, gradient.shape.at(-1)!]);
+  const rows = inputShape.length === 2 ? gradient : runtime.call(RESHAPE, gradient, [-1, outSize]);
   let inputGrad: Tensor | null = null;
   if (node.wants(0)) {
     inputGrad = runtime.call(MM, rows, node.saved(1));
