@@ -40,6 +40,7 @@ export function findUnusedExports(
     .flatMap((file) =>
       file.exports
         .filter(({ name }) => !used.has(`${file.path} ${name}`) && !used.has(`${file.path} *`))
+        .filter(({ name }) => !(name === "default" && isRankProgram(file.path)))
         .filter(({ name, isType }) => !(isType && isMentionedTwice(file.text, name)))
         .map(({ name }) => ({
           file: file.path,
@@ -54,6 +55,11 @@ function collectUses(files: readonly SourceFile[]): Set<string> {
     imports.flatMap(({ target, names }) => names.map((name) => `${target} ${name}`)),
   );
   return new Set(uses);
+}
+
+/** The threads of a launch load the default export of these by their URL. */
+function isRankProgram(path: string): boolean {
+  return path.endsWith("-rank.ts");
 }
 
 /** A type in the signature of another export of its file is used by whoever calls that one. */
