@@ -26,7 +26,7 @@ export class Scope {
 }
 
 /** Adds every tensor in a tensor, an array or a plain object, at any depth. */
-export function collectTensors(value: unknown, found: Set<Tensor>): void {
+function collectTensors(value: unknown, found: Set<Tensor>): void {
   if (value instanceof Tensor) found.add(value);
   else if (Array.isArray(value)) for (const element of value) collectTensors(element, found);
   else if (isPlainObject(value)) for (const element of Object.values(value)) collectTensors(element, found);

@@ -4,7 +4,7 @@ import { TensorDisposedError } from "./errors.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** What several Tensor objects own together: one entry of the native table. */
-export class Cell {
+class Cell {
   readonly handle: Handle;
   owners = 1;
   shape: readonly number[] | undefined;
