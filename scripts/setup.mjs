@@ -170,7 +170,7 @@ async function runStep(what, logName, program, args, env = process.env) {
   const logPath = join(LOGS, `${logName}.log`);
   mkdirSync(dirname(logPath), { recursive: true });
   const log = openSync(logPath, "w");
-  const outcome = await runProgram(program, args, { stdio: ["ignore", log, log], env, detached: true });
+  const outcome = await runProgram(program, args, { stdio: ["ignore", log, log], env });
   closeSync(log);
   if (outcome === 0) return;
   const lines = readFileSync(logPath, "utf8").trimEnd().split("\n").slice(-15);
@@ -179,14 +179,16 @@ async function runStep(what, logName, program, args, env = process.env) {
   );
 }
 
-/** Runs a program in the checkout and ends it when this process ends; 0, or what went wrong. */
-export function runProgram(program, args, options) {
+/** Runs a program in the checkout and ends it with this process, or after a limit; 0, or what went wrong. */
+export function runProgram(program, args, { limitMs, ...options }) {
   return new Promise((resolve) => {
-    const child = spawn(program, args, { cwd: ROOT, ...options });
-    // A detached child leads a group of its own, with all that it starts.
-    const end = () => (options.detached ? process.kill(-child.pid, "SIGTERM") : child.kill());
+    // A group of its own, so that all that the program starts can be ended with it.
+    const child = spawn(program, args, { cwd: ROOT, ...options, detached: true });
+    const end = () => process.kill(-child.pid, "SIGTERM");
+    const limit = limitMs && setTimeout(() => process.kill(-child.pid, "SIGKILL"), limitMs);
     process.once("exit", end);
     const finish = (outcome) => {
+      clearTimeout(limit);
       process.off("exit", end);
       resolve(outcome);
     };

@@ -6,6 +6,9 @@ import { join } from "node:path";
 import { binOf, exitOnSignals, ROOT, runProgram, setUpOrExplain } from "./setup.mjs";
 import { tallyReport } from "./tally.mjs";
 
+// A thread that hangs in native code keeps vitest from ending.
+const TESTS_LIMIT_MS = 35 * 60_000;
+
 const filters = process.argv.slice(2);
 const tally = { passed: 0, failed: 0 };
 
@@ -26,7 +29,8 @@ async function runTests() {
   const reportPath = join(folder, "report.json");
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${reportPath}`];
   const command = [binOf("vitest", "vitest"), "run", ...reporters, ...filters];
-  const outcome = await runProgram(process.execPath, command, { stdio: ["ignore", "inherit", "inherit"] });
+  const options = { stdio: ["ignore", "inherit", "inherit"], limitMs: TESTS_LIMIT_MS };
+  const outcome = await runProgram(process.execPath, command, options);
   let report;
   try {
     report = JSON.parse(readFileSync(reportPath, "utf8"));
