@@ -32,6 +32,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./simulate.ts")).simulateCommand(),
   },
   {
+    name: "plan",
+    summary: "find the fastest way to train a model on given devices",
+    load: async () => (await import("./plan.ts")).planCommand(),
+  },
+  {
     name: "doctor",
     summary: "show what dualpipe found on this machine, what is missing and how to mend it",
     load: async () => (await import("./doctor.ts")).doctorCommand(),

@@ -92,9 +92,10 @@ export class MirroredParameters {
       runtime.scope(() => {
         const theirs = this.#group.receive(this.#mirror, "parameters").take();
         bundle.parameters.forEach((parameter, j) => {
-          // Not in place: the mirror may still be reading the gradient that it was sent.
-          const sum = add(add(parameter.grad, theirs[j] ?? null), this.#before[i]![j]!);
-          parameter.grad = sum === parameter.grad ? sum : (sum?.share() ?? null);
+          const both = sum(parameter.grad, theirs[j] ?? null);
+          const before = this.#before[i]![j]!;
+          const total = both !== null && before !== null ? runtime.call(ADD, before, both) : (both ?? before);
+          parameter.grad = total?.share() ?? null;
         });
       });
     }
@@ -119,9 +120,13 @@ export class MirroredParameters {
   }
 }
 
-function add(a: Tensor | null, b: Tensor | null): Tensor | null {
-  if (a === null || b === null) return a ?? b;
-  return a.runtime.call(ADD, a, b);
+/** Never one of the two itself: each rank may still be reading what the other then clips in place. */
+function sum(ours: Tensor | null, theirs: Tensor | null): Tensor | null {
+  const { runtime } = ours ?? theirs ?? {};
+  if (runtime === undefined) return null;
+  return ours !== null && theirs !== null
+    ? runtime.call(ADD, ours, theirs)
+    : runtime.call(CLONE, ours ?? theirs);
 }
 
 /** One bundle per stage, and one per set of stages that share parameters, in an order that both holders agree on. */

@@ -20,7 +20,7 @@ import { type Criterion, ModuleStage, type StageModule } from "./module-stage.ts
 import { overlapHookOf } from "./overlap.ts";
 import { type PlannedComputation, planRank, type RankPlan } from "./plan.ts";
 import type { Recorder } from "./recorder.ts";
-import { StepData } from "./step-data.ts";
+import { microBatchesAt, StepData } from "./step-data.ts";
 
 export interface PipelineOptions {
   /** A schedule's name, such as `dualpipe`. */
@@ -132,6 +132,12 @@ export class Pipeline {
     return [...new Set([...this.#modules.values()].flatMap((module) => module.parameters()))];
   }
 
+  /** The micro-batches of a step whose inputs, and whose labels, are given to `step` on this rank. */
+  endsOf(numMicroBatches: number): { entering: readonly number[]; leaving: readonly number[] } {
+    const { program } = this.#prepare(numMicroBatches, false);
+    return microBatchesAt(program, this.group.rank);
+  }
+
   /** The most micro-batches of activations that this rank's stages held in the last step. */
   get maxInFlight(): number {
     return [...this.#stages.values()].reduce((sum, stage) => sum + stage.maxInFlight, 0);
@@ -237,6 +243,11 @@ export class Pipeline {
       throw error;
     }
   }
+}
+
+/** The stages that a rank must have modules for, in ascending order. @throws ScheduleError */
+export function stagesOfRank(schedule: string, numRanks: number, rank: number): number[] {
+  return stagesOf(placementOf(schedule, numRanks), rank);
 }
 
 /** Where the stages lie does not depend on the number of micro-batches, but for how many go each way. */

@@ -38,11 +38,8 @@ export class StepData implements StageStep {
     this.keepOutputs = options.returnOutputs
       ? (microBatch, outputs) => this.#outputs.set(microBatch, outputs)
       : undefined;
-    const microBatches = Array.from({ length: program.numMicroBatches }, (_, microBatch) => microBatch);
-    const entering = microBatches.filter((each) => rankOf(program.placement, 0, each) === rank);
-    this.#leaving = microBatches.filter(
-      (each) => rankOf(program.placement, program.numStages - 1, each) === rank,
-    );
+    const { entering, leaving } = microBatchesAt(program, rank);
+    this.#leaving = leaving;
     const invalid = (message: string): StepError => new StepError("INVALID_INPUT", { rank }, message);
     const cut = (
       what: string,
@@ -113,6 +110,17 @@ export class StepData implements StageStep {
       for (const message of messages.values()) for (const tensor of message) tensor?.dispose();
     for (const loss of this.#losses.values()) loss.dispose();
   }
+}
+
+/** The micro-batches that enter at a rank, and those that leave there, in ascending order. */
+export function microBatchesAt(
+  { placement, numMicroBatches, numStages }: Program,
+  rank: number,
+): { entering: readonly number[]; leaving: readonly number[] } {
+  const microBatches = Array.from({ length: numMicroBatches }, (_, microBatch) => microBatch);
+  const at = (stage: number): number[] =>
+    microBatches.filter((each) => rankOf(placement, stage, each) === rank);
+  return { entering: at(0), leaving: at(numStages - 1) };
 }
 
 function stack(losses: readonly Tensor[]): Tensor {

@@ -38,6 +38,10 @@ export class Throughput {
     this.#startMs = this.#stepStartMs = nowMs();
   }
 
+  get elapsedSeconds(): number {
+    return (this.#nowMs() - this.#startMs) / 1000;
+  }
+
   /** To be called when a step begins after something that is no step. */
   resume(): void {
     this.#stepStartMs = this.#nowMs();

@@ -1,0 +1,55 @@
+import { Command } from "commander";
+import { loadConfig } from "../trainer/config.ts";
+import { type TrainSummary, train } from "../trainer/train.ts";
+import { catchInterrupt } from "./interrupt.ts";
+
+interface TrainCommandOptions {
+  readonly set: readonly string[];
+}
+
+/** `dualpipe train CONFIG.yaml`. */
+export function trainCommand(): Command {
+  return new Command("train")
+    .description("Train a model as a config file says, on pipeline ranks that are threads of this process.")
+    .argument("<config>", "a YAML file; examples/gpt/config.yaml explains every key")
+    .option(
+      "--set <key=value>",
+      "override a key, such as training.steps=100; may be repeated, the last one wins",
+      (value: string, before: readonly string[]) => [...before, value],
+      [],
+    )
+    .action(runTrain);
+}
+
+async function runTrain(path: string, { set }: TrainCommandOptions): Promise<void> {
+  const config = await loadConfig(path, set);
+  using interrupt = catchInterrupt();
+  try {
+    const summary = await train({ config, output: process.stderr, signal: interrupt.signal });
+    process.stdout.write(describeSummary(summary, config.pipeline.ranks));
+  } catch (error) {
+    // Ctrl-C was asked for: that it ended the run is no failure to explain.
+    interrupt.signal.throwIfAborted();
+    throw error;
+  }
+}
+
+function describeSummary(
+  { validationLoss, unigramLoss, bubble, sample, files }: TrainSummary,
+  ranks: number,
+): string {
+  const percent = (ratio: number): string => `${(100 * ratio).toFixed(1)} %`;
+  const ms = (value: number): string => `${value.toFixed(0)} ms`;
+  const width = Math.max(...Object.keys(files).map((what) => what.length));
+  return [
+    "",
+    `validation loss ${validationLoss.toFixed(3)}, against ${unigramLoss.toFixed(3)} of a unigram model of the same tokens`,
+    `bubble of the last step, over ${ranks} ranks: measured ${percent(bubble.measuredRatio)} of ${ms(bubble.measuredStepMs)}, ` +
+      `planned ${percent(bubble.plannedRatio)} of ${ms(bubble.plannedStepMs)}`,
+    "",
+    sample.trim(),
+    "",
+    ...Object.entries(files).map(([what, path]) => `${what.padEnd(width)}  ${path}`),
+    "",
+  ].join("\n");
+}

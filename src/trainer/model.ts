@@ -1,0 +1,33 @@
+import type { GptConfig } from "../models/gpt.ts";
+import type { DType } from "../tensor/dtype.ts";
+import type { TrainConfig } from "./config.ts";
+import type { SafetensorsDtype } from "./safetensors.ts";
+
+/** The model that a config describes. */
+export function gptConfigOf({ model, training, data }: TrainConfig): GptConfig {
+  return {
+    vocabSize: data.vocabSize,
+    contextLength: training.sequenceLength,
+    numLayers: model.numLayers,
+    numHeads: model.numHeads,
+    numFeatures: model.hiddenSize,
+    mlpRatio: model.mlpRatio,
+    tieEmbeddings: model.tieEmbeddings,
+    dtype: training.dtype,
+  };
+}
+
+const SAFETENSORS_DTYPES: Readonly<Record<DType, SafetensorsDtype>> = {
+  uint8: "U8",
+  int32: "I32",
+  int64: "I64",
+  float16: "F16",
+  float32: "F32",
+  float64: "F64",
+  bool: "BOOL",
+  bfloat16: "BF16",
+};
+
+export function safetensorsDtypeOf(dtype: DType): SafetensorsDtype {
+  return SAFETENSORS_DTYPES[dtype];
+}

@@ -1,0 +1,208 @@
+// What one rank of a training run does; started in a thread of its own by train.ts.
+import { crossEntropy } from "../autograd/functions/loss.ts";
+import { noGrad } from "../autograd/grad-mode.ts";
+import { Pipeline, stagesOfRank } from "../engine/pipeline.ts";
+import { type RecordedTrack, Recorder } from "../engine/recorder.ts";
+import type { RankContext } from "../launch/rank-context.ts";
+import type { GptStage } from "../models/gpt.ts";
+import { gptStages } from "../models/gpt-stages.ts";
+import { AdamW } from "../optim/adamw.ts";
+import { clipFactor, scaleGradients, squaredGradNorm } from "../optim/gradient-norm.ts";
+import { type Optimizer, weightDecayGroups } from "../optim/optimizer.ts";
+import { SGD } from "../optim/sgd.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { allGatherNumbers } from "../transport/collectives.ts";
+import { numStages, type TrainConfig } from "./config.ts";
+import { BatchSampler, type MicroBatch, validationBatches } from "./data/batches.ts";
+import { learningRateOf } from "./learning-rate.ts";
+import { gptConfigOf, safetensorsDtypeOf } from "./model.ts";
+import { NonFiniteLossError } from "./non-finite-loss.ts";
+import type { TensorEntry } from "./safetensors.ts";
+
+/** Tokens lie in memory that all threads share. */
+export interface TrainRankData {
+  readonly config: TrainConfig;
+  readonly train: Uint16Array;
+  readonly validation: Uint16Array;
+}
+
+/** Sent by rank 0; `ready` comes before the first step. Steps are counted from 1; losses are means over the tokens of a batch, in nats. */
+export type TrainReport =
+  | { readonly kind: "ready" }
+  | {
+      readonly kind: "step";
+      readonly step: number;
+      readonly loss: number;
+      readonly learningRate: number;
+      readonly gradientNorm: number;
+    }
+  | { readonly kind: "validation"; readonly step: number; readonly loss: number };
+
+export interface TrainRankResult {
+  /** Of the last step. */
+  readonly track: RecordedTrack;
+  /** The parameters that this rank owns. */
+  readonly weights: readonly TensorEntry[];
+}
+
+export default function trainRank(context: RankContext<TrainRankData>): TrainRankResult {
+  return new RankTrainer(context).run();
+}
+
+class RankTrainer {
+  readonly #context: RankContext<TrainRankData>;
+  readonly #config: TrainConfig;
+  readonly #recorder = new Recorder();
+  readonly #pipeline: Pipeline;
+  readonly #optimizer: Optimizer<{ learningRate: number }>;
+
+  constructor(context: RankContext<TrainRankData>) {
+    const { runtime, rank, numRanks, processGroup, data } = context;
+    this.#context = context;
+    this.#config = data.config;
+    const { schedule } = data.config.pipeline;
+    const stageIndices = stagesOfRank(schedule, numRanks, rank);
+    const stages = gptStages({
+      config: gptConfigOf(data.config),
+      numStages: numStages(data.config.pipeline),
+      stageIndices,
+      runtime,
+      seed: data.config.training.seed,
+    });
+    const modules = new Map(stageIndices.map((stageIndex, i) => [stageIndex, stages[i]!]));
+    this.#pipeline = new Pipeline({ schedule, modules, processGroup, recorder: this.#recorder });
+    this.#optimizer = makeOptimizer(stages, data.config);
+  }
+
+  run(): TrainRankResult {
+    const { training, validation } = this.#config;
+    const { train, validation: heldOut } = this.#context.data;
+    const sampler = new BatchSampler(train, this.#batchShape, training.seed);
+    const validationSet = validationBatches(heldOut, this.#batchShape, validation.numBatches);
+    const learningRate = learningRateOf(this.#config);
+    this.#report({ kind: "ready" });
+    let track: RecordedTrack = { rank: this.#context.rank, events: [] };
+    for (let step = 1; step <= training.steps; step++) {
+      this.#trainStep(step, sampler.batchAt(step - 1), learningRate(step - 1));
+      track = this.#recorder.take(this.#context.rank);
+      if (step % validation.everySteps === 0 || step === training.steps) this.#validate(step, validationSet);
+    }
+    return { track, weights: this.#weights() };
+  }
+
+  #trainStep(step: number, batch: readonly MicroBatch[], learningRate: number): void {
+    const parameters = this.#pipeline.parameters();
+    const loss = this.#forwardBackward(batch);
+    const owned = this.#pipeline.ownedParameters().map(({ parameter }) => parameter);
+    const numMicroBatches = batch.length;
+    const sums = sumOverRanks(this.#context, [loss.sum, squaredGradNorm(owned)]);
+    const meanLoss = sums[0]! / numMicroBatches;
+    // The micro-batches' gradients were summed; their mean is what a loss over the whole batch would give.
+    const squaredNorm = sums[1]! / numMicroBatches ** 2;
+    const gradientNorm = Math.sqrt(squaredNorm);
+    if (!Number.isFinite(meanLoss) || !Number.isFinite(gradientNorm))
+      throw new NonFiniteLossError(step, meanLoss, gradientNorm);
+    const { gradientClip } = this.#config.optimizer;
+    const clip = gradientClip > 0 ? clipFactor(squaredNorm, gradientClip) : 1;
+    scaleGradients(parameters, clip / numMicroBatches);
+    this.#optimizer.learningRate = learningRate;
+    this.#optimizer.step();
+    this.#optimizer.zeroGrad();
+    this.#report({ kind: "step", step, loss: meanLoss, learningRate, gradientNorm });
+  }
+
+  #validate(step: number, batches: readonly (readonly MicroBatch[])[]): void {
+    const { runtime } = this.#context;
+    const total = noGrad(runtime, () =>
+      batches.reduce((sum, batch) => sum + this.#forwardBackward(batch).sum, 0),
+    );
+    this.#recorder.take(this.#context.rank);
+    const [sum] = sumOverRanks(this.#context, [total]);
+    this.#report({
+      kind: "validation",
+      step,
+      loss: sum! / (batches.length * this.#batchShape.numMicroBatches),
+    });
+  }
+
+  /** One step of the pipeline, and the sum of the losses that came out here. */
+  #forwardBackward(batch: readonly MicroBatch[]): { sum: number } {
+    const { runtime } = this.#context;
+    const { entering, leaving } = this.#pipeline.endsOf(batch.length);
+    return runtime.scope(() => {
+      const inputs = entering.length > 0 ? this.#tokens(entering.map((i) => batch[i]!.inputs)) : null;
+      const labels = leaving.length > 0 ? [this.#tokens(leaving.map((i) => batch[i]!.targets))] : [];
+      const { loss } = this.#pipeline.step(inputs, { numChunks: batch.length, criterion: tokenLoss, labels });
+      return { sum: loss === null ? 0 : loss.toArray().reduce((sum, value) => sum + value, 0) };
+    });
+  }
+
+  /** [micro-batches x microBatchSize, sequenceLength] */
+  #tokens(microBatches: readonly BigInt64Array[]): Tensor {
+    const { microBatchSize, sequenceLength } = this.#config.training;
+    const size = microBatchSize * sequenceLength;
+    const all = new BigInt64Array(microBatches.length * size);
+    microBatches.forEach((tokens, i) => {
+      all.set(tokens, i * size);
+    });
+    return this.#context.runtime.fromArray(
+      all,
+      [microBatches.length * microBatchSize, sequenceLength],
+      "int64",
+    );
+  }
+
+  #weights(): TensorEntry[] {
+    const { addon } = this.#context.runtime;
+    return this.#pipeline.ownedParameters().map(({ name, parameter }) => ({
+      name,
+      dtype: safetensorsDtypeOf(parameter.dtype),
+      shape: parameter.shape,
+      data: new Uint8Array(addon.toBytes(parameter.handle)),
+    }));
+  }
+
+  get #batchShape() {
+    const { training, pipeline } = this.#config;
+    return {
+      numMicroBatches: pipeline.microBatches,
+      microBatchSize: training.microBatchSize,
+      sequenceLength: training.sequenceLength,
+    };
+  }
+
+  #report(report: TrainReport): void {
+    if (this.#context.rank === 0) this.#context.report(report);
+  }
+}
+
+/** The mean over a micro-batch's tokens. */
+function tokenLoss(logits: Tensor | null, targets: Tensor | null): Tensor {
+  return crossEntropy(logits!, targets!);
+}
+
+function makeOptimizer(
+  stages: readonly GptStage[],
+  { optimizer }: TrainConfig,
+): Optimizer<{ learningRate: number }> {
+  const parameters = stages.flatMap((stage) => stage.namedParameters());
+  const groups = weightDecayGroups(parameters, optimizer.weightDecay);
+  switch (optimizer.kind) {
+    case "adamw":
+      return new AdamW(groups, {
+        learningRate: optimizer.learningRate,
+        betas: optimizer.betas,
+        eps: optimizer.eps,
+      });
+    case "sgd":
+      return new SGD(groups, { learningRate: optimizer.learningRate, momentum: optimizer.momentum });
+    default:
+      return optimizer satisfies never;
+  }
+}
+
+/** Sums in the order of the ranks, so that every rank gets the same bits. */
+function sumOverRanks({ processGroup }: RankContext, numbers: readonly number[]): number[] {
+  const byRank = allGatherNumbers(processGroup, numbers);
+  return numbers.map((_, i) => byRank.reduce((sum, values) => sum + values[i]!, 0));
+}
