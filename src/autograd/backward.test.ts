@@ -1,20 +1,21 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { operator } from "../tensor/operator.ts";
 import { Runtime } from "../tensor/runtime.ts";
+import { finish } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Backward, backward, rootOf } from "./backward.ts";
 import { gelu } from "./functions/activation.ts";
-import { add, div, mul } from "./functions/arithmetic.ts";
+import { add, div, mul, where } from "./functions/arithmetic.ts";
+import { embedding } from "./functions/embedding.ts";
 import { linear } from "./functions/linear.ts";
-import { mseLoss } from "./functions/loss.ts";
-import { exp, neg, pow, scale, sqrt } from "./functions/pointwise.ts";
+import { crossEntropy, mseLoss } from "./functions/loss.ts";
+import { addScalar, exp, neg, pow, scale, sqrt } from "./functions/pointwise.ts";
 import { sum } from "./functions/reduction.ts";
 import { contiguous, reshape } from "./functions/shape.ts";
 import { split } from "./functions/slice.ts";
 import { noGrad } from "./grad-mode.ts";
 import { detach, historyOf, markInput, type Node, record, requiresGrad, variable } from "./graph.ts";
 import { Parameter } from "./parameter.ts";
-import { finish } from "./suspension.ts";
 
 const runtime = Runtime.load();
 let numBefore = 0;
@@ -201,6 +202,43 @@ test("a gradient that others hold is not changed", () => {
     expect(held.toArray()).toEqual(new Array(16).fill(2));
     expect(weight.grad!.toArray()).toEqual(new Array(16).fill(4));
     held.dispose();
+    weight.dispose();
+  });
+});
+
+test("a gradient that was given is not kept: it may be changed afterwards", () => {
+  runtime.scope(() => {
+    const x = runtime.zeros([2]);
+    const leaf = variable(x);
+    const given = runtime.ones([2]);
+    backward(addScalar(x, 1), [given]);
+    runtime.callInPlace(operator("aten::neg_"), given);
+    expect(leaf.grad?.toArray()).toEqual([1, 1]);
+    leaf.grad?.dispose();
+  });
+});
+
+test("what is computed by a stage's indices, targets or conditions belongs to I, its weights to W", () => {
+  runtime.scope(() => {
+    const marked = (numbers: readonly number[], dtype: "int64" | "bool") => {
+      const tensor = runtime.tensor(numbers, [2], dtype);
+      markInput(tensor, false);
+      return tensor;
+    };
+    const weight = parameter(2, 2);
+    const outputs = [
+      embedding(weight, marked([0, 1], "int64")),
+      crossEntropy(weight, marked([0, 1], "int64")),
+      where(marked([0, 1], "bool"), weight, weight),
+    ];
+    for (const output of outputs) expect(historyOf(output)!.isActivation).toBe(true);
+    expect(historyOf(neg(weight))!.isActivation).toBe(false);
+    const walk = new Backward([rootOf(neg(outputs[0]!))!]);
+    finish(walk.inputs([runtime.ones([2, 2], "float64")]));
+    expect(weight.grad).toBeNull();
+    finish(walk.weights());
+    walk.end();
+    expect(weight.grad?.toArray()).toEqual([-1, -1, -1, -1]);
     weight.dispose();
   });
 });

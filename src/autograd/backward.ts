@@ -1,7 +1,7 @@
 import { operator } from "../tensor/operator.ts";
+import { finish, isSuspendable, type Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { gradientTarget, historyOf, type InputGradients, Leaf, Node } from "./graph.ts";
-import { finish, isSuspendable, type Suspendable } from "./suspension.ts";
 
 const ADD = operator("aten::add", "Tensor");
 const ADD_INPLACE = operator("aten::add_", "Tensor");

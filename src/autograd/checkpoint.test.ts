@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Loopback } from "../../test/autograd/loopback.ts";
 import { Runtime } from "../tensor/runtime.ts";
+import { finish, type Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Backward, rootOf } from "./backward.ts";
 import { checkpoint, suspendableCheckpoint } from "./checkpoint.ts";
@@ -12,9 +13,8 @@ import { embedding } from "./functions/embedding.ts";
 import { linear } from "./functions/linear.ts";
 import { exp } from "./functions/pointwise.ts";
 import { noGrad } from "./grad-mode.ts";
-import { type Leaf, markInput, requiresGrad } from "./graph.ts";
+import { detach, historyOf, Leaf, markInput, record, requiresGrad } from "./graph.ts";
 import { Parameter } from "./parameter.ts";
-import { finish, type Suspendable } from "./suspension.ts";
 
 const runtime = Runtime.load();
 let numBefore = 0;
@@ -45,6 +45,7 @@ function run(forward: (x: Tensor) => readonly Tensor[], isSplit: boolean, reache
     const elements = outputs.map((output) => output.toArray());
     const walk = new Backward(used.map((output) => rootOf(output)!));
     const gradients = used.map((output, i) => runtime.full(output.shape, i + 1, "float64"));
+    runtime.randn([5]);
     if (isSplit) {
       finish(walk.inputs(gradients));
       expect([weight.grad, bias.grad]).toEqual([null, null]);
@@ -105,6 +106,21 @@ test("a parameter among the inputs gets its gradient in W", () => {
   const plain = run((x) => [linear(x, weight, bias)], true);
   expect(run((x) => [checkpoint((h, w, b) => linear(h, w, b), x, weight, bias)], true)).toEqual(plain);
   expect(run((x) => [checkpoint((h, w, b) => linear(h, w, b), x, weight, bias)], false)).toEqual(plain);
+});
+
+test("a parameter that is handed through is still a parameter", () => {
+  runtime.scope(() => {
+    const x = runtime.ones([2, 4], "float64");
+    const leaf = markInput(x, true)!;
+    const [y, same] = checkpoint((h, w) => [linear(h, w), w], x, weight);
+    expect(same).not.toBe(weight);
+    expect(historyOf(weight)!.source).toBeInstanceOf(Leaf);
+    const walk = new Backward([rootOf(y!)!, rootOf(same!)!]);
+    finish(walk.all([runtime.ones([2, 4], "float64"), runtime.ones([4, 4], "float64")]));
+    walk.end();
+    expect(weight.grad?.toArray()).toEqual(new Array(16).fill(3));
+    leaf.grad?.dispose();
+  });
 });
 
 test("the body runs once more for I and W together", () => {
@@ -193,6 +209,23 @@ describe("nothing leaks", () => {
     failAt(1);
     failAt(2);
     expect(runtime.gradEnabled).toBe(true);
+  });
+
+  test("when the backward inside throws after a gradient reached an input", () => {
+    const failing = (h: Tensor) => {
+      const y = exp(detach(h));
+      record("failing", [h], [y], [], () => {
+        throw new Error("planted");
+      });
+      return y;
+    };
+    runtime.scope(() => {
+      const x = runtime.ones([2, 4], "float64");
+      markInput(x, true);
+      const walk = new Backward([rootOf(checkpoint((h) => add(h, failing(h)), x))!]);
+      expect(() => finish(walk.inputs([runtime.ones([2, 4], "float64")]))).toThrow("planted");
+      walk.end();
+    });
   });
 
   test("when a W never comes", () => {

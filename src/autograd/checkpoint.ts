@@ -1,8 +1,8 @@
+import { finish, type Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { noGrad } from "./grad-mode.ts";
 import { detach, historyOf, record } from "./graph.ts";
 import { inSegments, Recomputation } from "./recomputation.ts";
-import { finish, type Suspendable } from "./suspension.ts";
 
 type Outputs = Tensor | readonly Tensor[];
 

@@ -1,7 +1,7 @@
 import { operator } from "../tensor/operator.ts";
 import type { Runtime } from "../tensor/runtime.ts";
+import type { Suspendable } from "../tensor/suspension.ts";
 import type { Tensor, TensorHistory } from "../tensor/tensor.ts";
-import type { Suspendable } from "./suspension.ts";
 
 const DETACH = operator("aten::detach");
 

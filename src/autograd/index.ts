@@ -1,3 +1,4 @@
+export { finish, isSuspendable, type Suspendable, type Transfer } from "../tensor/suspension.ts";
 export { Backward, backward, type GraphRoot, rootOf, scalarGradient } from "./backward.ts";
 export { checkpoint, suspendableCheckpoint } from "./checkpoint.ts";
 export * from "./functions/activation.ts";
@@ -30,4 +31,3 @@ export {
   variable,
 } from "./graph.ts";
 export { Parameter } from "./parameter.ts";
-export { finish, isSuspendable, type Suspendable, type Transfer } from "./suspension.ts";

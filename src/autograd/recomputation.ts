@@ -1,8 +1,8 @@
+import type { Suspendable, Transfer } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Backward, type GraphRoot, rootOf } from "./backward.ts";
 import { enableGrad } from "./grad-mode.ts";
 import { type InnerBackward, type Leaf, markInput, type Node, variable } from "./graph.ts";
-import type { Suspendable, Transfer } from "./suspension.ts";
 
 /** The second run of a checkpoint's body, and the backward through it: whole, or I and later W. */
 export class Recomputation implements InnerBackward {

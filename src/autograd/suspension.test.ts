@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Loopback } from "../../test/autograd/loopback.ts";
 import { Runtime } from "../tensor/runtime.ts";
+import { finish, type Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Backward, rootOf } from "./backward.ts";
 import { gelu } from "./functions/activation.ts";
@@ -8,7 +9,6 @@ import { add } from "./functions/arithmetic.ts";
 import { linear } from "./functions/linear.ts";
 import { markInput } from "./graph.ts";
 import { Parameter } from "./parameter.ts";
-import { finish, type Suspendable } from "./suspension.ts";
 
 const runtime = Runtime.load();
 let numBefore = 0;

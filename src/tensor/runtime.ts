@@ -99,7 +99,6 @@ export class Runtime {
       }
     } finally {
       body.return(undefined as T);
-      scope.parent = this.#scope;
       scope.end(kept);
     }
   }

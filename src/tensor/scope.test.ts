@@ -169,6 +169,24 @@ describe("a suspendable scope", () => {
     expect(runtime.addon.numTensors()).toBe(numBefore);
   });
 
+  test("ends what is suspended inside of it when it is ended early", () => {
+    let isCleanedUp = false;
+    const scope = runtime.suspendableScope(
+      (function* () {
+        try {
+          yield* runtime.suspendableScope(steps());
+        } finally {
+          isCleanedUp = true;
+        }
+      })(),
+    );
+    scope.next();
+    expect(runtime.addon.numTensors()).toBe(numBefore + 1);
+    scope.return();
+    expect(isCleanedUp).toBe(true);
+    expect(runtime.addon.numTensors()).toBe(numBefore);
+  });
+
   test("frees everything when its body throws after a suspension", () => {
     const scope = runtime.suspendableScope(
       (function* () {

@@ -61,6 +61,7 @@ const crossEntropyCase: GradientCase<Setting> = {
     const flat = logits!.runtime.tensor(targets, [targets.length], "int64");
     return call(operator("aten::cross_entropy_loss"), rows, flat, null, codes[reduction], ignoreIndex, 0);
   },
+  dtypes: ["float32", "float64", "bfloat16"],
 };
 
 describe("mseLoss", () => {

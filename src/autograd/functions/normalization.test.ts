@@ -42,6 +42,7 @@ const cases: GradientCase<Setting>[] = [
       layerNorm(x!, normalized, weight ?? null, bias ?? null, 1e-3),
     reference: ([x, weight, bias], { normalized }, call) =>
       call(operator("aten::layer_norm"), x!, normalized, weight ?? null, bias ?? null, 1e-3, false),
+    dtypes: ["float32", "float64", "bfloat16"],
   },
   {
     name: "rmsNorm",

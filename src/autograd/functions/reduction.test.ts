@@ -10,7 +10,7 @@ import { operator } from "../../tensor/operator.ts";
 import { Runtime } from "../../tensor/runtime.ts";
 import { backward } from "../backward.ts";
 import { variable } from "../graph.ts";
-import { addScalar } from "./pointwise.ts";
+import { addScalar, scale } from "./pointwise.ts";
 import { mean, sum } from "./reduction.ts";
 
 const runtime = Runtime.load();
@@ -56,7 +56,7 @@ test("the gradient of a sum, handed through to a leaf, can take another in place
   runtime.scope(() => {
     const x = runtime.ones([2, 3]);
     const leaf = variable(x);
-    for (let i = 0; i < 2; i++) backward(sum(addScalar(x, 1)));
+    for (let i = 0; i < 2; i++) backward(scale(sum(addScalar(x, 1)), 1));
     expect(leaf.grad?.toArray()).toEqual([2, 2, 2, 2, 2, 2]);
     leaf.grad?.dispose();
   });
