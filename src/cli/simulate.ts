@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { Command } from "commander";
 import pc from "picocolors";
 import {
@@ -19,9 +19,11 @@ import {
   withLoweringOptions,
   withProgramOptions,
 } from "./program-options.ts";
+import { table } from "./table.ts";
 
 interface SimulateOptions extends ProgramOptions, LoweringOptions {
   readonly cost: string;
+  readonly profile?: string;
   readonly whole?: true;
   readonly json?: true;
   readonly trace?: string;
@@ -37,6 +39,7 @@ export function simulateCommand(): Command {
       "F, I, W, B, FB in any unit of time, one number or one per stage (F=1/2/1/1); link latency; bandwidth and bytes",
       "F=1,I=1,W=1,link=0",
     )
+    .option("--profile <file>", "take the costs that dualpipe train --profile measured")
     .option("--whole", "let values enter and leave computations only at their start and end")
     .option("--trace <file>", "write a Chrome trace, which Perfetto opens")
     .option("--svg <file>", "write a chart")
@@ -50,7 +53,10 @@ function rounded(value: number): number {
 }
 
 function runSimulate(name: string, options: SimulateOptions): void {
-  const cost = parseCost(options.cost);
+  const cost =
+    options.profile === undefined
+      ? parseCost(options.cost)
+      : costOf(parseProfile(readFileSync(options.profile, "utf8")));
   const program = loadLowered(name, options);
   assertVerified(program, { sends: "buffered" });
   const simulation = simulate(program, cost, { wholeComputations: options.whole ?? false });
@@ -125,12 +131,4 @@ function asText(program: Program, cost: CostModel, simulation: Simulation): stri
     `makespan ${number(makespan)}, bubble ${(100 * bubbleRatio).toFixed(1)} %`,
     "",
   ].join("\n");
-}
-
-/** Columns of numbers, each as wide as its widest cell. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((name, column) => Math.max(name.length, ...rows.map((row) => row[column]!.length)));
-  const line = (cells: readonly string[]) =>
-    cells.map((cell, column) => cell.padStart(widths[column]!)).join("  ");
-  return [pc.dim(line(head)), ...rows.map(line)].join("\n");
 }

@@ -23,8 +23,10 @@ export interface CostModel {
   readonly W: PerStage;
   /** A full backward; I + W unless given. */
   readonly B?: PerStage;
-  /** An overlapped pair; the mean of both stages' values, or F + B unless given. */
+  /** An overlapped pair; the mean of both stages' values. */
   readonly FB?: PerStage;
+  /** An overlapped pair as a share of its F + B, unless FB is given; 1 unless given. */
+  readonly pairShare?: number;
   readonly link: LinkCost;
   readonly edges?: readonly EdgeCost[];
   /** Bytes of one micro-batch's output of a stage, and of the gradient that comes back for it. */
@@ -78,15 +80,19 @@ export function stageCosts(cost: CostModel, numStages: number): StageCosts {
     cost.B === undefined
       ? I.map((value, stage) => value + W[stage]!)
       : spreadOverStages("B", cost.B, numStages);
-  const half =
-    cost.FB === undefined ? undefined : spreadOverStages("FB", cost.FB, numStages).map((value) => value / 2);
+  const half = cost.FB === undefined ? undefined : spreadOverStages("FB", cost.FB, numStages).map(halved);
+  const share = spreadOverStages("pairShare", cost.pairShare ?? 1, numStages);
   return {
     F,
     I,
     W,
     B,
-    pairForward: half ?? F,
-    pairBackward: half ?? B,
+    pairForward: half ?? F.map((value, stage) => value * share[stage]!),
+    pairBackward: half ?? B.map((value, stage) => value * share[stage]!),
     bytes: spreadOverStages("activationBytes", cost.activationBytes ?? 0, numStages),
   };
+}
+
+function halved(value: number): number {
+  return value / 2;
 }

@@ -19,6 +19,8 @@ export { formatProgramCsv, parseProgramCsv } from "./csv.ts";
 export { type GridCell, type GridOptions, timelineGrid } from "./grid.ts";
 export { DEFAULT_RECEIVE_WINDOW, type LowerOptions, lower } from "./lower.ts";
 export { type MemoryModel, type MemoryTrack, memoryOverTime } from "./memory.ts";
+export type { DeviceShape } from "./model-cost.ts";
+export { type ModelShape, parseModelConfig } from "./model-shape.ts";
 export {
   bidirectionalPlacement,
   loopedPlacement,
@@ -28,7 +30,12 @@ export {
   stagesOf,
   vPlacement,
 } from "./placement.ts";
+export { type LostSchedule, type Plan, plan } from "./plan.ts";
+export type { Candidate, PlannedRun } from "./plan-candidate.ts";
+export { type MeasuredPlan, type ProfiledRun, planFromProfile } from "./plan-profile.ts";
+export type { PlanRequest } from "./plan-request.ts";
 export { type ActionPlace, formatProblem, type Problem, type ProblemCode } from "./problem.ts";
+export { costOf, type Profile, parseProfile, profileOf } from "./profile.ts";
 export { type CommunicationMode, countActions, formatProgram, type Program } from "./program.ts";
 export { ScheduleError, type ScheduleErrorCode, type ScheduleErrorPlace } from "./schedule-error.ts";
 export type { ScheduleDefinition } from "./schedules/definition.ts";

@@ -1,0 +1,168 @@
+import { readFileSync } from "node:fs";
+import { Command, InvalidArgumentError } from "commander";
+import pc from "picocolors";
+import {
+  type MeasuredPlan,
+  type Plan,
+  type PlannedRun,
+  type PlanRequest,
+  parseModelConfig,
+  parseProfile,
+  plan,
+  planFromProfile,
+  ScheduleError,
+} from "../schedule/index.ts";
+import { wholeNumber } from "./program-options.ts";
+import { table } from "./table.ts";
+
+interface PlanOptions {
+  readonly model?: string;
+  readonly profile?: string;
+  readonly devices?: number;
+  readonly batch?: number;
+  readonly microBatches?: number;
+  readonly sequence: number;
+  readonly memory: number;
+  readonly tflops: number;
+  readonly efficiency: number;
+  readonly latency: number;
+  readonly bandwidth: number;
+  readonly allReduce: number;
+  readonly json?: true;
+}
+
+function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !(value > 0 && value < Infinity)) {
+    throw new InvalidArgumentError("It must be a number over 0.");
+  }
+  return value;
+}
+
+/** `dualpipe plan`: which schedule, how many ranks, which micro-batch. */
+export function planCommand(): Command {
+  return new Command("plan")
+    .description("Find the fastest way to train a model on given devices, by simulation.")
+    .option("--model <config.json>", "a Hugging Face config of a dense decoder-only transformer")
+    .option("--devices <count>", "devices in all", wholeNumber)
+    .option("--batch <count>", "sequences of one step over all devices", wholeNumber)
+    .option("--sequence <tokens>", "tokens of a sequence", wholeNumber, 4096)
+    .option("--memory <GB>", "memory of a device", positiveNumber, 80)
+    .option("--tflops <count>", "peak of a device, in 10^12 operations a second", positiveNumber, 989)
+    .option("--efficiency <share>", "of the peak that matrix products reach", positiveNumber, 0.5)
+    .option("--latency <us>", "of a link between neighbouring ranks, in microseconds", positiveNumber, 10)
+    .option("--bandwidth <GB/s>", "of a link between neighbouring ranks", positiveNumber, 50)
+    .option("--all-reduce <GB/s>", "of gradients between data-parallel replicas", positiveNumber, 50)
+    .option("--profile <file>", "plan with the costs that dualpipe train --profile measured")
+    .option("--micro-batches <count>", "micro-batches of a step, with --profile", wholeNumber)
+    .option("--json", "print the plan as JSON")
+    .action(runPlan);
+}
+
+function runPlan(options: PlanOptions): void {
+  if (options.profile !== undefined) {
+    const profile = parseProfile(readFileSync(options.profile, "utf8"));
+    const measured = planFromProfile(profile, options.microBatches);
+    process.stdout.write(options.json ? `${JSON.stringify(measured)}\n` : measuredText(measured));
+    return;
+  }
+  const request = requestOf(options);
+  const planned = plan(request);
+  process.stdout.write(options.json ? `${JSON.stringify(planned)}\n` : planText(request, planned));
+}
+
+function requestOf(options: PlanOptions): PlanRequest {
+  const { model, devices, batch } = options;
+  if (model === undefined || devices === undefined || batch === undefined) {
+    throw new ScheduleError(
+      "invalid-plan",
+      `plan: --model, --devices and --batch must be given, or --profile; got ${model ?? "no model"}, ` +
+        `${devices ?? "no devices"}, ${batch ?? "no batch"}; for example --model config.json --devices 16 --batch 256`,
+    );
+  }
+  return {
+    model: parseModelConfig(readFileSync(model, "utf8")),
+    sequenceLength: options.sequence,
+    globalBatch: batch,
+    numDevices: devices,
+    device: {
+      peakFlops: options.tflops * 1e12,
+      efficiency: options.efficiency,
+      memoryBytes: options.memory * 1e9,
+      link: { latency: options.latency * 1e-6, bandwidth: options.bandwidth * 1e9 },
+      allReduceBandwidth: options.allReduce * 1e9,
+    },
+  };
+}
+
+const percent = (ratio: number) => `${(100 * ratio).toFixed(1)} %`;
+
+/** `5 x4` for four stages of five layers, in order. */
+function layersInWords(counts: readonly number[]): string {
+  const runs: { count: number; length: number }[] = [];
+  for (const count of counts) {
+    const last = runs.at(-1);
+    if (last?.count === count) last.length++;
+    else runs.push({ count, length: 1 });
+  }
+  return runs.map(({ count, length }) => (length === 1 ? `${count}` : `${count} x${length}`)).join(", ");
+}
+
+function rowOf(run: PlannedRun): string[] {
+  return [
+    run.schedule,
+    String(run.numRanks),
+    String(run.numReplicas),
+    String(run.microBatchSize),
+    String(run.numMicroBatches),
+    layersInWords(run.layerCounts),
+    run.recompute ? "yes" : "no",
+    `${run.stepSeconds.toPrecision(4)} s`,
+    percent(run.mfu),
+    percent(run.bubbleRatio),
+    `${(run.peakBytes / 1e9).toFixed(1)} GB`,
+  ];
+}
+
+const HEAD = [
+  ...["schedule", "ranks", "replicas", "sequences", "micro-batches", "layers of stages", "recompute"],
+  ...["step", "MFU", "bubble", "memory"],
+];
+
+function planText(
+  { numDevices, globalBatch }: PlanRequest,
+  { best, lost, numEvaluated, search }: Plan,
+): string {
+  return [
+    `${numEvaluated} ways to train ${globalBatch} sequences a step on ${numDevices} devices`,
+    "",
+    best.length > 0 ? table(HEAD, best.map(rowOf)) : "None fits in memory.",
+    "",
+    `search: ${search}`,
+    "",
+    "why the others lost:",
+    ...lost.map(
+      ({ schedule, reason }) => `  ${reason.startsWith(schedule) ? reason : `${schedule}: ${reason}`}`,
+    ),
+    "",
+  ].join("\n");
+}
+
+function measuredText({ predictedMs, measuredMs, runs, lost }: MeasuredPlan): string {
+  const off = percent(Math.abs(predictedMs / measuredMs - 1));
+  const rows = runs.map((run) => [
+    run.schedule,
+    `${run.stepMs.toPrecision(4)} ms`,
+    percent(run.bubbleRatio),
+    String(run.peakActivations),
+  ]);
+  return [
+    `the profiled step: ${predictedMs.toPrecision(4)} ms predicted, ${measuredMs.toPrecision(4)} ms measured, ${pc.bold(off)} off`,
+    "",
+    table(["schedule", "step", "bubble", "activations"], rows),
+    "",
+    "not possible here:",
+    ...lost.map(({ reason }) => `  ${reason}`),
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,102 @@
+import { peakActivations } from "./activations.ts";
+import { lower } from "./lower.ts";
+import { costOf, type Profile } from "./profile.ts";
+import { ScheduleError } from "./schedule-error.ts";
+import { schedules } from "./schedules/registry.ts";
+import { searchSchedule } from "./search.ts";
+import { simulate } from "./simulate.ts";
+import { checkSizes } from "./sizes.ts";
+
+/** A schedule at the costs of a profile. */
+export interface ProfiledRun {
+  readonly schedule: string;
+  readonly numRanks: number;
+  readonly stepMs: number;
+  readonly bubbleRatio: number;
+  readonly peakActivations: number;
+}
+
+export interface MeasuredPlan {
+  /** What the profiled schedule was predicted to take and did take, in milliseconds. */
+  readonly predictedMs: number;
+  readonly measuredMs: number;
+  /** By time of a step. */
+  readonly runs: readonly ProfiledRun[];
+  readonly lost: readonly { readonly schedule: string; readonly reason: string }[];
+}
+
+const NUM_TRIALS = 200;
+
+/** What the profiled step should have taken, by the same simulation as every prediction. */
+export function predictProfiled(profile: Profile): number {
+  const { schedule, numRanks, numStages, numMicroBatches } = profile;
+  const definition = schedules.find(({ name }) => name === schedule);
+  if (definition === undefined) {
+    throw new ScheduleError(
+      "unknown-schedule",
+      `profile: only a named schedule can be predicted; got ${schedule}; profile one of ` +
+        schedules.map(({ name }) => name).join(", "),
+    );
+  }
+  const sizes = { numRanks, numMicroBatches, stagesPerRank: stagesPerRank(schedule, numStages, numRanks) };
+  checkSizes(schedule, definition.constraints, sizes);
+  return simulate(lower(definition.generate(sizes)), costOf(profile)).makespan;
+}
+
+function stagesPerRank(schedule: string, numStages: number, numRanks: number): number {
+  return schedule === "dualpipe" ? 1 : numStages / numRanks;
+}
+
+/**
+ * Every schedule of the profiled stages on the profiled number of ranks, and a search from the best, each
+ * simulated at the measured costs.
+ */
+export function planFromProfile(profile: Profile, numMicroBatches = profile.numMicroBatches): MeasuredPlan {
+  const cost = costOf(profile);
+  const runs: ProfiledRun[] = [];
+  const lost: { schedule: string; reason: string }[] = [];
+  for (const { name, constraints, generate } of schedules) {
+    const { numRanks, numStages } = profile;
+    const sizes = { numRanks, numMicroBatches, stagesPerRank: stagesPerRank(name, numStages, numRanks) };
+    try {
+      checkSizes(name, constraints, sizes);
+    } catch (error) {
+      if (!(error instanceof ScheduleError)) throw error;
+      lost.push({ schedule: name, reason: error.message });
+      continue;
+    }
+    const program = generate(sizes);
+    if (program.numStages !== numStages) {
+      lost.push({
+        schedule: name,
+        reason: `${name}: needs ${program.numStages} stages; ${numStages} were profiled`,
+      });
+      continue;
+    }
+    const { makespan, bubbleRatio } = simulate(lower(program), cost);
+    const peak = Math.max(...peakActivations(program));
+    runs.push({ schedule: name, numRanks, stepMs: makespan, bubbleRatio, peakActivations: peak });
+    const { program: found, simulation } = searchSchedule({
+      placement: program.placement,
+      cost,
+      maxActivations: peak,
+      starts: [program],
+      numTrials: NUM_TRIALS,
+    });
+    if (simulation.makespan < makespan * (1 - 1e-9)) {
+      runs.push({
+        schedule: `searched from ${name}`,
+        numRanks,
+        stepMs: simulation.makespan,
+        bubbleRatio: simulation.bubbleRatio,
+        peakActivations: Math.max(...peakActivations(found)),
+      });
+    }
+  }
+  return {
+    predictedMs: predictProfiled(profile),
+    measuredMs: profile.stepMs,
+    runs: runs.toSorted((a, b) => a.stepMs - b.stepMs),
+    lost,
+  };
+}
