@@ -1,7 +1,7 @@
 import { Backward, linear, markInput, neg, Parameter, rootOf } from "../src/autograd/index.ts";
-import { finish } from "../src/autograd/suspension.ts";
 import { operator } from "../src/tensor/operator.ts";
 import { Runtime } from "../src/tensor/runtime.ts";
+import { finish } from "../src/tensor/suspension.ts";
 import type { Tensor } from "../src/tensor/tensor.ts";
 
 /** One figure of a benchmark. */
