@@ -1,4 +1,4 @@
-import { finish, isSuspendable, type Suspendable } from "../autograd/suspension.ts";
+import { finish, isSuspendable, type Suspendable } from "../tensor/suspension.ts";
 import type { PlannedBackward, PlannedComputation, PlannedForward, RankPlan } from "./plan.ts";
 import type { Stage } from "./stage.ts";
 

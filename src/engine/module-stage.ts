@@ -1,8 +1,8 @@
 import { Backward, type GraphRoot, rootOf, scalarGradient } from "../autograd/backward.ts";
 import { type Leaf, markInput } from "../autograd/graph.ts";
-import { isSuspendable, type Suspendable } from "../autograd/suspension.ts";
 import type { Module } from "../nn/module.ts";
 import { isFloatingPoint } from "../tensor/dtype.ts";
+import { isSuspendable, type Suspendable } from "../tensor/suspension.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { Message } from "../transport/process-group.ts";
 import { StepError, type StepErrorCode } from "./errors.ts";
@@ -12,8 +12,8 @@ import type { Stage } from "./stage.ts";
 /** A module that can be a stage: any tensors in and out, absent ones as null. */
 export type StageModule = Module<never, Tensor | readonly (Tensor | null)[]>;
 
-/** `criterion(...outputs, ...labels)`: a tensor with one element. */
-export type Criterion = (...outputsAndLabels: (Tensor | null)[]) => Tensor;
+/** `criterion(...outputs, ...labels)`: a tensor with one element. It declares the parameters that it takes, tensors or null. */
+export type Criterion = (...outputsAndLabels: never[]) => Tensor;
 
 /** What one step asks of a stage. */
 export interface StageStep {
@@ -97,7 +97,9 @@ export class ModuleStage implements Stage<Message> {
     const outputs = this.#asMessage(microBatch, yield* computation);
     const { criterion } = this.#current;
     const loss =
-      this.#isLast && criterion ? criterion(...outputs, ...this.#current.labelsOf(microBatch)) : undefined;
+      this.#isLast && criterion
+        ? criterion(...([...outputs, ...this.#current.labelsOf(microBatch)] as never[]))
+        : undefined;
     return this.#keep(microBatch, leaves, outputs, loss);
   }
 

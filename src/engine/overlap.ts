@@ -1,4 +1,4 @@
-import type { Suspendable } from "../autograd/suspension.ts";
+import type { Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Message } from "../transport/process-group.ts";
 import type { Criterion, StageModule } from "./module-stage.ts";

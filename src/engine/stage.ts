@@ -1,4 +1,4 @@
-import type { Suspendable } from "../autograd/suspension.ts";
+import type { Suspendable } from "../tensor/suspension.ts";
 
 /**
  * One stage of the model on one rank, as the executor sees it: it knows no schedule. `Value` is what travels between

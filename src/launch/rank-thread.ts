@@ -1,4 +1,5 @@
 // The entry of a rank's worker thread; started by threads.ts.
+import { createRequire } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
 import { Runtime } from "../tensor/runtime.ts";
 import { InProcessGroup } from "../transport/in-process.ts";
@@ -34,7 +35,7 @@ async function main({ program, groupName, rank, numRanks, data, timeoutMs }: Ran
       size: numRanks,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     });
-    const { default: run } = (await import(program)) as { default: RankProgram };
+    const { default: run } = await importProgram(program);
     const report = (value: unknown): void => send({ kind: "report", value });
     send({ kind: "result", value: await run({ rank, numRanks, runtime, processGroup, data, report }) });
   } catch (thrown) {
@@ -42,6 +43,18 @@ async function main({ program, groupName, rank, numRanks, data, timeoutMs }: Ran
     const code = String((error as { code?: unknown }).code ?? "RANK_FAILED");
     send({ kind: "error", code, message: error.message, stack: error.stack });
     if (code !== "ABORTED") runtime.addon.mailbox.close(groupName, `rank ${rank} failed: ${error.message}`);
+  }
+}
+
+/** Node 20 cannot import TypeScript, and tsx registers itself in the main thread only. */
+async function importProgram(program: string): Promise<{ default: RankProgram }> {
+  try {
+    return (await import(program)) as { default: RankProgram };
+  } catch (error) {
+    if ((error as { code?: string }).code !== "ERR_UNKNOWN_FILE_EXTENSION") throw error;
+    const tsx = createRequire(program).resolve("tsx/esm/api");
+    ((await import(tsx)) as { register(): void }).register();
+    return (await import(program)) as { default: RankProgram };
   }
 }
 

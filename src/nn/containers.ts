@@ -1,5 +1,5 @@
-import type { Suspendable } from "../autograd/suspension.ts";
 import type { Runtime } from "../tensor/runtime.ts";
+import type { Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type AnyModule, Module } from "./module.ts";
 

@@ -1,6 +1,6 @@
 import { Parameter } from "../autograd/parameter.ts";
-import { finish, isSuspendable, type Suspendable } from "../autograd/suspension.ts";
 import type { Runtime } from "../tensor/runtime.ts";
+import { finish, isSuspendable, type Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type LoadReport, loadParameters, type StateDict } from "./state-dict.ts";
 

@@ -132,7 +132,11 @@ class RankTrainer {
     return runtime.scope(() => {
       const inputs = entering.length > 0 ? this.#tokens(entering.map((i) => batch[i]!.inputs)) : null;
       const labels = leaving.length > 0 ? [this.#tokens(leaving.map((i) => batch[i]!.targets))] : [];
-      const { loss } = this.#pipeline.step(inputs, { numChunks: batch.length, criterion: tokenLoss, labels });
+      const { loss } = this.#pipeline.step(inputs, {
+        numChunks: batch.length,
+        criterion: crossEntropy,
+        labels,
+      });
       return { sum: loss === null ? 0 : loss.toArray().reduce((sum, value) => sum + value, 0) };
     });
   }
@@ -174,11 +178,6 @@ class RankTrainer {
   #report(report: TrainReport): void {
     if (this.#context.rank === 0) this.#context.report(report);
   }
-}
-
-/** The mean over a micro-batch's tokens. */
-function tokenLoss(logits: Tensor | null, targets: Tensor | null): Tensor {
-  return crossEntropy(logits!, targets!);
 }
 
 function makeOptimizer(

@@ -1,5 +1,5 @@
-import type { Transfer } from "../autograd/suspension.ts";
 import type { Runtime } from "../tensor/runtime.ts";
+import type { Transfer } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** What travels on one edge: each kind has a channel of its own, so that no early receive blocks a ready send. */

@@ -1,0 +1,59 @@
+/**
+ * Train neural networks across devices with DualPipe. Schedules alone, without LibTorch, are in `dualpipe/schedule`.
+ * @packageDocumentation
+ */
+export * from "./autograd/index.ts";
+export { DualPipe, type DualPipeOptions, DualPipeV } from "./engine/dualpipe.ts";
+export { StepError, type StepErrorCode, type StepPlace } from "./engine/errors.ts";
+export type { Criterion, StageModule } from "./engine/module-stage.ts";
+export type { OverlapBackward, OverlapForward, OverlapHook, OverlapResult } from "./engine/overlap.ts";
+export {
+  Pipeline,
+  type PipelineOptions,
+  type StepOptions,
+  type StepResult,
+  stagesOfRank,
+} from "./engine/pipeline.ts";
+export { type RecordedTrack, Recorder, timelineOf } from "./engine/recorder.ts";
+export type { RankContext, RankProgram } from "./launch/rank-context.ts";
+export { RankError } from "./launch/rank-error.ts";
+export { type RunRanksOptions, runRanks } from "./launch/threads.ts";
+export { type GenerateOptions, generate } from "./models/generate.ts";
+export { type GptConfig, GptStage } from "./models/gpt.ts";
+export { type GptStagesOptions, gptStages } from "./models/gpt-stages.ts";
+export { NativeSetupError } from "./native/setup-error.ts";
+export { GELU, SiLU } from "./nn/activation.ts";
+export { CausalSelfAttention } from "./nn/attention.ts";
+export { ModuleList, Sequential } from "./nn/containers.ts";
+export { Dropout } from "./nn/dropout.ts";
+export { Embedding } from "./nn/embedding.ts";
+export { seedFor, withSeed } from "./nn/initial.ts";
+export { Linear } from "./nn/linear.ts";
+export { MLP } from "./nn/mlp.ts";
+export { Module } from "./nn/module.ts";
+export { LayerNorm, RMSNorm } from "./nn/norm.ts";
+export { OptionError } from "./nn/option-error.ts";
+export { type LoadReport, type StateDict, StateDictError } from "./nn/state-dict.ts";
+export { AdamW, type AdamWOptions } from "./optim/adamw.ts";
+export { clipFactor, scaleGradients, squaredGradNorm } from "./optim/gradient-norm.ts";
+export { type NamedParameter, Optimizer, type ParameterGroup, weightDecayGroups } from "./optim/optimizer.ts";
+export * as learningRates from "./optim/schedules.ts";
+export { SGD, type SGDOptions } from "./optim/sgd.ts";
+export type { DType } from "./tensor/dtype.ts";
+export { ShapeError, TensorDisposedError } from "./tensor/errors.ts";
+export { type Operator, operator } from "./tensor/operator.ts";
+export { type Argument, type ElementArray, Runtime } from "./tensor/runtime.ts";
+export { Tensor } from "./tensor/tensor.ts";
+export { ConfigError, formatConfig, loadConfig, parseConfig, type TrainConfig } from "./trainer/config.ts";
+export { NonFiniteLossError } from "./trainer/non-finite-loss.ts";
+export {
+  readSafetensors,
+  SafetensorsError,
+  type TensorEntry,
+  writeSafetensors,
+} from "./trainer/safetensors.ts";
+export { type TrainOptions, type TrainSummary, train } from "./trainer/train.ts";
+export { allGatherNumbers } from "./transport/collectives.ts";
+export { InProcessGroup, type InProcessOptions } from "./transport/in-process.ts";
+export type { ChannelKind, Message, ProcessGroup, Receipt } from "./transport/process-group.ts";
+export { TransportError, type TransportErrorCode } from "./transport/transport-error.ts";
