@@ -19,7 +19,7 @@ export type Opcode = (typeof Opcode)[keyof typeof Opcode];
 const KIND_OF_OPCODE = Object.keys(Opcode) as Action["kind"][];
 
 /** A list holds at most this many (stage, micro-batch) cells, because it numbers them in 32 bits. */
-export const MAX_CELLS = 2 ** 32 - 1;
+const MAX_CELLS = 2 ** 32 - 1;
 
 /**
  * One rank's actions in order, nine bytes each, so that programs of many millions of actions fit in memory.

@@ -28,7 +28,7 @@ export interface MeasuredPlan {
 const NUM_TRIALS = 200;
 
 /** What the profiled step should have taken, by the same simulation as every prediction. */
-export function predictProfiled(profile: Profile): number {
+function predictProfiled(profile: Profile): number {
   const { schedule, numRanks, numStages, numMicroBatches } = profile;
   const definition = schedules.find(({ name }) => name === schedule);
   if (definition === undefined) {
