@@ -1,5 +1,4 @@
 // The entry of a rank's worker thread; started by threads.ts.
-import { createRequire } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
 import { Runtime } from "../tensor/runtime.ts";
 import { InProcessGroup } from "../transport/in-process.ts";
@@ -25,6 +24,9 @@ export type RankMessage =
       readonly stack: string | undefined;
     };
 
+/** Not a dependency: looked for where the user has it. */
+const TSX: string = "tsx/esm/api";
+
 async function main({ program, groupName, rank, numRanks, data, timeoutMs }: RankThreadData): Promise<void> {
   const send = (message: RankMessage): void => parentPort!.postMessage(message);
   const runtime = Runtime.load();
@@ -46,16 +48,15 @@ async function main({ program, groupName, rank, numRanks, data, timeoutMs }: Ran
   }
 }
 
-/** Node 20 cannot import TypeScript, and tsx registers itself in the main thread only. */
 async function importProgram(program: string): Promise<{ default: RankProgram }> {
-  try {
-    return (await import(program)) as { default: RankProgram };
-  } catch (error) {
-    if ((error as { code?: string }).code !== "ERR_UNKNOWN_FILE_EXTENSION") throw error;
-    const tsx = createRequire(program).resolve("tsx/esm/api");
-    ((await import(tsx)) as { register(): void }).register();
-    return (await import(program)) as { default: RankProgram };
+  if (/\.[cm]?tsx?$/.test(program) && !("typescript" in process.features && process.features.typescript)) {
+    // Node before 22.18 imports TypeScript only through tsx, which registers itself in the main thread alone.
+    const tsx = (await import(TSX).catch((cause: unknown) => {
+      throw new Error(`dualpipe: this Node cannot import ${program}; compile it, or install tsx`, { cause });
+    })) as { register(): void };
+    tsx.register();
   }
+  return (await import(program)) as { default: RankProgram };
 }
 
 await main(workerData as RankThreadData);
