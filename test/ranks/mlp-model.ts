@@ -45,3 +45,8 @@ export function wholeBatch(runtime: Runtime, sizes: MlpSizes): { inputs: Tensor;
   const shape = [sizes.numMicroBatches * sizes.microBatchSize, sizes.sequence, sizes.hidden];
   return { inputs: runtime.randn(shape, sizes.dtype), targets: runtime.randn(shape, sizes.dtype) };
 }
+
+/** The stage of this index: the same weights on whichever rank, and in whichever thread. */
+export function mlpStage(runtime: Runtime, { hidden, dtype }: MlpSizes, stage: number): MlpStage {
+  return new MlpStage(runtime, hidden, dtype, 100 + stage);
+}

@@ -1,0 +1,62 @@
+import { mseLoss } from "../../src/autograd/functions/loss.ts";
+import { noGrad } from "../../src/autograd/grad-mode.ts";
+import { DualPipe, DualPipeV } from "../../src/engine/dualpipe.ts";
+import type { Criterion, StageModule } from "../../src/engine/module-stage.ts";
+import type { RankContext } from "../../src/launch/rank-context.ts";
+import { operator } from "../../src/tensor/operator.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
+import { type MlpSizes, mlpStage, wholeBatch } from "./mlp-model.ts";
+import { reportStep, type StepReport } from "./step-report.ts";
+
+const NARROW = operator("aten::narrow");
+
+export interface MlpCase {
+  readonly schedule: "dualpipe" | "dualpipev";
+  readonly sizes: MlpSizes;
+  /** `evaluate` has a criterion, `predict` has none; both run under noGrad. */
+  readonly mode: "train" | "evaluate" | "predict";
+  readonly returnOutputs: boolean;
+  /** Steps without zeroing the gradients. */
+  readonly numSteps: number;
+}
+
+/** Runs each case on a pipeline of its own, and reports the last step of it. */
+export default function runCases({
+  rank,
+  numRanks,
+  runtime,
+  processGroup,
+  data,
+}: RankContext<readonly MlpCase[]>): StepReport[] {
+  return data.map(({ schedule, sizes, mode, returnOutputs, numSteps }) => {
+    const isV = schedule === "dualpipev";
+    const numStages = isV ? 2 * numRanks : numRanks;
+    const modules = new Map<number, StageModule>();
+    for (const stage of [rank, numStages - 1 - rank]) modules.set(stage, mlpStage(runtime, sizes, stage));
+    const both = [...modules.values()] as [StageModule, StageModule];
+    const pipe = isV ? new DualPipeV(both, { processGroup }) : new DualPipe(both, { processGroup });
+    const { numMicroBatches } = sizes;
+    const { entering, leaving } = pipe.endsOf(numMicroBatches);
+    return runtime.scope(() => {
+      const { inputs, targets } = wholeBatch(runtime, sizes);
+      const take = (tensor: Tensor, microBatches: readonly number[]): Tensor =>
+        runtime.call(
+          NARROW,
+          tensor,
+          0,
+          microBatches[0]! * sizes.microBatchSize,
+          microBatches.length * sizes.microBatchSize,
+        );
+      const step = () =>
+        pipe.step(entering.length > 0 ? take(inputs, entering) : null, {
+          numChunks: numMicroBatches,
+          ...(mode === "predict" ? {} : { criterion: mseLoss as Criterion }),
+          labels: leaving.length > 0 ? [take(targets, leaving)] : [],
+          returnOutputs,
+        });
+      const run = () => (mode === "train" ? step() : noGrad(runtime, step));
+      for (let i = 1; i < numSteps; i++) run();
+      return reportStep(run(), modules, { numLeaving: leaving.length });
+    });
+  });
+}
