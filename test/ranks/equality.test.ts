@@ -1,7 +1,6 @@
 // Losses, outputs and gradients of both bidirectional schedules beside the same model run sequentially.
 import { expect, test } from "vitest";
 import { mseLoss } from "../../src/autograd/functions/loss.ts";
-import type { Criterion } from "../../src/engine/module-stage.ts";
 import { runRanks } from "../../src/launch/threads.ts";
 import type { DType } from "../../src/tensor/dtype.ts";
 import { Runtime } from "../../src/tensor/runtime.ts";
@@ -21,7 +20,7 @@ function sequential(numStages: number, sizes: MlpSizes): Expected {
   return runtime.scope(() => {
     const { inputs, targets } = wholeBatch(runtime, sizes);
     const batch = { inputs: [inputs], labels: [targets], numMicroBatches: sizes.numMicroBatches };
-    const result = runSequentially(stages, batch, mseLoss as Criterion);
+    const result = runSequentially(stages, batch, mseLoss);
     const gradients = stages.map(gradientsOf);
     for (const stage of stages) stage.dispose();
     return { ...result, gradients };

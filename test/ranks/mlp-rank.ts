@@ -1,7 +1,7 @@
 import { mseLoss } from "../../src/autograd/functions/loss.ts";
 import { noGrad } from "../../src/autograd/grad-mode.ts";
 import { DualPipe, DualPipeV } from "../../src/engine/dualpipe.ts";
-import type { Criterion, StageModule } from "../../src/engine/module-stage.ts";
+import type { StageModule } from "../../src/engine/module-stage.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";
 import { operator } from "../../src/tensor/operator.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
@@ -50,7 +50,7 @@ export default function runCases({
       const step = () =>
         pipe.step(entering.length > 0 ? take(inputs, entering) : null, {
           numChunks: numMicroBatches,
-          ...(mode === "predict" ? {} : { criterion: mseLoss as Criterion }),
+          ...(mode === "predict" ? {} : { criterion: mseLoss }),
           labels: leaving.length > 0 ? [take(targets, leaving)] : [],
           returnOutputs,
         });

@@ -8,6 +8,9 @@ import type { Message } from "../../src/transport/process-group.ts";
 
 const TENSOR_SPLIT = operator("aten::tensor_split", "sections");
 
+/** A criterion called with whatever a stage returned. */
+type LooseCriterion = (...outputsAndLabels: (Tensor | null)[]) => Tensor;
+
 export interface SequentialBatch {
   readonly inputs: Message;
   readonly labels?: Message;
@@ -39,7 +42,7 @@ export function runSequentially(
       const result = forward(stages, inputParts[microBatch]!);
       outputs.push(result.map((tensor) => tensor?.toArray() ?? null));
       if (criterion === undefined) return;
-      const loss = criterion(...result, ...labelParts[microBatch]!);
+      const loss = (criterion as LooseCriterion)(...result, ...labelParts[microBatch]!);
       losses.push(loss.item());
       backward(loss);
     };
