@@ -7,6 +7,13 @@ export interface SvgOptions {
 }
 
 const COLOUR = { F: "#f2b134", I: "#5cc8d7", W: "#5b8def", B: "#6fbf59" } as const;
+const MEANING = {
+  F: "forward",
+  I: "backward for inputs",
+  W: "backward for weights",
+  B: "both backwards",
+} as const;
+const LEGEND_COLUMN = 180;
 
 interface Bar {
   readonly kind: keyof typeof COLOUR;
@@ -46,7 +53,7 @@ export function timelineSvg(timeline: Timeline, { width = 1200, rowHeight = 22 }
   const height = timeline.ranks.length * rowHeight + 30;
   const lines = [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="11">`,
-    `<rect width="${width}" height="${height}" fill="#fff"/>`,
+    `<rect width="${width}" height="${height}" rx="6" fill="#fff"/>`,
   ];
   for (const [rank, track] of timeline.ranks.entries()) {
     const y = 5 + rank * rowHeight;
@@ -67,12 +74,35 @@ export function timelineSvg(timeline: Timeline, { width = 1200, rowHeight = 22 }
         }
         lines.push("</g>");
       }
+      if (action.kind === "OVERLAP_F_B") {
+        const pairWidth = round((endMs - startMs) * scale);
+        lines.push(
+          `<rect x="${round(left + startMs * scale)}" y="${y}" width="${pairWidth}" height="${rowHeight - 3}" fill="none" stroke="#000" stroke-width="1.6"/>`,
+        );
+      }
     }
   }
   lines.push(
     `<text x="${left}" y="${height - 8}">0</text>`,
+    ...legend(left + 40, height - 19),
     `<text x="${width - 10}" y="${height - 8}" text-anchor="end">${round(makespan)}</text>`,
     "</svg>",
   );
   return `${lines.join("\n")}\n`;
+}
+
+/** One swatch for each colour, and one for the frame of a pair. */
+function legend(left: number, top: number): string[] {
+  const swatch = (column: number, fill: string, strokeWidth: number, meaning: string): string => {
+    const x = left + column * LEGEND_COLUMN;
+    return (
+      `<rect x="${x}" y="${top}" width="16" height="12" fill="${fill}" stroke="#000" stroke-width="${strokeWidth}"/>` +
+      `<text x="${x + 22}" y="${top + 11}">${meaning}</text>`
+    );
+  };
+  const kinds = ["F", "I", "W", "B"] as const;
+  return [
+    ...kinds.map((kind, column) => swatch(column, COLOUR[kind], 0.5, `${kind} ${MEANING[kind]}`)),
+    swatch(kinds.length, "none", 1.6, "a forward with a backward, overlapped"),
+  ];
 }
