@@ -30,6 +30,8 @@ export interface ExecutorOptions<Value> {
   readonly numStages: number;
   /** Makes a stage's outputs, which that stage will free, the inputs of the next stage here. */
   readonly handOver: (value: Value) => Value;
+  /** Frees, after an error, a value that a stage may not have taken over; one that is freed already stays so. */
+  readonly discard: (value: Value) => void;
   readonly observer?: Observer;
   /** Called with the computation in which an error was thrown. */
   readonly explain: (error: unknown, computation: PlannedComputation) => Error;
@@ -41,12 +43,22 @@ export class Executor<Value> {
   /** By stage and micro-batch: inputs of a forward, and output gradients of a backward. */
   readonly #activations = new Map<string, Pending<Value>>();
   readonly #gradients = new Map<string, Pending<Value>>();
+  /** Values that are here and whose computation has not ended. */
+  readonly #held = new Set<Value>();
 
   constructor(options: ExecutorOptions<Value>) {
     this.#options = options;
   }
 
   run(): void {
+    try {
+      this.#run();
+    } finally {
+      for (const value of this.#held) this.#options.discard(value);
+    }
+  }
+
+  #run(): void {
     const { plan, link, observer, explain } = this.#options;
     for (const entry of plan) {
       if ("receive" in entry) {
@@ -73,6 +85,8 @@ export class Executor<Value> {
     if (forward && backward) this.#pair(forward, inputs as Value, backward, outputGrads as Value);
     else if (forward) finish(this.#forward(forward, inputs as Value));
     else if (backward) finish(this.#backward(backward, outputGrads as Value));
+    this.#held.delete(inputs as Value);
+    this.#held.delete(outputGrads as Value);
     observer?.ended(computation);
   }
 
@@ -112,19 +126,24 @@ export class Executor<Value> {
   }
 
   #inputsOf({ stage, microBatch }: PlannedForward): Value {
-    if (stage === 0) return this.#options.inputOf(microBatch);
-    return take(this.#activations, stage, microBatch);
+    if (stage === 0) return this.#hold(this.#options.inputOf(microBatch));
+    return this.#hold(take(this.#activations, stage, microBatch));
   }
 
   #outputGradsOf({ stage, microBatch }: PlannedBackward): Value {
     if (stage === this.#options.numStages - 1) return this.#options.lossGradOf(microBatch);
-    return take(this.#gradients, stage, microBatch);
+    return this.#hold(take(this.#gradients, stage, microBatch));
+  }
+
+  #hold(value: Value): Value {
+    this.#held.add(value);
+    return value;
   }
 
   #sendOutputs({ stage, microBatch, outputTo }: PlannedForward, outputs: Value): void {
     if (outputTo === "nowhere") return;
     if (outputTo === "here") {
-      const kept = this.#options.handOver(outputs);
+      const kept = this.#hold(this.#options.handOver(outputs));
       this.#activations.set(slot(stage + 1, microBatch), { take: () => kept });
     } else this.#options.link.send(outputTo, "activations", outputs);
     this.#stage(stage).outputsSent(microBatch);
@@ -132,8 +151,13 @@ export class Executor<Value> {
 
   #sendInputGrads({ stage, microBatch, inputGradTo }: PlannedBackward, grads: Value): void {
     if (inputGradTo === "nowhere") return;
-    if (inputGradTo === "here") this.#gradients.set(slot(stage - 1, microBatch), { take: () => grads });
-    else this.#options.link.send(inputGradTo, "gradients", grads);
+    this.#hold(grads);
+    if (inputGradTo === "here") {
+      this.#gradients.set(slot(stage - 1, microBatch), { take: () => grads });
+      return;
+    }
+    this.#options.link.send(inputGradTo, "gradients", grads);
+    this.#held.delete(grads);
   }
 
   #stage(index: number): Stage<Value> {
@@ -162,12 +186,17 @@ function take<Value>(slots: Map<string, Pending<Value>>, stage: number, microBat
 function alternate(first: Suspendable<void>, second: Suspendable<void>): void {
   const waiting = [first, second];
   const transfers = new Map<Suspendable<void>, { wait(): void }>();
-  while (waiting.length > 0) {
-    const next = waiting.shift()!;
-    transfers.get(next)?.wait();
-    const step = next.next();
-    if (step.done) continue;
-    transfers.set(next, step.value);
-    waiting.push(next);
+  try {
+    while (waiting.length > 0) {
+      const next = waiting.shift()!;
+      transfers.get(next)?.wait();
+      const step = next.next();
+      if (step.done) continue;
+      transfers.set(next, step.value);
+      waiting.push(next);
+    }
+  } finally {
+    first.return();
+    second.return();
   }
 }

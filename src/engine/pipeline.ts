@@ -180,7 +180,7 @@ export class Pipeline {
       link: {
         send: (peer, kind, value) => {
           this.group.send(peer, kind, value);
-          if (kind === "gradients") for (const tensor of value) tensor?.dispose();
+          if (kind === "gradients") disposeAll(value);
         },
         receive: (peer, kind) => this.group.receive(peer, kind),
       },
@@ -188,6 +188,7 @@ export class Pipeline {
       inputOf: (microBatch) => data.takeInputs(microBatch),
       lossGradOf: () => [],
       handOver: (value) => value.map((tensor) => tensor?.share() ?? null),
+      discard: disposeAll,
       observer: {
         started: () => this.#recorder?.started(),
         ended: (computation) => {
@@ -243,6 +244,10 @@ export class Pipeline {
       throw error;
     }
   }
+}
+
+function disposeAll(message: Message): void {
+  for (const tensor of message) tensor?.dispose();
 }
 
 /** The stages that a rank must have modules for, in ascending order. @throws ScheduleError */

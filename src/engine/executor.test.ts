@@ -1,0 +1,287 @@
+import { expect, test } from "vitest";
+import {
+  type Action,
+  buildProgram,
+  lower,
+  type OverlappedPair,
+  type Program,
+  schedules,
+} from "../schedule/index.ts";
+import type { Suspendable, Transfer } from "../tensor/suspension.ts";
+import { Executor } from "./executor.ts";
+import { type PlannedReceive, planRank } from "./plan.ts";
+import type { Stage } from "./stage.ts";
+
+const activation = (stage: number, microBatch: number): string => `a${stage}.${microBatch}`;
+const gradient = (stage: number, microBatch: number): string => `g${stage}.${microBatch}`;
+
+function* completed<T>(value: T): Suspendable<T> {
+  yield* [];
+  return value;
+}
+
+/** A stage over strings: it checks what it is given, and logs what it does. */
+class FakeStage implements Stage<string> {
+  readonly index: number;
+  readonly numStages: number;
+  readonly log: string[];
+  overlapped: Stage<string>["overlapped"] = undefined;
+
+  constructor(index: number, numStages: number, log: string[]) {
+    this.index = index;
+    this.numStages = numStages;
+    this.log = log;
+  }
+
+  forward(microBatch: number, inputs: string): Suspendable<string> | string {
+    expect(inputs).toBe(activation(this.index - 1, microBatch));
+    this.log.push(`${this.index}F${microBatch}`);
+    return activation(this.index, microBatch);
+  }
+
+  outputsSent(microBatch: number): void {
+    this.log.push(`${this.index} sent ${microBatch}`);
+  }
+
+  backwardInput(microBatch: number, outputGrads: string): Suspendable<string> {
+    this.#expectGrads(microBatch, outputGrads);
+    this.log.push(`${this.index}I${microBatch}`);
+    return completed(gradient(this.index, microBatch));
+  }
+
+  backwardWeight(microBatch: number): Suspendable<void> {
+    this.log.push(`${this.index}W${microBatch}`);
+    return completed(undefined);
+  }
+
+  backward(microBatch: number, outputGrads: string): Suspendable<void> {
+    this.#expectGrads(microBatch, outputGrads);
+    this.log.push(`${this.index}B${microBatch}`);
+    return completed(undefined);
+  }
+
+  #expectGrads(microBatch: number, outputGrads: string): void {
+    const isLast = this.index === this.numStages - 1;
+    expect(outputGrads).toBe(isLast ? "loss" : gradient(this.index + 1, microBatch));
+  }
+}
+
+interface Run {
+  readonly log: string[];
+  readonly discarded: string[];
+  readonly stages: Map<number, FakeStage>;
+  run(): void;
+}
+
+/** One rank of a program on fake stages; what it receives is what the peers would have sent. */
+function prepare(program: Program, rank: number): Run {
+  const plan = planRank(program, rank);
+  const [log, discarded]: [string[], string[]] = [[], []];
+  const { numStages } = program;
+  const stages = new Map(
+    Array.from({ length: numStages }, (_, index) => [index, new FakeStage(index, numStages, log)]),
+  );
+  const receives = plan.filter((entry): entry is PlannedReceive => "receive" in entry).values();
+  const executor = new Executor<string>({
+    plan,
+    stages,
+    numStages,
+    link: {
+      send: (peer, kind, value) => log.push(`${value} to ${peer} as ${kind}`),
+      receive: (peer, kind) => {
+        const entry = receives.next().value!;
+        const { kind: action, stage, microBatch } = entry.receive;
+        expect(peer).toBe(entry.peer);
+        expect(kind).toBe(action === "RECV_F" ? "activations" : "gradients");
+        const value =
+          action === "RECV_F" ? activation(stage - 1, microBatch) : gradient(stage + 1, microBatch);
+        return { take: () => value };
+      },
+    },
+    inputOf: (microBatch) => activation(-1, microBatch),
+    lossGradOf: () => "loss",
+    handOver: (value) => {
+      log.push(`${value} here`);
+      return value;
+    },
+    discard: (value) => discarded.push(value),
+    explain: (error, { action }) => new Error(`${action.kind}: ${(error as Error).message}`),
+  });
+  return { log, discarded, stages, run: () => executor.run() };
+}
+
+/** What a rank must do, in order, derived from the program and the rule: a value leaves the moment it exists. */
+function expectedLog({ ranks, placement, numStages }: Program, rank: number): string[] {
+  const log: string[] = [];
+  const holder = (stage: number, microBatch: number): number =>
+    placement.rankOfStage[placement.directionOfMicroBatch[microBatch]!]![stage]!;
+  const forward = (stage: number, microBatch: number): void => {
+    log.push(`${stage}F${microBatch}`);
+    if (stage === numStages - 1) return;
+    const peer = holder(stage + 1, microBatch);
+    const value = activation(stage, microBatch);
+    log.push(peer === rank ? `${value} here` : `${value} to ${peer} as activations`);
+    log.push(`${stage} sent ${microBatch}`);
+  };
+  const input = (stage: number, microBatch: number): void => {
+    log.push(`${stage}I${microBatch}`);
+    const peer = stage === 0 ? rank : holder(stage - 1, microBatch);
+    if (peer !== rank) log.push(`${gradient(stage, microBatch)} to ${peer} as gradients`);
+  };
+  const backward = (stage: number, microBatch: number): void => {
+    if (stage === 0) log.push(`${stage}B${microBatch}`);
+    else {
+      input(stage, microBatch);
+      log.push(`${stage}W${microBatch}`);
+    }
+  };
+  const runs: Partial<Record<Action["kind"], (stage: number, microBatch: number) => void>> = {
+    F: forward,
+    I: input,
+    W: (stage, microBatch) => log.push(`${stage}W${microBatch}`),
+    B: backward,
+  };
+  for (const action of ranks[rank]!) {
+    if (action.kind === "OVERLAP_F_B") {
+      forward(action.forward.stage, action.forward.microBatch);
+      backward(action.backward.stage, action.backward.microBatch);
+    } else runs[action.kind]?.(action.stage, action.microBatch);
+  }
+  return log;
+}
+
+const everySchedule = schedules.map(({ name }) => name);
+
+test.each(everySchedule)("%s: each value is sent when it exists, and reaches its computation", (name) => {
+  for (const numRanks of [1, 2, 3, 4, 6]) {
+    if (name === "dualpipe" && numRanks % 2 === 1) continue;
+    for (const forwardOnly of [false, true]) {
+      const program = lower(buildProgram(name, { numRanks, numMicroBatches: 2 * numRanks, forwardOnly }));
+      for (let rank = 0; rank < numRanks; rank++) {
+        const { log, discarded, run } = prepare(program, rank);
+        run();
+        expect(log).toEqual(expectedLog(program, rank));
+        expect(discarded).toEqual([]);
+      }
+    }
+  }
+});
+
+const dualpipe = lower(buildProgram("dualpipe", { numRanks: 2, numMicroBatches: 8 }));
+/** The first pair of rank 0 in which the backward is an I and a W. */
+function pairOfRank0(): OverlappedPair {
+  for (const action of dualpipe.ranks[0]!)
+    if (action.kind === "OVERLAP_F_B" && action.backward.stage > 0) return action;
+  throw new Error("there is no such pair");
+}
+
+test("a stage that overlaps by itself runs the pairs, and nothing but the pairs", () => {
+  const { log, stages, run } = prepare(dualpipe, 0);
+  for (const stage of stages.values())
+    stage.overlapped = function* (microBatch, inputs, other, otherMicroBatch, outputGrads) {
+      log.push("pair");
+      const outputs = stage.forward(microBatch, inputs) as string;
+      return { outputs, inputGrads: yield* other.backwardInput(otherMicroBatch, outputGrads) };
+    };
+  run();
+  const pairs = [...dualpipe.ranks[0]!].filter(({ kind }) => kind === "OVERLAP_F_B");
+  expect(log.filter((line) => line === "pair")).toHaveLength(pairs.length);
+  for (const pair of pairs) {
+    if (pair.kind !== "OVERLAP_F_B") continue;
+    const { forward, backward } = pair;
+    const start = log.indexOf(`${forward.stage}F${forward.microBatch}`) - 1;
+    expect(log[start]).toBe("pair");
+    expect(log[start + 2]).toBe(`${backward.stage}I${backward.microBatch}`);
+  }
+});
+
+/** A transfer that says in the log when it is waited for. */
+function* communicate(name: string, log: string[]): Suspendable<void> {
+  log.push(`${name} sends`);
+  const transfer: Transfer = { isDone: () => false, wait: () => log.push(`${name} waits`) };
+  yield transfer;
+  log.push(`${name} goes on`);
+}
+
+/** Both halves of the first pair of rank 0 communicate. */
+function prepareSuspended(): Run & { pair: OverlappedPair } {
+  const prepared = prepare(dualpipe, 0);
+  const pair = pairOfRank0();
+  const { log, stages } = prepared;
+  const forwardStage = stages.get(pair.forward.stage)!;
+  const backwardStage = stages.get(pair.backward.stage)!;
+  forwardStage.forward = function* (microBatch) {
+    const name = `${this.index}F${microBatch}`;
+    try {
+      yield* communicate(name, log);
+    } finally {
+      log.push(`${name} ends`);
+    }
+    return activation(this.index, microBatch);
+  };
+  backwardStage.backwardInput = function* (microBatch) {
+    const name = `${this.index}I${microBatch}`;
+    try {
+      yield* communicate(name, log);
+    } finally {
+      log.push(`${name} ends`);
+    }
+    return gradient(this.index, microBatch);
+  };
+  return { ...prepared, pair };
+}
+
+test("while one half of a pair waits for data, the other computes", () => {
+  const { log, run, pair } = prepareSuspended();
+  run();
+  const F = `${pair.forward.stage}F${pair.forward.microBatch}`;
+  const I = `${pair.backward.stage}I${pair.backward.microBatch}`;
+  const start = log.indexOf(`${F} sends`);
+  const halves = log.slice(start).filter((line) => line.startsWith(`${F} `) || line.startsWith(`${I} `));
+  expect(halves).toEqual([
+    `${F} sends`,
+    `${I} sends`,
+    `${F} waits`,
+    `${F} goes on`,
+    `${F} ends`,
+    `${I} waits`,
+    `${I} goes on`,
+    `${I} ends`,
+  ]);
+});
+
+test("an error in one half of a pair ends the other, and frees what no stage took over", () => {
+  const { log, discarded, stages, run, pair } = prepareSuspended();
+  const { forward, backward } = pair;
+  const forwardStage = stages.get(forward.stage)!;
+  const [inherited, failing] = [forwardStage.forward, forward.microBatch];
+  forwardStage.forward = function* (microBatch, inputs) {
+    if (microBatch === failing) {
+      yield* communicate("the failing one", log);
+      throw new Error("boom");
+    }
+    return yield* inherited.call(this, microBatch, inputs) as Suspendable<string>;
+  };
+  expect(run).toThrow("OVERLAP_F_B: boom");
+  const half = `${backward.stage}I${backward.microBatch}`;
+  expect(log.at(-1)).toBe(`${half} ends`);
+  expect(log).not.toContain(`${half} goes on`);
+  expect(discarded).toContain(activation(forward.stage - 1, forward.microBatch));
+});
+
+test("values that wait on this rank for their computation are freed after an error", () => {
+  const program = lower(buildProgram("dualpipev", { numRanks: 1, numMicroBatches: 2 }));
+  const { discarded, stages, run } = prepare(program, 0);
+  stages.get(1)!.forward = () => {
+    throw new Error("boom");
+  };
+  expect(run).toThrow("F: boom");
+  expect(discarded).toEqual([activation(0, 0)]);
+});
+
+test("a program without communication is refused where the first value is missing", () => {
+  const program = buildProgram("1f1b", { numRanks: 2, numMicroBatches: 2 });
+  expect(prepare(program, 1).run).toThrow(
+    "dualpipe (internal): stage 1, micro-batch 0 was not received; is the program lowered?",
+  );
+});
