@@ -1,0 +1,101 @@
+import { runRanks } from "../src/index.ts";
+import { measureReference, type Reference } from "./reference.ts";
+import { type RankMeasurement, stepTimesMs } from "./step-spans.ts";
+import type { Configuration, Workload } from "./workload.ts";
+
+/** What is measured of each configuration, in the order of a round. */
+export type Program = "pipeline" | "reference" | "referenceWithSum" | "sequential" | "products";
+
+export interface StepTime {
+  readonly medianMs: number;
+  readonly minMs: number;
+  readonly maxMs: number;
+  readonly numSteps: number;
+}
+
+export interface Result {
+  readonly configuration: Configuration;
+  readonly times: Partial<Record<Program, StepTime>>;
+}
+
+export interface MeasureOptions {
+  readonly numRounds: number;
+  readonly reference: Reference | undefined;
+  readonly onProgress: (line: string) => void;
+  /** Told which LibTorch the reference ran on. */
+  readonly onTorchVersion: (version: string) => void;
+}
+
+/** How far a loss may be from another program's: other kernels round in another order, another model is far off. */
+const LOSS_TOLERANCE = 1e-3;
+
+/**
+ * Measures one configuration: all programs in turn, round after round, so that a machine that slows down slows all.
+ * @throws Error when the programs do not compute the same losses.
+ */
+export async function measure(workload: Workload, options: MeasureOptions): Promise<Result> {
+  const times = new Map<Program, number[]>();
+  const add = (program: Program, added: readonly number[]): void => {
+    times.set(program, [...(times.get(program) ?? []), ...added]);
+  };
+  for (let round = 1; round <= options.numRounds; round++) {
+    options.onProgress(`${describe(workload.configuration)}, round ${round} of ${options.numRounds}`);
+    await measureRound(workload, options, add);
+  }
+  const summaries = [...times].map(([program, samples]) => [program, summarize(samples)]);
+  return { configuration: workload.configuration, times: Object.fromEntries(summaries) };
+}
+
+async function measureRound(
+  workload: Workload,
+  { reference, onTorchVersion }: MeasureOptions,
+  add: (program: Program, timesMs: readonly number[]) => void,
+): Promise<void> {
+  const { numRanks } = workload.configuration;
+  const run = async (program: string, ranks: number): Promise<RankMeasurement[]> =>
+    runRanks<RankMeasurement>(new URL(program, import.meta.url), { numRanks: ranks, data: workload });
+  const spansOf = (ranks: readonly RankMeasurement[]) => ranks.map(({ spans }) => spans);
+
+  const pipeline = await run("./pipeline-rank.ts", numRanks);
+  add("pipeline", stepTimesMs(spansOf(pipeline)));
+  if (reference) {
+    const { torchVersion, ranks } = await measureReference(reference, workload);
+    onTorchVersion(torchVersion);
+    compareLosses("the reference", lossesOf(ranks), lossesOf(pipeline));
+    add("reference", stepTimesMs(spansOf(ranks)));
+    add("referenceWithSum", stepTimesMs(ranks.map(({ spansWithSum }) => spansWithSum)));
+  }
+  const sequential = await run("./sequential-rank.ts", 1);
+  compareLosses("the sequential step", lossesOf(sequential), lossesOf(pipeline));
+  add("sequential", stepTimesMs(spansOf(sequential)));
+  add("products", stepTimesMs(spansOf(await run("./products-rank.ts", numRanks))));
+}
+
+/** By micro-batch: those that enter at the first rank leave at the last one. */
+function lossesOf(ranks: readonly RankMeasurement[]): number[] {
+  return [...ranks].reverse().flatMap(({ losses }) => losses);
+}
+
+function compareLosses(what: string, theirs: readonly number[], ours: readonly number[]): void {
+  const differ = ours.findIndex((loss, i) => !(Math.abs(loss - theirs[i]!) < LOSS_TOLERANCE));
+  if (differ < 0 && theirs.length === ours.length) return;
+  throw new Error(
+    `dualpipe: ${what} computed another model: its ${theirs.length} losses are not the pipeline's ${ours.length}, from micro-batch ${differ} on (${theirs[differ]}, not ${ours[differ]})`,
+  );
+}
+
+function summarize(samples: readonly number[]): StepTime {
+  const sorted = samples.toSorted((a, b) => a - b);
+  return {
+    medianMs: sorted[Math.floor(sorted.length / 2)]!,
+    minMs: sorted[0]!,
+    maxMs: sorted.at(-1)!,
+    numSteps: sorted.length,
+  };
+}
+
+/** Such as `(64, 16, 1, 1, 20), P=2`. */
+export function describe(configuration: Configuration): string {
+  const { hidden, sequence, microBatchSize, numBlocks, numMicroBatches, numRanks } = configuration;
+  return `(${[hidden, sequence, microBatchSize, numBlocks, numMicroBatches].join(", ")}), P=${numRanks}`;
+}

@@ -1,0 +1,70 @@
+/** One shape of model and step. Values are float32. */
+export interface Configuration {
+  readonly hidden: number;
+  readonly sequence: number;
+  readonly microBatchSize: number;
+  /** MLP blocks of a stage: Linear(h, 4h), GELU, Linear(4h, h), without biases. */
+  readonly numBlocks: number;
+  readonly numMicroBatches: number;
+  readonly numRanks: number;
+}
+
+/** What one round runs: steps that only warm up, and steps that are measured. */
+export interface StepCounts {
+  readonly numWarmUpSteps: number;
+  readonly numSteps: number;
+}
+
+/** What every measured program is given. */
+export interface Workload {
+  readonly configuration: Configuration;
+  readonly counts: StepCounts;
+}
+
+const SHAPES: readonly (Omit<Configuration, "numRanks"> & StepCounts)[] = [
+  {
+    hidden: 64,
+    sequence: 16,
+    microBatchSize: 1,
+    numBlocks: 1,
+    numMicroBatches: 20,
+    numWarmUpSteps: 100,
+    numSteps: 100,
+  },
+  {
+    hidden: 256,
+    sequence: 64,
+    microBatchSize: 2,
+    numBlocks: 1,
+    numMicroBatches: 20,
+    numWarmUpSteps: 8,
+    numSteps: 16,
+  },
+  {
+    hidden: 512,
+    sequence: 128,
+    microBatchSize: 2,
+    numBlocks: 2,
+    numMicroBatches: 20,
+    numWarmUpSteps: 1,
+    numSteps: 4,
+  },
+];
+
+/** The workloads of a full run, or the smallest one with a few steps. */
+export function workloads(isQuick: boolean): Workload[] {
+  const all = SHAPES.flatMap(({ numWarmUpSteps, numSteps, ...shape }) =>
+    [2, 4].map((numRanks) => ({
+      configuration: { ...shape, numRanks },
+      counts: { numWarmUpSteps, numSteps },
+    })),
+  );
+  if (!isQuick) return all;
+  return [{ ...all[0]!, counts: { numWarmUpSteps: 1, numSteps: 3 } }];
+}
+
+/** [micro-batch, sequence, hidden] of all micro-batches that enter at one end. */
+export function shapeOfHalf(configuration: Configuration): number[] {
+  const { numMicroBatches, microBatchSize, sequence, hidden } = configuration;
+  return [(numMicroBatches / 2) * microBatchSize, sequence, hidden];
+}

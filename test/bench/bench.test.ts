@@ -1,0 +1,84 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, onTestFinished, test } from "vitest";
+import { stepTimesMs } from "../../bench/step-spans.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
+function runBench(...args: string[]) {
+  const command = [join(ROOT, "bench", "run.mjs"), ...args];
+  // The loader of TypeScript that tests run with must not reach what is measured.
+  const env = { ...process.env, NODE_OPTIONS: "" };
+  return spawnSync(process.execPath, command, { encoding: "utf8", env });
+}
+
+function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "dualpipe-bench-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
+
+const time = {
+  medianMs: expect.any(Number),
+  minMs: expect.any(Number),
+  maxMs: expect.any(Number),
+  numSteps: 3,
+};
+
+test("a quick run measures every program but the reference, and says that it was left out", () => {
+  const folder = temporaryFolder();
+  const [json, document] = [join(folder, "report.json"), join(folder, "document.md")];
+  writeFileSync(document, readFileSync(join(ROOT, "docs", "performance.md"), "utf8"));
+  const { status, stdout, stderr } = runBench("--quick", "--json", json, "--write", document);
+  expect(status, stderr).toBe(0);
+  expect(stdout).toContain("The reference was left out");
+
+  const report = JSON.parse(readFileSync(json, "utf8"));
+  expect(report.results).toEqual([
+    {
+      configuration: {
+        hidden: 64,
+        sequence: 16,
+        microBatchSize: 1,
+        numBlocks: 1,
+        numMicroBatches: 20,
+        numRanks: 2,
+      },
+      times: { pipeline: time, sequential: time, products: time },
+    },
+  ]);
+  expect(report.machine).toMatchObject({ node: process.versions.node, libtorch: expect.any(String) });
+  expect(report.operators[0]).toEqual({ name: expect.any(String), value: expect.any(Number), unit: "ns" });
+
+  const written = readFileSync(document, "utf8");
+  expect(written).toContain(stdout.trim());
+  expect(written).toContain("## What is measured");
+});
+
+test.each([
+  [["--rounds", "0"], "--rounds takes a whole number from 1 on; got 0"],
+  [["--reference", "/nowhere"], "--reference takes a checkout of the reference implementation"],
+  [["--fast"], "Unknown option '--fast'"],
+])("%j is refused with the reason and the options", (args, reason) => {
+  const { status, stderr } = runBench(...args);
+  expect(status).toBe(2);
+  expect(stderr).toContain(reason);
+  expect(stderr).toContain("--json FILE");
+});
+
+test("a step lasts from the first rank's start to the last rank's end", () => {
+  const ranks = [
+    [
+      { startMs: 10, endMs: 12 },
+      { startMs: 20, endMs: 25 },
+    ],
+    [
+      { startMs: 11, endMs: 15 },
+      { startMs: 19, endMs: 23 },
+    ],
+  ];
+  expect(stepTimesMs(ranks)).toEqual([5, 6]);
+});
