@@ -6,8 +6,11 @@ import {
   type CostModel,
   chromeTrace,
   costOf,
+  type MemoryTrack,
+  memoryOverTime,
   type Program,
   parseCost,
+  parseMemoryModel,
   parseProfile,
   type Simulation,
   simulate,
@@ -26,6 +29,7 @@ import { table } from "./table.ts";
 interface SimulateOptions extends ProgramOptions, LoweringOptions {
   readonly cost: string;
   readonly profile?: string;
+  readonly memory?: string;
   readonly whole?: true;
   readonly json?: true;
   readonly trace?: string;
@@ -42,6 +46,10 @@ export function simulateCommand(): Command {
       "F=1,I=1,W=1,link=0",
     )
     .option("--profile <file>", "take the costs that dualpipe train --profile measured")
+    .option(
+      "--memory <list>",
+      "weights and activations that a stage keeps, in any unit; prints memory over time",
+    )
     .option("--whole", "let values enter and leave computations only at their start and end")
     .option("--trace <file>", "write a Chrome trace, which Perfetto opens")
     .option("--svg <file>", "write a chart")
@@ -66,8 +74,14 @@ function runSimulate(name: string, options: SimulateOptions): void {
     writeFileSync(options.trace, JSON.stringify(chromeTrace(simulation.timeline)));
   }
   if (options.svg !== undefined) writeFileSync(options.svg, timelineSvg(simulation.timeline));
+  const memory =
+    options.memory === undefined
+      ? undefined
+      : memoryOverTime(simulation.timeline, program.placement, parseMemoryModel(options.memory));
   process.stdout.write(
-    options.json ? `${JSON.stringify(asJson(program, simulation))}\n` : asText(program, cost, simulation),
+    options.json
+      ? `${JSON.stringify({ ...asJson(program, simulation), ...(memory && { memory }) })}\n`
+      : asText(program, cost, simulation, memory),
   );
 }
 
@@ -105,7 +119,12 @@ function chartUnit({ timeline, makespan }: Simulation): number {
   return Math.max(unit, makespan / 1000, Number.MIN_VALUE);
 }
 
-function asText(program: Program, cost: CostModel, simulation: Simulation): string {
+function asText(
+  program: Program,
+  cost: CostModel,
+  simulation: Simulation,
+  memory: readonly MemoryTrack[] | undefined,
+): string {
   const { makespan, bubbleRatio, work, bubble, bubbleCauses, peakActivations, timeline } = simulation;
   const number = (value: number) => String(Number(value.toPrecision(4)));
   const rows = work.map((busy, rank) => [
@@ -117,7 +136,9 @@ function asText(program: Program, cost: CostModel, simulation: Simulation): stri
     number(bubbleCauses[rank]!.imbalance),
     number(bubbleCauses[rank]!.tail),
     String(peakActivations[rank]),
+    ...(memory === undefined ? [] : [number(memory[rank]!.peak)]),
   ]);
+  const head = ["rank", "work", "bubble", "data", "link", "imbalance", "tail", "activations"];
   const { maxRanks, maxWidth } = chartLimits();
   return [
     `${pc.bold(program.schedule)}: ${program.numRanks} ranks, ${program.numStages} stages, ` +
@@ -125,10 +146,7 @@ function asText(program: Program, cost: CostModel, simulation: Simulation): stri
     "",
     gantt(timeline, { unit: chartUnit(simulation), maxWidth, maxRanks }),
     "",
-    table(
-      ["rank", "work", "bubble", "data", "link", "imbalance", "tail", "activations"],
-      rows.slice(0, maxRanks),
-    ),
+    table(memory === undefined ? head : [...head, "memory"], rows.slice(0, maxRanks)),
     "",
     `makespan ${number(makespan)}, bubble ${(100 * bubbleRatio).toFixed(1)} %`,
     "",

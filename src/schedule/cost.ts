@@ -27,6 +27,8 @@ export interface CostModel {
   readonly FB?: PerStage;
   /** An overlapped pair as a share of its F + B, unless FB is given; 1 unless given. */
   readonly pairShare?: number;
+  /** Activations are computed again before each backward: I and B take F longer. */
+  readonly recompute?: boolean;
   readonly link: LinkCost;
   readonly edges?: readonly EdgeCost[];
   /** Bytes of one micro-batch's output of a stage, and of the gradient that comes back for it. */
@@ -74,12 +76,14 @@ function checkLink({ latency, bandwidth }: LinkCost): void {
 export function stageCosts(cost: CostModel, numStages: number): StageCosts {
   for (const link of [cost.link, ...(cost.edges ?? [])]) checkLink(link);
   const F = spreadOverStages("F", cost.F, numStages);
-  const I = spreadOverStages("I", cost.I, numStages);
+  const again = F.map((value) => (cost.recompute ? value : 0));
+  const withAgain = (value: number, stage: number) => value + again[stage]!;
+  const I = spreadOverStages("I", cost.I, numStages).map(withAgain);
   const W = spreadOverStages("W", cost.W, numStages);
   const B =
     cost.B === undefined
       ? I.map((value, stage) => value + W[stage]!)
-      : spreadOverStages("B", cost.B, numStages);
+      : spreadOverStages("B", cost.B, numStages).map(withAgain);
   const half = cost.FB === undefined ? undefined : spreadOverStages("FB", cost.FB, numStages).map(halved);
   const share = spreadOverStages("pairShare", cost.pairShare ?? 1, numStages);
   return {
@@ -88,7 +92,7 @@ export function stageCosts(cost: CostModel, numStages: number): StageCosts {
     W,
     B,
     pairForward: half ?? F.map((value, stage) => value * share[stage]!),
-    pairBackward: half ?? B.map((value, stage) => value * share[stage]!),
+    pairBackward: half?.map(withAgain) ?? B.map((value, stage) => value * share[stage]!),
     bytes: spreadOverStages("activationBytes", cost.activationBytes ?? 0, numStages),
   };
 }
