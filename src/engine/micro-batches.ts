@@ -11,19 +11,25 @@ const CAT = operator("aten::cat");
  * @returns One message per micro-batch; the caller owns its tensors, which are views.
  */
 export function scatter(tensors: Message, numMicroBatches: number, batchDim: number): Message[] {
+  // All before the first cut, whose views would be left behind.
+  for (const tensor of tensors) if (tensor !== null) checkDivisible(tensor, numMicroBatches, batchDim);
   const columns = tensors.map((tensor) =>
     tensor === null ? null : split(tensor, numMicroBatches, batchDim),
   );
   return Array.from({ length: numMicroBatches }, (_, i) => columns.map((column) => column?.[i] ?? null));
 }
 
-function split(tensor: Tensor, numParts: number, dim: number): Tensor[] {
-  const { runtime } = tensor;
-  const size = tensor.shape.at(dim);
+function checkDivisible({ shape }: Tensor, numParts: number, dim: number): void {
+  const size = shape.at(dim);
   if (size === undefined || size < numParts)
     throw new RangeError(
-      `a tensor of the shape [${tensor.shape}] cannot be cut into ${numParts} micro-batches along dimension ${dim}`,
+      `a tensor of the shape [${shape}] cannot be cut into ${numParts} micro-batches along dimension ${dim}`,
     );
+}
+
+function split(tensor: Tensor, numParts: number, dim: number): Tensor[] {
+  const { runtime } = tensor;
+  const size = tensor.shape.at(dim)!;
   const shorter = Math.floor(size / numParts);
   const numLonger = size % numParts;
   return runtime.scope(() =>

@@ -40,40 +40,56 @@ export class StepData implements StageStep {
       : undefined;
     const { entering, leaving } = microBatchesAt(program, rank);
     this.#leaving = leaving;
-    const invalid = (message: string): StepError => new StepError("INVALID_INPUT", { rank }, message);
-    const cut = (
-      what: string,
-      tensors: Message,
-      microBatchesHere: readonly number[],
-      into: Map<number, Message>,
-    ) => {
-      try {
-        const parts = scatter(tensors, microBatchesHere.length, batchDim);
-        microBatchesHere.forEach((microBatch, i) => {
-          into.set(microBatch, parts[i]!);
-        });
-      } catch (error) {
-        throw invalid(`${what}: ${(error as Error).message}`);
-      }
-    };
-    if (entering.length > 0) {
-      if (inputs === null)
-        throw invalid(`the micro-batches ${rangeOf(entering)} enter here; pass their inputs to step`);
-      cut("inputs", inputs instanceof Tensor ? [inputs] : inputs, entering, this.#inputs);
+    try {
+      if (entering.length > 0) this.#cutInputs(rank, entering, inputs);
+      if (leaving.length > 0) this.#cutLabels(rank, options);
+    } catch (error) {
+      this.dispose();
+      throw error;
     }
-    if (this.#leaving.length === 0) return;
-    if (options.criterion === undefined) {
-      if (training)
+  }
+
+  #cutInputs(rank: number, entering: readonly number[], inputs: Tensor | Message | null): void {
+    if (inputs === null)
+      throw invalid(rank, `the micro-batches ${rangeOf(entering)} enter here; pass their inputs to step`);
+    const tensors = inputs instanceof Tensor ? [inputs] : inputs;
+    this.#cut(rank, "inputs", tensors, entering, this.#inputs);
+  }
+
+  #cutLabels(rank: number, { criterion, labels }: StepOptions): void {
+    const microBatches = rangeOf(this.#leaving);
+    if (criterion === undefined) {
+      if (this.training)
         throw invalid(
-          `the losses of the micro-batches ${rangeOf(this.#leaving)} are computed here; pass a criterion`,
+          rank,
+          `the losses of the micro-batches ${microBatches} are computed here; pass a criterion`,
         );
       return;
     }
-    if (options.labels === undefined)
+    if (labels === undefined)
       throw invalid(
-        `the labels of the micro-batches ${rangeOf(this.#leaving)} are needed here; pass labels, or [] when the criterion takes none`,
+        rank,
+        `the labels of the micro-batches ${microBatches} are needed here; pass labels, or [] when the criterion takes none`,
       );
-    cut("labels", options.labels, this.#leaving, this.#labels);
+    this.#cut(rank, "labels", labels, this.#leaving, this.#labels);
+  }
+
+  #cut(
+    rank: number,
+    what: string,
+    tensors: Message,
+    microBatches: readonly number[],
+    into: Map<number, Message>,
+  ): void {
+    let parts: Message[];
+    try {
+      parts = scatter(tensors, microBatches.length, this.#batchDim);
+    } catch (error) {
+      throw invalid(rank, `${what}: ${(error as Error).message}`);
+    }
+    microBatches.forEach((microBatch, i) => {
+      into.set(microBatch, parts[i]!);
+    });
   }
 
   /** The inputs of a micro-batch, which belong to the caller from then on. */
@@ -126,6 +142,10 @@ export function microBatchesAt(
 function stack(losses: readonly Tensor[]): Tensor {
   const { runtime } = losses[0]!;
   return runtime.scope(() => runtime.call(RESHAPE, runtime.call(STACK, losses), [-1]));
+}
+
+function invalid(rank: number, message: string): StepError {
+  return new StepError("INVALID_INPUT", { rank }, message);
 }
 
 function rangeOf(microBatches: readonly number[]): string {
