@@ -1,14 +1,5 @@
 import type { Parameter } from "../autograd/parameter.ts";
-import {
-  buildProgram,
-  findSchedule,
-  formatAction,
-  lower,
-  nearestAllowed,
-  type Placement,
-  type Program,
-  stagesOf,
-} from "../schedule/index.ts";
+import { formatAction, type Program, stagesOf } from "../schedule/index.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Message, ProcessGroup } from "../transport/process-group.ts";
@@ -18,13 +9,16 @@ import { Executor } from "./executor.ts";
 import { MirroredParameters } from "./mirrored-parameters.ts";
 import { type Criterion, ModuleStage, type StageModule } from "./module-stage.ts";
 import { overlapHookOf } from "./overlap.ts";
-import { type PlannedComputation, planRank, type RankPlan } from "./plan.ts";
+import type { PlannedComputation } from "./plan.ts";
 import type { Recorder } from "./recorder.ts";
 import { microBatchesAt, StepData } from "./step-data.ts";
+import { placementOf, type StepProgram, StepPrograms } from "./step-programs.ts";
 
 export interface PipelineOptions {
-  /** A schedule's name, such as `dualpipe`. */
-  readonly schedule: string;
+  /** A schedule's name, such as `dualpipe`, or a program of its own, such as one read from a CSV. */
+  readonly schedule: string | Program;
+  /** For interleaved schedules, which leave a choice. */
+  readonly stagesPerRank?: number;
   /** The modules of this rank, by stage. */
   readonly modules: ReadonlyMap<number, StageModule>;
   readonly processGroup: ProcessGroup;
@@ -52,59 +46,46 @@ export interface StepResult {
   readonly outputs: Tensor | Message | null;
 }
 
-interface Prepared {
-  readonly program: Program;
-  readonly plan: RankPlan;
-  /** The last computation of each stage's backward. */
-  readonly lastBackward: ReadonlyMap<PlannedComputation, readonly number[]>;
-  readonly mirrorOrder: readonly number[];
-}
-
 /** One rank of a pipeline under any schedule that has a program. */
 export class Pipeline {
   /** The group in the order of the pipeline's ranks. */
   readonly group: ProcessGroup;
   readonly runtime: Runtime;
-  readonly schedule: string;
-  readonly #placement: Placement;
+  readonly #programs: StepPrograms;
   readonly #modules: ReadonlyMap<number, StageModule>;
   readonly #stages: ReadonlyMap<number, ModuleStage>;
   readonly #mirrored: MirroredParameters | undefined;
-  readonly #mirror: number | undefined;
   readonly #batchDim: number;
   readonly #recorder: Recorder | undefined;
-  readonly #prepared = new Map<string, Prepared>();
 
   /** Every rank of the group constructs its own; mirrored parameters are made equal then. */
-  constructor({ schedule, modules, processGroup, batchDim = 0, rankMapping, recorder }: PipelineOptions) {
-    this.group = rankMapping
-      ? processGroup.subgroup(inverseOf(rankMapping, processGroup.size))
-      : processGroup;
+  constructor(options: PipelineOptions) {
+    const { modules, processGroup, batchDim = 0, rankMapping, recorder } = options;
+    this.group = rankMapping ? processGroup.subgroup(inverseOf(rankMapping, processGroup)) : processGroup;
     this.runtime = this.group.runtime;
-    this.schedule = schedule;
-    this.#placement = placementOf(schedule, this.group.size);
+    const { rank, size } = this.group;
+    this.#programs = new StepPrograms(options, size, rank);
     this.#modules = modules;
     this.#batchDim = batchDim;
     this.#recorder = recorder;
-    const { rank } = this.group;
-    const wanted = stagesOf(this.#placement, rank);
+    const { placement, mirror } = this.#programs;
+    const wanted = stagesOf(placement, rank);
     if (String([...modules.keys()].sort((a, b) => a - b)) !== String(wanted))
       throw new StepError(
         "INVALID_INPUT",
         { rank },
-        `${schedule} puts the stages ${wanted.join(" and ")} here; got modules for ${[...modules.keys()].join(" and ")}`,
+        `the schedule puts the stages ${wanted.join(" and ")} here; got modules for ${[...modules.keys()].join(" and ")}`,
       );
     const hook = overlapHookOf([...modules.values()]);
-    const { numStages } = this.#placement;
+    const { numStages } = placement;
     this.#stages = new Map(
       [...modules].map(([stageIndex, module]) => [
         stageIndex,
         new ModuleStage(module, { rank, stageIndex, numStages }, hook),
       ]),
     );
-    this.#mirror = mirrorOf(this.#placement, rank);
-    if (this.#mirror !== undefined) {
-      this.#mirrored = new MirroredParameters(this.group, this.#mirror, modules);
+    if (mirror !== undefined) {
+      this.#mirrored = new MirroredParameters(this.group, mirror, modules);
       this.#guarded(() => this.#mirrored!.equalize());
     }
   }
@@ -123,7 +104,7 @@ export class Pipeline {
     for (const { stage, parameter } of all) if (!seen.has(parameter)) seen.set(parameter, stage);
     return all.filter(
       ({ stage, parameter }) =>
-        seen.get(parameter) === stage && this.#placement.rankOfStage[0]![stage] === this.group.rank,
+        seen.get(parameter) === stage && this.#programs.placement.rankOfStage[0]![stage] === this.group.rank,
     );
   }
 
@@ -134,7 +115,7 @@ export class Pipeline {
 
   /** The micro-batches of a step whose inputs, and whose labels, are given to `step` on this rank. */
   endsOf(numMicroBatches: number): { entering: readonly number[]; leaving: readonly number[] } {
-    const { program } = this.#prepare(numMicroBatches, false);
+    const { program } = this.#programs.of(numMicroBatches, false);
     return microBatchesAt(program, this.group.rank);
   }
 
@@ -155,7 +136,7 @@ export class Pipeline {
 
   #step(inputs: Tensor | Message | null, options: StepOptions): StepResult {
     const training = this.runtime.gradEnabled;
-    const prepared = this.#prepare(options.numChunks, !training);
+    const prepared = this.#programs.of(options.numChunks, !training);
     const { rank } = this.group;
     const data = new StepData(prepared.program, rank, this.#batchDim, inputs, options, training);
     const mirrored = training ? this.#mirrored : undefined;
@@ -172,7 +153,7 @@ export class Pipeline {
     }
   }
 
-  #execute(prepared: Prepared, data: StepData, mirrored: MirroredParameters | undefined): void {
+  #execute(prepared: StepProgram, data: StepData, mirrored: MirroredParameters | undefined): void {
     const { program, plan, lastBackward } = prepared;
     const executor = new Executor<Message>({
       plan,
@@ -208,21 +189,6 @@ export class Pipeline {
     }
   }
 
-  #prepare(numMicroBatches: number, forwardOnly: boolean): Prepared {
-    const key = `${numMicroBatches}:${forwardOnly}`;
-    let prepared = this.#prepared.get(key);
-    if (prepared === undefined) {
-      const numRanks = this.group.size;
-      const program = lower(buildProgram(this.schedule, { numRanks, numMicroBatches, forwardOnly }));
-      const plan = planRank(program, this.group.rank);
-      const mirrorPlan = this.#mirror === undefined ? [] : planRank(program, this.#mirror);
-      const mirrorOrder = [...lastBackwards(mirrorPlan).values()].flat();
-      prepared = { program, plan, lastBackward: lastBackwards(plan), mirrorOrder };
-      this.#prepared.set(key, prepared);
-    }
-    return prepared;
-  }
-
   #explain(error: unknown, { action }: PlannedComputation): Error {
     const place = { rank: this.group.rank, action: formatAction(action) };
     if (error instanceof StepError) return error;
@@ -251,40 +217,23 @@ function disposeAll(message: Message): void {
 }
 
 /** The stages that a rank must have modules for, in ascending order. @throws ScheduleError */
-export function stagesOfRank(schedule: string, numRanks: number, rank: number): number[] {
-  return stagesOf(placementOf(schedule, numRanks), rank);
+export function stagesOfRank(
+  schedule: string | Program,
+  numRanks: number,
+  rank: number,
+  stagesPerRank?: number,
+): number[] {
+  const choice = stagesPerRank === undefined ? { schedule } : { schedule, stagesPerRank };
+  return stagesOf(placementOf(choice, numRanks), rank);
 }
 
-/** Where the stages lie does not depend on the number of micro-batches, but for how many go each way. */
-function placementOf(schedule: string, numRanks: number): Placement {
-  const { constraints } = findSchedule(schedule);
-  const numMicroBatches = nearestAllowed(constraints.microBatches, 1, numRanks);
-  return buildProgram(schedule, { numRanks, numMicroBatches }).placement;
-}
-
-/** The other rank that holds this rank's stages, under a schedule with two directions. */
-function mirrorOf(placement: Placement, rank: number): number | undefined {
-  const [down, up] = placement.rankOfStage;
-  if (down === undefined || up === undefined) return undefined;
-  return up[down.indexOf(rank)];
-}
-
-/** For each computation that ends the backward of a stage, that stage, in the order of the plan. */
-function lastBackwards(plan: RankPlan): Map<PlannedComputation, number[]> {
-  const lastOf = new Map<number, PlannedComputation>();
-  for (const entry of plan) {
-    if ("receive" in entry || entry.backward === undefined || entry.backward.kind === "I") continue;
-    lastOf.delete(entry.backward.stage);
-    lastOf.set(entry.backward.stage, entry);
-  }
-  return new Map([...lastOf].map(([stage, computation]) => [computation, [stage]]));
-}
-
-function inverseOf(rankMapping: readonly number[], size: number): number[] {
+function inverseOf(rankMapping: readonly number[], { rank, size }: ProcessGroup): number[] {
   const inverse = Array.from({ length: size }, (_, pipelineRank) => rankMapping.indexOf(pipelineRank));
   if (rankMapping.length !== size || inverse.includes(-1))
-    throw new RangeError(
-      `dualpipe: rankMapping must name each of the ranks 0..${size - 1} once; got [${rankMapping.join(", ")}]`,
+    throw new StepError(
+      "INVALID_INPUT",
+      { rank },
+      `rankMapping must name each of the ranks 0..${size - 1} once; got [${rankMapping.join(", ")}]`,
     );
   return inverse;
 }
