@@ -38,6 +38,8 @@ async function main({ program, groupName, rank, numRanks, data, timeoutMs }: Ran
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     });
     const { default: run } = await importProgram(program);
+    if (typeof run !== "function")
+      throw new TypeError(`dualpipe: ${program} has no default export; export the rank's program as default`);
     const report = (value: unknown): void => send({ kind: "report", value });
     send({ kind: "result", value: await run({ rank, numRanks, runtime, processGroup, data, report }) });
   } catch (thrown) {
@@ -48,7 +50,7 @@ async function main({ program, groupName, rank, numRanks, data, timeoutMs }: Ran
   }
 }
 
-async function importProgram(program: string): Promise<{ default: RankProgram }> {
+async function importProgram(program: string): Promise<{ default?: RankProgram }> {
   if (/\.[cm]?tsx?$/.test(program) && !("typescript" in process.features && process.features.typescript)) {
     // Node before 22.18 imports TypeScript only through tsx, which registers itself in the main thread alone.
     const tsx = (await import(TSX).catch((cause: unknown) => {
@@ -56,7 +58,7 @@ async function importProgram(program: string): Promise<{ default: RankProgram }>
     })) as { register(): void };
     tsx.register();
   }
-  return (await import(program)) as { default: RankProgram };
+  return (await import(program)) as { default?: RankProgram };
 }
 
 await main(workerData as RankThreadData);

@@ -19,6 +19,9 @@ export interface RunRanksOptions {
 /** How long ranks have to end by themselves once they were told to. */
 const GRACE_MS = 5_000;
 
+/** A rank that was still loading, or that goes on after the error, opens mailboxes anew, and would wait in them for ever. */
+const CLOSE_AGAIN_MS = 50;
+
 /**
  * Runs a program on every rank, each a worker thread of this process, and gives their results by rank.
  * @param program A module whose default export is a RankProgram.
@@ -34,10 +37,13 @@ export async function runRanks<Result>(program: URL, options: RunRanksOptions): 
   const groupName = `ranks-${randomUUID()}`;
   let firstError: RankError | undefined;
   let deadline: NodeJS.Timeout | undefined;
+  let closing: NodeJS.Timeout | undefined;
   const fail = (error: RankError): void => {
     // A rank that was stopped because of another may be heard first; its error says only that.
     if (firstError === undefined || (firstError.isConsequence && !error.isConsequence)) firstError = error;
-    addon.mailbox.close(groupName, error.message);
+    const reason = error.message;
+    addon.mailbox.close(groupName, reason);
+    closing ??= setInterval(() => addon.mailbox.close(groupName, reason), CLOSE_AGAIN_MS);
     deadline ??= setTimeout(() => {
       for (const { worker } of ranks) void worker.terminate();
     }, GRACE_MS);
@@ -55,6 +61,7 @@ export async function runRanks<Result>(program: URL, options: RunRanksOptions): 
     return results as Result[];
   } finally {
     clearTimeout(deadline);
+    clearInterval(closing);
     signal?.removeEventListener("abort", interrupt);
     addon.mailbox.close(groupName, "the run has ended");
   }
