@@ -45,12 +45,12 @@ export class RankClock {
     this.work += work;
   }
 
-  /** Stands still until a value that was ready before has arrived. */
-  waitUntil(arrival: number, ready: number): void {
-    if (arrival <= this.time) return;
-    const begin = Math.max(this.time, Math.min(ready, arrival));
-    this.dataWait += begin - this.time;
-    this.linkWait += arrival - begin;
+  /** Stands still until a later time; the last part of that, at most `linkTime`, is for the link. */
+  waitUntil(arrival: number, linkTime: number): void {
+    const wait = arrival - this.time;
+    const forLink = Math.min(wait, linkTime);
+    this.linkWait += forLink;
+    this.dataWait += wait - forLink;
     this.time = arrival;
   }
 

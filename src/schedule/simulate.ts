@@ -235,7 +235,10 @@ class Simulator {
       clock.waitCell = value;
       return false;
     }
-    clock.waitUntil(arrival, this.#transfers.ready(flow, value));
+    if (arrival > clock.time) {
+      const isLocal = this.#senderOf(flow, value) === this.#rankOfCell[value];
+      clock.waitUntil(arrival, isLocal ? 0 : this.#transfers.duration(flow, value));
+    }
     return true;
   }
 

@@ -22,8 +22,8 @@ export class Transfers {
   /** NaN at first; `-1 - time` when one side of a transfer is there; then the time of arrival. */
   readonly #times: Readonly<Record<Flow, Float64Array>>;
   readonly #awaited: Readonly<Record<Flow, Uint8Array>>;
-  /** When both sides of a transfer were there, or a value was computed that stays on its rank. */
-  readonly #readyTimes: Readonly<Record<Flow, Float64Array>>;
+  /** How long each transfer took from when both sides were there; absent where all take the latency. */
+  readonly #durations: Readonly<Record<Flow, Float32Array>> | undefined;
 
   constructor(placement: Placement, numMicroBatches: number, cost: CostModel, stages: StageCosts) {
     const numCells = placement.numStages * numMicroBatches;
@@ -40,7 +40,10 @@ export class Transfers {
       B: new Float64Array(numCells).fill(UNKNOWN),
     };
     this.#awaited = { F: new Uint8Array(numCells), B: new Uint8Array(numCells) };
-    this.#readyTimes = { F: new Float64Array(numCells), B: new Float64Array(numCells) };
+    this.#durations =
+      this.#bandwidth === Infinity && this.#edges.size === 0
+        ? undefined
+        : { F: new Float32Array(numCells), B: new Float32Array(numCells) };
   }
 
   /** When the value is there, or NaN while that is not known. */
@@ -58,15 +61,14 @@ export class Transfers {
     return this.#awaited[flow][cell] === 1;
   }
 
-  /** When nothing but the link was left to wait for; only for a value whose arrival is known. */
-  ready(flow: Flow, cell: number): number {
-    return this.#readyTimes[flow][cell]!;
+  /** How long an arrived value from another rank was under way. */
+  duration(flow: Flow, cell: number): number {
+    return this.#durations === undefined ? this.#latency : this.#durations[flow][cell]!;
   }
 
   /** The value stays on its rank. */
   handOver(flow: Flow, cell: number, time: number): void {
     this.#times[flow][cell] = time;
-    this.#readyTimes[flow][cell] = time;
   }
 
   /** Either side is ready from `time` on; returns whether the time of arrival is now known. */
@@ -78,11 +80,12 @@ export class Transfers {
       return false;
     }
     const ready = Math.max(-1 - known, time);
-    this.#readyTimes[flow][cell] = ready;
-    times[cell] =
-      this.#bandwidth === Infinity && this.#edges.size === 0
-        ? ready + this.#latency
-        : this.#sendThroughLink(flow, cell, ready);
+    if (this.#durations === undefined) {
+      times[cell] = ready + this.#latency;
+    } else {
+      times[cell] = this.#sendThroughLink(flow, cell, ready);
+      this.#durations[flow][cell] = times[cell]! - ready;
+    }
     return true;
   }
 
