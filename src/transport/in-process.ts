@@ -1,6 +1,5 @@
 import type { Handle, PostOffice } from "../native/addon.ts";
 import type { Runtime } from "../tensor/runtime.ts";
-import type { Tensor } from "../tensor/tensor.ts";
 import {
   CHANNEL_KINDS,
   type ChannelKind,
@@ -19,6 +18,11 @@ export interface InProcessOptions {
   readonly timeoutMs?: number;
 }
 
+/** A receive, and what the mailbox had for it. */
+interface PostedReceive {
+  letter: readonly (Handle | null)[] | undefined;
+}
+
 const DEFAULT_TIMEOUT_MS = 600_000;
 
 /** Ranks that are threads of one process: a tensor is handed over without a copy. */
@@ -29,6 +33,8 @@ export class InProcessGroup implements ProcessGroup {
   readonly #name: string;
   readonly #timeoutMs: number;
   #office: PostOffice;
+  /** By box: receives that have no letter yet, in the order of posting. */
+  #posted: PostedReceive[][];
   /** Grows when the group was aborted: what was under way then is lost, and the ranks meet again under a new name. */
   #generation = 0;
 
@@ -39,13 +45,15 @@ export class InProcessGroup implements ProcessGroup {
     this.#name = options.name;
     this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     this.#office = this.#open();
+    this.#posted = emptyQueues(this.#numBoxes);
   }
 
   send(peer: number, kind: ChannelKind, message: Message): void {
     const box = this.#box(this.rank, peer, kind);
     const handles = message.map((tensor) => tensor?.handle ?? null);
-    this.#guard(`sending ${kind} to rank ${peer}`, () =>
-      this.runtime.addon.mailbox.post(this.#office, box, handles),
+    const office = this.#office;
+    this.#guard(office, `sending ${kind} to rank ${peer}`, () =>
+      this.runtime.addon.mailbox.post(office, box, handles),
     );
   }
 
@@ -54,16 +62,28 @@ export class InProcessGroup implements ProcessGroup {
     const office = this.#office;
     const box = this.#box(peer, this.rank, kind);
     const what = `waiting for ${kind} of rank ${peer}`;
-    let taken: (Handle | null)[] | undefined;
-    const wait = (): (Handle | null)[] => {
-      taken ??= this.#guard(what, () => mailbox.take(office, box, this.#timeoutMs));
-      return taken;
+    const posted = this.#posted[box]!;
+    const own: PostedReceive = { letter: undefined };
+    posted.push(own);
+    // Letters go to the receives in the order in which these were posted, whichever is waited for first.
+    const takeNext = (): void => {
+      const letter = this.#guard(office, what, () => mailbox.take(office, box, this.#timeoutMs));
+      posted.shift()!.letter = letter;
+    };
+    const wait = (): void => {
+      while (own.letter === undefined) takeNext();
     };
     return {
-      isDone: () => taken !== undefined || this.#guard(what, () => mailbox.arrived(office, box)),
+      isDone: () => {
+        while (own.letter === undefined && this.#guard(office, what, () => mailbox.arrived(office, box)))
+          takeNext();
+        return own.letter !== undefined;
+      },
       wait,
-      take: () =>
-        wait().map((handle): Tensor | null => (handle === null ? null : this.runtime.adoptHandle(handle))),
+      take: () => {
+        wait();
+        return own.letter!.map((handle) => (handle === null ? null : this.runtime.adoptHandle(handle)));
+      },
     };
   }
 
@@ -73,6 +93,9 @@ export class InProcessGroup implements ProcessGroup {
   }
 
   subgroup(ranks: readonly number[]): ProcessGroup {
+    for (const rank of ranks) this.#checkPeer(rank);
+    if (new Set(ranks).size !== ranks.length)
+      throw new TransportError("INVALID_PEER", `a group has each of its ranks once; got ${ranks.join(", ")}`);
     const rank = ranks.indexOf(this.rank);
     if (rank < 0)
       throw new TransportError(
@@ -90,26 +113,36 @@ export class InProcessGroup implements ProcessGroup {
   #meetAgain(): void {
     this.#generation++;
     this.#office = this.#open();
+    this.#posted = emptyQueues(this.#numBoxes);
   }
 
   #open(): PostOffice {
-    return this.runtime.addon.mailbox.open(this.#officeName(), this.size * this.size * CHANNEL_KINDS.length);
+    return this.runtime.addon.mailbox.open(this.#officeName(), this.#numBoxes);
+  }
+
+  get #numBoxes(): number {
+    return this.size * this.size * CHANNEL_KINDS.length;
   }
 
   #box(source: number, destination: number, kind: ChannelKind): number {
-    for (const peer of [source, destination])
-      if (!Number.isInteger(peer) || peer < 0 || peer >= this.size)
-        throw new TransportError("INVALID_PEER", `there is no rank ${peer} in a group of ${this.size}`);
+    this.#checkPeer(source);
+    this.#checkPeer(destination);
     return (source * this.size + destination) * CHANNEL_KINDS.length + CHANNEL_KINDS.indexOf(kind);
   }
 
-  #guard<T>(what: string, body: () => T): T {
+  #checkPeer(peer: number): void {
+    if (!Number.isInteger(peer) || peer < 0 || peer >= this.size)
+      throw new TransportError("INVALID_PEER", `there is no rank ${peer} in a group of ${this.size}`);
+  }
+
+  #guard<T>(office: PostOffice, what: string, body: () => T): T {
     try {
       return body();
     } catch (error) {
       const { code, message } = error as { code?: string; message?: string };
       if (code === "ABORTED") {
-        this.#meetAgain();
+        // A receive from before an abort that this rank knows of already.
+        if (office === this.#office) this.#meetAgain();
         throw new TransportError("ABORTED", `rank ${this.rank} stopped while ${what}: ${message}`, {
           cause: error,
         });
@@ -119,4 +152,8 @@ export class InProcessGroup implements ProcessGroup {
       throw error;
     }
   }
+}
+
+function emptyQueues(numBoxes: number): PostedReceive[][] {
+  return Array.from({ length: numBoxes }, () => []);
 }

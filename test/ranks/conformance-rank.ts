@@ -1,0 +1,6 @@
+import type { RankContext } from "../../src/launch/rank-context.ts";
+import { runConformance } from "../../src/transport/conformance.ts";
+
+export default function run({ processGroup }: RankContext): Record<string, string> {
+  return runConformance(processGroup);
+}
