@@ -8,6 +8,7 @@ export default defineConfig({
     execArgv: ["--import", new URL("./test/register-tsx.mjs", import.meta.url).href],
     maxWorkers: 2,
     testTimeout: 120_000,
+    hookTimeout: 120_000,
     env: { OMP_NUM_THREADS: "1", OPENBLAS_NUM_THREADS: "1", GLOO_SOCKET_IFNAME: "lo" },
   },
 });

@@ -5,6 +5,7 @@ import { catchInterrupt } from "./interrupt.ts";
 
 interface TrainCommandOptions {
   readonly set: readonly string[];
+  readonly profile?: string;
 }
 
 /** `dualpipe train CONFIG.yaml`. */
@@ -18,14 +19,20 @@ export function trainCommand(): Command {
       (value: string, before: readonly string[]) => [...before, value],
       [],
     )
+    .option("--profile <file>", "write what the computations of the last steps took, for simulate and plan")
     .action(runTrain);
 }
 
-async function runTrain(path: string, { set }: TrainCommandOptions): Promise<void> {
+async function runTrain(path: string, { set, profile }: TrainCommandOptions): Promise<void> {
   const config = await loadConfig(path, set);
   using interrupt = catchInterrupt();
   try {
-    const summary = await train({ config, output: process.stderr, signal: interrupt.signal });
+    const summary = await train({
+      config,
+      output: process.stderr,
+      signal: interrupt.signal,
+      profilePath: profile,
+    });
     process.stdout.write(describeSummary(summary, config.pipeline.ranks));
   } catch (error) {
     // Ctrl-C was asked for: that it ended the run is no failure to explain.

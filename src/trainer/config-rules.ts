@@ -1,3 +1,4 @@
+import { stagesOfRank } from "../engine/pipeline.ts";
 import { checkSizes, findSchedule, ScheduleError } from "../schedule/index.ts";
 import type { ConfigIssue } from "./config-error.ts";
 import type { TrainConfig } from "./config-schema.ts";
@@ -7,6 +8,7 @@ export function checkRules(config: TrainConfig): readonly ConfigIssue[] {
   return [
     ...scheduleIssues(config),
     ...modelIssues(config),
+    ...tieIssues(config),
     ...learningRateIssues(config),
     ...sampleIssues(config),
   ];
@@ -17,7 +19,7 @@ export function numStages({ schedule, ranks }: TrainConfig["pipeline"]): number 
   return ranks * findSchedule(schedule).constraints.stagesPerRank.atLeast;
 }
 
-function scheduleIssues({ pipeline }: TrainConfig): readonly ConfigIssue[] {
+function scheduleIssues({ pipeline }: Pick<TrainConfig, "pipeline">): readonly ConfigIssue[] {
   const { schedule, ranks, microBatches } = pipeline;
   try {
     checkSizes(schedule, findSchedule(schedule).constraints, {
@@ -52,6 +54,20 @@ function modelIssues({ model, pipeline }: TrainConfig): readonly ConfigIssue[] {
     });
   }
   return issues;
+}
+
+/** A tied head and its embedding are one parameter, of which a rank cannot have half. */
+function tieIssues({ model, pipeline }: TrainConfig): readonly ConfigIssue[] {
+  const { schedule, ranks } = pipeline;
+  if (!model.tieEmbeddings || scheduleIssues({ pipeline }).length > 0) return [];
+  const held = stagesOfRank(schedule, ranks, 0);
+  if (held.includes(0) && held.includes(numStages(pipeline) - 1)) return [];
+  return [
+    {
+      path: "model.tieEmbeddings",
+      problem: `must be false with ${schedule} on ${ranks} ranks, which puts the first and the last stage on different ranks; got true; use false`,
+    },
+  ];
 }
 
 function learningRateIssues({

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { schedules } from "../schedule/index.ts";
 import { VOCAB_SIZE_MAX, VOCAB_SIZE_MIN } from "./data/vocabulary.ts";
 
 /** Every leaf says what it may be; `config-issues.ts` puts "must be" before it. */
@@ -60,7 +61,7 @@ const model = keys({
 });
 
 const pipeline = keys({
-  schedule: oneOf("dualpipe", "dualpipev").default("dualpipe"),
+  schedule: oneOf(...schedules.map(({ name }) => name)).default("dualpipe"),
   ranks: whole(1).default(4),
   microBatches: whole(1).default(8),
 });

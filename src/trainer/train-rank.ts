@@ -39,11 +39,14 @@ export type TrainReport =
   | { readonly kind: "validation"; readonly step: number; readonly loss: number };
 
 export interface TrainRankResult {
-  /** Of the last step. */
-  readonly track: RecordedTrack;
+  /** Of the last steps, oldest first. */
+  readonly tracks: readonly RecordedTrack[];
   /** The parameters that this rank owns. */
   readonly weights: readonly TensorEntry[];
 }
+
+/** Enough for medians that another program's burst does not move. */
+const NUM_RECORDED_STEPS = 20;
 
 export default function trainRank(context: RankContext<TrainRankData>): TrainRankResult {
   return new RankTrainer(context).run();
@@ -81,13 +84,14 @@ class RankTrainer {
     const validationSet = validationBatches(heldOut, this.#batchShape, validation.numBatches);
     const learningRate = learningRateOf(this.#config);
     this.#report({ kind: "ready" });
-    let track: RecordedTrack = { rank: this.#context.rank, events: [] };
+    const tracks: RecordedTrack[] = [];
     for (let step = 1; step <= training.steps; step++) {
       this.#trainStep(step, sampler.batchAt(step - 1), learningRate(step - 1));
-      track = this.#recorder.take(this.#context.rank);
+      tracks.push(this.#recorder.take(this.#context.rank));
+      if (tracks.length > NUM_RECORDED_STEPS) tracks.shift();
       if (step % validation.everySteps === 0 || step === training.steps) this.#validate(step, validationSet);
     }
-    return { track, weights: this.#weights() };
+    return { tracks, weights: this.#weights() };
   }
 
   #trainStep(step: number, batch: readonly MicroBatch[], learningRate: number): void {

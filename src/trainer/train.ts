@@ -2,9 +2,10 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { timelineOf } from "../engine/recorder.ts";
 import { runRanks } from "../launch/threads.ts";
-import { chromeTrace } from "../schedule/index.ts";
+import { chromeTrace, makespanOf, type Profile, profileOf, type Timeline } from "../schedule/index.ts";
+import { bytesPerElement } from "../tensor/dtype.ts";
 import { type BubbleReport, reportBubble } from "./bubble.ts";
-import { formatConfig, type TrainConfig } from "./config.ts";
+import { formatConfig, numStages, type TrainConfig } from "./config.ts";
 import { type Corpus, loadCorpus } from "./data/corpus.ts";
 import { MetricsWriter } from "./metrics.ts";
 import { Progress, type ProgressOutput } from "./progress.ts";
@@ -18,6 +19,8 @@ export interface TrainOptions {
   /** Where progress is shown. */
   readonly output: ProgressOutput;
   readonly signal?: AbortSignal;
+  /** Where to write what the last steps' computations took, for the simulator and the planner. */
+  readonly profilePath?: string | undefined;
 }
 
 export interface TrainSummary {
@@ -36,7 +39,7 @@ export interface TrainSummary {
  * Trains a model as a config says: ranks in threads of this process, records and weights in files.
  * @throws DataError, NonFiniteLossError (as a RankError with its code), RankError.
  */
-export async function train({ config, output, signal }: TrainOptions): Promise<TrainSummary> {
+export async function train({ config, output, signal, profilePath }: TrainOptions): Promise<TrainSummary> {
   const { dir, traceLastStep, saveWeights } = config.output;
   await mkdir(dir, { recursive: true });
   const files: Record<string, string> = {
@@ -46,11 +49,13 @@ export async function train({ config, output, signal }: TrainOptions): Promise<T
   await writeFile(files.config!, formatConfig(config));
   const corpus = await loadCorpus(config.data);
   const { results, validationLoss } = await runTraining(config, corpus, files.metrics!, output, signal);
-  const timeline = timelineOf(
-    config.pipeline.schedule,
-    config.pipeline.microBatches,
-    results.map(({ track }) => track),
-  );
+  const timelines = timelinesOf(config, results);
+  const timeline = timelines.at(-1)!;
+  const profile = profileOfRun(config, timelines);
+  if (profilePath !== undefined) {
+    files.profile = profilePath;
+    await writeFile(profilePath, `${JSON.stringify(profile, undefined, 2)}\n`);
+  }
   const weights = results.flatMap((result) => result.weights);
   if (traceLastStep) {
     files.trace = join(dir, "trace.json");
@@ -72,10 +77,39 @@ export async function train({ config, output, signal }: TrainOptions): Promise<T
   return {
     validationLoss,
     unigramLoss: corpus.unigramLoss,
-    bubble: reportBubble(timeline, config),
+    bubble: reportBubble(timeline, profile),
     sample: corpus.tokenizer.decode([...prompt, ...continuation!]),
     files,
   };
+}
+
+/** The recorded steps, oldest first. */
+function timelinesOf({ pipeline }: TrainConfig, results: readonly TrainRankResult[]): Timeline[] {
+  return results[0]!.tracks.map((_, step) =>
+    timelineOf(
+      pipeline.schedule,
+      pipeline.microBatches,
+      results.map(({ tracks }) => tracks[step]!),
+    ),
+  );
+}
+
+function profileOfRun({ pipeline, model, training }: TrainConfig, timelines: readonly Timeline[]): Profile {
+  const stepsMs = timelines.map(makespanOf).sort((a, b) => a - b);
+  const shape = {
+    schedule: pipeline.schedule,
+    numRanks: pipeline.ranks,
+    numStages: numStages(pipeline),
+    numMicroBatches: pipeline.microBatches,
+    stepMs: stepsMs[stepsMs.length >> 1]!,
+    link: { latency: 0 },
+  };
+  const { microBatchSize, sequenceLength, dtype } = training;
+  return profileOf(
+    timelines,
+    shape,
+    microBatchSize * sequenceLength * model.hiddenSize * bytesPerElement(dtype),
+  );
 }
 
 async function runTraining(
