@@ -1,0 +1,33 @@
+import type { GptConfig, GptStage } from "../../src/models/gpt.ts";
+import { gptStages } from "../../src/models/gpt-stages.ts";
+import type { Runtime } from "../../src/tensor/runtime.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
+
+const MICRO_BATCH_SIZE = 2;
+
+/** As many blocks as the most stages of any test. */
+function gptConfig(tieEmbeddings: boolean): GptConfig {
+  return { vocabSize: 17, contextLength: 5, numLayers: 8, numHeads: 2, numFeatures: 8, tieEmbeddings };
+}
+
+export function smallGpt(
+  runtime: Runtime,
+  tieEmbeddings: boolean,
+  numStages: number,
+  stageIndices?: readonly number[],
+): GptStage[] {
+  const chosen = stageIndices === undefined ? {} : { stageIndices };
+  return gptStages({ config: gptConfig(tieEmbeddings), numStages, ...chosen, runtime, seed: 7 });
+}
+
+/** Random token indices, and those that follow them; the same on every rank that asks. */
+export function tokenBatch(
+  runtime: Runtime,
+  numMicroBatches: number,
+): { tokens: Tensor; targets: Tensor; microBatchSize: number } {
+  const { vocabSize, contextLength } = gptConfig(false);
+  runtime.seed(99);
+  const shape = [numMicroBatches * MICRO_BATCH_SIZE, contextLength];
+  const tokens = runtime.randint(0, vocabSize, shape);
+  return { tokens, targets: runtime.randint(0, vocabSize, shape), microBatchSize: MICRO_BATCH_SIZE };
+}

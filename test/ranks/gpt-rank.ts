@@ -1,0 +1,56 @@
+import { crossEntropy } from "../../src/autograd/functions/loss.ts";
+import type { StageModule } from "../../src/engine/module-stage.ts";
+import { Pipeline, stagesOfRank } from "../../src/engine/pipeline.ts";
+import type { RankContext } from "../../src/launch/rank-context.ts";
+import { operator } from "../../src/tensor/operator.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
+import { smallGpt, tokenBatch } from "./gpt-model.ts";
+import { reportStep, type StepReport } from "./step-report.ts";
+
+const NARROW = operator("aten::narrow");
+
+export interface GptCase {
+  readonly schedule: string;
+  readonly numStages: number;
+  readonly tieEmbeddings: boolean;
+  readonly numMicroBatches: number;
+}
+
+export interface GptReport extends StepReport {
+  /** Micro-batches whose losses are here. */
+  readonly leaving: readonly number[];
+}
+
+/** Trains a small GPT for one step under each schedule. */
+export default function runCases({
+  rank,
+  numRanks,
+  runtime,
+  processGroup,
+  data,
+}: RankContext<readonly GptCase[]>): GptReport[] {
+  return data.map(({ schedule, numStages, tieEmbeddings, numMicroBatches }) => {
+    const indices = stagesOfRank(schedule, numRanks, rank);
+    const built = smallGpt(runtime, tieEmbeddings, numStages, indices);
+    const modules = new Map<number, StageModule>(indices.map((stage, i) => [stage, built[i]!]));
+    const pipe = new Pipeline({ schedule, modules, processGroup });
+    const { entering, leaving } = pipe.endsOf(numMicroBatches);
+    return runtime.scope(() => {
+      const { tokens, targets, microBatchSize } = tokenBatch(runtime, numMicroBatches);
+      const take = (tensor: Tensor, microBatches: readonly number[]): Tensor =>
+        runtime.call(
+          NARROW,
+          tensor,
+          0,
+          microBatches[0]! * microBatchSize,
+          microBatches.length * microBatchSize,
+        );
+      const result = pipe.step(entering.length > 0 ? take(tokens, entering) : null, {
+        numChunks: numMicroBatches,
+        criterion: crossEntropy,
+        labels: leaving.length > 0 ? [take(targets, leaving)] : [],
+      });
+      return { leaving, ...reportStep(result, modules) };
+    });
+  });
+}
