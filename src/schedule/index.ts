@@ -18,6 +18,7 @@ export { parseCost, parseMemoryModel } from "./cost-text.ts";
 export { formatProgramCsv, parseProgramCsv } from "./csv.ts";
 export { forwardPart } from "./forward-part.ts";
 export { type GridCell, type GridOptions, timelineGrid } from "./grid.ts";
+export type { SearchResult } from "./improve.ts";
 export { DEFAULT_RECEIVE_WINDOW, type LowerOptions, lower } from "./lower.ts";
 export { type MemoryModel, type MemoryTrack, memoryOverTime } from "./memory.ts";
 export type { DeviceShape } from "./model-cost.ts";
@@ -41,7 +42,7 @@ export { type CommunicationMode, countActions, formatProgram, type Program } fro
 export { ScheduleError, type ScheduleErrorCode, type ScheduleErrorPlace } from "./schedule-error.ts";
 export type { ScheduleDefinition } from "./schedules/definition.ts";
 export { buildProgram, buildReferenceOrder, findSchedule, schedules } from "./schedules/registry.ts";
-export { type SearchOptions, type SearchResult, searchSchedule } from "./search.ts";
+export { type SearchOptions, searchSchedule } from "./search.ts";
 export { type SimulateOptions, type Simulation, simulate } from "./simulate.ts";
 export {
   checkSizes,

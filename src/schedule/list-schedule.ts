@@ -13,8 +13,10 @@ export interface ListScheduleOptions {
   /** The most micro-batches of a stage that a rank may hold, from the start of F to the end of W. */
   readonly maxActivations: number;
   readonly preference: Preference;
-  /** A weight backward is put off when something more urgent is known to be ready within this share of it. */
+  /** A weight backward is put off when an input backward is known to be ready within this share of its time. */
   readonly patience: number;
+  /** The same for forwards. */
+  readonly forwardPatience: number;
 }
 
 interface StageQueue {
@@ -94,23 +96,24 @@ class ListScheduler {
   }
 
   #act(rank: number, state: RankState, now: number): void {
-    const hasRoom = state.numHeld < this.#options.maxActivations;
+    const isFull = state.numHeld >= this.#options.maxActivations;
     const { preference } = this.#options;
-    if (preference === "weight-early" && !hasRoom && this.#weight(rank, state, now)) return;
+    if (preference === "weight-early" && isFull && this.#weight(rank, state, now)) return;
     if (preference === "forward-first" && this.#forward(rank, state, now)) return;
     if (this.#backward(rank, state, now)) return;
     if (preference !== "forward-first" && this.#forward(rank, state, now)) return;
-    if (state.pendingWeights.length > 0 && !this.#isWorthWaiting(state, now)) this.#weight(rank, state, now);
+    const pending = state.pendingWeights[0];
+    if (pending === undefined) return;
+    const patience = isFull && this.#options.patience < 1 ? 0 : this.#options.patience;
+    if (!this.#hasBackwardBy(state, now, patience * this.#costs.W[pending.stage]!))
+      this.#weight(rank, state, now);
   }
 
-  /** Whether a forward or backward becomes ready so soon that a weight backward would be in its way. */
-  #isWorthWaiting(state: RankState, now: number): boolean {
-    const { stage } = state.pendingWeights[0]!;
-    const limit = now + this.#options.patience * this.#costs.W[stage]!;
-    if (state.numHeld >= this.#options.maxActivations && this.#options.patience < 1) return false;
+  /** Whether an input backward becomes ready so soon that anything else would be in its way. */
+  #hasBackwardBy(state: RankState, now: number, delay: number): boolean {
     return state.queues.some((queue) => {
       const gradient = this.#gradientOf(queue);
-      return gradient > now && gradient < limit;
+      return gradient > now && gradient < now + delay;
     });
   }
 
@@ -127,6 +130,8 @@ class ListScheduler {
       if (state.numHeld + index >= this.#options.maxActivations) continue;
       const { stage } = queue;
       if (!(this.#activationAt[stage * this.#numMicroBatches + microBatch]! <= now)) continue;
+      const delay = this.#options.forwardPatience * this.#costs.F[stage]!;
+      if (this.#hasBackwardBy(state, now, delay)) return false;
       queue.numForwards++;
       state.numHeld++;
       const end = this.#occupy(rank, state, "F", stage, microBatch, now, this.#costs.F[stage]!);

@@ -137,11 +137,9 @@ export function finishRun(
 ): PlannedRun {
   const { model, device, numDevices, sequenceLength } = request;
   const { numReplicas, microBatchSize, recompute } = candidate;
-  const parametersOfRank = Array.from({ length: program.numRanks }, (_, rank) =>
-    stagesOf(program.placement, rank).reduce((sum, stage) => sum + stages[stage]!.parameters, 0),
-  );
+  const parameters = parametersOfRanks(program.placement, stages);
   const numCopies = numReplicas * program.placement.rankOfStage.length;
-  const reducedBytes = GRADIENT_BYTES * Math.max(...parametersOfRank);
+  const reducedBytes = GRADIENT_BYTES * Math.max(...parameters);
   const allReduceSeconds = ((2 * (numCopies - 1)) / numCopies) * (reducedBytes / device.allReduceBandwidth);
   const stepSeconds = seconds + allReduceSeconds;
   const flops =
@@ -155,11 +153,34 @@ export function finishRun(
     bubbleRatio: 1 - busySeconds / seconds,
     peakBytes: Math.max(
       ...peakActivationBytes(program, stages).map(
-        (activations, rank) =>
-          activations + parametersOfRank[rank]! * (PARAMETER_BYTES + OPTIMIZER_BYTES / numCopies),
+        (activations, rank) => activations + parameters[rank]! * bytesPerParameter(numCopies),
       ),
     ),
   };
+}
+
+function parametersOfRanks(placement: Placement, stages: readonly StageShape[]): number[] {
+  return Array.from({ length: placement.numRanks }, (_, rank) =>
+    stagesOf(placement, rank).reduce((sum, stage) => sum + stages[stage]!.parameters, 0),
+  );
+}
+
+function bytesPerParameter(numCopies: number): number {
+  return PARAMETER_BYTES + OPTIMIZER_BYTES / numCopies;
+}
+
+/** How many micro-batches of its largest stage the fullest rank has memory for. */
+export function activationRoom(
+  { device }: PlanRequest,
+  placement: Placement,
+  stages: readonly StageShape[],
+  numReplicas: number,
+): number {
+  const numCopies = numReplicas * placement.rankOfStage.length;
+  const weights = Math.max(...parametersOfRanks(placement, stages)) * bytesPerParameter(numCopies);
+  const workspace = Math.max(...stages.map((stage) => stage.workspaceBytes));
+  const ofStage = Math.max(...stages.map((stage) => stage.activationBytes));
+  return Math.floor((device.memoryBytes - weights - workspace) / ofStage);
 }
 
 function peakActivationBytes({ ranks, numMicroBatches }: Program, stages: readonly StageShape[]): number[] {

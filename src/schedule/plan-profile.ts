@@ -1,9 +1,11 @@
 import { peakActivations } from "./activations.ts";
 import { lower } from "./lower.ts";
+import type { Placement } from "./placement.ts";
 import { costOf, type Profile } from "./profile.ts";
 import { ScheduleError } from "./schedule-error.ts";
 import { schedules } from "./schedules/registry.ts";
 import { searchSchedule } from "./search.ts";
+import { namedPrograms } from "./search-starts.ts";
 import { simulate } from "./simulate.ts";
 import { checkSizes } from "./sizes.ts";
 
@@ -48,13 +50,14 @@ function stagesPerRank(schedule: string, numStages: number, numRanks: number): n
 }
 
 /**
- * Every schedule of the profiled stages on the profiled number of ranks, and a search from the best, each
+ * Every schedule of the profiled stages on the profiled number of ranks, and a search for each placement, all
  * simulated at the measured costs.
  */
 export function planFromProfile(profile: Profile, numMicroBatches = profile.numMicroBatches): MeasuredPlan {
   const cost = costOf(profile);
   const runs: ProfiledRun[] = [];
   const lost: { schedule: string; reason: string }[] = [];
+  const placements = new Map<string, Placement>();
   for (const { name, constraints, generate } of schedules) {
     const { numRanks, numStages } = profile;
     const sizes = { numRanks, numMicroBatches, stagesPerRank: stagesPerRank(name, numStages, numRanks) };
@@ -76,22 +79,26 @@ export function planFromProfile(profile: Profile, numMicroBatches = profile.numM
     const { makespan, bubbleRatio } = simulate(lower(program), cost);
     const peak = Math.max(...peakActivations(program));
     runs.push({ schedule: name, numRanks, stepMs: makespan, bubbleRatio, peakActivations: peak });
-    const { program: found, simulation } = searchSchedule({
-      placement: program.placement,
+    placements.set(program.placement.rankOfStage.map((ranks) => ranks.join()).join(";"), program.placement);
+  }
+  for (const placement of placements.values()) {
+    // As many as every named schedule but GPipe, which holds all.
+    const limits = namedPrograms(placement)
+      .filter(({ schedule }) => schedule !== "gpipe")
+      .map((program) => Math.max(...peakActivations(program)));
+    const { program, simulation } = searchSchedule({
+      placement,
       cost,
-      maxActivations: peak,
-      starts: [program],
+      maxActivations: Math.max(...limits),
       numTrials: NUM_TRIALS,
     });
-    if (simulation.makespan < makespan * (1 - 1e-9)) {
-      runs.push({
-        schedule: `searched from ${name}`,
-        numRanks,
-        stepMs: simulation.makespan,
-        bubbleRatio: simulation.bubbleRatio,
-        peakActivations: Math.max(...peakActivations(found)),
-      });
-    }
+    runs.push({
+      schedule: "searched",
+      numRanks: placement.numRanks,
+      stepMs: simulation.makespan,
+      bubbleRatio: simulation.bubbleRatio,
+      peakActivations: Math.max(...peakActivations(program)),
+    });
   }
   return {
     predictedMs: predictProfiled(profile),

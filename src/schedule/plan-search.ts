@@ -1,6 +1,12 @@
 import { peakActivations } from "./activations.ts";
 import { lower } from "./lower.ts";
-import { finishRun, type PlannedRun, placementFor, stageCandidate } from "./plan-candidate.ts";
+import {
+  activationRoom,
+  finishRun,
+  type PlannedRun,
+  placementFor,
+  stageCandidate,
+} from "./plan-candidate.ts";
 import type { PlanRequest } from "./plan-request.ts";
 import { findSchedule } from "./schedules/registry.ts";
 import { searchSchedule } from "./search.ts";
@@ -44,12 +50,13 @@ function improveRun(request: PlanRequest, run: PlannedRun): PlannedRun {
   const staged = (["even-stages", "even-ranks"] as const)
     .map((goal) => stageCandidate(request, run, goal))
     .find(({ layerCounts }) => layerCounts.join() === run.layerCounts.join())!;
-  const start = findSchedule(run.schedule).generate(run);
+  const placement = placementFor(run.schedule, run);
+  const named = Math.max(...peakActivations(findSchedule(run.schedule).generate(run)));
   const { program } = searchSchedule({
-    placement: placementFor(run.schedule, run),
+    placement,
     cost: staged.cost,
-    maxActivations: Math.max(...peakActivations(start)),
-    starts: [start],
+    // Stages differ, so that the run itself may hold more of the smaller ones.
+    maxActivations: Math.max(named, activationRoom(request, placement, staged.stages, run.numReplicas)),
     numTrials: 100,
   });
   const { makespan, work } = simulate(lower(program), staged.cost);

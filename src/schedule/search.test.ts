@@ -37,12 +37,25 @@ describe("list scheduling", () => {
             "weight-early" as const,
           ),
           patience: fc.constantFrom(0, 0.5, 1, 3),
+          forwardPatience: fc.constantFrom(0, 0.5, 1, 3),
           F: cost,
           I: cost,
           W: cost,
           latency: cost,
         }),
-        ({ placement, numRanks, numPairs, extraRoom, preference, patience, F, I, W, latency }) => {
+        ({
+          placement,
+          numRanks,
+          numPairs,
+          extraRoom,
+          preference,
+          patience,
+          forwardPatience,
+          F,
+          I,
+          W,
+          latency,
+        }) => {
           const maxActivations = 2 + extraRoom;
           const program = listSchedule({
             placement: placement(numRanks, 2 * numPairs),
@@ -50,6 +63,7 @@ describe("list scheduling", () => {
             maxActivations,
             preference,
             patience,
+            forwardPatience,
           });
           expect(verify(lower(program)).problems).toEqual([]);
           expect(Math.max(...peakActivations(program))).toBeLessThanOrEqual(maxActivations);
@@ -71,28 +85,45 @@ describe("search", () => {
     link: { latency: 0.1 },
   };
 
-  it.each([
-    ["1f1b", "linear", 4],
-    ["dualpipe", "bidirectional", 5],
-  ] as const)("beats %s at uneven costs with no more activations", (name, placement, maxActivations) => {
-    const named = buildProgram(name, { numRanks, numMicroBatches });
-    const { program, simulation } = searchSchedule({
+  function search(placement: keyof typeof placements, cost: CostModel, maxActivations: number) {
+    const result = searchSchedule({
       placement: placements[placement](numRanks, numMicroBatches),
-      cost: uneven,
+      cost,
       maxActivations,
-      starts: [named],
     });
-    expect(Math.max(...peakActivations(program))).toBeLessThanOrEqual(maxActivations);
-    expect(verify(lower(program)).problems).toEqual([]);
-    expect(simulate(lower(program), uneven).makespan).toBe(simulation.makespan);
-    expect(simulation.makespan).toBeLessThan(simulate(lower(named), uneven).makespan - 1e-9);
+    const lowered = lower(result.program);
+    expect(Math.max(...peakActivations(result.program))).toBeLessThanOrEqual(maxActivations);
+    expect(verify(lowered).problems).toEqual([]);
+    expect(simulate(lowered, cost).makespan).toBe(result.simulation.makespan);
+    return result.simulation.makespan;
+  }
+
+  function makespanOf(name: string, cost: CostModel): number {
+    return simulate(lower(buildProgram(name, { numRanks, numMicroBatches })), cost).makespan;
+  }
+
+  // W is cheaper than I, as with attention. A stage of a V is half of one of the other schedules.
+  const half: CostModel = { F: 1, I: 1.4, W: 0.7, link: { latency: 0.1 } };
+  const whole: CostModel = { F: 2, I: 2.8, W: 1.4, link: { latency: 0.1 } };
+
+  it("beats every named schedule where there is memory for more activations", () => {
+    const named = [
+      ...["gpipe", "1f1b", "zb1p", "zb2p", "dualpipe"].map((name) => makespanOf(name, whole)),
+      ...["interleaved", "zbv", "dualpipev"].map((name) => makespanOf(name, half)),
+    ];
+    expect(search("v", half, 16)).toBeLessThan(Math.min(...named) * 0.995);
   });
 
-  it("is never worse than what it starts from, here ZB1P, which leaves nothing to gain at these costs", () => {
-    const named = buildProgram("zb1p", { numRanks, numMicroBatches });
-    const placement = placements.linear(numRanks, numMicroBatches);
-    const { simulation } = searchSchedule({ placement, cost: uneven, maxActivations: 4, starts: [named] });
-    expect(simulation.makespan).toBeCloseTo(simulate(lower(named), uneven).makespan, 9);
+  it("beats ZB1P where there is more memory than that needs, and less than ZB2P needs", () => {
+    expect(search("linear", whole, 6)).toBeLessThan(makespanOf("zb1p", whole) * 0.97);
+  });
+
+  it("beats DualPipe where the last stage is heavier, with no more activations", () => {
+    expect(search("bidirectional", uneven, 5)).toBeLessThan(makespanOf("dualpipe", uneven) - 1e-9);
+  });
+
+  it("finds nothing better than ZB1P with its memory, and is no worse", () => {
+    expect(search("linear", whole, 4)).toBeCloseTo(makespanOf("zb1p", whole), 9);
   });
 
   it("gives the same program for the same seed", () => {

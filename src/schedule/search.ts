@@ -1,30 +1,23 @@
-import type { Action } from "./action.ts";
-import { ActionList } from "./action-list.ts";
+import { ActionListBuilder, Opcode } from "./action-list.ts";
 import { peakActivations } from "./activations.ts";
 import type { CostModel } from "./cost.ts";
+import { improve, type SearchResult } from "./improve.ts";
 import { listSchedule, type Preference } from "./list-schedule.ts";
 import { lower } from "./lower.ts";
 import type { Placement } from "./placement.ts";
 import type { Program } from "./program.ts";
 import { ScheduleError } from "./schedule-error.ts";
-import { type Simulation, simulate } from "./simulate.ts";
-import { verify } from "./verify.ts";
+import { namedPrograms } from "./search-starts.ts";
+import { simulate } from "./simulate.ts";
 
 export interface SearchOptions {
   readonly placement: Placement;
   readonly cost: CostModel;
   /** The most micro-batches of a stage that a rank may hold. */
   readonly maxActivations: number;
-  /** Programs of the same placement to start from, besides list schedules. */
-  readonly starts?: readonly Program[];
-  /** How many changes of the best start are tried. */
+  /** How many changes of the best of them are tried. */
   readonly numTrials?: number;
   readonly seed?: number;
-}
-
-export interface SearchResult {
-  readonly program: Program;
-  readonly simulation: Simulation;
 }
 
 const PREFERENCES: readonly Preference[] = ["backward-first", "forward-first", "weight-early"];
@@ -32,15 +25,13 @@ const PATIENCES = [0, 0.5, 1];
 
 /**
  * Looks for a program that takes less time at the given costs: list schedules with different preferences and
- * the given starts, then random moves of single actions in the best of them, kept when they do no harm. The
- * same seed gives the same program.
+ * the named ones of the same placement, then moves of single actions in the best of them. The same seed gives the same program.
  * @throws ScheduleError `invalid-plan` when a rank may hold fewer micro-batches than it has stages
  */
 export function searchSchedule({
   placement,
   cost,
   maxActivations,
-  starts = [],
   numTrials = 300,
   seed = 1,
 }: SearchOptions): SearchResult {
@@ -55,10 +46,16 @@ export function searchSchedule({
     );
   }
   const lists = PREFERENCES.flatMap((preference) =>
-    PATIENCES.map((patience) => listSchedule({ placement, cost, maxActivations, preference, patience })),
+    PATIENCES.flatMap((patience) =>
+      PATIENCES.map((forwardPatience) =>
+        listSchedule({ placement, cost, maxActivations, preference, patience, forwardPatience }),
+      ),
+    ),
   );
-  const allowed = starts.filter((program) => Math.max(...peakActivations(program)) <= maxActivations);
-  const results = [...lists, ...allowed].map((program) => ({
+  const allowed = namedPrograms(placement).filter(
+    (program) => Math.max(...peakActivations(program)) <= maxActivations,
+  );
+  const results = [...lists, ...allowed, ...allowed.map(splitBackwards)].map((program) => ({
     program: { ...program, schedule: "searched" },
     simulation: simulate(lower(program), cost),
   }));
@@ -74,42 +71,16 @@ function stagesOnRank({ rankOfStage, numStages }: Placement, rank: number): numb
   return count;
 }
 
-type ImproveOptions = Required<Pick<SearchOptions, "cost" | "maxActivations" | "numTrials" | "seed">>;
-
-function improve(
-  start: SearchResult,
-  { cost, maxActivations, numTrials, seed }: ImproveOptions,
-): SearchResult {
-  const random = randomNumbers(seed);
-  let best = start;
-  for (let trial = 0; trial < numTrials; trial++) {
-    const program = moveOneAction(best.program, random);
-    if (Math.max(...peakActivations(program)) > maxActivations) continue;
-    if (verify(program, { maxProblems: 1 }).problems.length > 0) continue;
-    const simulation = simulate(lower(program), cost);
-    if (simulation.makespan <= best.simulation.makespan) best = { program, simulation };
-  }
-  return best;
-}
-
-function moveOneAction(program: Program, random: (limit: number) => number): Program {
-  const rank = random(program.numRanks);
-  const actions: Action[] = [...program.ranks[rank]!];
-  const from = random(actions.length);
-  const to = Math.min(actions.length - 1, Math.max(0, from + random(9) - 4));
-  const [moved] = actions.splice(from, 1);
-  actions.splice(to, 0, moved!);
-  const ranks = program.ranks.with(rank, ActionList.from(actions, program.numMicroBatches));
+/** Every full backward as I and W, which can then be moved apart. */
+function splitBackwards(program: Program): Program {
+  const ranks = program.ranks.map(({ opcodes, cells, backwardCells, length, numMicroBatches }) => {
+    const builder = new ActionListBuilder(numMicroBatches, 2 * length);
+    for (let index = 0; index < length; index++) {
+      const opcode = opcodes[index]!;
+      builder.addCell(opcode === Opcode.B ? Opcode.I : opcode, cells[index]!, backwardCells[index]!);
+      if (opcode === Opcode.B) builder.addCell(Opcode.W, cells[index]!, 0);
+    }
+    return builder.finish();
+  });
   return { ...program, ranks };
-}
-
-/** Whole numbers under a limit, from Marsaglia's 32-bit xorshift (Journal of Statistical Software 8/14). */
-function randomNumbers(seed: number): (limit: number) => number {
-  let state = (seed >>> 0) + 1;
-  return (limit) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % limit;
-  };
 }
