@@ -1,11 +1,13 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
 import pc from "picocolors";
 import {
+  formatProgramCsv,
   type MeasuredPlan,
   type Plan,
   type PlannedRun,
   type PlanRequest,
+  type Program,
   parseModelConfig,
   parseProfile,
   plan,
@@ -28,6 +30,7 @@ interface PlanOptions {
   readonly latency: number;
   readonly bandwidth: number;
   readonly allReduce: number;
+  readonly write?: string;
   readonly json?: true;
 }
 
@@ -55,6 +58,7 @@ export function planCommand(): Command {
     .option("--all-reduce <GB/s>", "of gradients between data-parallel replicas", positiveNumber, 50)
     .option("--profile <file>", "plan with the costs that dualpipe train --profile measured")
     .option("--micro-batches <count>", "micro-batches of a step, with --profile", wholeNumber)
+    .option("--write <file.csv>", "write the program that the search found")
     .option("--json", "print the plan as JSON")
     .action(runPlan);
 }
@@ -62,13 +66,26 @@ export function planCommand(): Command {
 function runPlan(options: PlanOptions): void {
   if (options.profile !== undefined) {
     const profile = parseProfile(readFileSync(options.profile, "utf8"));
-    const measured = planFromProfile(profile, options.microBatches);
+    const { searchedProgram, ...measured } = planFromProfile(profile, options.microBatches);
+    writeSearched(options.write, searchedProgram);
     process.stdout.write(options.json ? `${JSON.stringify(measured)}\n` : measuredText(measured));
     return;
   }
   const request = requestOf(options);
-  const planned = plan(request);
+  const { searchedProgram, ...planned } = plan(request);
+  writeSearched(options.write, searchedProgram);
   process.stdout.write(options.json ? `${JSON.stringify(planned)}\n` : planText(request, planned));
+}
+
+function writeSearched(path: string | undefined, program: Program | undefined): void {
+  if (path === undefined) return;
+  if (program === undefined) {
+    throw new ScheduleError(
+      "invalid-plan",
+      `plan: --write needs a program that the search found; got none better than the named ones; use dualpipe schedule --csv`,
+    );
+  }
+  writeFileSync(path, formatProgramCsv(program));
 }
 
 function requestOf(options: PlanOptions): PlanRequest {

@@ -1,7 +1,9 @@
 import { peakActivations } from "./activations.ts";
+import type { SearchResult } from "./improve.ts";
 import { lower } from "./lower.ts";
 import type { Placement } from "./placement.ts";
 import { costOf, type Profile } from "./profile.ts";
+import type { Program } from "./program.ts";
 import { ScheduleError } from "./schedule-error.ts";
 import { schedules } from "./schedules/registry.ts";
 import { searchSchedule } from "./search.ts";
@@ -25,6 +27,8 @@ export interface MeasuredPlan {
   /** By time of a step. */
   readonly runs: readonly ProfiledRun[];
   readonly lost: readonly { readonly schedule: string; readonly reason: string }[];
+  /** The fastest program that the search came to. */
+  readonly searchedProgram?: Program;
 }
 
 const NUM_TRIALS = 200;
@@ -81,17 +85,16 @@ export function planFromProfile(profile: Profile, numMicroBatches = profile.numM
     runs.push({ schedule: name, numRanks, stepMs: makespan, bubbleRatio, peakActivations: peak });
     placements.set(program.placement.rankOfStage.map((ranks) => ranks.join()).join(";"), program.placement);
   }
+  let best: SearchResult | undefined;
   for (const placement of placements.values()) {
     // As many as every named schedule but GPipe, which holds all.
     const limits = namedPrograms(placement)
       .filter(({ schedule }) => schedule !== "gpipe")
       .map((program) => Math.max(...peakActivations(program)));
-    const { program, simulation } = searchSchedule({
-      placement,
-      cost,
-      maxActivations: Math.max(...limits),
-      numTrials: NUM_TRIALS,
-    });
+    const maxActivations = Math.max(...limits);
+    const found = searchSchedule({ placement, cost, maxActivations, numTrials: NUM_TRIALS });
+    const { program, simulation } = found;
+    if (best === undefined || simulation.makespan < best.simulation.makespan) best = found;
     runs.push({
       schedule: "searched",
       numRanks: placement.numRanks,
@@ -105,5 +108,6 @@ export function planFromProfile(profile: Profile, numMicroBatches = profile.numM
     measuredMs: profile.stepMs,
     runs: runs.toSorted((a, b) => a.stepMs - b.stepMs),
     lost,
+    ...(best && { searchedProgram: best.program }),
   };
 }

@@ -8,6 +8,7 @@ import {
   stageCandidate,
 } from "./plan-candidate.ts";
 import type { PlanRequest } from "./plan-request.ts";
+import type { Program } from "./program.ts";
 import { findSchedule } from "./schedules/registry.ts";
 import { searchSchedule } from "./search.ts";
 import { simulate } from "./simulate.ts";
@@ -15,6 +16,7 @@ import { simulate } from "./simulate.ts";
 export interface SearchedRun {
   /** Only where the search found something better. */
   readonly run?: PlannedRun;
+  readonly program?: Program;
   readonly report: string;
 }
 
@@ -37,16 +39,16 @@ export function searchedRun(request: PlanRequest, fitting: readonly PlannedRun[]
   }
   const found = [...tried.values()]
     .map((run) => improveRun(request, run))
-    .filter((run) => run.peakBytes <= request.device.memoryBytes)
-    .toSorted((a, b) => a.stepSeconds - b.stepSeconds)[0];
-  if (found === undefined || found.stepSeconds >= winner.stepSeconds * (1 - 1e-6)) {
+    .filter(({ run }) => run.peakBytes <= request.device.memoryBytes)
+    .toSorted((a, b) => a.run.stepSeconds - b.run.stepSeconds)[0];
+  if (found === undefined || found.run.stepSeconds >= winner.stepSeconds * (1 - 1e-6)) {
     return { report: `no better program than ${winner.schedule} found in ${tried.size} sizes` };
   }
-  const gain = (100 * (1 - found.stepSeconds / winner.stepSeconds)).toFixed(2);
-  return { run: found, report: `found a program that takes ${gain} % less time than ${winner.schedule}` };
+  const gain = (100 * (1 - found.run.stepSeconds / winner.stepSeconds)).toFixed(2);
+  return { ...found, report: `found a program that takes ${gain} % less time than ${winner.schedule}` };
 }
 
-function improveRun(request: PlanRequest, run: PlannedRun): PlannedRun {
+function improveRun(request: PlanRequest, run: PlannedRun): { run: PlannedRun; program: Program } {
   const staged = (["even-stages", "even-ranks"] as const)
     .map((goal) => stageCandidate(request, run, goal))
     .find(({ layerCounts }) => layerCounts.join() === run.layerCounts.join())!;
@@ -61,9 +63,6 @@ function improveRun(request: PlanRequest, run: PlannedRun): PlannedRun {
   });
   const { makespan, work } = simulate(lower(program), staged.cost);
   const busySeconds = work.reduce((sum, time) => sum + time, 0) / work.length;
-  return finishRun(request, { ...run, schedule: "searched" }, staged, {
-    seconds: makespan,
-    busySeconds,
-    program,
-  });
+  const time = { seconds: makespan, busySeconds, program };
+  return { run: finishRun(request, { ...run, schedule: "searched" }, staged, time), program };
 }

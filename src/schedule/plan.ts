@@ -1,6 +1,7 @@
 import { evaluateCandidate, type PlannedRun, placementFor } from "./plan-candidate.ts";
 import type { PlanRequest } from "./plan-request.ts";
 import { searchedRun } from "./plan-search.ts";
+import type { Program } from "./program.ts";
 import { ScheduleError } from "./schedule-error.ts";
 import { schedules } from "./schedules/registry.ts";
 import { checkSizes } from "./sizes.ts";
@@ -19,6 +20,8 @@ export interface Plan {
   readonly numEvaluated: number;
   /** What the search for a better program than the named ones came to. */
   readonly search: string;
+  /** The program of the run called "searched", where there is one. */
+  readonly searchedProgram?: Program;
 }
 
 /** The sizes that one schedule can be tried with, and the first reason why others cannot. */
@@ -121,6 +124,7 @@ export function plan(request: PlanRequest, numBest = 10): Plan {
     best: ranked.slice(0, numBest),
     lost,
     numEvaluated: all.length,
+    ...(search?.program && { searchedProgram: search.program }),
     search: search?.report ?? "nothing fits in memory, so there is nothing to improve",
   };
 }

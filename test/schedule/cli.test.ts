@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { planCommand } from "../../src/cli/plan.ts";
 import { scheduleCommand } from "../../src/cli/schedule.ts";
 import { simulateCommand } from "../../src/cli/simulate.ts";
 import { verifyCommand } from "../../src/cli/verify.ts";
@@ -12,7 +13,9 @@ import {
   formatProgramCsv,
   lower,
   parseProgramCsv,
+  profileOf,
   ScheduleError,
+  simulate,
 } from "../../src/schedule/index.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "dualpipe-schedule-"));
@@ -37,7 +40,7 @@ afterAll(() => {
 async function run(...args: string[]): Promise<string> {
   output.length = 0;
   const root = new Command("dualpipe").exitOverride().configureOutput({ writeErr: () => {} });
-  for (const make of [scheduleCommand, simulateCommand, verifyCommand]) {
+  for (const make of [planCommand, scheduleCommand, simulateCommand, verifyCommand]) {
     root.addCommand(make().copyInheritedSettings(root));
   }
   await root.parseAsync(args, { from: "user" });
@@ -126,6 +129,49 @@ describe("dualpipe verify", () => {
       ok: false,
       problems: [{ code: "missing", rank: 0 }],
     });
+  });
+});
+
+describe("dualpipe plan", () => {
+  const config = join(folder, "config.json");
+  const model = { hidden_size: 1024, num_hidden_layers: 8, num_attention_heads: 8, vocab_size: 32000 };
+  const request = ["--model", config, "--devices", "4", "--batch", "16", "--sequence", "1024"];
+
+  it("prints the best runs and why the others lost", async () => {
+    writeFileSync(config, JSON.stringify(model));
+    const text = await run("plan", ...request);
+    expect(text).toMatch(/ways to train 16 sequences a step on 4 devices/);
+    expect(text).toMatch(/why the others lost:\n {2}gpipe: .*slower/);
+    const planned = JSON.parse(await run("plan", ...request, "--json")) as {
+      best: { stepSeconds: number }[];
+    };
+    expect(planned.best[0]!.stepSeconds).toBeGreaterThan(0);
+    expect(planned).not.toHaveProperty("searchedProgram");
+  });
+
+  it("plans from a profile, and writes the program that it found", async () => {
+    const shape = { numRanks: 4, numStages: 4, numMicroBatches: 12 };
+    const cost = { F: [2, 2, 2, 3], I: [3, 3, 3, 4], W: [1, 1, 1, 2], link: { latency: 0.1 } };
+    const { timeline, makespan } = simulate(lower(buildProgram("dualpipe", shape)), cost);
+    const [profile, csv] = [join(folder, "profile.json"), join(folder, "searched.csv")];
+    const measured = { schedule: "dualpipe", ...shape, stepMs: makespan / 0.95, link: cost.link };
+    writeFileSync(profile, JSON.stringify(profileOf([timeline], measured)));
+    expect(await run("plan", "--profile", profile, "--write", csv)).toMatch(
+      /predicted, .* measured, 5.0 % off/,
+    );
+    const found = JSON.parse(await run("simulate", csv, "--profile", profile, "--json")) as {
+      makespan: number;
+    };
+    expect(found.makespan).toBeLessThan(makespan);
+  });
+
+  it.each([
+    [[], /--model, --devices and --batch must be given/],
+    [["--model", config, "--devices", "0", "--batch", "8"], /devices must be a whole number from 1/],
+    [["--profile", config], /profile: version must be 1/],
+  ])("%j", async (args, message) => {
+    writeFileSync(config, JSON.stringify(model));
+    await expect(run("plan", ...args)).rejects.toThrow(message);
   });
 });
 
