@@ -1,0 +1,65 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { runRanks } from "dualpipe";
+import { expect, test } from "vitest";
+import { ROOT, readDocuments } from "./markdown.ts";
+
+const tsBlocks = readDocuments().flatMap(({ blocks }) => blocks.filter(({ language }) => language === "ts"));
+
+test.each(tsBlocks.map((block) => [block.place, block] as const))(
+  "the TypeScript at %s is that of a file which is compiled and run",
+  (_place, { text, source }) => {
+    expect(source).toBeDefined();
+    expect(readFileSync(join(ROOT, source!), "utf8")).toContain(text);
+  },
+);
+
+test("README shows the whole example of two stages by hand", () => {
+  const block = tsBlocks.find(({ source }) => source === "examples/by-hand/main.ts")!;
+  expect(block.place).toMatch(/^README\.md/);
+  expect(block.text).toBe(readFileSync(join(ROOT, "examples/by-hand/main.ts"), "utf8"));
+});
+
+const program = (name: string) => new URL(`./programs/${name}.ts`, import.meta.url);
+
+test("a model of one's own learns the same under two schedules", async () => {
+  const losses = new Map<string, number>();
+  for (const schedule of ["1f1b", "dualpipe"]) {
+    const results = await runRanks<number | null>(program("own-model"), { numRanks: 2, data: { schedule } });
+    const ends = results.filter((loss) => loss !== null);
+    losses.set(schedule, ends.reduce((a, b) => a + b) / ends.length);
+  }
+  expect(losses.get("dualpipe")).toBeCloseTo(losses.get("1f1b")!, 4);
+  // Of squares of normal numbers, 0 would have an error of 3.
+  expect(losses.get("1f1b")).toBeLessThan(3);
+});
+
+test("stages that swap their outputs swap the losses of the replicas, and the gradients behind the swap", async () => {
+  interface Result {
+    readonly losses: readonly number[];
+    readonly gradients: readonly (readonly number[])[];
+  }
+  const results = await runRanks<{ apart: Result; swapped: Result }>(program("swap"), { numRanks: 4 });
+  const [apart, swapped] = [results.map((each) => each.apart), results.map((each) => each.swapped)];
+  for (let rank = 0; rank < 4; rank++) {
+    const other = (rank + 2) % 4;
+    expect(swapped[rank]!.losses).toEqual(apart[other]!.losses);
+    const stages = rank % 2 === 0 ? [0, 1] : [1, 0];
+    stages.forEach((stage, i) => {
+      expect(swapped[rank]!.gradients[i]).toEqual(apart[stage === 0 ? rank : other]!.gradients[i]);
+    });
+  }
+  expect(apart[0]!.losses).not.toEqual(apart[2]!.losses);
+});
+
+test("the hook of a stage's class runs the overlapped pairs", async () => {
+  interface Result {
+    readonly losses: readonly number[];
+    readonly numPairs: number;
+  }
+  const results = await runRanks<Result>(program("hook"), { numRanks: 2 });
+  for (const { losses, numPairs } of results) {
+    expect(losses).toHaveLength(4);
+    expect(numPairs).toBe(5);
+  }
+});

@@ -1,0 +1,92 @@
+// Tables of the documents beside the code that they describe.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import {
+  buildProgram,
+  checkSizes,
+  lower,
+  schedules,
+  simulate,
+  timelineSvg,
+  UNIT_COST,
+} from "../../src/schedule/index.ts";
+import { parseConfig } from "../../src/trainer/config.ts";
+import { knownKeys, sectionNames } from "../../src/trainer/config-schema.ts";
+import { LAYERS } from "../tidy/layers.ts";
+import { ROOT, readDocument, tableRows } from "./markdown.ts";
+
+const KINDS: Readonly<Record<string, readonly string[]>> = {
+  optimizer: ["adamw", "sgd"],
+  learningRateSchedule: ["cosine", "linear", "constant"],
+};
+
+test("docs/training.md lists every key of a config, and no other", () => {
+  const keys = sectionNames.flatMap((section) => {
+    const kinds = KINDS[section] ?? [undefined];
+    return kinds.flatMap((kind) =>
+      knownKeys(section, kind ? { kind } : {}).map((key) => `${section}.${key}`),
+    );
+  });
+  const listed = tableRows(readDocument("docs/training.md"), "key").map(([key]) => key);
+  expect(listed.toSorted()).toEqual([...new Set(keys)].toSorted());
+});
+
+test("docs/training.md gives the defaults of the code", () => {
+  const configs = ["", "optimizer: {kind: sgd}"].map(
+    (text) => parseConfig(text) as unknown as Readonly<Record<string, Readonly<Record<string, unknown>>>>,
+  );
+  for (const [key, given] of tableRows(readDocument("docs/training.md"), "key")) {
+    const [section, name] = key!.split(".") as [string, string];
+    const value = configs.map((config) => config[section]![name]).find((each) => each !== undefined);
+    const text = Array.isArray(value) ? `[${value.join(", ")}]` : String(value);
+    expect([key, given!.split(";")[0]]).toEqual([key, text]);
+  }
+});
+
+test("docs/schedules.md lists every schedule with its sizes", () => {
+  const rows = schedules.map(({ name, constraints }) => {
+    const ruleOf = (sizes: { numRanks: number; numMicroBatches: number; stagesPerRank?: number }): string => {
+      try {
+        checkSizes(name, constraints, sizes);
+      } catch (error) {
+        return /must be (.*); got/.exec((error as Error).message)![1]!;
+      }
+      throw new Error(`${name} takes ${JSON.stringify(sizes)}`);
+    };
+    const good = { numRanks: 4, numMicroBatches: 8 };
+    return [
+      name,
+      ruleOf({ ...good, numRanks: 0 }),
+      ruleOf({ ...good, numMicroBatches: 0 }),
+      ruleOf({ ...good, stagesPerRank: 0 }),
+    ];
+  });
+  const listed = tableRows(readDocument("docs/schedules.md"), "name").map((row) => row.slice(0, 4));
+  expect(listed).toEqual(rows);
+});
+
+test("docs/architecture.md lists the layers and what each may import", () => {
+  const listed = tableRows(readDocument("docs/architecture.md"), "layer");
+  const wanted = LAYERS.map(({ name, below }) => [name, below.toSorted().join(", ") || "nothing"]);
+  const given = listed.map(([name, , below]) => [name, below!.split(", ").toSorted().join(", ")]);
+  expect(new Map(given as [string, string][])).toEqual(new Map(wanted as [string, string][]));
+});
+
+test("docs/schedules.md compares the schedules by their simulation", () => {
+  const rows = schedules.map(({ name, constraints }) => {
+    const program = lower(buildProgram(name, { numRanks: 8, numMicroBatches: 24 }));
+    const { makespan, bubbleRatio, peakActivations } = simulate(program, UNIT_COST);
+    // A model cut into twice as many stages has half as much in each.
+    const scale = constraints.stagesPerRank.atLeast;
+    const activations = Math.max(...peakActivations) / scale;
+    return [name, `${makespan / scale}`, `${(100 * bubbleRatio).toFixed(1)} %`, `${activations}`];
+  });
+  expect(tableRows(readDocument("docs/schedules.md"), "schedule")).toEqual(rows);
+});
+
+test("the chart of DualPipe is up to date", () => {
+  const program = lower(buildProgram("dualpipe", { numRanks: 8, numMicroBatches: 20 }));
+  const svg = timelineSvg(simulate(program, UNIT_COST).timeline);
+  expect(readFileSync(join(ROOT, "docs/images/dualpipe.svg"), "utf8")).toBe(svg);
+});
