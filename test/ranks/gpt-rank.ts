@@ -2,6 +2,7 @@ import { crossEntropy } from "../../src/autograd/functions/loss.ts";
 import type { StageModule } from "../../src/engine/module-stage.ts";
 import { Pipeline, stagesOfRank } from "../../src/engine/pipeline.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";
+import { parseProgramCsv } from "../../src/schedule/index.ts";
 import { operator } from "../../src/tensor/operator.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { smallGpt, tokenBatch } from "./gpt-model.ts";
@@ -11,6 +12,8 @@ const NARROW = operator("aten::narrow");
 
 export interface GptCase {
   readonly schedule: string;
+  /** A program to run in place of the schedule's own. */
+  readonly csv?: string;
   readonly numStages: number;
   readonly tieEmbeddings: boolean;
   readonly numMicroBatches: number;
@@ -29,7 +32,8 @@ export default function runCases({
   processGroup,
   data,
 }: RankContext<readonly GptCase[]>): GptReport[] {
-  return data.map(({ schedule, numStages, tieEmbeddings, numMicroBatches }) => {
+  return data.map(({ schedule: name, csv, numStages, tieEmbeddings, numMicroBatches }) => {
+    const schedule = csv === undefined ? name : parseProgramCsv(csv, name);
     const indices = stagesOfRank(schedule, numRanks, rank);
     const built = smallGpt(runtime, tieEmbeddings, numStages, indices);
     const modules = new Map<number, StageModule>(indices.map((stage, i) => [stage, built[i]!]));

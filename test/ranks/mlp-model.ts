@@ -7,6 +7,7 @@ import { operator } from "../../src/tensor/operator.ts";
 import type { Runtime } from "../../src/tensor/runtime.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 
+const NARROW = operator("aten::narrow");
 const MUL_INPLACE = operator("aten::mul_", "Scalar");
 
 /** The stage of the reference's example: two linear layers around a GELU, without biases. */
@@ -46,7 +47,19 @@ export function wholeBatch(runtime: Runtime, sizes: MlpSizes): { inputs: Tensor;
   return { inputs: runtime.randn(shape, sizes.dtype), targets: runtime.randn(shape, sizes.dtype) };
 }
 
-/** The stage of this index: the same weights on whichever rank, and in whichever thread. */
+/** The stage of this index has the same weights on whichever rank, and in whichever thread. */
+export const stageSeed = (stage: number): number => 100 + stage;
+
 export function mlpStage(runtime: Runtime, { hidden, dtype }: MlpSizes, stage: number): MlpStage {
-  return new MlpStage(runtime, hidden, dtype, 100 + stage);
+  return new MlpStage(runtime, hidden, dtype, stageSeed(stage));
+}
+
+/** The rows of the batch that belong to consecutive micro-batches. */
+export function takeMicroBatches(
+  batch: Tensor,
+  microBatches: readonly number[],
+  { microBatchSize }: MlpSizes,
+): Tensor {
+  const start = microBatches[0]! * microBatchSize;
+  return batch.runtime.call(NARROW, batch, 0, start, microBatches.length * microBatchSize);
 }

@@ -3,12 +3,8 @@ import { noGrad } from "../../src/autograd/grad-mode.ts";
 import { DualPipe, DualPipeV } from "../../src/engine/dualpipe.ts";
 import type { StageModule } from "../../src/engine/module-stage.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";
-import { operator } from "../../src/tensor/operator.ts";
-import type { Tensor } from "../../src/tensor/tensor.ts";
-import { type MlpSizes, mlpStage, wholeBatch } from "./mlp-model.ts";
+import { type MlpSizes, mlpStage, takeMicroBatches, wholeBatch } from "./mlp-model.ts";
 import { reportStep, type StepReport } from "./step-report.ts";
-
-const NARROW = operator("aten::narrow");
 
 export interface MlpCase {
   readonly schedule: "dualpipe" | "dualpipev";
@@ -39,19 +35,11 @@ export default function runCases({
     const { entering, leaving } = pipe.endsOf(numMicroBatches);
     return runtime.scope(() => {
       const { inputs, targets } = wholeBatch(runtime, sizes);
-      const take = (tensor: Tensor, microBatches: readonly number[]): Tensor =>
-        runtime.call(
-          NARROW,
-          tensor,
-          0,
-          microBatches[0]! * sizes.microBatchSize,
-          microBatches.length * sizes.microBatchSize,
-        );
       const step = () =>
-        pipe.step(entering.length > 0 ? take(inputs, entering) : null, {
+        pipe.step(entering.length > 0 ? takeMicroBatches(inputs, entering, sizes) : null, {
           numChunks: numMicroBatches,
           ...(mode === "predict" ? {} : { criterion: mseLoss }),
-          labels: leaving.length > 0 ? [take(targets, leaving)] : [],
+          labels: leaving.length > 0 ? [takeMicroBatches(targets, leaving, sizes)] : [],
           returnOutputs,
         });
       const run = () => (mode === "train" ? step() : noGrad(runtime, step));
