@@ -1,0 +1,332 @@
+// Steps of one rank alone, under a V of two stages: what is refused, what it says, and what is left afterwards.
+import { beforeEach, describe, expect, test } from "vitest";
+import { MlpStage, mlpStage, wholeBatch } from "../../test/ranks/mlp-model.ts";
+import { runSequentially } from "../../test/ranks/sequential.ts";
+import { mul } from "../autograd/functions/arithmetic.ts";
+import { mseLoss } from "../autograd/functions/loss.ts";
+import { noGrad } from "../autograd/grad-mode.ts";
+import { record } from "../autograd/graph.ts";
+import { operator } from "../tensor/operator.ts";
+import { Runtime } from "../tensor/runtime.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { InProcessGroup } from "../transport/in-process.ts";
+import { DualPipe, DualPipeV } from "./dualpipe.ts";
+import { Pipeline } from "./pipeline.ts";
+import type { Criterion, StageModule } from "./stage-module.ts";
+import type { StepOptions } from "./step-options.ts";
+
+const CLONE = operator("aten::clone");
+
+const runtime = Runtime.load();
+const sizes = { hidden: 4, sequence: 2, microBatchSize: 1, numMicroBatches: 4, dtype: "float32" } as const;
+const { inputs, targets } = wholeBatch(runtime, sizes);
+const good: StepOptions = { numChunks: 4, criterion: mseLoss, labels: [targets] };
+
+let numGroups = 0;
+function groupOf(size: number, rank = 0): InProcessGroup {
+  return new InProcessGroup(runtime, { name: `pipeline-test-${numGroups++}`, rank, size, timeoutMs: 1000 });
+}
+
+/** A stage that misbehaves when it is told to. */
+class MoodyStage extends MlpStage {
+  mood: ((y: Tensor) => unknown) | undefined = undefined;
+
+  override forward(x: Tensor): Tensor {
+    const y = super.forward(x);
+    return this.mood ? (this.mood(y) as Tensor) : y;
+  }
+}
+
+function errorOf(body: () => unknown): Error & { code?: string; place?: unknown } {
+  try {
+    body();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error("nothing was thrown");
+}
+
+describe("a step", () => {
+  const first = new MoodyStage(runtime, sizes.hidden, sizes.dtype, 100);
+  const second = new MoodyStage(runtime, sizes.hidden, sizes.dtype, 101);
+  const pipe = new DualPipeV([first, second], { processGroup: groupOf(1) });
+  const sequential = [0, 1].map((stage) => mlpStage(runtime, sizes, stage));
+  const expected = runSequentially(
+    sequential,
+    { inputs: [inputs], labels: [targets], numMicroBatches: 4 },
+    mseLoss,
+  );
+
+  beforeEach(() => {
+    for (const stage of [first, second]) {
+      stage.mood = undefined;
+      stage.zeroGrad();
+    }
+  });
+
+  /** Runs a step that fails; then nothing is left of it, and the next step is as good as ever. */
+  function expectRefused(step: () => unknown, code: string, message: string): void {
+    runtime.scope(() => pipe.step(inputs, good)); // Weights are transposed once, in the first step.
+    for (const stage of [first, second]) stage.zeroGrad();
+    const numTensors = runtime.addon.numTensors();
+    const { liveBytes } = runtime.addon.memory();
+    expect(errorOf(() => runtime.scope(step))).toMatchObject({ code, message: `dualpipe: ${message}` });
+    for (const stage of [first, second]) {
+      stage.mood = undefined;
+      stage.zeroGrad();
+    }
+    expect(runtime.addon.numTensors()).toBe(numTensors);
+    expect(runtime.addon.memory().liveBytes).toBe(liveBytes);
+    runtime.scope(() => {
+      expect(pipe.step(inputs, good).loss!.toArray()).toEqual(expected.losses);
+    });
+  }
+
+  const stepWith =
+    (
+      options: { [Key in keyof StepOptions]?: StepOptions[Key] | undefined },
+      data: readonly Tensor[] = [inputs],
+    ) =>
+    (): unknown =>
+      pipe.step(data, { ...good, ...options } as StepOptions);
+  const stepIn = (stage: MoodyStage, mood: (y: Tensor) => unknown) => (): unknown => {
+    stage.mood = mood;
+    return pipe.step(inputs, good);
+  };
+
+  test.each<[string, () => unknown, string, string]>([
+    [
+      "without inputs on a rank that feeds",
+      () => pipe.step(null, good),
+      "INVALID_INPUT",
+      "rank 0: the micro-batches 0..3 enter here; pass their inputs to step",
+    ],
+    [
+      "with inputs too few to cut",
+      () => stepWith({}, [inputs, runtime.ones([3, 2])])(),
+      "INVALID_INPUT",
+      "rank 0: inputs: a tensor of the shape [3,2] cannot be cut into 4 micro-batches along dimension 0",
+    ],
+    [
+      "without labels",
+      stepWith({ labels: undefined }),
+      "INVALID_INPUT",
+      "rank 0: the labels of the micro-batches 0..3 are needed here; pass labels, or [] when the criterion takes none",
+    ],
+    [
+      "with labels too few to cut",
+      () => stepWith({ labels: [targets, runtime.ones([2])] })(),
+      "INVALID_INPUT",
+      "rank 0: labels: a tensor of the shape [2] cannot be cut into 4 micro-batches along dimension 0",
+    ],
+    [
+      "without a criterion in training",
+      stepWith({ criterion: undefined }),
+      "INVALID_INPUT",
+      "rank 0: the losses of the micro-batches 0..3 are computed here; pass a criterion",
+    ],
+    [
+      "whose criterion returns no scalar",
+      stepWith({ criterion: (y: Tensor) => y }),
+      "LOSS_NOT_SCALAR",
+      "rank 0, stage 1, micro-batch 0: the criterion must return a tensor with one element; got a tensor of the shape [1,2,4]; take its mean or its sum",
+    ],
+    [
+      "whose criterion returns no tensor",
+      stepWith({ criterion: (() => 3) as unknown as Criterion }),
+      "LOSS_NOT_SCALAR",
+      "rank 0, stage 1, micro-batch 0: the criterion must return a tensor with one element; got a value of the type number; take its mean or its sum",
+    ],
+    [
+      "whose criterion throws",
+      stepWith({ criterion: thrower("no loss today") }),
+      "STAGE_FAILED",
+      "rank 0, 1F0: no loss today",
+    ],
+    [
+      "whose labels have another shape than the outputs",
+      () => stepWith({ labels: [runtime.ones([4, 2, 9])] })(),
+      "STAGE_FAILED",
+      "rank 0, 1F0: mseLoss: input and target must have one shape; got input float32[1, 2, 4], target float32[1, 2, 9]",
+    ],
+    [
+      "in which a stage returns no tensor",
+      stepIn(first, () => 3),
+      "INVALID_STAGE_OUTPUT",
+      "rank 0, stage 0, micro-batch 0: a stage must return a tensor, or a list of tensors and nulls; got a value of the type number",
+    ],
+    [
+      "in which a stage returns nothing",
+      stepIn(second, () => undefined),
+      "INVALID_STAGE_OUTPUT",
+      "rank 0, stage 1, micro-batch 0: a stage must return a tensor, or a list of tensors and nulls; got a value of the type undefined",
+    ],
+    [
+      "in which a stage returns a list with something else in it",
+      stepIn(first, (y) => [y, "text"]),
+      "INVALID_STAGE_OUTPUT",
+      "rank 0, stage 0, micro-batch 0: a stage must return a tensor, or a list of tensors and nulls; got a value of the type string",
+    ],
+    [
+      "in which a stage returns another shape than the next takes",
+      stepIn(first, () => runtime.ones([1, 2, 3])),
+      "STAGE_FAILED",
+      "rank 0, 1F0: linear: x must be [..., in], weight [out, in] and bias [out]; got x float32[1, 2, 3], weight float32[16, 4]",
+    ],
+    ["in which a stage throws at once", stepIn(first, thrower("boom")), "STAGE_FAILED", "rank 0, 0F0: boom"],
+    [
+      "in which a stage throws in the middle",
+      stepIn(second, atCall(3, thrower("boom"))),
+      "STAGE_FAILED",
+      "rank 0, (1F2;0B1)OVERLAP_F_B: boom",
+    ],
+    [
+      "in which a stage throws something that is no error",
+      stepIn(second, () => {
+        throw "only a text";
+      }),
+      "STAGE_FAILED",
+      "rank 0, 1F0: only a text",
+    ],
+    [
+      "in which the backward of the first stage throws",
+      stepIn(first, withTrap),
+      "STAGE_FAILED",
+      "rank 0, (1F1;0B0)OVERLAP_F_B: a trap in the backward",
+    ],
+    [
+      "in which the backward of the last stage throws in the middle",
+      stepIn(second, atCall(2, withTrap)),
+      "STAGE_FAILED",
+      "rank 0, (0F2;1B1)OVERLAP_F_B: a trap in the backward",
+    ],
+  ])("%s is refused, and leaves nothing behind", (_name, step, code, message) => {
+    expectRefused(step, code, message);
+  });
+
+  test.each([
+    [1, "micro-batches must be at least 2 x ranks; got 1 with 1 ranks; use 2"],
+    [2.5, "micro-batches must be at least 2 x ranks; got 2.5 with 1 ranks; use 3"],
+  ])("of %d micro-batches is refused", (numChunks, message) => {
+    const error = errorOf(stepWith({ numChunks }));
+    expect(error).toMatchObject({ code: "invalid-sizes", message: `dualpipev: ${message}` });
+  });
+
+  test("whose losses are not numbers returns them as they are", () => {
+    runtime.scope(() => {
+      second.mood = atCall(2, (y) => mul(y, runtime.full([1], Number.NaN)));
+      const losses = pipe.step(inputs, good).loss!.toArray();
+      expect(losses).toEqual([expected.losses[0], Number.NaN, ...expected.losses.slice(2)]);
+    });
+  });
+
+  test("that only runs forward needs neither a criterion nor labels, and computes no gradients", () => {
+    runtime.scope(() => {
+      const { loss, outputs } = noGrad(runtime, () =>
+        pipe.step(inputs, { numChunks: 4, returnOutputs: true }),
+      );
+      expect(loss).toBeNull();
+      expect((outputs as Tensor).toArray()).toEqual(expected.outputs.flat(2));
+      for (const parameter of pipe.parameters()) expect(parameter.grad).toBeNull();
+    });
+  });
+});
+
+function thrower(message: string): () => never {
+  return () => {
+    throw new Error(message);
+  };
+}
+
+/** Does nothing before the n-th call. */
+function atCall(n: number, mood: (y: Tensor) => unknown): (y: Tensor) => unknown {
+  let numCalls = 0;
+  return (y) => (++numCalls === n ? mood(y) : y);
+}
+
+/** The same values, with a backward that throws. */
+function withTrap(y: Tensor): Tensor {
+  const copy = y.runtime.call(CLONE, y);
+  record("trap", [y], [copy], [], thrower("a trap in the backward"));
+  return copy;
+}
+
+describe("a pipeline", () => {
+  const stage = (index: number, hidden = 4): MlpStage => mlpStage(runtime, { ...sizes, hidden }, index);
+  const two: [StageModule, StageModule] = [stage(0), stage(1)];
+
+  test.each<[string, () => unknown, string, string]>([
+    [
+      "DualPipe on an odd number of ranks",
+      () => new DualPipe(two, { processGroup: groupOf(3) }),
+      "invalid-sizes",
+      "dualpipe: ranks must be even and at least 2; got 3; use 4",
+    ],
+    [
+      "DualPipe on one rank",
+      () => new DualPipe(two, { processGroup: groupOf(1) }),
+      "invalid-sizes",
+      "dualpipe: ranks must be even and at least 2; got 1; use 2",
+    ],
+    [
+      "an unknown schedule",
+      () => new Pipeline({ schedule: "duopipe", modules: new Map(), processGroup: groupOf(1) }),
+      "unknown-schedule",
+      'schedule: the name must be one of gpipe, 1f1b, interleaved, zb1p, zb2p, zbv, dualpipe, dualpipev; got "duopipe"; choose one of them',
+    ],
+    [
+      "modules of other stages",
+      () => new Pipeline({ schedule: "1f1b", modules: new Map([[0, two[0]]]), processGroup: groupOf(2, 1) }),
+      "INVALID_INPUT",
+      "dualpipe: rank 1: the schedule puts the stages 1 here; got modules for 0",
+    ],
+    [
+      "a rank mapping that is no permutation",
+      () => new DualPipe(two, { processGroup: groupOf(2), rankMapping: [1, 1] }),
+      "INVALID_INPUT",
+      "dualpipe: rank 0: rankMapping must name each of the ranks 0..1 once; got [1, 1]",
+    ],
+    [
+      "a rank mapping for another number of ranks",
+      () => new DualPipe(two, { processGroup: groupOf(2), rankMapping: [1, 0, 2] }),
+      "INVALID_INPUT",
+      "dualpipe: rank 0: rankMapping must name each of the ranks 0..1 once; got [1, 0, 2]",
+    ],
+  ])("%s is refused", (_name, construct, code, message) => {
+    expect(errorOf(construct)).toMatchObject({ code, message });
+  });
+
+  /** The first of two ranks, which the second then meets in the same thread. */
+  function dualPipePair(second: [StageModule, StageModule]): DualPipe[] {
+    const name = `pipeline-test-${numGroups++}`;
+    const group = (rank: number) => new InProcessGroup(runtime, { name, rank, size: 2, timeoutMs: 1000 });
+    const first = new DualPipe(two, { processGroup: group(0) });
+    return [first, new DualPipe(second, { processGroup: group(1) })];
+  }
+
+  test.each([
+    [5, "micro-batches must be even and at least 2 x ranks; got 5 with 2 ranks; use 6"],
+    [2, "micro-batches must be even and at least 2 x ranks; got 2 with 2 ranks; use 4"],
+    [0, "micro-batches must be even and at least 2 x ranks; got 0 with 2 ranks; use 4"],
+  ])("refuses %i micro-batches", (numChunks, message) => {
+    const [pipe] = dualPipePair([stage(1), stage(0)]);
+    const error = errorOf(() => pipe!.step(inputs, { ...good, numChunks }));
+    expect(error).toMatchObject({ code: "invalid-sizes", message: `dualpipe: ${message}` });
+  });
+
+  test("gives mirrored parameters the values of the lower rank", () => {
+    const [one, zero] = [stage(1 + 50), stage(0 + 50)];
+    dualPipePair([one, zero]);
+    const values = (module: StageModule) => module.parameters().map((parameter) => parameter.toArray());
+    expect(values(one)).toEqual(values(two[1]));
+    expect(values(zero)).toEqual(values(two[0]));
+  });
+
+  test("refuses mirrored parameters of different shapes", () => {
+    expect(errorOf(() => dualPipePair([stage(1, 6), stage(0)]))).toMatchObject({
+      code: "MIRROR_MISMATCH",
+      message:
+        "dualpipe: rank 1: its parameters have the shapes [16,4] [4,16] [24,6] [6,24] and those of rank 0, which holds the same stages, [16,4] [4,16] [16,4] [4,16]; build both from the same configuration",
+    });
+  });
+});
