@@ -5,16 +5,11 @@
 export * from "./autograd/index.ts";
 export { DualPipe, type DualPipeOptions, DualPipeV } from "./engine/dualpipe.ts";
 export { StepError, type StepErrorCode, type StepPlace } from "./engine/errors.ts";
-export type { Criterion, StageModule } from "./engine/module-stage.ts";
 export type { OverlapBackward, OverlapForward, OverlapHook, OverlapResult } from "./engine/overlap.ts";
-export {
-  Pipeline,
-  type PipelineOptions,
-  type StepOptions,
-  type StepResult,
-  stagesOfRank,
-} from "./engine/pipeline.ts";
+export { Pipeline, type PipelineOptions, stagesOfRank } from "./engine/pipeline.ts";
 export { type RecordedTrack, Recorder, timelineOf } from "./engine/recorder.ts";
+export type { Criterion, StageModule } from "./engine/stage-module.ts";
+export type { StepOptions, StepResult } from "./engine/step-options.ts";
 export type { RankContext, RankProgram } from "./launch/rank-context.ts";
 export { RankError } from "./launch/rank-error.ts";
 export { type RunRanksOptions, runRanks } from "./launch/threads.ts";

@@ -1,5 +1,5 @@
-import type { StageModule } from "./module-stage.ts";
 import { Pipeline, type PipelineOptions } from "./pipeline.ts";
+import type { StageModule } from "./stage-module.ts";
 
 export type DualPipeOptions = Pick<PipelineOptions, "processGroup" | "batchDim" | "rankMapping" | "recorder">;
 

@@ -3,7 +3,7 @@ import { operator } from "../tensor/operator.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { ProcessGroup } from "../transport/process-group.ts";
 import { StepError } from "./errors.ts";
-import type { StageModule } from "./module-stage.ts";
+import type { StageModule } from "./stage-module.ts";
 
 const ADD = operator("aten::add", "Tensor");
 const CLONE = operator("aten::clone");

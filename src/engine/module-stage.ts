@@ -8,12 +8,7 @@ import type { Message } from "../transport/process-group.ts";
 import { StepError, type StepErrorCode } from "./errors.ts";
 import type { OverlapBackward, OverlapHook, OverlapResult } from "./overlap.ts";
 import type { Stage } from "./stage.ts";
-
-/** A module that can be a stage: any tensors in and out, absent ones as null. */
-export type StageModule = Module<never, Tensor | readonly (Tensor | null)[]>;
-
-/** `criterion(...outputs, ...labels)`: a tensor with one element. It declares the parameters that it takes, tensors or null. */
-export type Criterion = (...outputsAndLabels: never[]) => Tensor;
+import type { Criterion, StageModule } from "./stage-module.ts";
 
 /** What one step asks of a stage. */
 export interface StageStep {

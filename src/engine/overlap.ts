@@ -1,7 +1,7 @@
 import type { Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Message } from "../transport/process-group.ts";
-import type { Criterion, StageModule } from "./module-stage.ts";
+import type { Criterion, StageModule } from "./stage-module.ts";
 
 /** The forward that a hook must run: `module.call(...inputs)`, then the criterion when there is one. */
 export interface OverlapForward {

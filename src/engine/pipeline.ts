@@ -7,11 +7,13 @@ import { TransportError } from "../transport/transport-error.ts";
 import { StepError } from "./errors.ts";
 import { Executor } from "./executor.ts";
 import { MirroredParameters } from "./mirrored-parameters.ts";
-import { type Criterion, ModuleStage, type StageModule } from "./module-stage.ts";
+import { ModuleStage } from "./module-stage.ts";
 import { overlapHookOf } from "./overlap.ts";
 import type { PlannedComputation } from "./plan.ts";
 import type { Recorder } from "./recorder.ts";
+import type { StageModule } from "./stage-module.ts";
 import { microBatchesAt, StepData } from "./step-data.ts";
+import type { StepOptions, StepResult } from "./step-options.ts";
 import { placementOf, type StepProgram, StepPrograms } from "./step-programs.ts";
 
 export interface PipelineOptions {
@@ -27,23 +29,6 @@ export interface PipelineOptions {
   /** The pipeline rank of each rank of the process group; the same numbers by default. */
   readonly rankMapping?: readonly number[];
   readonly recorder?: Recorder;
-}
-
-export interface StepOptions {
-  /** The number of micro-batches of the step. */
-  readonly numChunks: number;
-  /** Needed in training, on the ranks that hold the last stage. */
-  readonly criterion?: Criterion;
-  /** Needed with a criterion; `[]` when it takes none. They belong to the micro-batches whose last stage is here. */
-  readonly labels?: Message;
-  readonly returnOutputs?: boolean;
-}
-
-export interface StepResult {
-  /** [micro-batches whose last stage is here]; null elsewhere and without a criterion. Belongs to the caller. */
-  readonly loss: Tensor | null;
-  /** The whole outputs of these micro-batches, if asked for. Belong to the caller. */
-  readonly outputs: Tensor | Message | null;
 }
 
 /** One rank of a pipeline under any schedule that has a program. */

@@ -4,8 +4,9 @@ import { Tensor } from "../tensor/tensor.ts";
 import type { Message } from "../transport/process-group.ts";
 import { StepError } from "./errors.ts";
 import { gather, scatter } from "./micro-batches.ts";
-import type { Criterion, StageStep } from "./module-stage.ts";
-import type { StepOptions, StepResult } from "./pipeline.ts";
+import type { StageStep } from "./module-stage.ts";
+import type { Criterion } from "./stage-module.ts";
+import type { StepOptions, StepResult } from "./step-options.ts";
 
 const STACK = operator("aten::stack");
 const RESHAPE = operator("aten::reshape");

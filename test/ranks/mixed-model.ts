@@ -5,7 +5,7 @@ import { linear } from "../../src/autograd/functions/linear.ts";
 import { mseLoss } from "../../src/autograd/functions/loss.ts";
 import { detach } from "../../src/autograd/graph.ts";
 import { Parameter } from "../../src/autograd/parameter.ts";
-import type { Criterion } from "../../src/engine/module-stage.ts";
+import type { Criterion } from "../../src/engine/stage-module.ts";
 import { withSeed } from "../../src/nn/initial.ts";
 import { Module } from "../../src/nn/module.ts";
 import type { Runtime } from "../../src/tensor/runtime.ts";
