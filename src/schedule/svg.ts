@@ -52,7 +52,8 @@ export function timelineSvg(timeline: Timeline, { width = 1200, rowHeight = 22 }
   const round = (value: number) => Math.round(value * 100) / 100;
   const height = timeline.ranks.length * rowHeight + 30;
   const lines = [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="11">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-labelledby="schedule" font-family="sans-serif" font-size="11">`,
+    `<title id="schedule">${escapeText(timeline.schedule)} on ${timeline.ranks.length} ranks</title>`,
     `<rect width="${width}" height="${height}" rx="6" fill="#fff"/>`,
   ];
   for (const [rank, track] of timeline.ranks.entries()) {
@@ -105,4 +106,9 @@ function legend(left: number, top: number): string[] {
     ...kinds.map((kind, column) => swatch(column, COLOUR[kind], 0.5, `${kind} ${MEANING[kind]}`)),
     swatch(kinds.length, "none", 1.6, "a forward with a backward, overlapped"),
   ];
+}
+
+/** A program from a file has the file's name. */
+function escapeText(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 }
