@@ -1,12 +1,11 @@
 // Steps of one rank alone, under a V of two stages: what is refused, what it says, and what is left afterwards.
 import { beforeEach, describe, expect, test } from "vitest";
-import { MlpStage, mlpStage, wholeBatch } from "../../test/ranks/mlp-model.ts";
+import { type MlpStage, mlpStage, stageSeed, wholeBatch } from "../../test/ranks/mlp-model.ts";
+import { atCall, MoodyStage, thrower, withTrap } from "../../test/ranks/moody-model.ts";
 import { runSequentially } from "../../test/ranks/sequential.ts";
 import { mul } from "../autograd/functions/arithmetic.ts";
 import { mseLoss } from "../autograd/functions/loss.ts";
 import { noGrad } from "../autograd/grad-mode.ts";
-import { record } from "../autograd/graph.ts";
-import { operator } from "../tensor/operator.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { InProcessGroup } from "../transport/in-process.ts";
@@ -14,8 +13,6 @@ import { DualPipe, DualPipeV } from "./dualpipe.ts";
 import { Pipeline } from "./pipeline.ts";
 import type { Criterion, StageModule } from "./stage-module.ts";
 import type { StepOptions } from "./step-options.ts";
-
-const CLONE = operator("aten::clone");
 
 const runtime = Runtime.load();
 const sizes = { hidden: 4, sequence: 2, microBatchSize: 1, numMicroBatches: 4, dtype: "float32" } as const;
@@ -25,16 +22,6 @@ const good: StepOptions = { numChunks: 4, criterion: mseLoss, labels: [targets] 
 let numGroups = 0;
 function groupOf(size: number, rank = 0): InProcessGroup {
   return new InProcessGroup(runtime, { name: `pipeline-test-${numGroups++}`, rank, size, timeoutMs: 1000 });
-}
-
-/** A stage that misbehaves when it is told to. */
-class MoodyStage extends MlpStage {
-  mood: ((y: Tensor) => unknown) | undefined = undefined;
-
-  override forward(x: Tensor): Tensor {
-    const y = super.forward(x);
-    return this.mood ? (this.mood(y) as Tensor) : y;
-  }
 }
 
 function errorOf(body: () => unknown): Error & { code?: string; place?: unknown } {
@@ -47,8 +34,8 @@ function errorOf(body: () => unknown): Error & { code?: string; place?: unknown 
 }
 
 describe("a step", () => {
-  const first = new MoodyStage(runtime, sizes.hidden, sizes.dtype, 100);
-  const second = new MoodyStage(runtime, sizes.hidden, sizes.dtype, 101);
+  const first = new MoodyStage(runtime, sizes.hidden, sizes.dtype, stageSeed(0));
+  const second = new MoodyStage(runtime, sizes.hidden, sizes.dtype, stageSeed(1));
   const pipe = new DualPipeV([first, second], { processGroup: groupOf(1) });
   const sequential = [0, 1].map((stage) => mlpStage(runtime, sizes, stage));
   const expected = runSequentially(
@@ -231,25 +218,6 @@ describe("a step", () => {
     });
   });
 });
-
-function thrower(message: string): () => never {
-  return () => {
-    throw new Error(message);
-  };
-}
-
-/** Does nothing before the n-th call. */
-function atCall(n: number, mood: (y: Tensor) => unknown): (y: Tensor) => unknown {
-  let numCalls = 0;
-  return (y) => (++numCalls === n ? mood(y) : y);
-}
-
-/** The same values, with a backward that throws. */
-function withTrap(y: Tensor): Tensor {
-  const copy = y.runtime.call(CLONE, y);
-  record("trap", [y], [copy], [], thrower("a trap in the backward"));
-  return copy;
-}
 
 describe("a pipeline", () => {
   const stage = (index: number, hidden = 4): MlpStage => mlpStage(runtime, { ...sizes, hidden }, index);
