@@ -1,7 +1,7 @@
 import type { ComputationKind } from "./action.ts";
 import type { CostModel, LinkCost, PerStage } from "./cost.ts";
 import { ScheduleError } from "./schedule-error.ts";
-import type { Timeline, TimelineEvent } from "./timeline.ts";
+import { makespanOf, type Timeline, type TimelineEvent } from "./timeline.ts";
 
 /** What a real run took: costs per stage in milliseconds, and the step that they were measured in. */
 export interface Profile {
@@ -22,54 +22,58 @@ export interface Profile {
   readonly activationBytes?: PerStage;
 }
 
+function meanOf(values: readonly number[]): number | undefined {
+  return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
 function medianOf(values: readonly number[]): number | undefined {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  if (sorted.length % 2 === 1) return sorted[middle];
-  return sorted.length === 0 ? undefined : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  return values.toSorted((a, b) => a - b)[values.length >> 1];
 }
 
 /** The durations of one kind of computation, by stage. */
 class Samples {
   readonly #durations: readonly number[][];
 
-  constructor(timelines: readonly Timeline[], kind: ComputationKind, numStages: number) {
+  constructor(timeline: Timeline, kind: ComputationKind, numStages: number) {
     const durations = Array.from({ length: numStages }, (): number[] => []);
-    for (const { action, startMs, endMs } of eventsOf(timelines)) {
+    for (const { action, startMs, endMs } of eventsOf(timeline)) {
       if (action.kind === kind) durations[action.stage]!.push(endMs - startMs);
     }
     this.#durations = durations;
   }
 
-  median(stage: number): number | undefined {
-    return medianOf(this.#durations[stage]!);
+  mean(stage: number): number | undefined {
+    return meanOf(this.#durations[stage]!);
   }
 }
 
-function* eventsOf(timelines: readonly Timeline[]): Generator<TimelineEvent> {
-  for (const timeline of timelines) for (const track of timeline.ranks) yield* track;
+function* eventsOf(timeline: Timeline): Generator<TimelineEvent> {
+  for (const track of timeline.ranks) yield* track;
 }
 
 /**
- * Costs per stage from measured steps: medians, so that a page fault or another program's burst does not count.
- * What the schedule never runs apart is estimated: I and W as halves of B, and B as I + W.
+ * Costs per stage from the measured step whose time is nearest to `stepMs`: means, because a step is a sum, in
+ * which every slow computation counts, and of one step, because a machine is not equally fast in all. What the
+ * schedule never runs apart is estimated: I and W as halves of B, and B as I + W.
  */
 export function profileOf(
   timelines: readonly Timeline[],
   shape: Pick<Profile, "schedule" | "numRanks" | "numStages" | "numMicroBatches" | "stepMs" | "link">,
   activationBytes?: PerStage,
 ): Profile {
-  const samplesOf = (kind: ComputationKind) => new Samples(timelines, kind, shape.numStages);
+  const distance = (candidate: Timeline) => Math.abs(makespanOf(candidate) - shape.stepMs);
+  const timeline = timelines.reduce((a, b) => (distance(b) < distance(a) ? b : a));
+  const samplesOf = (kind: ComputationKind) => new Samples(timeline, kind, shape.numStages);
   const samples = { F: samplesOf("F"), I: samplesOf("I"), W: samplesOf("W"), B: samplesOf("B") };
   const perStage = (cost: (stage: number) => number) =>
     Array.from({ length: shape.numStages }, (_, stage) => cost(stage));
   const split = (stage: number) => {
-    const [input, weight] = [samples.I.median(stage), samples.W.median(stage)];
+    const [input, weight] = [samples.I.mean(stage), samples.W.mean(stage)];
     return input === undefined || weight === undefined ? 0 : input + weight;
   };
-  const F = perStage((stage) => samples.F.median(stage) ?? 0);
-  const B = perStage((stage) => samples.B.median(stage) ?? split(stage));
-  const shares = Array.from(eventsOf(timelines), ({ action, startMs, endMs }) =>
+  const F = perStage((stage) => samples.F.mean(stage) ?? 0);
+  const B = perStage((stage) => samples.B.mean(stage) ?? split(stage));
+  const shares = Array.from(eventsOf(timeline), ({ action, startMs, endMs }) =>
     action.kind === "OVERLAP_F_B"
       ? (endMs - startMs) / (F[action.forward.stage]! + B[action.backward.stage]!)
       : Number.NaN,
@@ -78,9 +82,10 @@ export function profileOf(
     version: 1,
     ...shape,
     F,
-    I: perStage((stage) => samples.I.median(stage) ?? B[stage]! / 2),
-    W: perStage((stage) => samples.W.median(stage) ?? B[stage]! / 2),
+    I: perStage((stage) => samples.I.mean(stage) ?? B[stage]! / 2),
+    W: perStage((stage) => samples.W.mean(stage) ?? B[stage]! / 2),
     B,
+    // A pair that waited for its gradient looks longer than it is.
     pairShare: medianOf(shares) ?? 1,
     ...(activationBytes === undefined ? {} : { activationBytes }),
   };
