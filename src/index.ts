@@ -39,11 +39,19 @@ export { ShapeError, TensorDisposedError } from "./tensor/errors.ts";
 export { type Operator, operator } from "./tensor/operator.ts";
 export { type Argument, type ElementArray, Runtime } from "./tensor/runtime.ts";
 export { Tensor } from "./tensor/tensor.ts";
-export { ConfigError, formatConfig, loadConfig, parseConfig, type TrainConfig } from "./trainer/config.ts";
+export {
+  ConfigError,
+  type ConfigErrorCode,
+  formatConfig,
+  loadConfig,
+  parseConfig,
+  type TrainConfig,
+} from "./trainer/config.ts";
 export { NonFiniteLossError } from "./trainer/non-finite-loss.ts";
 export {
   readSafetensors,
   SafetensorsError,
+  type SafetensorsErrorCode,
   type TensorEntry,
   writeSafetensors,
 } from "./trainer/safetensors.ts";

@@ -77,10 +77,10 @@ function learningRateIssues({
 }: TrainConfig): readonly ConfigIssue[] {
   const issues: ConfigIssue[] = [];
   const { warmupSteps } = learningRateSchedule;
-  if (warmupSteps > training.steps) {
+  if (warmupSteps >= training.steps) {
     issues.push({
       path: "learningRateSchedule.warmupSteps",
-      problem: `must be at most training.steps; got ${warmupSteps} with ${training.steps} steps; use ${Math.floor(training.steps / 10)}`,
+      problem: `must be under training.steps; got ${warmupSteps} with ${training.steps} steps; use ${Math.floor(training.steps / 10)}`,
     });
   }
   const { kind } = learningRateSchedule;
