@@ -1,0 +1,86 @@
+import { mseLoss } from "../../src/autograd/functions/loss.ts";
+import { noGrad } from "../../src/autograd/grad-mode.ts";
+import { Pipeline, stagesOfRank } from "../../src/engine/pipeline.ts";
+import type { StageModule } from "../../src/engine/stage-module.ts";
+import type { RankContext } from "../../src/launch/rank-context.ts";
+import { allGatherNumbers } from "../../src/transport/collectives.ts";
+import { type MlpSizes, mlpStage, takeMicroBatches, wholeBatch } from "../ranks/mlp-model.ts";
+
+export interface MemoryCase {
+  readonly schedule: string;
+  readonly sizes: MlpSizes;
+  readonly numSteps: number;
+}
+
+export interface MemoryReport {
+  /** After each step, when no rank computes: tensors of this rank, and bytes of the process, beyond the baseline. */
+  readonly numTensors: readonly number[];
+  readonly numBytes: readonly number[];
+  /** The most micro-batches of activations on this rank, by step. */
+  readonly maxInFlight: readonly number[];
+  /** The most bytes of the process during a step beyond those before it, by step. */
+  readonly peakBytes: readonly number[];
+}
+
+export default function runCases({
+  rank,
+  numRanks,
+  runtime,
+  processGroup,
+  data,
+}: RankContext<readonly MemoryCase[]>): MemoryReport[] {
+  const { addon } = runtime;
+  const synchronize = (): void => {
+    allGatherNumbers(processGroup, []);
+  };
+  return data.map(({ schedule, sizes, numSteps }) => {
+    const indices = stagesOfRank(schedule, numRanks, rank);
+    const modules = new Map<number, StageModule>(
+      indices.map((stage) => [stage, mlpStage(runtime, sizes, stage)]),
+    );
+    const pipe = new Pipeline({ schedule, modules, processGroup });
+    const { numMicroBatches } = sizes;
+    const { entering, leaving } = pipe.endsOf(numMicroBatches);
+    const { inputs, targets } = wholeBatch(runtime, sizes);
+    const step = (index: number): void => {
+      runtime.scope(() => {
+        const run = () =>
+          pipe.step(entering.length > 0 ? takeMicroBatches(inputs, entering, sizes) : null, {
+            numChunks: numMicroBatches,
+            criterion: mseLoss,
+            labels: leaving.length > 0 ? [takeMicroBatches(targets, leaving, sizes)] : [],
+            returnOutputs: index % 5 === 3,
+          });
+        if (index % 5 === 4) noGrad(runtime, run);
+        else run();
+      });
+    };
+    const report = { numTensors: [], numBytes: [], maxInFlight: [], peakBytes: [] } as Record<
+      keyof MemoryReport,
+      number[]
+    >;
+    step(0);
+    synchronize();
+    const [numTensors, { liveBytes }] = [addon.numTensors(), addon.memory()];
+    for (let i = 0; i < numSteps; i++) {
+      synchronize();
+      if (rank === 0) addon.resetPeakBytes();
+      synchronize();
+      step(i);
+      synchronize();
+      const memory = addon.memory();
+      report.numTensors.push(addon.numTensors() - numTensors);
+      report.numBytes.push(memory.liveBytes - liveBytes);
+      report.maxInFlight.push(pipe.maxInFlight);
+      report.peakBytes.push(memory.peakBytes - liveBytes);
+    }
+    synchronize();
+    for (const module of modules.values()) {
+      module.zeroGrad();
+      module.dispose();
+    }
+    for (const tensor of [inputs, targets]) tensor.dispose();
+    synchronize();
+    return report;
+  });
+}
