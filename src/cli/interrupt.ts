@@ -1,6 +1,6 @@
 /** The end of a command that cleans up after an interrupt. */
 export interface Interrupt extends Disposable {
-  /** Aborted by the first SIGINT or SIGTERM. */
+  /** Aborted by the first SIGINT, or SIGTERM where nothing else is made of it. */
   readonly signal: AbortSignal;
 }
 
@@ -18,13 +18,20 @@ export function exitOnInterrupt(): void {
   }
 }
 
-/** Lets a command end in its own way at the first SIGINT or SIGTERM; one more than `samePressMs` later ends the process. */
-export function catchInterrupt(samePressMs = SAME_PRESS_MS): Interrupt {
+/**
+ * Lets a command end in its own way at the first SIGINT or SIGTERM; one more than `samePressMs` later ends the process.
+ * @param onTerminate Called at a SIGTERM; when it returns true the command ends by itself, without an abort.
+ */
+export function catchInterrupt(
+  samePressMs = SAME_PRESS_MS,
+  onTerminate: () => boolean = () => false,
+): Interrupt {
   const controller = new AbortController();
   let firstMs: number | undefined;
   const onSignal = (name: keyof typeof SIGNALS) => {
     if (firstMs !== undefined && performance.now() - firstMs > samePressMs) process.exit(SIGNALS[name]);
     firstMs ??= performance.now();
+    if (name === "SIGTERM" && onTerminate()) return;
     controller.abort();
   };
   for (const name of Object.keys(SIGNALS)) process.on(name, onSignal);

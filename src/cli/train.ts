@@ -1,4 +1,6 @@
 import { Command } from "commander";
+import { CheckpointRequests } from "../trainer/checkpoint/requests.ts";
+import { TrainingStopped } from "../trainer/checkpoint/training-stopped.ts";
 import { loadConfig } from "../trainer/config.ts";
 import { type TrainSummary, train } from "../trainer/train.ts";
 import { catchInterrupt } from "./interrupt.ts";
@@ -6,6 +8,7 @@ import { catchInterrupt } from "./interrupt.ts";
 interface TrainCommandOptions {
   readonly set: readonly string[];
   readonly profile?: string;
+  readonly resume?: true;
 }
 
 /** `dualpipe train CONFIG.yaml`. */
@@ -19,25 +22,41 @@ export function trainCommand(): Command {
       (value: string, before: readonly string[]) => [...before, value],
       [],
     )
+    .option("--resume", "go on from the newest checkpoint in output.dir; begin anew if there is none")
     .option("--profile <file>", "write what the computations of the last steps took, for simulate and plan")
+    .addHelpText(
+      "after",
+      "\nSIGUSR1 writes a checkpoint; SIGTERM writes one and ends the run; Ctrl-C ends it without.",
+    )
     .action(runTrain);
 }
 
-async function runTrain(path: string, { set, profile }: TrainCommandOptions): Promise<void> {
+async function runTrain(path: string, { set, profile, resume }: TrainCommandOptions): Promise<void> {
   const config = await loadConfig(path, set);
-  using interrupt = catchInterrupt();
+  const requests = new CheckpointRequests();
+  using interrupt = catchInterrupt(undefined, () => requests.request("stop"));
+  const requestCheckpoint = () => {
+    requests.request("goOn");
+  };
+  process.on("SIGUSR1", requestCheckpoint);
   try {
     const summary = await train({
       config,
       output: process.stderr,
       signal: interrupt.signal,
+      resume: resume ?? false,
+      requests,
       profilePath: profile,
     });
     process.stdout.write(describeSummary(summary, config.pipeline.ranks));
   } catch (error) {
     // Ctrl-C was asked for: that it ended the run is no failure to explain.
     interrupt.signal.throwIfAborted();
-    throw error;
+    // The signal that stopped the run has set the exit status.
+    if (!(error instanceof TrainingStopped)) throw error;
+    process.stderr.write(`${error.message}\n`);
+  } finally {
+    process.off("SIGUSR1", requestCheckpoint);
   }
 }
 
@@ -51,8 +70,12 @@ function describeSummary(
   return [
     "",
     `validation loss ${validationLoss.toFixed(3)}, against ${unigramLoss.toFixed(3)} of a unigram model of the same tokens`,
-    `bubble of the last step, over ${ranks} ranks: measured ${percent(bubble.measuredRatio)} of ${ms(bubble.measuredStepMs)}, ` +
-      `planned ${percent(bubble.plannedRatio)} of ${ms(bubble.plannedStepMs)}`,
+    ...(bubble
+      ? [
+          `bubble of the last step, over ${ranks} ranks: measured ${percent(bubble.measuredRatio)} of ${ms(bubble.measuredStepMs)}, ` +
+            `planned ${percent(bubble.plannedRatio)} of ${ms(bubble.plannedStepMs)}`,
+        ]
+      : []),
     "",
     sample.trim(),
     "",

@@ -9,8 +9,8 @@ export interface RankContext<Data = unknown> {
   readonly processGroup: ProcessGroup;
   /** What `runRanks` was given, as a copy. */
   readonly data: Data;
-  /** Sends a copy of a value to the main thread's `onReport`. */
-  report(value: unknown): void;
+  /** Sends a copy of a value to the main thread's `onReport`; buffers named in `transfer` move there without a copy. */
+  report(value: unknown, transfer?: readonly ArrayBuffer[]): void;
 }
 
 /** The default export of a rank's program. Its result is copied to the main thread. */

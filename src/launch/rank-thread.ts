@@ -2,7 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { Runtime } from "../tensor/runtime.ts";
 import { InProcessGroup } from "../transport/in-process.ts";
-import type { RankProgram } from "./rank-context.ts";
+import type { RankContext, RankProgram } from "./rank-context.ts";
 
 export interface RankThreadData {
   /** The program's URL. */
@@ -28,7 +28,8 @@ export type RankMessage =
 const TSX: string = "tsx/esm/api";
 
 async function main({ program, groupName, rank, numRanks, data, timeoutMs }: RankThreadData): Promise<void> {
-  const send = (message: RankMessage): void => parentPort!.postMessage(message);
+  const send = (message: RankMessage, transfer?: readonly ArrayBuffer[]): void =>
+    parentPort!.postMessage(message, transfer);
   const runtime = Runtime.load();
   try {
     const processGroup = new InProcessGroup(runtime, {
@@ -40,7 +41,7 @@ async function main({ program, groupName, rank, numRanks, data, timeoutMs }: Ran
     const { default: run } = await importProgram(program);
     if (typeof run !== "function")
       throw new TypeError(`dualpipe: ${program} has no default export; export the rank's program as default`);
-    const report = (value: unknown): void => send({ kind: "report", value });
+    const report: RankContext["report"] = (value, transfer) => send({ kind: "report", value }, transfer);
     send({ kind: "result", value: await run({ rank, numRanks, runtime, processGroup, data, report }) });
   } catch (thrown) {
     const error = thrown instanceof Error ? thrown : new Error(String(thrown));

@@ -30,7 +30,7 @@ export async function writeFileAtomically(
 }
 
 /** The rename itself lives in the folder; without this a power cut can undo it. */
-async function syncFolder(folder: string): Promise<void> {
+export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, "r");
   try {
     await handle.sync();

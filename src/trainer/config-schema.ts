@@ -126,6 +126,11 @@ const validation = keys({
   numBatches: whole(1).default(2),
 });
 
+const checkpoint = keys({
+  everySteps: whole(0).default(0),
+  keep: whole(1).default(2),
+});
+
 const sample = keys({
   prompt: z.string({ error: "text" }).default("The American people"),
   numTokens: whole(0).default(100),
@@ -147,6 +152,7 @@ const sections = {
   optimizer,
   learningRateSchedule,
   validation,
+  checkpoint,
   sample,
   output,
 };
@@ -174,6 +180,7 @@ export const configSchema = z.strictObject(
     optimizer: section("optimizer"),
     learningRateSchedule: section("learningRateSchedule"),
     validation: section("validation"),
+    checkpoint: section("checkpoint"),
     sample: section("sample"),
     output: section("output"),
   },

@@ -31,3 +31,10 @@ const SAFETENSORS_DTYPES: Readonly<Record<DType, SafetensorsDtype>> = {
 export function safetensorsDtypeOf(dtype: DType): SafetensorsDtype {
   return SAFETENSORS_DTYPES[dtype];
 }
+
+/** @throws TypeError for a dtype that no tensor here can have */
+export function dtypeOfSafetensors(dtype: SafetensorsDtype): DType {
+  const found = Object.entries(SAFETENSORS_DTYPES).find(([, name]) => name === dtype);
+  if (found === undefined) throw new TypeError(`dualpipe: no tensor can be ${dtype}`);
+  return found[0] as DType;
+}

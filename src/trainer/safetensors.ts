@@ -26,32 +26,34 @@ export interface TensorSource extends TensorInfo {
   readonly data: Uint8Array | (() => Uint8Array | Promise<Uint8Array>);
 }
 
-/** Node refuses a single read or write of 2 GiB or more. */
-const TRANSFER_BYTES_MAX = 1 << 30;
+/** Node refuses a single read or write of 2 GiB or more; whoever is shown the bytes should not be long at once. */
+const TRANSFER_BYTES_MAX = 1 << 26;
 
 const LENGTH_FIELD_BYTES = 8;
 
 /**
  * Writes tensors and metadata as one safetensors file, whole or not at all.
  *
+ * @param onBytes Is shown all bytes of the file in their order, as for a checksum.
  * @throws {SafetensorsError} on a repeated name, or data that does not fit its dtype and shape.
  */
 export async function writeSafetensors(
   path: string,
   tensors: readonly TensorSource[],
   metadata: Readonly<Record<string, string>> = {},
+  onBytes: (bytes: Uint8Array) => void = () => {},
 ): Promise<void> {
   const { bytes, spans } = encodeHeader(path, tensors, metadata);
   const sources = new Map(tensors.map((tensor) => [tensor.name, tensor.data]));
   await writeFileAtomically(path, async (file) => {
-    await writeFully(file, bytes);
+    await writeFully(file, bytes, onBytes);
     for (const span of spans) {
       const source = sources.get(span.name)!;
       const data = typeof source === "function" ? await source() : source;
       if (data.byteLength !== span.end - span.begin) {
         throw wrongSize(path, span, data.byteLength);
       }
-      await writeFully(file, data);
+      await writeFully(file, data, onBytes);
     }
   });
 }
@@ -144,11 +146,17 @@ function selectTensors(
   return found;
 }
 
-async function writeFully(file: FileHandle, data: Uint8Array): Promise<void> {
+async function writeFully(
+  file: FileHandle,
+  data: Uint8Array,
+  onBytes: (bytes: Uint8Array) => void,
+): Promise<void> {
   let done = 0;
   while (done < data.byteLength) {
     const length = Math.min(data.byteLength - done, TRANSFER_BYTES_MAX);
-    done += (await file.write(data, done, length)).bytesWritten;
+    const { bytesWritten } = await file.write(data, done, length);
+    onBytes(data.subarray(done, done + bytesWritten));
+    done += bytesWritten;
   }
 }
 

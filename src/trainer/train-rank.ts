@@ -4,14 +4,15 @@ import { noGrad } from "../autograd/grad-mode.ts";
 import { Pipeline, stagesOfRank } from "../engine/pipeline.ts";
 import { type RecordedTrack, Recorder } from "../engine/recorder.ts";
 import type { RankContext } from "../launch/rank-context.ts";
-import type { GptStage } from "../models/gpt.ts";
 import { gptStages } from "../models/gpt-stages.ts";
 import { AdamW } from "../optim/adamw.ts";
 import { clipFactor, scaleGradients, squaredGradNorm } from "../optim/gradient-norm.ts";
-import { type Optimizer, weightDecayGroups } from "../optim/optimizer.ts";
+import { type NamedParameter, type Optimizer, weightDecayGroups } from "../optim/optimizer.ts";
 import { SGD } from "../optim/sgd.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { allGatherNumbers } from "../transport/collectives.ts";
+import { loadPart, takePart } from "./checkpoint/rank-part.ts";
+import { type CheckpointRequest, RequestsOfRank } from "./checkpoint/requests.ts";
 import { numStages, type TrainConfig } from "./config.ts";
 import { BatchSampler, type MicroBatch, validationBatches } from "./data/batches.ts";
 import { learningRateOf } from "./learning-rate.ts";
@@ -24,9 +25,13 @@ export interface TrainRankData {
   readonly config: TrainConfig;
   readonly train: Uint16Array;
   readonly validation: Uint16Array;
+  /** Memory of the main thread's `CheckpointRequests`. */
+  readonly requests: SharedArrayBuffer;
+  /** The checkpoint to go on from, and the steps it has done. */
+  readonly resume: { readonly folder: string; readonly step: number } | undefined;
 }
 
-/** Sent by rank 0; `ready` comes before the first step. Steps are counted from 1; losses are means over the tokens of a batch, in nats. */
+/** Sent by rank 0, but each rank's part of a checkpoint by itself; `ready` comes before the first step. Steps are counted from 1; losses are means over the tokens of a batch, in nats. */
 export type TrainReport =
   | { readonly kind: "ready" }
   | {
@@ -36,11 +41,14 @@ export type TrainReport =
       readonly learningRate: number;
       readonly gradientNorm: number;
     }
-  | { readonly kind: "validation"; readonly step: number; readonly loss: number };
+  | { readonly kind: "validation"; readonly step: number; readonly loss: number }
+  | { readonly kind: "checkpoint"; readonly step: number; readonly tensors: readonly TensorEntry[] };
 
 export interface TrainRankResult {
-  /** Of the last steps, oldest first. */
+  /** Of the last steps of this run, oldest first. */
   readonly tracks: readonly RecordedTrack[];
+  /** Steps done, less than all when the run was asked to stop. */
+  readonly step: number;
   /** The parameters that this rank owns. */
   readonly weights: readonly TensorEntry[];
 }
@@ -48,8 +56,12 @@ export interface TrainRankResult {
 /** Enough for medians that another program's burst does not move. */
 const NUM_RECORDED_STEPS = 20;
 
-export default function trainRank(context: RankContext<TrainRankData>): TrainRankResult {
-  return new RankTrainer(context).run();
+const REQUESTS: readonly CheckpointRequest[] = ["none", "goOn", "stop"];
+
+export default async function trainRank(context: RankContext<TrainRankData>): Promise<TrainRankResult> {
+  const trainer = new RankTrainer(context);
+  await trainer.resume();
+  return trainer.run();
 }
 
 class RankTrainer {
@@ -57,7 +69,9 @@ class RankTrainer {
   readonly #config: TrainConfig;
   readonly #recorder = new Recorder();
   readonly #pipeline: Pipeline;
+  readonly #parameters: readonly NamedParameter[];
   readonly #optimizer: Optimizer<{ learningRate: number }>;
+  readonly #requests: RequestsOfRank;
 
   constructor(context: RankContext<TrainRankData>) {
     const { runtime, rank, numRanks, processGroup, data } = context;
@@ -74,32 +88,63 @@ class RankTrainer {
     });
     const modules = new Map(stageIndices.map((stageIndex, i) => [stageIndex, stages[i]!]));
     this.#pipeline = new Pipeline({ schedule, modules, processGroup, recorder: this.#recorder });
-    this.#optimizer = makeOptimizer(stages, data.config);
+    this.#parameters = stages.flatMap((stage) => stage.namedParameters());
+    this.#optimizer = makeOptimizer(this.#parameters, data.config);
+    this.#requests = new RequestsOfRank(data.requests);
+  }
+
+  /** Loads the checkpoint to go on from, if there is one. */
+  async resume(): Promise<void> {
+    const { runtime, data } = this.#context;
+    if (data.resume) await loadPart(runtime, data.resume.folder, this.#parameters, this.#optimizer);
   }
 
   run(): TrainRankResult {
-    const { training, validation } = this.#config;
+    const { training, validation, checkpoint } = this.#config;
     const { train, validation: heldOut } = this.#context.data;
     const sampler = new BatchSampler(train, this.#batchShape, training.seed);
     const validationSet = validationBatches(heldOut, this.#batchShape, validation.numBatches);
     const learningRate = learningRateOf(this.#config);
     this.#report({ kind: "ready" });
     const tracks: RecordedTrack[] = [];
-    for (let step = 1; step <= training.steps; step++) {
-      this.#trainStep(step, sampler.batchAt(step - 1), learningRate(step - 1));
+    const validateIfDue = (step: number): void => {
+      if (step % validation.everySteps === 0 || step === training.steps) this.#validate(step, validationSet);
+    };
+    let step = this.#context.data.resume?.step ?? 0;
+    // A checkpoint is taken before the validation that follows its step.
+    if (step > 0) validateIfDue(step);
+    while (step < training.steps) {
+      step++;
+      const request = this.#trainStep(step, sampler.batchAt(step - 1), learningRate(step - 1));
       tracks.push(this.#recorder.take(this.#context.rank));
       if (tracks.length > NUM_RECORDED_STEPS) tracks.shift();
-      if (step % validation.everySteps === 0 || step === training.steps) this.#validate(step, validationSet);
+      const isDue = checkpoint.everySteps > 0 && step % checkpoint.everySteps === 0;
+      if (isDue || request !== "none") this.#sendCheckpoint(step);
+      if (request === "stop" && step < training.steps) break;
+      validateIfDue(step);
     }
-    return { tracks, weights: this.#weights() };
+    return { tracks, step, weights: this.#weights() };
   }
 
-  #trainStep(step: number, batch: readonly MicroBatch[], learningRate: number): void {
+  #sendCheckpoint(step: number): void {
+    this.#requests.waitForTurn();
+    const tensors = takePart(this.#pipeline.ownedParameters(), this.#optimizer);
+    const report: TrainReport = { kind: "checkpoint", step, tensors };
+    this.#context.report(
+      report,
+      tensors.map(({ data }) => data.buffer),
+    );
+  }
+
+  /** @returns What the main thread asked of all ranks in the meantime. */
+  #trainStep(step: number, batch: readonly MicroBatch[], learningRate: number): CheckpointRequest {
     const parameters = this.#pipeline.parameters();
     const loss = this.#forwardBackward(batch);
     const owned = this.#pipeline.ownedParameters().map(({ parameter }) => parameter);
     const numMicroBatches = batch.length;
-    const sums = sumOverRanks(this.#context, [loss.sum, squaredGradNorm(owned)]);
+    // Rank 0 alone looks, so that all ranks see a request after the same step.
+    const request = this.#context.rank === 0 ? REQUESTS.indexOf(this.#requests.take()) : 0;
+    const sums = sumOverRanks(this.#context, [loss.sum, squaredGradNorm(owned), request]);
     const meanLoss = sums[0]! / numMicroBatches;
     // The micro-batches' gradients were summed; their mean is what a loss over the whole batch would give.
     const squaredNorm = sums[1]! / numMicroBatches ** 2;
@@ -113,6 +158,7 @@ class RankTrainer {
     this.#optimizer.step();
     this.#optimizer.zeroGrad();
     this.#report({ kind: "step", step, loss: meanLoss, learningRate, gradientNorm });
+    return REQUESTS[sums[2]!]!;
   }
 
   #validate(step: number, batches: readonly (readonly MicroBatch[])[]): void {
@@ -185,10 +231,9 @@ class RankTrainer {
 }
 
 function makeOptimizer(
-  stages: readonly GptStage[],
+  parameters: readonly NamedParameter[],
   { optimizer }: TrainConfig,
 ): Optimizer<{ learningRate: number }> {
-  const parameters = stages.flatMap((stage) => stage.namedParameters());
   const groups = weightDecayGroups(parameters, optimizer.weightDecay);
   switch (optimizer.kind) {
     case "adamw":

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { timelineOf } from "../engine/recorder.ts";
@@ -5,10 +6,17 @@ import { runRanks } from "../launch/threads.ts";
 import { chromeTrace, makespanOf, type Profile, profileOf, type Timeline } from "../schedule/index.ts";
 import { bytesPerElement } from "../tensor/dtype.ts";
 import { type BubbleReport, reportBubble } from "./bubble.ts";
+import { cutMetrics } from "./checkpoint/cut-metrics.ts";
+import { CheckpointRequests } from "./checkpoint/requests.ts";
+import { checkTokens, findResumePoint, type ResumePoint, sequencesPerStep } from "./checkpoint/resume.ts";
+import { CheckpointStore } from "./checkpoint/store.ts";
+import { TrainingStopped } from "./checkpoint/training-stopped.ts";
+import { CheckpointWriter } from "./checkpoint/writer.ts";
 import { formatConfig, numStages, type TrainConfig } from "./config.ts";
 import { type Corpus, loadCorpus } from "./data/corpus.ts";
 import { MetricsWriter } from "./metrics.ts";
 import { Progress, type ProgressOutput } from "./progress.ts";
+import { RunReports } from "./run-reports.ts";
 import { writeSafetensors } from "./safetensors.ts";
 import type { SampleRankData } from "./sample-rank.ts";
 import { Throughput } from "./throughput.ts";
@@ -19,6 +27,10 @@ export interface TrainOptions {
   /** Where progress is shown. */
   readonly output: ProgressOutput;
   readonly signal?: AbortSignal;
+  /** Go on from the newest checkpoint in `output.dir`, if there is one. */
+  readonly resume?: boolean;
+  /** By which checkpoints can be asked for while the run goes on. */
+  readonly requests?: CheckpointRequests;
   /** Where to write what the last steps' computations took, for the simulator and the planner. */
   readonly profilePath?: string | undefined;
 }
@@ -28,7 +40,8 @@ export interface TrainSummary {
   readonly validationLoss: number;
   /** That of the unigram model of the same tokens. */
   readonly unigramLoss: number;
-  readonly bubble: BubbleReport;
+  /** Undefined when a resumed run had no step left to measure. */
+  readonly bubble: BubbleReport | undefined;
   /** The prompt and its continuation. */
   readonly sample: string;
   /** What was written, by what it is. */
@@ -37,27 +50,33 @@ export interface TrainSummary {
 
 /**
  * Trains a model as a config says: ranks in threads of this process, records and weights in files.
- * @throws DataError, NonFiniteLossError (as a RankError with its code), RankError.
+ * @throws DataError, NonFiniteLossError (as a RankError with its code), RankError, CheckpointError, TrainingStopped.
  */
-export async function train({ config, output, signal, profilePath }: TrainOptions): Promise<TrainSummary> {
+export async function train(options: TrainOptions): Promise<TrainSummary> {
+  const { config, output, signal, profilePath, resume = false } = options;
   const { dir, traceLastStep, saveWeights } = config.output;
   await mkdir(dir, { recursive: true });
   const files: Record<string, string> = {
     config: join(dir, "config.yaml"),
     metrics: join(dir, "metrics.jsonl"),
   };
-  await writeFile(files.config!, formatConfig(config));
+  const store = new CheckpointStore(dir);
+  const point = await findResumePoint(store, config, resume, (text) => output.write(`${text}\n`));
   const corpus = await loadCorpus(config.data);
-  const { results, validationLoss } = await runTraining(config, corpus, files.metrics!, output, signal);
+  const tokensSha256 = hashTokens(corpus);
+  if (point) checkTokens(point, tokensSha256);
+  await writeFile(files.config!, formatConfig(config));
+  if (resume) await cutMetrics(files.metrics!, point?.manifest.step ?? 0);
+  const { results, validationLoss } = await runTraining({ ...options, corpus, tokensSha256, store, point });
   const timelines = timelinesOf(config, results);
-  const timeline = timelines.at(-1)!;
-  const profile = profileOfRun(config, timelines);
-  if (profilePath !== undefined) {
+  const timeline = timelines.at(-1);
+  const profile = timeline && profileOfRun(config, timelines);
+  if (profilePath !== undefined && profile) {
     files.profile = profilePath;
     await writeFile(profilePath, `${JSON.stringify(profile, undefined, 2)}\n`);
   }
   const weights = results.flatMap((result) => result.weights);
-  if (traceLastStep) {
+  if (traceLastStep && timeline) {
     files.trace = join(dir, "trace.json");
     await writeFile(files.trace, JSON.stringify(chromeTrace(timeline)));
   }
@@ -77,7 +96,7 @@ export async function train({ config, output, signal, profilePath }: TrainOption
   return {
     validationLoss,
     unigramLoss: corpus.unigramLoss,
-    bubble: reportBubble(timeline, profile),
+    bubble: timeline && profile && reportBubble(timeline, profile),
     sample: corpus.tokenizer.decode([...prompt, ...continuation!]),
     files,
   };
@@ -112,61 +131,74 @@ function profileOfRun({ pipeline, model, training }: TrainConfig, timelines: rea
   );
 }
 
+interface RunOptions extends TrainOptions {
+  readonly corpus: Corpus;
+  readonly tokensSha256: string;
+  readonly store: CheckpointStore;
+  readonly point: ResumePoint | undefined;
+}
+
 async function runTraining(
-  config: TrainConfig,
-  corpus: Corpus,
-  metricsPath: string,
-  output: ProgressOutput,
-  signal: AbortSignal | undefined,
+  options: RunOptions,
 ): Promise<{ results: TrainRankResult[]; validationLoss: number }> {
+  const { config, corpus, signal, store, point, requests = new CheckpointRequests() } = options;
   const { training, pipeline } = config;
-  using metrics = new MetricsWriter(metricsPath);
-  using progress = new Progress(training.steps, output);
-  const tokensPerStep = pipeline.microBatches * training.microBatchSize * training.sequenceLength;
-  const throughput = new Throughput({ numSteps: training.steps, tokensPerStep });
-  let validationLoss = Number.NaN;
-  const { unigramLoss } = corpus;
-  const onReport = (_rank: number, value: unknown): void => {
-    const report = value as TrainReport;
-    switch (report.kind) {
-      case "ready":
-        throughput.resume();
-        break;
-      case "step": {
-        const speed = throughput.stepDone();
-        const { elapsedSeconds, tokensPerSecond } = speed;
-        metrics.write({ ...report, kind: "train", tokensPerSecond, elapsedSeconds });
-        progress.update({ ...report, ...speed });
-        break;
-      }
-      case "validation": {
-        const { step, loss } = report;
-        validationLoss = loss;
-        metrics.write({
-          kind: "validation",
-          step,
-          loss,
-          unigramLoss,
-          elapsedSeconds: throughput.elapsedSeconds,
-        });
-        progress.print(
-          `step ${step}: validation loss ${loss.toFixed(3)} (unigram model ${unigramLoss.toFixed(3)})`,
-        );
-        throughput.resume();
-        break;
-      }
-      default:
-        report satisfies never;
-    }
-  };
-  const data: TrainRankData = { config, train: shared(corpus.train), validation: shared(corpus.validation) };
-  const results = await runRanks<TrainRankResult>(siblingProgram("train-rank"), {
-    numRanks: pipeline.ranks,
-    data,
-    onReport,
-    ...(signal ? { signal } : {}),
+  using metrics = new MetricsWriter(join(config.output.dir, "metrics.jsonl"), {
+    resume: options.resume ?? false,
   });
-  return { results, validationLoss };
+  using progress = new Progress(training.steps, options.output);
+  const firstStep = point?.manifest.step ?? 0;
+  const tokensPerStep = sequencesPerStep(config) * training.sequenceLength;
+  const throughput = new Throughput({ numSteps: training.steps, tokensPerStep, firstStep });
+  let newest = point?.folder;
+  const writer = new CheckpointWriter({
+    store,
+    keep: config.checkpoint.keep,
+    numRanks: pipeline.ranks,
+    requests,
+    describe: (step) => describeCheckpoint(options, step),
+    onWritten: (step, folder) => {
+      newest = folder;
+      progress.print(`step ${step}: checkpoint ${folder}`);
+    },
+    onFailed: (step, error) =>
+      progress.print(`step ${step}: no checkpoint could be written; training goes on: ${error.message}`),
+  });
+  const reports = new RunReports({ metrics, progress, throughput, requests, writer, corpus });
+  const data: TrainRankData = {
+    config,
+    train: shared(corpus.train),
+    validation: shared(corpus.validation),
+    requests: requests.memory,
+    resume: point && { folder: point.folder, step: firstStep },
+  };
+  try {
+    const results = await runRanks<TrainRankResult>(siblingProgram("train-rank"), {
+      numRanks: pipeline.ranks,
+      data,
+      onReport: (rank, value) => reports.take(rank, value as TrainReport),
+      ...(signal ? { signal } : {}),
+    });
+    await writer.finish();
+    const { step } = results[0]!;
+    if (step < training.steps) throw new TrainingStopped(step, newest);
+    return { results, validationLoss: reports.validationLoss };
+  } finally {
+    requests.isOpen = false;
+    await writer.finish();
+  }
+}
+
+function describeCheckpoint({ config, corpus, tokensSha256 }: RunOptions, step: number) {
+  const data = { sequences: step * sequencesPerStep(config), tokensSha256 };
+  return {
+    manifest: { format: "dualpipe-checkpoint", version: 1, step, data, config },
+    tokenizer: JSON.stringify(corpus.tokenizer.json),
+  } as const;
+}
+
+function hashTokens({ train, validation }: Corpus): string {
+  return createHash("sha256").update(train).update(validation).digest("hex");
 }
 
 /** A copy that threads share instead of each getting its own. */

@@ -86,10 +86,10 @@ describe("a training run", () => {
   });
 
   test("measures a bubble, and writes a profile that the planner reads", () => {
-    expect(summary.bubble.measuredRatio).toBeGreaterThan(0);
-    expect(summary.bubble.measuredRatio).toBeLessThan(1);
+    expect(summary.bubble!.measuredRatio).toBeGreaterThan(0);
+    expect(summary.bubble!.measuredRatio).toBeLessThan(1);
     // Two ranks of DualPipe have no bubble but that of uneven costs.
-    expect(summary.bubble.plannedRatio).toBeLessThan(summary.bubble.measuredRatio + 0.2);
+    expect(summary.bubble!.plannedRatio).toBeLessThan(summary.bubble!.measuredRatio + 0.2);
     expect(parseProfile(readFileSync(join(folder, "profile.json"), "utf8"))).toMatchObject({
       numRanks: 2,
       numMicroBatches: 4,

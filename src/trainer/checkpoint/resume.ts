@@ -1,0 +1,98 @@
+import type { TrainConfig } from "../config.ts";
+import { CheckpointError } from "./checkpoint-error.ts";
+import type { Manifest } from "./manifest.ts";
+import type { CheckpointStore } from "./store.ts";
+
+/** Where a run goes on: after `manifest.step` steps, with the tensors in `folder`. */
+export interface ResumePoint {
+  readonly folder: string;
+  readonly manifest: Manifest;
+}
+
+/**
+ * The checkpoint that a run goes on from: none when it is new, or when there is none to resume. Damaged ones are told
+ * of, set aside and passed over.
+ * @throws CheckpointError when a new run would mix with the checkpoints there are, when all of them are damaged, or
+ * when the newest does not fit the configuration.
+ */
+export async function findResumePoint(
+  store: CheckpointStore,
+  config: TrainConfig,
+  isResumed: boolean,
+  print: (text: string) => void,
+): Promise<ResumePoint | undefined> {
+  await store.removeTemporary();
+  const names = await store.names();
+  if (!isResumed) {
+    if (names.length === 0) return undefined;
+    throw new CheckpointError(
+      "CHECKPOINT_EXISTS",
+      `output.dir must not hold an earlier run's checkpoints when a run begins; ${store.folder} has ${names[0]}; ` +
+        "go on from it with --resume, delete the folder, or set another output.dir",
+    );
+  }
+  if (names.length === 0) {
+    print(`no checkpoint in ${store.folder}: beginning at the first step`);
+    return undefined;
+  }
+  const point = await store.latest(async (name, error) => {
+    print(`${error.message}; passing over ${name}, now damaged-${name}`);
+    await store.setAside(name);
+  });
+  if (point === undefined)
+    throw new CheckpointError(
+      "CHECKPOINT_DAMAGED",
+      `${store.folder} has no checkpoint that is not damaged, of ${names.length}; train again without --resume to begin anew`,
+    );
+  checkConfig(point, config);
+  print(`resuming after step ${point.manifest.step} from ${point.folder}`);
+  return point;
+}
+
+/** @throws CheckpointError when the checkpoint was trained on other tokens */
+export function checkTokens({ folder, manifest }: ResumePoint, tokensSha256: string): void {
+  if (manifest.data.tokensSha256 === tokensSha256) return;
+  throw new CheckpointError(
+    "CHECKPOINT_MISMATCH",
+    `${folder} is of a run on other text than data.source now gives; give the same text, or set another output.dir`,
+  );
+}
+
+/** Sequences of one step. */
+export function sequencesPerStep({ pipeline, training }: TrainConfig): number {
+  return pipeline.microBatches * training.microBatchSize;
+}
+
+/** What must be as it was for the run to be the same one; ranks, schedule, rates and intervals may change. */
+function checkConfig({ folder, manifest }: ResumePoint, config: TrainConfig): void {
+  const [now, then] = [config, manifest.config].map(identityOf) as [Identity, Identity];
+  const problems = Object.keys(now)
+    .filter((key) => now[key] !== then[key])
+    .map((key) => `  ${key} must be ${then[key]} as there; got ${now[key]}`);
+  if (manifest.step > config.training.steps)
+    problems.push(
+      `  training.steps must be at least ${manifest.step}, which are done; got ${config.training.steps}`,
+    );
+  if (problems.length === 0) return;
+  throw new CheckpointError(
+    "CHECKPOINT_MISMATCH",
+    `${folder} does not fit the configuration:\n${problems.join("\n")}\nchange it back, or set another output.dir`,
+  );
+}
+
+type Identity = Readonly<Record<string, string>>;
+
+function identityOf(config: TrainConfig): Identity {
+  const { model, training, optimizer } = config;
+  const values = {
+    ...Object.fromEntries(Object.entries(model).map(([key, value]) => [`model.${key}`, value])),
+    "data.vocabSize": config.data.vocabSize,
+    "training.seed": training.seed,
+    "training.dtype": training.dtype,
+    "training.sequenceLength": training.sequenceLength,
+    "pipeline.microBatches x training.microBatchSize": sequencesPerStep(config),
+    "optimizer.kind": optimizer.kind,
+    ...(optimizer.kind === "sgd" ? { "optimizer.momentum over 0": optimizer.momentum > 0 } : {}),
+  };
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, String(value)]));
+}
