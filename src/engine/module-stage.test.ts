@@ -1,0 +1,269 @@
+import { afterEach, expect, test } from "vitest";
+import { HookedStage } from "../../test/ranks/hooked-model.ts";
+import { type MlpSizes, type MlpStage, mlpStage, stageSeed } from "../../test/ranks/mlp-model.ts";
+import { backward } from "../autograd/backward.ts";
+import { mseLoss } from "../autograd/functions/loss.ts";
+import { markInput } from "../autograd/graph.ts";
+import { Module } from "../nn/module.ts";
+import { Runtime } from "../tensor/runtime.ts";
+import { finish, isSuspendable, type Suspendable } from "../tensor/suspension.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { Message } from "../transport/process-group.ts";
+import { ModuleStage, type StageStep } from "./module-stage.ts";
+import type { StageModule } from "./stage-module.ts";
+
+const runtime = Runtime.load();
+const sizes: MlpSizes = { hidden: 8, sequence: 3, microBatchSize: 2, numMicroBatches: 1, dtype: "float32" };
+const numRows = sizes.sequence * sizes.microBatchSize;
+const edgeBytes = 4 * numRows * sizes.hidden;
+
+const training: StageStep = {
+  training: true,
+  criterion: undefined,
+  labelsOf: () => [],
+  keepLoss: () => {},
+  keepOutputs: undefined,
+};
+
+/** The middle one of three stages, in a step. */
+function middleOf(module: StageModule, step: StageStep = training): ModuleStage {
+  const stage = new ModuleStage(module, { rank: 0, stageIndex: 1, numStages: 3 }, undefined);
+  stage.begin(step);
+  return stage;
+}
+
+const randn = (): Tensor => runtime.randn([sizes.microBatchSize, sizes.sequence, sizes.hidden]);
+
+function forward(stage: ModuleStage, microBatch: number, inputs: Message): Message {
+  const result = stage.forward(microBatch, inputs);
+  return isSuspendable<Message>(result) ? finish(result) : result;
+}
+
+/** A module made of one function. */
+class FunctionStage extends Module<never, Tensor | Message> {
+  readonly #body: (...inputs: (Tensor | null)[]) => Tensor | Message;
+
+  constructor(body: (...inputs: (Tensor | null)[]) => Tensor | Message) {
+    super(runtime);
+    this.#body = body;
+  }
+
+  forward(...inputs: (Tensor | null)[]): Tensor | Message {
+    return this.#body(...inputs);
+  }
+}
+
+const numTensorsAtStart = runtime.addon.numTensors();
+const modules: MlpStage[] = [];
+
+function newMlp(index = 1): MlpStage {
+  const module = mlpStage(runtime, sizes, index);
+  modules.push(module);
+  useOnce(module);
+  return module;
+}
+
+/** The first call of a module keeps the transposed weights. */
+function useOnce(module: MlpStage): void {
+  runtime.scope(() => {
+    module.call(randn());
+  });
+}
+
+afterEach(() => {
+  for (const module of modules.splice(0)) module.dispose();
+  expect(runtime.addon.numTensors()).toBe(numTensorsAtStart);
+});
+
+test("an output is freed once it is sent, and its graph is walked all the same", () => {
+  const module = newMlp();
+  const stage = middleOf(module);
+  const { addon } = runtime;
+  const before = addon.memory().liveBytes;
+  const outputs = forward(stage, 0, [randn()]);
+  // What the backward needs: the stage's input, and the input and the output of its GELU.
+  expect(addon.memory().liveBytes - before).toBe((1 + 4 + 4) * edgeBytes + edgeBytes);
+  stage.outputsSent(0);
+  expect(outputs[0]!.disposed).toBe(true);
+  expect(addon.memory().liveBytes - before).toBe((1 + 4 + 4) * edgeBytes);
+
+  const [inputGrad] = finish(stage.backwardInput(0, [randn()]));
+  // W needs the inputs of both products and the gradients of their outputs; the input of the GELU is gone.
+  expect(addon.memory().liveBytes - before).toBe((1 + 4 + 4 + 1) * edgeBytes + edgeBytes);
+  inputGrad!.dispose();
+  finish(stage.backwardWeight(0));
+  module.zeroGrad();
+  expect(addon.memory().liveBytes).toBe(before);
+  stage.end();
+});
+
+test("I and W, and the whole backward, give the gradients of the module alone", () => {
+  const module = newMlp();
+  const stage = middleOf(module);
+  runtime.scope(() => {
+    const [x, outputGrad] = [randn(), randn()];
+    const leaf = markInput(x, true)!;
+    backward(module.call(x), [outputGrad]);
+    const expected = [leaf.grad!.toArray(), ...module.parameters().map(({ grad }) => grad!.toArray())];
+    leaf.grad!.dispose();
+    module.zeroGrad();
+
+    forward(stage, 0, [x.share()]);
+    stage.outputsSent(0);
+    const [inputGrad] = finish(stage.backwardInput(0, [outputGrad.share()]));
+    for (const { grad } of module.parameters()) expect(grad).toBeNull();
+    finish(stage.backwardWeight(0));
+    const split = [inputGrad!.toArray(), ...module.parameters().map(({ grad }) => grad!.toArray())];
+    expect(split).toEqual(expected);
+    inputGrad!.dispose();
+    stage.end();
+    module.zeroGrad();
+
+    const first = new ModuleStage(module, { rank: 0, stageIndex: 0, numStages: 3 }, undefined);
+    first.begin(training);
+    forward(first, 0, [x.share()]);
+    first.outputsSent(0);
+    finish(first.backward(0, [outputGrad.share()]));
+    expect(module.parameters().map(({ grad }) => grad!.toArray())).toEqual(expected.slice(1));
+    first.end();
+  });
+});
+
+test("the most micro-batches held at once are counted from the beginning of the step", () => {
+  const stage = middleOf(newMlp());
+  for (const microBatch of [0, 1, 2]) forward(stage, microBatch, [randn()]);
+  stage.outputsSent(1);
+  for (const grad of finish(stage.backwardInput(1, [randn()]))) grad!.dispose();
+  finish(stage.backwardWeight(1));
+  forward(stage, 3, [randn()]);
+  expect(stage.maxInFlight).toBe(3);
+  stage.end();
+  stage.begin(training);
+  expect(stage.maxInFlight).toBe(0);
+  stage.end();
+});
+
+test.each<[string, (stage: ModuleStage) => void]>([
+  ["after a forward", () => {}],
+  ["after an I", (stage) => finish(stage.backwardInput(0, [randn()]))[0]!.dispose()],
+  ["after a failed I", (stage) => expect(() => finish(stage.backwardInput(0, [null, null]))).toThrow()],
+  [
+    "in a forward that was not begun",
+    (stage) => {
+      const x = randn();
+      stage.forward(5, [x]);
+      x.dispose();
+    },
+  ],
+])("a step that ends %s leaves nothing", (_name, breakOff) => {
+  const module = newMlp();
+  const numTensors = runtime.addon.numTensors();
+  const stage = middleOf(module);
+  forward(stage, 0, [randn()]);
+  breakOff(stage);
+  stage.end();
+  expect(runtime.addon.numTensors()).toBe(numTensors);
+});
+
+test("inputs that are not floating point, and outputs without a history, have no gradients", () => {
+  const stage = middleOf(
+    new FunctionStage((x, tokens, absent) => [tokens!, x!, absent!, runtime.ones([2]), x!]),
+  );
+  const [tokens, x, absent, constant, again] = forward(stage, 0, [
+    runtime.tensor([0.5, 1]),
+    runtime.tensor([3, 4], [2], "int64"),
+    null,
+  ]);
+  expect(tokens!.toArray()).toEqual([3, 4]);
+  expect(absent).toBeNull();
+  expect(constant!.toArray()).toEqual([1, 1]);
+  expect([x!.toArray(), again!.toArray()]).toEqual([
+    [0.5, 1],
+    [0.5, 1],
+  ]);
+  stage.outputsSent(0);
+  // The input came out twice: its gradient is the sum of both. A gradient for an output that has none is ignored.
+  const grads = finish(
+    stage.backwardInput(0, [null, runtime.tensor([1, 2]), null, runtime.ones([2]), runtime.tensor([10, 20])]),
+  );
+  expect(grads.map((grad) => grad?.toArray() ?? null)).toEqual([[11, 22], null, null]);
+  for (const grad of grads) grad?.dispose();
+  finish(stage.backwardWeight(0));
+  stage.end();
+});
+
+test("the inputs of the first stage have no gradients, and nothing runs forward alone to keep one", () => {
+  const module = newMlp(0);
+  const stage = new ModuleStage(module, { rank: 0, stageIndex: 0, numStages: 2 }, undefined);
+  stage.begin(training);
+  forward(stage, 0, [randn()]);
+  stage.outputsSent(0);
+  expect(finish(stage.backwardInput(0, [randn()]))).toEqual([null]);
+  finish(stage.backwardWeight(0));
+  expect(module.linear1.grad).not.toBeNull();
+  stage.end();
+  module.zeroGrad();
+  const { numTensors } = runtime.addon;
+  const before = numTensors();
+  stage.begin({ ...training, training: false });
+  runtime.gradEnabled = false;
+  forward(stage, 0, [randn()]);
+  runtime.gradEnabled = true;
+  stage.outputsSent(0);
+  expect(numTensors()).toBe(before);
+  stage.end();
+});
+
+test("gradients that do not fit the outputs are refused", () => {
+  const stage = middleOf(newMlp());
+  forward(stage, 0, [randn()]);
+  forward(stage, 1, [randn()]);
+  const refuse = (microBatch: number, grads: Message, message: string): void =>
+    expect(() => finish(stage.backwardInput(microBatch, grads))).toThrow(
+      expect.objectContaining({
+        code: "SHAPE_MISMATCH",
+        place: { rank: 0, stage: 1, microBatch },
+        message: `dualpipe: rank 0, stage 1, micro-batch ${microBatch}: ${message}`,
+      }),
+    );
+  runtime.scope(() => {
+    refuse(
+      0,
+      [null, null],
+      "2 gradients arrived for 1 outputs; the next stage must take every output as an input",
+    );
+    refuse(
+      1,
+      [runtime.ones([2, 3, 9])],
+      "output 0 has the shape [2,3,8] and its gradient [2,3,9]; they must be equal",
+    );
+  });
+  stage.end();
+});
+
+test("a hook that returns no loss, though there is a criterion, is refused", () => {
+  const module = new HookedStage(runtime, sizes.hidden, sizes.dtype, stageSeed(1));
+  modules.push(module);
+  useOnce(module);
+  const stage = new ModuleStage(module, { rank: 0, stageIndex: 1, numStages: 2 }, () => ({ outputs: [] }));
+  const losses: number[] = [];
+  runtime.scope(() => {
+    const target = randn();
+    stage.begin({
+      ...training,
+      criterion: mseLoss,
+      labelsOf: () => [target],
+      keepLoss: (_microBatch, loss) => {
+        losses.push(loss.item());
+        loss.dispose();
+      },
+    });
+    forward(stage, 0, [randn()]);
+    const run = stage.overlapped!(1, [randn()], stage, 0, []);
+    expect(() => finish(run as Suspendable<unknown>)).toThrow(
+      "dualpipe: rank 0, stage 1, micro-batch 1: the criterion must return a tensor with one element; got a value of the type undefined; take its mean or its sum",
+    );
+    stage.end();
+  });
+  expect(losses).toHaveLength(1);
+});
