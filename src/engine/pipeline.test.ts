@@ -1,6 +1,6 @@
 // Steps of one rank alone, under a V of two stages: what is refused, what it says, and what is left afterwards.
 import { beforeEach, describe, expect, test } from "vitest";
-import { type MlpStage, mlpStage, stageSeed, wholeBatch } from "../../test/ranks/mlp-model.ts";
+import { mlpStage, stageSeed, wholeBatch } from "../../test/ranks/mlp-model.ts";
 import { atCall, MoodyStage, thrower, withTrap } from "../../test/ranks/moody-model.ts";
 import { runSequentially } from "../../test/ranks/sequential.ts";
 import { mul } from "../autograd/functions/arithmetic.ts";
@@ -9,9 +9,8 @@ import { noGrad } from "../autograd/grad-mode.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { InProcessGroup } from "../transport/in-process.ts";
-import { DualPipe, DualPipeV } from "./dualpipe.ts";
-import { Pipeline } from "./pipeline.ts";
-import type { Criterion, StageModule } from "./stage-module.ts";
+import { DualPipeV } from "./dualpipe.ts";
+import type { Criterion } from "./stage-module.ts";
 import type { StepOptions } from "./step-options.ts";
 
 const runtime = Runtime.load();
@@ -215,86 +214,6 @@ describe("a step", () => {
       expect(loss).toBeNull();
       expect((outputs as Tensor).toArray()).toEqual(expected.outputs.flat(2));
       for (const parameter of pipe.parameters()) expect(parameter.grad).toBeNull();
-    });
-  });
-});
-
-describe("a pipeline", () => {
-  const stage = (index: number, hidden = 4): MlpStage => mlpStage(runtime, { ...sizes, hidden }, index);
-  const two: [StageModule, StageModule] = [stage(0), stage(1)];
-
-  test.each<[string, () => unknown, string, string]>([
-    [
-      "DualPipe on an odd number of ranks",
-      () => new DualPipe(two, { processGroup: groupOf(3) }),
-      "invalid-sizes",
-      "dualpipe: ranks must be even and at least 2; got 3; use 4",
-    ],
-    [
-      "DualPipe on one rank",
-      () => new DualPipe(two, { processGroup: groupOf(1) }),
-      "invalid-sizes",
-      "dualpipe: ranks must be even and at least 2; got 1; use 2",
-    ],
-    [
-      "an unknown schedule",
-      () => new Pipeline({ schedule: "duopipe", modules: new Map(), processGroup: groupOf(1) }),
-      "unknown-schedule",
-      'schedule: the name must be one of gpipe, 1f1b, interleaved, zb1p, zb2p, zbv, dualpipe, dualpipev; got "duopipe"; choose one of them',
-    ],
-    [
-      "modules of other stages",
-      () => new Pipeline({ schedule: "1f1b", modules: new Map([[0, two[0]]]), processGroup: groupOf(2, 1) }),
-      "INVALID_INPUT",
-      "dualpipe: rank 1: the schedule puts the stages 1 here; got modules for 0",
-    ],
-    [
-      "a rank mapping that is no permutation",
-      () => new DualPipe(two, { processGroup: groupOf(2), rankMapping: [1, 1] }),
-      "INVALID_INPUT",
-      "dualpipe: rank 0: rankMapping must name each of the ranks 0..1 once; got [1, 1]",
-    ],
-    [
-      "a rank mapping for another number of ranks",
-      () => new DualPipe(two, { processGroup: groupOf(2), rankMapping: [1, 0, 2] }),
-      "INVALID_INPUT",
-      "dualpipe: rank 0: rankMapping must name each of the ranks 0..1 once; got [1, 0, 2]",
-    ],
-  ])("%s is refused", (_name, construct, code, message) => {
-    expect(errorOf(construct)).toMatchObject({ code, message });
-  });
-
-  /** The first of two ranks, which the second then meets in the same thread. */
-  function dualPipePair(second: [StageModule, StageModule]): DualPipe[] {
-    const name = `pipeline-test-${numGroups++}`;
-    const group = (rank: number) => new InProcessGroup(runtime, { name, rank, size: 2, timeoutMs: 1000 });
-    const first = new DualPipe(two, { processGroup: group(0) });
-    return [first, new DualPipe(second, { processGroup: group(1) })];
-  }
-
-  test.each([
-    [5, "micro-batches must be even and at least 2 x ranks; got 5 with 2 ranks; use 6"],
-    [2, "micro-batches must be even and at least 2 x ranks; got 2 with 2 ranks; use 4"],
-    [0, "micro-batches must be even and at least 2 x ranks; got 0 with 2 ranks; use 4"],
-  ])("refuses %i micro-batches", (numChunks, message) => {
-    const [pipe] = dualPipePair([stage(1), stage(0)]);
-    const error = errorOf(() => pipe!.step(inputs, { ...good, numChunks }));
-    expect(error).toMatchObject({ code: "invalid-sizes", message: `dualpipe: ${message}` });
-  });
-
-  test("gives mirrored parameters the values of the lower rank", () => {
-    const [one, zero] = [stage(1 + 50), stage(0 + 50)];
-    dualPipePair([one, zero]);
-    const values = (module: StageModule) => module.parameters().map((parameter) => parameter.toArray());
-    expect(values(one)).toEqual(values(two[1]));
-    expect(values(zero)).toEqual(values(two[0]));
-  });
-
-  test("refuses mirrored parameters of different shapes", () => {
-    expect(errorOf(() => dualPipePair([stage(1, 6), stage(0)]))).toMatchObject({
-      code: "MIRROR_MISMATCH",
-      message:
-        "dualpipe: rank 1: its parameters have the shapes [16,4] [4,16] [24,6] [6,24] and those of rank 0, which holds the same stages, [16,4] [4,16] [16,4] [4,16]; build both from the same configuration",
     });
   });
 });

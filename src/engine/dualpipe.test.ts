@@ -1,0 +1,160 @@
+// Two ranks in one thread: what a pipeline is built from, who owns its parameters, and what it says when a peer is missing.
+import { expect, test } from "vitest";
+import { smallGpt } from "../../test/ranks/gpt-model.ts";
+import { type MlpStage, mlpStage, wholeBatch } from "../../test/ranks/mlp-model.ts";
+import { mseLoss } from "../autograd/functions/loss.ts";
+import { buildProgram, formatAction } from "../schedule/index.ts";
+import { Runtime } from "../tensor/runtime.ts";
+import { InProcessGroup } from "../transport/in-process.ts";
+import { DualPipe, DualPipeV } from "./dualpipe.ts";
+import { Pipeline } from "./pipeline.ts";
+import { Recorder, timelineOf } from "./recorder.ts";
+import type { StageModule } from "./stage-module.ts";
+import type { StepOptions } from "./step-options.ts";
+
+const runtime = Runtime.load();
+const sizes = { hidden: 4, sequence: 2, microBatchSize: 1, numMicroBatches: 4, dtype: "float32" } as const;
+const { inputs, targets } = wholeBatch(runtime, sizes);
+const good: StepOptions = { numChunks: 4, criterion: mseLoss, labels: [targets] };
+
+let numGroups = 0;
+
+/** The ranks of a new group, all in this thread. */
+function groupOf(size: number, timeoutMs = 1000): InProcessGroup[] {
+  const name = `dualpipe-test-${numGroups++}`;
+  return Array.from(
+    { length: size },
+    (_, rank) => new InProcessGroup(runtime, { name, rank, size, timeoutMs }),
+  );
+}
+
+function errorOf(body: () => unknown): Error & { code?: string } {
+  try {
+    body();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error("nothing was thrown");
+}
+
+const stage = (index: number, hidden = 4): MlpStage => mlpStage(runtime, { ...sizes, hidden }, index);
+const two: [StageModule, StageModule] = [stage(0), stage(1)];
+
+test.each<[string, () => unknown, string, string]>([
+  [
+    "DualPipe on an odd number of ranks",
+    () => new DualPipe(two, { processGroup: groupOf(3)[0]! }),
+    "invalid-sizes",
+    "dualpipe: ranks must be even and at least 2; got 3; use 4",
+  ],
+  [
+    "DualPipe on one rank",
+    () => new DualPipe(two, { processGroup: groupOf(1)[0]! }),
+    "invalid-sizes",
+    "dualpipe: ranks must be even and at least 2; got 1; use 2",
+  ],
+  [
+    "an unknown schedule",
+    () => new Pipeline({ schedule: "duopipe", modules: new Map(), processGroup: groupOf(1)[0]! }),
+    "unknown-schedule",
+    'schedule: the name must be one of gpipe, 1f1b, interleaved, zb1p, zb2p, zbv, dualpipe, dualpipev; got "duopipe"; choose one of them',
+  ],
+  [
+    "modules of other stages",
+    () => new Pipeline({ schedule: "1f1b", modules: new Map([[0, two[0]]]), processGroup: groupOf(2)[1]! }),
+    "INVALID_INPUT",
+    "dualpipe: rank 1: the schedule puts the stages 1 here; got modules for 0",
+  ],
+  [
+    "a rank mapping that is no permutation",
+    () => new DualPipe(two, { processGroup: groupOf(2)[0]!, rankMapping: [1, 1] }),
+    "INVALID_INPUT",
+    "dualpipe: rank 0: rankMapping must name each of the ranks 0..1 once; got [1, 1]",
+  ],
+  [
+    "a rank mapping for another number of ranks",
+    () => new DualPipe(two, { processGroup: groupOf(2)[0]!, rankMapping: [1, 0, 2] }),
+    "INVALID_INPUT",
+    "dualpipe: rank 0: rankMapping must name each of the ranks 0..1 once; got [1, 0, 2]",
+  ],
+])("%s is refused", (_name, construct, code, message) => {
+  expect(errorOf(construct)).toMatchObject({ code, message });
+});
+
+/** DualPipe on two ranks; the first sends its parameters, and the second takes them. */
+function dualPipePair(second: [StageModule, StageModule], timeoutMs?: number): DualPipe[] {
+  const groups = groupOf(2, timeoutMs);
+  return [two, second].map((modules, rank) => new DualPipe(modules, { processGroup: groups[rank]! }));
+}
+
+test.each([
+  [5, "micro-batches must be even and at least 2 x ranks; got 5 with 2 ranks; use 6"],
+  [2, "micro-batches must be even and at least 2 x ranks; got 2 with 2 ranks; use 4"],
+  [0, "micro-batches must be even and at least 2 x ranks; got 0 with 2 ranks; use 4"],
+])("refuses %i micro-batches", (numChunks, message) => {
+  const [pipe] = dualPipePair([stage(1), stage(0)]);
+  const error = errorOf(() => pipe!.step(inputs, { ...good, numChunks }));
+  expect(error).toMatchObject({ code: "invalid-sizes", message: `dualpipe: ${message}` });
+});
+
+test("gives mirrored parameters the values of the lower rank", () => {
+  const [one, zero] = [stage(1 + 50), stage(0 + 50)];
+  dualPipePair([one, zero]);
+  const values = (module: StageModule) => module.parameters().map((parameter) => parameter.toArray());
+  expect(values(one)).toEqual(values(two[1]));
+  expect(values(zero)).toEqual(values(two[0]));
+});
+
+test("refuses mirrored parameters of different shapes", () => {
+  expect(errorOf(() => dualPipePair([stage(1, 6), stage(0)]))).toMatchObject({
+    code: "MIRROR_MISMATCH",
+    message:
+      "dualpipe: rank 1: its parameters have the shapes [16,4] [4,16] [24,6] [6,24] and those of rank 0, which holds the same stages, [16,4] [4,16] [16,4] [4,16]; build both from the same configuration",
+  });
+});
+
+test("a step whose peer never comes ends after the time of its group, and says what it waited for", () => {
+  const [first, second] = dualPipePair([stage(1), stage(0)], 20);
+  runtime.scope(() => {
+    expect(errorOf(() => first!.step(inputs, good))).toMatchObject({
+      code: "TIMEOUT",
+      message:
+        "dualpipe: in 1F2: rank 0 gave up waiting for activations of rank 1: nothing arrived within 20 ms",
+    });
+    expect(errorOf(() => second!.step(inputs, good))).toMatchObject({ code: "ABORTED" });
+  });
+});
+
+test("of two mirrors one owns a parameter, and a tied one is owned once", () => {
+  const names = (pipe: Pipeline) =>
+    pipe.ownedParameters().map(({ stage: index, name }) => `${index} ${name}`);
+  expect(dualPipePair([stage(1), stage(0)]).map(names)).toEqual([
+    ["0 linear1", "0 linear2"],
+    ["1 linear1", "1 linear2"],
+  ]);
+  const [head, tail] = smallGpt(runtime, true, 2);
+  const pipe = new DualPipeV([head!, tail!], { processGroup: groupOf(1)[0]! });
+  const owned = names(pipe);
+  expect(owned).toContain("0 transformer.wte.weight");
+  expect(owned).not.toContain("1 lm_head.weight");
+  expect(owned).toHaveLength(pipe.parameters().length);
+});
+
+test("a recorder has every computation of a step, in order, and a timeline starts at zero", () => {
+  const recorder = new Recorder();
+  const pipe = new DualPipeV(two, { processGroup: groupOf(1)[0]!, recorder });
+  runtime.scope(() => {
+    pipe.step(inputs, good);
+  });
+  const track = recorder.take(0);
+  const planned = [...buildProgram("dualpipev", { numRanks: 1, numMicroBatches: 4 }).ranks[0]!];
+  expect(track.events.map(({ action }) => formatAction(action))).toEqual(planned.map(formatAction));
+  const { ranks } = timelineOf("dualpipev", 4, [track]);
+  const events = [...ranks[0]!];
+  expect(events[0]!.startMs).toBe(0);
+  events.forEach(({ startMs, endMs }, i) => {
+    expect(endMs).toBeGreaterThanOrEqual(startMs);
+    if (i > 0) expect(startMs).toBeGreaterThanOrEqual(events[i - 1]!.endMs);
+  });
+  expect(recorder.take(0).events).toEqual([]);
+});
