@@ -2,13 +2,8 @@
 // A post office holds numbered boxes, each a FIFO; a wait ends with a letter, a time-out or the office's closing.
 #include "mailbox.h"
 
-#include <atomic>
 #include <chrono>
-#include <condition_variable>
-#include <deque>
 #include <map>
-#include <memory>
-#include <mutex>
 #include <thread>
 
 #include "convert.h"
@@ -18,73 +13,30 @@ namespace dualpipe {
 
 namespace {
 
-using Letter = std::vector<at::Tensor>;
-using Clock = std::chrono::steady_clock;
-
 constexpr size_t kMaxLetters = 1 << 16;
 // A neighbour's answer is often microseconds away, less than a sleep and a wake-up cost.
 constexpr int kNumYieldsBeforeSleep = 64;
 
-struct Box {
-  std::mutex mutex;
-  std::condition_variable arrived;
-  std::deque<Letter> letters;
-};
-
-struct Office {
-  explicit Office(size_t numBoxes) : boxes(numBoxes) {}
-  std::vector<Box> boxes;
-  std::mutex mutex;
-  std::string closedBecause;
-  std::atomic<bool> closed{false};
-
-  Box& box(double index) {
-    TORCH_CHECK(index >= 0 && index < boxes.size(), "there is no box ", index, " among ", boxes.size());
-    return boxes[static_cast<size_t>(index)];
-  }
-  void refuseWhenClosed() {
-    if (!closed.load()) return;
-    std::lock_guard<std::mutex> lock(mutex);
-    throw WaitError("ABORTED", closedBecause);
-  }
-};
-
-// Offices are found by name, so that worker threads reach the same one.
 std::mutex officesMutex;
 std::map<std::string, std::shared_ptr<Office>> offices;
-
 
 using Handle = Napi::External<std::shared_ptr<Office>>;
 
 Napi::Value open(const Napi::CallbackInfo& info) {
   std::string name = text(info.Env(), info[0], "name");
-  auto numBoxes = static_cast<size_t>(number(info.Env(), info[1], "boxes"));
-  std::lock_guard<std::mutex> lock(officesMutex);
-  auto& office = offices[name];
-  if (!office) office = std::make_shared<Office>(numBoxes);
-  TORCH_CHECK(office->boxes.size() == numBoxes, "the mailboxes ", name, " are ", office->boxes.size(), ", not ", numBoxes);
-  return Handle::New(info.Env(), new std::shared_ptr<Office>(office), [](Napi::Env, std::shared_ptr<Office>* held) { delete held; });
+  return officeHandle(info.Env(), openOffice(name, static_cast<size_t>(number(info.Env(), info[1], "boxes"))));
 }
 
-Office& officeOf(const Napi::CallbackInfo& info) { return **info[0].As<Handle>().Data(); }
-
 Napi::Value post(const Napi::CallbackInfo& info) {
-  Office& office = officeOf(info);
+  Office& office = officeOf(info[0]);
   office.refuseWhenClosed();
-  Box& box = office.box(number(info.Env(), info[1], "box"));
-  Letter letter = tensors(Environment::of(info.Env()), info.Env(), info[2], "tensors");
-  {
-    std::lock_guard<std::mutex> lock(box.mutex);
-    TORCH_CHECK(box.letters.size() < kMaxLetters, "a mailbox holds ", kMaxLetters, " letters: its reader has stopped");
-    box.letters.push_back(std::move(letter));
-  }
-  box.arrived.notify_one();
+  office.deliver(number(info.Env(), info[1], "box"), tensors(Environment::of(info.Env()), info.Env(), info[2], "tensors"));
   return info.Env().Undefined();
 }
 
 // take(office, box, timeoutMs): the oldest letter; waits for it, blocking this thread.
 Napi::Value take(const Napi::CallbackInfo& info) {
-  Office& office = officeOf(info);
+  Office& office = officeOf(info[0]);
   Box& box = office.box(number(info.Env(), info[1], "box"));
   auto timeout = std::chrono::duration<double, std::milli>(number(info.Env(), info[2], "timeoutMs"));
   std::unique_lock<std::mutex> lock(box.mutex);
@@ -106,17 +58,50 @@ Napi::Value take(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value arrived(const Napi::CallbackInfo& info) {
-  Office& office = officeOf(info);
+  Office& office = officeOf(info[0]);
   office.refuseWhenClosed();
   Box& box = office.box(number(info.Env(), info[1], "box"));
   std::lock_guard<std::mutex> lock(box.mutex);
   return Napi::Boolean::New(info.Env(), !box.letters.empty());
 }
 
-// close(prefix, reason): ends every wait, now and later, in each office whose name begins so; the names are free again.
 Napi::Value close(const Napi::CallbackInfo& info) {
-  std::string prefix = text(info.Env(), info[0], "prefix");
-  std::string reason = text(info.Env(), info[1], "reason");
+  closeOffices(text(info.Env(), info[0], "prefix"), text(info.Env(), info[1], "reason"));
+  return info.Env().Undefined();
+}
+
+}  // namespace
+
+Box& Office::box(double index) {
+  TORCH_CHECK(index >= 0 && index < boxes.size(), "there is no box ", index, " among ", boxes.size());
+  return boxes[static_cast<size_t>(index)];
+}
+
+void Office::refuseWhenClosed() {
+  if (!closed.load()) return;
+  std::lock_guard<std::mutex> lock(mutex);
+  throw WaitError("ABORTED", closedBecause);
+}
+
+void Office::deliver(double index, Letter letter) {
+  Box& to = box(index);
+  {
+    std::lock_guard<std::mutex> lock(to.mutex);
+    TORCH_CHECK(to.letters.size() < kMaxLetters, "a mailbox holds ", kMaxLetters, " letters: its reader has stopped");
+    to.letters.push_back(std::move(letter));
+  }
+  to.arrived.notify_one();
+}
+
+std::shared_ptr<Office> openOffice(const std::string& name, size_t numBoxes) {
+  std::lock_guard<std::mutex> lock(officesMutex);
+  auto& office = offices[name];
+  if (!office) office = std::make_shared<Office>(name, numBoxes);
+  TORCH_CHECK(office->boxes.size() == numBoxes, "the mailboxes ", name, " are ", office->boxes.size(), ", not ", numBoxes);
+  return office;
+}
+
+void closeOffices(const std::string& prefix, const std::string& reason) {
   std::vector<std::shared_ptr<Office>> closing;
   {
     std::lock_guard<std::mutex> lock(officesMutex);
@@ -138,10 +123,13 @@ Napi::Value close(const Napi::CallbackInfo& info) {
       box.arrived.notify_all();
     }
   }
-  return info.Env().Undefined();
 }
 
-}  // namespace
+Napi::Value officeHandle(napi_env env, std::shared_ptr<Office> office) {
+  return Handle::New(env, new std::shared_ptr<Office>(std::move(office)), [](Napi::Env, std::shared_ptr<Office>* held) { delete held; });
+}
+
+Office& officeOf(const Napi::Value& handle) { return **handle.As<Handle>().Data(); }
 
 void defineMailbox(Napi::Object& exports) {
   auto mailbox = Napi::Object::New(exports.Env());

@@ -50,10 +50,24 @@ export interface Addon {
   };
   /** Absent when LibTorch was built without Gloo. */
   readonly c10d: {
-    open(host: string, port: number, rank: number, size: number, timeoutMs: number): ProcessGroupHandle;
-    send(group: ProcessGroupHandle, tensor: Handle, peer: number, tag: number): void;
-    receive(group: ProcessGroupHandle, tensor: Handle, peer: number, tag: number): void;
-    close(group: ProcessGroupHandle): void;
+    /** Blocks this thread until all processes have met. Threads of a process that give the same name share a bridge. */
+    connect(options: BridgeOptions): Bridge;
+    /** An office whose letters may come from other processes; closed when it was aborted before. */
+    open(bridge: Bridge, name: string, numBoxes: number): PostOffice;
+    send(
+      bridge: Bridge,
+      office: PostOffice,
+      box: number,
+      process: number,
+      tag: number,
+      tensors: readonly (Handle | null)[],
+    ): void;
+    /** Letters with this tag are taken from now on. */
+    listen(bridge: Bridge, process: number, tag: number): void;
+    /** From any thread: closes the offices whose names begin so, in all processes. False when nothing is connected. */
+    abort(bridgeName: string, prefix: string, reason: string): boolean;
+    /** Each rank's last call. The last one of a process waits until what was sent is on its way and, if all ranks ended well, for the other processes. */
+    leave(bridge: Bridge, well: boolean): void;
   } | null;
   /** LibTorch's own autograd, for tests to compare with. */
   readonly oracle: {
@@ -72,7 +86,22 @@ export interface PostOffice {
   readonly postOffice: unique symbol;
 }
 
-/** An open process group of c10d; opaque. */
-export interface ProcessGroupHandle {
-  readonly processGroup: unique symbol;
+/** Where the processes of a run meet, and which of them this is. */
+export interface BridgeOptions {
+  /** Unique in this process. */
+  readonly name: string;
+  readonly masterAddress: string;
+  readonly port: number;
+  /** Where this process listens for the others. */
+  readonly address: string;
+  readonly process: number;
+  readonly numProcesses: number;
+  readonly ranksPerProcess: number;
+  /** How long to wait for the others to come, and to leave. */
+  readonly timeoutMs: number;
+}
+
+/** This process's connections to the others; opaque. */
+export interface Bridge {
+  readonly bridge: unique symbol;
 }

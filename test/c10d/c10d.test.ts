@@ -1,34 +1,68 @@
 import { type AddressInfo, createServer } from "node:net";
-import { expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { runRanks } from "../../src/launch/threads.ts";
+import { conformanceCases, NUM_CONFORMANCE_RANKS } from "../../src/transport/conformance.ts";
+import { freePort } from "./free-port.ts";
+import type { GroupRankData } from "./group-rank.ts";
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+const PROGRAM = new URL("./group-rank.ts", import.meta.url);
+
+async function run<Result>(numRanks: number, data: Partial<GroupRankData>): Promise<Result[]> {
+  const port = await freePort();
+  return runRanks<Result>(PROGRAM, { numRanks, data: { port, numProcesses: numRanks, ...data } });
 }
 
-test("two ranks meet at a TCPStore and swap a tensor over Gloo", async () => {
-  const data = { port: await freePort() };
-  const received = await runRanks<number[]>(new URL("./exchange-rank.ts", import.meta.url), {
-    numRanks: 2,
-    data,
+describe("between processes, over Gloo", () => {
+  let failures: Record<string, string>[] = [];
+
+  beforeAll(async () => {
+    failures = await run(NUM_CONFORMANCE_RANKS, { behaviour: "conformance" });
+  }, 60_000);
+
+  test.each(conformanceCases)("%s", (name) => {
+    expect(failures).toHaveLength(NUM_CONFORMANCE_RANKS);
+    expect(failures.map((ofRank) => ofRank[name])).toEqual(failures.map(() => undefined));
   });
+});
+
+test("messages arrive whole when their sizes change", async () => {
+  await run(2, { behaviour: "changingSizes" });
+});
+
+test("two processes of two ranks each reach one another on every edge", async () => {
+  const received = await run(4, { behaviour: "everyone", numProcesses: 2, ranksPerProcess: 2 });
   expect(received).toEqual([
-    [2, 20],
-    [1, 10],
+    [10, 20, 30],
+    [1, 21, 31],
+    [2, 12, 32],
+    [3, 13, 23],
   ]);
+});
+
+test("a rank that waits for a process that has gone is told so", async () => {
+  await expect(run(2, { behaviour: "deserted" })).rejects.toMatchObject({
+    code: "ABORTED",
+    message: expect.stringMatching(
+      /^dualpipe: rank 0 stopped while waiting for gradients of rank 1: the connection to rank 1 is lost/,
+    ),
+  });
+});
+
+test("a receive gives up when nothing arrives in time", async () => {
+  await expect(run(2, { behaviour: "silent", timeoutMs: 1000 })).rejects.toMatchObject({
+    code: "TIMEOUT",
+    message: expect.stringMatching(
+      /rank \d gave up waiting for .* of rank \d: nothing arrived within 1000 ms/,
+    ),
+  });
 });
 
 test("a rendezvous on a port that is taken is an error, not a crash", async () => {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   try {
-    const data = { port: (server.address() as AddressInfo).port };
-    const run = runRanks(new URL("./exchange-rank.ts", import.meta.url), { numRanks: 1, data });
-    await expect(run).rejects.toMatchObject({
+    const { port } = server.address() as AddressInfo;
+    await expect(run(1, { behaviour: "everyone", port })).rejects.toMatchObject({
       code: "LIBTORCH",
       message: expect.stringMatching(/address|bind|listen/i),
     });

@@ -1,0 +1,100 @@
+// Letters between the processes of a run, over c10d: a TCPStore to meet at, Gloo to carry them.
+// Each channel (a directed edge between two ranks, of one kind) has threads of its own at both ends, so that none waits
+// for another; what arrives is put into the mailboxes of this process, where ranks wait for it.
+#pragma once
+
+#if DUALPIPE_WITH_GLOO
+#define USE_C10D_GLOO
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+#include <map>
+#include <memory>
+#include <set>
+
+#include "frame.h"
+#include "mailbox.h"
+
+namespace dualpipe {
+
+struct BridgeOptions {
+  // Unique in this process; the names of its post offices begin so.
+  std::string name;
+  std::string masterAddress;
+  uint16_t port;
+  // Where this process listens for the others.
+  std::string address;
+  int process;
+  int numProcesses;
+  int ranksPerProcess;
+  std::chrono::milliseconds timeout;
+};
+
+// One direction of a channel.
+class ChannelEnd {
+ public:
+  virtual ~ChannelEnd() = default;
+  // Ends the thread, whatever it waits for.
+  void stop();
+
+ protected:
+  // False when stopped.
+  bool finish(const c10::intrusive_ptr<c10d::Work>& work);
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool stopped_ = false;
+  c10::intrusive_ptr<c10d::Work> current_;
+  std::thread thread_;
+};
+
+class Bridge {
+ public:
+  // Blocks until all processes have met. Throws when they do not within the timeout.
+  explicit Bridge(BridgeOptions options);
+  ~Bridge();
+
+  void send(int process, int tag, Message message);
+  // Messages of the channel are taken from now on.
+  void listen(int process, int tag);
+  // Closes the offices here and in all processes. `prefix` is without the bridge's name.
+  void abort(const std::string& prefix, const std::string& reason);
+  // The office, closed already when an abort of it was heard before.
+  std::shared_ptr<Office> open(const std::string& name, size_t numBoxes);
+  // True when the last rank of this process leaves. It waits until what was sent is on its way and, when all left well,
+  // until the others leave, too.
+  bool leave(bool well);
+
+  const BridgeOptions& options() const { return options_; }
+  c10d::ProcessGroupGloo& gloo() { return *gloo_; }
+  void received(int process, Message message);
+  void lost(int process, const std::string& why);
+
+ private:
+  using Channel = std::pair<int, int>;
+  class Outbox;
+  class Inbox;
+
+  int controlTag() const;
+  void recordAbort(const std::string& prefix, const std::string& reason);
+  const std::string* abortReason(const std::string& office);
+  bool flush(std::chrono::milliseconds timeout);
+
+  const BridgeOptions options_;
+  c10::intrusive_ptr<c10d::TCPStore> store_;
+  c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<Channel, std::unique_ptr<Outbox>> outboxes_;
+  std::map<Channel, std::unique_ptr<Inbox>> inboxes_;
+  // Prefixes of offices that were closed, oldest first: late letters to them are dropped.
+  std::vector<std::pair<std::string, std::string>> aborts_;
+  std::set<int> gone_;
+  int numLeft_ = 0;
+  bool allWell_ = true;
+  bool leaving_ = false;
+};
+
+}  // namespace dualpipe
+
+#endif

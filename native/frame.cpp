@@ -1,0 +1,135 @@
+#include "frame.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+
+#include <cstring>
+
+namespace dualpipe {
+
+namespace {
+
+constexpr int64_t kWordBytes = sizeof(int64_t);
+// What LibTorch aligns tensors to, so that kernels find aligned elements.
+constexpr int64_t kAlignmentBytes = 64;
+constexpr int64_t kAbsent = -1;
+// Words that every frame begins with: its size, whether it is only announced, then the fields of Message.
+enum Word { kNumBytes, kAnnounced, kKind, kOfficeBytes, kReasonBytes, kNumBoxes, kBox, kNumTensors, kNumWords };
+
+int64_t aligned(int64_t offset) { return (offset + kAlignmentBytes - 1) / kAlignmentBytes * kAlignmentBytes; }
+
+class Reader {
+ public:
+  explicit Reader(const at::Tensor& frame) : bytes_(frame.data_ptr<uint8_t>()), numBytes_(frame.numel()) {}
+
+  int64_t word() {
+    int64_t value;
+    std::memcpy(&value, take(kWordBytes), kWordBytes);
+    return value;
+  }
+  std::string text(int64_t numBytes) { return std::string(reinterpret_cast<const char*>(take(numBytes)), numBytes); }
+  uint8_t* elements(int64_t numBytes) {
+    offset_ = aligned(offset_);
+    return take(numBytes);
+  }
+
+ private:
+  uint8_t* take(int64_t numBytes) {
+    TORCH_CHECK(numBytes >= 0 && numBytes <= numBytes_ - offset_, "a message of another process ends too early");
+    uint8_t* at = bytes_ + offset_;
+    offset_ += numBytes;
+    return at;
+  }
+
+  uint8_t* bytes_;
+  int64_t numBytes_;
+  int64_t offset_ = 0;
+};
+
+struct TensorHead {
+  int64_t dtype;
+  std::vector<int64_t> sizes;
+};
+
+at::Tensor tensorIn(const at::Tensor& frame, Reader& reader, const TensorHead& head) {
+  if (head.dtype == kAbsent) return at::Tensor();
+  auto options = at::TensorOptions().dtype(static_cast<at::ScalarType>(head.dtype));
+  int64_t numBytes = c10::multiply_integers(head.sizes) * static_cast<int64_t>(options.dtype().itemsize());
+  uint8_t* elements = reader.elements(numBytes);
+  if (numBytes == 0) return at::empty(head.sizes, options);
+  return at::from_blob(elements, head.sizes, [frame](void*) {}, options);
+}
+
+}  // namespace
+
+at::Tensor emptyFrame(int64_t numBytes) { return at::empty({numBytes}, at::TensorOptions().dtype(at::kByte)); }
+
+at::Tensor packMessage(const Message& message) {
+  std::vector<int64_t> words(kNumWords);
+  words[kKind] = static_cast<int64_t>(message.kind);
+  words[kOfficeBytes] = static_cast<int64_t>(message.office.size());
+  words[kReasonBytes] = static_cast<int64_t>(message.reason.size());
+  words[kNumBoxes] = message.numBoxes;
+  words[kBox] = message.box;
+  words[kNumTensors] = static_cast<int64_t>(message.letter.size());
+  std::vector<at::Tensor> contiguous;
+  for (const auto& tensor : message.letter) {
+    words.push_back(tensor.defined() ? static_cast<int64_t>(tensor.scalar_type()) : kAbsent);
+    words.push_back(tensor.defined() ? tensor.dim() : 0);
+    if (!tensor.defined()) continue;
+    words.insert(words.end(), tensor.sizes().begin(), tensor.sizes().end());
+    contiguous.push_back(tensor.contiguous());
+  }
+  int64_t numBytes = static_cast<int64_t>(words.size()) * kWordBytes + words[kOfficeBytes] + words[kReasonBytes];
+  for (const auto& tensor : contiguous) numBytes = aligned(numBytes) + static_cast<int64_t>(tensor.nbytes());
+  words[kNumBytes] = numBytes;
+
+  at::Tensor frame = emptyFrame(numBytes);
+  auto* bytes = frame.data_ptr<uint8_t>();
+  int64_t offset = 0;
+  auto append = [&](const void* source, int64_t size) {
+    if (size > 0) std::memcpy(bytes + offset, source, size);
+    offset += size;
+  };
+  append(words.data(), static_cast<int64_t>(words.size()) * kWordBytes);
+  append(message.office.data(), words[kOfficeBytes]);
+  append(message.reason.data(), words[kReasonBytes]);
+  for (const auto& tensor : contiguous) {
+    offset = aligned(offset);
+    append(tensor.data_ptr(), static_cast<int64_t>(tensor.nbytes()));
+  }
+  return frame;
+}
+
+Message unpackMessage(const at::Tensor& frame) {
+  Reader reader(frame);
+  int64_t words[kNumWords];
+  for (auto& word : words) word = reader.word();
+  std::vector<TensorHead> heads;
+  for (int64_t i = 0; i < words[kNumTensors]; i++) {
+    TensorHead head{reader.word(), {}};
+    for (int64_t numDims = reader.word(); numDims > 0; numDims--) head.sizes.push_back(reader.word());
+    heads.push_back(std::move(head));
+  }
+  Message message;
+  message.kind = static_cast<FrameKind>(words[kKind]);
+  message.office = reader.text(words[kOfficeBytes]);
+  message.reason = reader.text(words[kReasonBytes]);
+  message.numBoxes = words[kNumBoxes];
+  message.box = words[kBox];
+  for (const auto& head : heads) message.letter.push_back(tensorIn(frame, reader, head));
+  return message;
+}
+
+at::Tensor packAnnouncement(int64_t numBytes) {
+  int64_t words[] = {numBytes, 1};
+  at::Tensor frame = emptyFrame(sizeof(words));
+  std::memcpy(frame.data_ptr(), words, sizeof(words));
+  return frame;
+}
+
+bool isAnnouncement(const at::Tensor& frame) { return frame.data_ptr<uint8_t>()[kAnnounced * kWordBytes] != 0; }
+
+int64_t frameBytes(const at::Tensor& frame) { return Reader(frame).word(); }
+
+}  // namespace dualpipe
