@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { smallGpt } from "../../test/ranks/gpt-model.ts";
 import { type MlpStage, mlpStage, wholeBatch } from "../../test/ranks/mlp-model.ts";
+import { MoodyStage } from "../../test/ranks/moody-model.ts";
 import { mseLoss } from "../autograd/functions/loss.ts";
 import { buildProgram, formatAction } from "../schedule/index.ts";
 import { Runtime } from "../tensor/runtime.ts";
@@ -122,6 +123,24 @@ test("a step whose peer never comes ends after the time of its group, and says w
         "dualpipe: in 1F2: rank 0 gave up waiting for activations of rank 1: nothing arrived within 20 ms",
     });
     expect(errorOf(() => second!.step(inputs, good))).toMatchObject({ code: "ABORTED" });
+  });
+});
+
+test("a stage that is stopped in a group of its own stops its pipeline too", () => {
+  const [own, other] = groupOf(2);
+  const moody = new MoodyStage(runtime, sizes.hidden, sizes.dtype, 0);
+  const groups = groupOf(2);
+  const first = new DualPipe([moody, stage(1)], { processGroup: groups[0]! });
+  const second = new DualPipe([stage(1), stage(0)], { processGroup: groups[1]! });
+  moody.mood = () => own!.receive(1, "control").take();
+  other!.abort("the other pipeline failed");
+  runtime.scope(() => {
+    const message = "rank 0 stopped while waiting for control of rank 1: the other pipeline failed";
+    expect(errorOf(() => first.step(inputs, good))).toMatchObject({
+      code: "ABORTED",
+      message: `dualpipe: in 0F0: ${message}`,
+    });
+    expect(errorOf(() => second.step(inputs, good)).message).toContain(`rank 0 failed: in 0F0: ${message}`);
   });
 });
 

@@ -178,8 +178,10 @@ export class Pipeline {
     const place = { rank: this.group.rank, action: formatAction(action) };
     if (error instanceof StepError) return error;
     const message = error instanceof Error ? error.message.replace(/^dualpipe: /, "") : String(error);
-    if (error instanceof TransportError)
-      return new TransportError(error.code, `in ${place.action}: ${message}`, { cause: error });
+    if (error instanceof TransportError) {
+      const { code, group } = error;
+      return new TransportError(code, `in ${place.action}: ${message}`, { cause: error, group });
+    }
     return new StepError("STAGE_FAILED", place, message, { cause: error });
   }
 
@@ -188,7 +190,9 @@ export class Pipeline {
     try {
       return body();
     } catch (error) {
-      if (!(error instanceof TransportError && error.code === "ABORTED")) {
+      const heardOfIt =
+        error instanceof TransportError && error.code === "ABORTED" && error.group === this.group;
+      if (!heardOfIt) {
         const message = error instanceof Error ? error.message.replace(/^dualpipe: /, "") : String(error);
         this.group.abort(`rank ${this.group.rank} failed: ${message}`);
       }
