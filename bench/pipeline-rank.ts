@@ -2,15 +2,16 @@
 import { allGatherNumbers, DualPipe, mseLoss, type RankContext } from "../src/index.ts";
 import { inputsOfHalf, makeStage, targetsOfHalf } from "./mlp-stages.ts";
 import { measureSteps, type RankMeasurement } from "./step-spans.ts";
-import type { Workload } from "./workload.ts";
+import { rehearseAndRun, type Workload } from "./workload.ts";
 
-export default function measure({
-  rank,
-  numRanks,
-  runtime,
-  processGroup,
-  data: { configuration, counts },
-}: RankContext<Workload>): RankMeasurement {
+export default function measure(context: RankContext<Workload>): RankMeasurement {
+  return rehearseAndRun(context.data, (workload) => context.runtime.scope(() => runSteps(context, workload)));
+}
+
+function runSteps(
+  { rank, numRanks, runtime, processGroup }: RankContext<Workload>,
+  { configuration, counts }: Workload,
+): RankMeasurement {
   const first = makeStage(runtime, configuration, rank);
   const second = makeStage(runtime, configuration, numRanks - 1 - rank);
   const pipe = new DualPipe([first, second], { processGroup });
@@ -31,5 +32,7 @@ export default function measure({
       loss?.dispose();
     },
   );
+  first.dispose();
+  second.dispose();
   return { spans, losses };
 }

@@ -1,15 +1,24 @@
 // The program of one rank alone: all stages one after the other, one micro-batch at a time.
-import { backward, type Module, mseLoss, operator, type RankContext, type Tensor } from "../src/index.ts";
+import {
+  backward,
+  type Module,
+  mseLoss,
+  operator,
+  type RankContext,
+  type Runtime,
+  type Tensor,
+} from "../src/index.ts";
 import { inputsOfHalf, makeStage, targetsOfHalf } from "./mlp-stages.ts";
 import { measureSteps, type RankMeasurement } from "./step-spans.ts";
-import type { Workload } from "./workload.ts";
+import { rehearseAndRun, type Workload } from "./workload.ts";
 
 const NARROW = operator("aten::narrow");
 
-export default function measure({
-  runtime,
-  data: { configuration, counts },
-}: RankContext<Workload>): RankMeasurement {
+export default function measure({ runtime, data }: RankContext<Workload>): RankMeasurement {
+  return rehearseAndRun(data, (workload) => runtime.scope(() => runSteps(runtime, workload)));
+}
+
+function runSteps(runtime: Runtime, { configuration, counts }: Workload): RankMeasurement {
   const { numRanks, numMicroBatches, microBatchSize } = configuration;
   const stages = Array.from({ length: numRanks }, (_, i) => makeStage(runtime, configuration, i));
   const halves = ([0, 1] as const).map((half) => ({
@@ -32,6 +41,7 @@ export default function measure({
       );
     },
   );
+  for (const stage of stages) stage.dispose();
   return { spans, losses };
 }
 

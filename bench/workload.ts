@@ -11,6 +11,8 @@ export interface Configuration {
 
 /** What one round runs: steps that only warm up, and steps that are measured. */
 export interface StepCounts {
+  /** Steps of the smallest shapes before all others, of programs in JavaScript alone: V8 compiles what runs often. */
+  readonly numRehearsalSteps: number;
   readonly numWarmUpSteps: number;
   readonly numSteps: number;
 }
@@ -21,14 +23,14 @@ export interface Workload {
   readonly counts: StepCounts;
 }
 
-const SHAPES: readonly (Omit<Configuration, "numRanks"> & StepCounts)[] = [
+const SHAPES: readonly (Omit<Configuration, "numRanks"> & Omit<StepCounts, "numRehearsalSteps">)[] = [
   {
     hidden: 64,
     sequence: 16,
     microBatchSize: 1,
     numBlocks: 1,
     numMicroBatches: 20,
-    numWarmUpSteps: 100,
+    numWarmUpSteps: 50,
     numSteps: 100,
   },
   {
@@ -37,7 +39,7 @@ const SHAPES: readonly (Omit<Configuration, "numRanks"> & StepCounts)[] = [
     microBatchSize: 2,
     numBlocks: 1,
     numMicroBatches: 20,
-    numWarmUpSteps: 8,
+    numWarmUpSteps: 4,
     numSteps: 16,
   },
   {
@@ -51,20 +53,34 @@ const SHAPES: readonly (Omit<Configuration, "numRanks"> & StepCounts)[] = [
   },
 ];
 
+const NUM_REHEARSAL_STEPS = 400;
+
 /** The workloads of a full run, or the smallest one with a few steps. */
 export function workloads(isQuick: boolean): Workload[] {
   const all = SHAPES.flatMap(({ numWarmUpSteps, numSteps, ...shape }) =>
     [2, 4].map((numRanks) => ({
       configuration: { ...shape, numRanks },
-      counts: { numWarmUpSteps, numSteps },
+      counts: { numRehearsalSteps: NUM_REHEARSAL_STEPS, numWarmUpSteps, numSteps },
     })),
   );
   if (!isQuick) return all;
-  return [{ ...all[0]!, counts: { numWarmUpSteps: 1, numSteps: 3 } }];
+  return [{ ...all[0]!, counts: { numRehearsalSteps: 1, numWarmUpSteps: 1, numSteps: 3 } }];
 }
 
 /** [micro-batch, sequence, hidden] of all micro-batches that enter at one end. */
 export function shapeOfHalf(configuration: Configuration): number[] {
   const { numMicroBatches, microBatchSize, sequence, hidden } = configuration;
   return [(numMicroBatches / 2) * microBatchSize, sequence, hidden];
+}
+
+/** Runs a program on the smallest shapes of the same schedule, and then on the workload's own. */
+export function rehearseAndRun<T>(
+  { configuration, counts }: Workload,
+  program: (workload: Workload) => T,
+): T {
+  program({
+    configuration: { ...configuration, hidden: 8, sequence: 2, microBatchSize: 1 },
+    counts: { ...counts, numWarmUpSteps: counts.numRehearsalSteps, numSteps: 1 },
+  });
+  return program({ configuration, counts });
 }
