@@ -17,6 +17,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./train.ts")).trainCommand(),
   },
   {
+    name: "export",
+    summary: "write a trained model as one folder in the style of Hugging Face",
+    load: async () => (await import("./export.ts")).exportCommand(),
+  },
+  {
     name: "schedule",
     summary: "show what every rank does in one step",
     load: async () => (await import("./schedule.ts")).scheduleCommand(),

@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+
+const TEMPORARY = /^\..+\.\d+\.[0-9a-f]{8}\.tmp$/;
 
 /**
  * Writes a file so that `path` holds either its old content or all of the new, also after a crash:
@@ -27,6 +29,12 @@ export async function writeFileAtomically(
     throw error;
   }
   await syncFolder(folder);
+}
+
+/** Removes what writers that were killed have left in a folder. */
+export async function removeTemporaryFiles(folder: string): Promise<void> {
+  for (const name of await readdir(folder))
+    if (TEMPORARY.test(name)) await rm(join(folder, name), { force: true });
 }
 
 /** The rename itself lives in the folder; without this a power cut can undo it. */

@@ -20,10 +20,14 @@ export type MetricsRecord =
       readonly elapsedSeconds: number;
     };
 
-/** Writes `metrics.jsonl`: one JSON object a line, on disk as soon as it is written, so that a crash loses none. */
+/**
+ * Writes `metrics.jsonl`: one JSON object a line, on disk as soon as it is written, so that a crash loses none. What a
+ * full disk does not take is kept and written when there is space again.
+ */
 export class MetricsWriter implements Disposable {
   readonly #descriptor: number;
   #open = true;
+  #unwritten = Buffer.alloc(0);
 
   /** @param resume keeps the lines that are there, for a run that goes on; otherwise the file starts empty. */
   constructor(path: string, { resume = false } = {}) {
@@ -32,12 +36,27 @@ export class MetricsWriter implements Disposable {
   }
 
   write(record: MetricsRecord): void {
-    writeSync(this.#descriptor, `${JSON.stringify(record, nameNonFinite)}\n`);
+    const line = Buffer.from(`${JSON.stringify(record, nameNonFinite)}\n`);
+    this.#unwritten = Buffer.concat([this.#unwritten, line]);
+    try {
+      this.#flush();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+    }
   }
 
+  #flush(): void {
+    while (this.#unwritten.length > 0)
+      this.#unwritten = this.#unwritten.subarray(writeSync(this.#descriptor, this.#unwritten));
+  }
+
+  /** @throws the file system's error when lines are left that the disk did not take. */
   [Symbol.dispose](): void {
-    if (this.#open) {
-      this.#open = false;
+    if (!this.#open) return;
+    this.#open = false;
+    try {
+      this.#flush();
+    } finally {
       closeSync(this.#descriptor);
     }
   }

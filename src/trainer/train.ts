@@ -5,8 +5,10 @@ import { timelineOf } from "../engine/recorder.ts";
 import { runRanks } from "../launch/threads.ts";
 import { chromeTrace, makespanOf, type Profile, profileOf, type Timeline } from "../schedule/index.ts";
 import { bytesPerElement } from "../tensor/dtype.ts";
+import { removeTemporaryFiles } from "./atomic-file.ts";
 import { type BubbleReport, reportBubble } from "./bubble.ts";
 import { cutMetrics } from "./checkpoint/cut-metrics.ts";
+import { finalWeightsMetadata } from "./checkpoint/export-model.ts";
 import { CheckpointRequests } from "./checkpoint/requests.ts";
 import { checkTokens, findResumePoint, type ResumePoint, sequencesPerStep } from "./checkpoint/resume.ts";
 import { CheckpointStore } from "./checkpoint/store.ts";
@@ -56,6 +58,7 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
   const { config, output, signal, profilePath, resume = false } = options;
   const { dir, traceLastStep, saveWeights } = config.output;
   await mkdir(dir, { recursive: true });
+  await removeTemporaryFiles(dir);
   const files: Record<string, string> = {
     config: join(dir, "config.yaml"),
     metrics: join(dir, "metrics.jsonl"),
@@ -83,7 +86,11 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
   if (saveWeights) {
     files.weights = join(dir, "model.safetensors");
     files.tokenizer = join(dir, "tokenizer.json");
-    await writeSafetensors(files.weights, weights, { format: "pt" });
+    await writeSafetensors(
+      files.weights,
+      weights,
+      finalWeightsMetadata(results[0]!.step, formatConfig(config)),
+    );
     await writeFile(files.tokenizer, JSON.stringify(corpus.tokenizer.json));
   }
   const prompt = corpus.tokenizer.encode(config.sample.prompt);
@@ -198,7 +205,8 @@ function describeCheckpoint({ config, corpus, tokensSha256 }: RunOptions, step: 
 }
 
 function hashTokens({ train, validation }: Corpus): string {
-  return createHash("sha256").update(train).update(validation).digest("hex");
+  const boundary = `${train.length} and ${validation.length} tokens: `;
+  return createHash("sha256").update(boundary).update(train).update(validation).digest("hex");
 }
 
 /** A copy that threads share instead of each getting its own. */

@@ -53,10 +53,7 @@ export async function loadPart(
 }
 
 /** The tensors of all ranks' files whose names are wanted. */
-export async function readTensors(
-  folder: string,
-  isWanted: (name: string) => boolean,
-): Promise<TensorEntry[]> {
+async function readTensors(folder: string, isWanted: (name: string) => boolean): Promise<TensorEntry[]> {
   const files = (await readdir(folder)).filter((name) => name.endsWith(".safetensors")).sort();
   const found: TensorEntry[] = [];
   for (const file of files) {
