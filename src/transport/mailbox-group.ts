@@ -172,10 +172,13 @@ export class MailboxGroup implements ProcessGroup {
         if (office === this.#office) this.#meetAgain();
         throw new TransportError("ABORTED", `rank ${this.rank} stopped while ${what}: ${message}`, {
           cause: error,
+          group: this,
         });
       }
       if (code === "TIMEOUT")
-        throw new TransportError("TIMEOUT", `rank ${this.rank} gave up ${what}: ${message}`);
+        throw new TransportError("TIMEOUT", `rank ${this.rank} gave up ${what}: ${message}`, {
+          group: this,
+        });
       throw error;
     }
   }
