@@ -1,0 +1,88 @@
+import { type FSWatcher, mkdirSync, watch } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { TrainingRun } from "./training-run.ts";
+
+const run = new TrainingRun();
+const SEED = 20_251_123;
+const NUM_KILLS = 4;
+
+beforeAll(async () => {
+  await run.train("whole");
+});
+afterAll(() => run[Symbol.dispose]());
+
+/** Numbers from 0 to under 1 that depend on the seed alone. Park and Miller, 1988. */
+function* randomNumbers(seed: number): Generator<number, never> {
+  let state = seed;
+  for (;;) {
+    state = (state * 48_271) % 2_147_483_647;
+    yield state / 2_147_483_647;
+  }
+}
+
+/** Kills the process at the n-th change that it makes to its files. */
+function killAtChange(child: { kill(signal: "SIGKILL"): boolean }, dir: string, n: number): FSWatcher[] {
+  let numChanges = 0;
+  const onChange = () => {
+    if (++numChanges === n) child.kill("SIGKILL");
+  };
+  return [watch(dir, onChange), watch(join(dir, "checkpoints"), onChange)];
+}
+
+test("a run that is killed at random moments ends as one that was not", async () => {
+  const dir = run.dir("killed");
+  mkdirSync(join(dir, "checkpoints"), { recursive: true });
+  const random = randomNumbers(SEED);
+  const signals: (NodeJS.Signals | null)[] = [];
+  for (let kill = 0; kill < NUM_KILLS; kill++) {
+    const { child, closed } = run.spawn(dir, ["checkpoint.everySteps=1"]);
+    const watchers = killAtChange(child, dir, 8 + Math.floor(12 * random.next().value));
+    signals.push((await closed)[1]);
+    for (const watcher of watchers) watcher.close();
+  }
+  const last = run.spawn(dir, ["checkpoint.everySteps=1"]);
+  expect(await last.closed, `seed ${SEED}: ${last.output()}`).toEqual([0, null]);
+  expect(signals.filter((signal) => signal === "SIGKILL").length).toBeGreaterThanOrEqual(2);
+  console.log(`${signals.filter((signal) => signal === "SIGKILL").length} kills injected and survived`);
+  expect(last.output()).toContain("resuming after step");
+  expect(await run.weights("killed")).toBe(await run.weights("whole"));
+  expect(run.metrics("killed")).toEqual(run.metrics("whole"));
+  expect(run.temporaryFiles("killed")).toEqual([]);
+});
+
+test("SIGUSR1 writes a checkpoint and the run goes on; SIGTERM writes one and ends it", async () => {
+  const dir = run.dir("signalled");
+  // Long enough not to end before the signals come.
+  const first = run.spawn(dir, ["training.steps=100000", "checkpoint.keep=1000"]);
+  await first.until("step 5: validation");
+  first.child.kill("SIGUSR1");
+  await first.until("/step-");
+  first.child.kill("SIGTERM");
+  expect(await first.closed, first.output()).toEqual([143, null]);
+  const [requested, last, ...others] = run.checkpoints("signalled");
+  expect(others).toEqual([]);
+  const step = Number(last!.replace("step-", ""));
+  expect(first.output()).toContain(
+    `stopped after step ${step}: the newest checkpoint is ${join(dir, "checkpoints")}`,
+  );
+  expect(first.output()).toContain(`step ${Number(requested!.replace("step-", ""))}: checkpoint`);
+  expect(run.metrics("signalled").at(-1)!.step).toBe(step);
+});
+
+test("a full disk costs a checkpoint, not the run, and not the checkpoint before", async () => {
+  const dir = run.dir("small");
+  mkdirSync(dir);
+  // One checkpoint of 750 kB fits, two do not. The mount is gone with the process that sees it.
+  const script = `mount -t tmpfs -o size=1300k tmpfs ${dir} && "$@" && cp -r ${dir} ${run.dir("copied")}`;
+  const wrapper = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"];
+  const { closed, output } = run.spawn(dir, ["checkpoint.everySteps=5", "output.saveWeights=false"], wrapper);
+  expect(await closed, output()).toEqual([0, null]);
+  expect(output()).toMatch(/step 10: no checkpoint could be written; training goes on: ENOSPC/);
+  expect(output()).toMatch(/step 15: no checkpoint could be written; training goes on: ENOSPC/);
+  expect(run.checkpoints("copied")).toEqual(["step-000005"]);
+  expect(run.temporaryFiles("copied")).toEqual([]);
+  expect(run.metrics("copied")).toEqual(run.metrics("whole"));
+  await run.train("copied", [], true);
+  expect(await run.weights("copied")).toBe(await run.weights("whole"));
+});

@@ -1,0 +1,163 @@
+import { readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { exportModel } from "../../src/trainer/checkpoint/export-model.ts";
+import { readSafetensors, type TensorEntry } from "../../src/trainer/safetensors.ts";
+import { TrainingRun } from "./training-run.ts";
+
+const run = new TrainingRun();
+const EVERY = "checkpoint.everySteps=5";
+
+/** An undisturbed run, with checkpoints after the steps 10 and 15. */
+beforeAll(async () => {
+  await run.train("whole", [EVERY]);
+});
+afterAll(() => run[Symbol.dispose]());
+
+const newest = (name: string, file: string) => join(run.dir(name), "checkpoints", "step-000015", file);
+
+function removeNewest(name: string): void {
+  rmSync(newest(name, ""), { recursive: true });
+}
+
+async function tensorsOf(path: string): Promise<Map<string, TensorEntry>> {
+  const { tensors } = await readSafetensors(path);
+  return new Map(tensors.map((tensor) => [tensor.name, tensor]));
+}
+
+const numbersOf = ({ data }: TensorEntry): Float32Array => new Float32Array(data.buffer);
+
+test("checkpoints change nothing in a run, and the newest are kept", async () => {
+  await run.train("plain");
+  expect(await run.weights("whole")).toBe(await run.weights("plain"));
+  expect(run.metrics("whole")).toEqual(run.metrics("plain"));
+  expect(run.checkpoints("whole")).toEqual(["step-000010", "step-000015"]);
+});
+
+test("a resumed run has the weights and metrics of one that was not interrupted, bit for bit", async () => {
+  run.copy("whole", "resumed");
+  removeNewest("resumed");
+  rmSync(join(run.dir("resumed"), "model.safetensors"));
+  await run.train("resumed", [EVERY], true);
+  expect(run.lines.join("")).toContain("resuming after step 10");
+  expect(await run.weights("resumed")).toBe(await run.weights("whole"));
+  expect(run.metrics("resumed")).toEqual(run.metrics("whole"));
+});
+
+describe("a damaged checkpoint is told of and the one before is taken", () => {
+  const damages: readonly (readonly [string, (name: string) => void])[] = [
+    ["a file cut short", (name) => truncateSync(newest(name, "rank-00001.safetensors"), 3000)],
+    ["a flipped bit of a tensor", (name) => flip(newest(name, "rank-00000.safetensors"), 200_000)],
+  ];
+
+  test.each(damages)("%s", async (what, damage) => {
+    const name = `damaged by ${what}`;
+    run.copy("whole", name);
+    damage(name);
+    await run.train(name, [EVERY], true);
+    expect(run.lines.join("")).toMatch(/step-000015\/.*(bytes|checksum)[\s\S]*resuming after step 10/);
+    expect(await run.weights(name)).toBe(await run.weights("whole"));
+    expect(run.checkpoints(name)).toEqual(["damaged-step-000015", "step-000010", "step-000015"]);
+  });
+});
+
+function flip(path: string, position: number): void {
+  const bytes = readFileSync(path);
+  bytes[position]! ^= 1;
+  writeFileSync(path, bytes);
+}
+
+test("a run whose checkpoints are all damaged does not silently begin anew", async () => {
+  run.copy("whole", "lost");
+  for (const step of ["step-000010", "step-000015"])
+    rmSync(join(run.dir("lost"), "checkpoints", step, "manifest.json"));
+  await expect(run.train("lost", [], true)).rejects.toMatchObject({ code: "CHECKPOINT_DAMAGED" });
+});
+
+const layoutOf = (schedule: string, ranks: number) => [
+  `pipeline.schedule=${schedule}`,
+  `pipeline.ranks=${ranks}`,
+];
+
+async function finalTensors(...names: string[]): Promise<Map<string, TensorEntry>[]> {
+  return Promise.all(names.map((name) => tensorsOf(join(run.dir(name), "model.safetensors"))));
+}
+
+test.each([
+  ["dualpipe", 4],
+  ["dualpipev", 2],
+  ["1f1b", 1],
+])("%s on %i ranks loads the weights of a checkpoint bit for bit", async (schedule, ranks) => {
+  const name = `loaded-${schedule}`;
+  run.copy("whole", name);
+  rmSync(join(run.dir(name), "model.safetensors"));
+  await run.train(name, layoutOf(schedule, ranks), true);
+  const [here, there] = await finalTensors(name, "whole");
+  expect([...here!.keys()].sort()).toEqual([...there!.keys()].sort());
+  for (const [key, { data }] of here!) expect([key, data]).toEqual([key, there!.get(key)!.data]);
+});
+
+test.each([
+  ["dualpipev", 2],
+  ["1f1b", 1],
+])("%s on %i ranks goes on as the run would have, to 1e-3 of a weight", async (schedule, ranks) => {
+  const name = `continued-${schedule}`;
+  run.copy("whole", name);
+  removeNewest(name);
+  rmSync(join(run.dir(name), "model.safetensors"));
+  await run.train(name, layoutOf(schedule, ranks), true);
+  const [here, there] = await finalTensors(name, "whole");
+  for (const [key, tensor] of here!) {
+    const expected = numbersOf(there!.get(key)!);
+    numbersOf(tensor).forEach((value, i) => {
+      if (Math.abs(value - expected[i]!) > 1e-3) expect([key, i, value]).toEqual([key, i, expected[i]]);
+    });
+  }
+});
+
+describe("what does not belong together is refused", () => {
+  test("a new run where there are checkpoints", async () => {
+    const before = run.metrics("whole");
+    await expect(run.train("whole")).rejects.toMatchObject({
+      code: "CHECKPOINT_EXISTS",
+      message: expect.stringContaining("--resume"),
+    });
+    expect(run.metrics("whole")).toEqual(before);
+  });
+
+  test.each([
+    ["model.hiddenSize=64", "model.hiddenSize must be 32 as there; got 64"],
+    ["training.microBatchSize=2", "must be 8 as there; got 16"],
+    ["training.steps=14", "training.steps must be at least 15, which are done; got 14"],
+    ["optimizer={kind: sgd}", "optimizer.kind must be adamw as there; got sgd"],
+    ["data.validationFraction=0.3", "other text"],
+  ])("%s", async (override, message) => {
+    await expect(run.train("whole", [override], true)).rejects.toMatchObject({
+      code: "CHECKPOINT_MISMATCH",
+      message: expect.stringContaining(message),
+    });
+  });
+});
+
+test("an export is one model, with the blocks' matrices as GPT-2 has them", async () => {
+  const [fromRun, fromCheckpoint] = [run.dir("export-run"), run.dir("export-checkpoint")];
+  await exportModel(run.dir("whole"), fromRun, () => {});
+  await exportModel(newest("whole", ""), fromCheckpoint, () => {});
+  const [a, b, ours] = await Promise.all(
+    [fromRun, fromCheckpoint, run.dir("whole")].map((dir) => tensorsOf(join(dir, "model.safetensors"))),
+  );
+  expect([...a!.keys()].sort()).toEqual([...ours!.keys()].sort());
+  for (const [key, tensor] of a!) expect([key, tensor.data]).toEqual([key, b!.get(key)!.data]);
+  const [key, plain] = ["transformer.h.2.mlp.c_fc.weight", "transformer.h.2.mlp.c_fc.bias"];
+  expect([a!.get(key)!.shape, ours!.get(key)!.shape]).toEqual([
+    [32, 128],
+    [128, 32],
+  ]);
+  expect(numbersOf(a!.get(key)!)[3 * 128 + 100]).toBe(numbersOf(ours!.get(key)!)[100 * 32 + 3]);
+  expect(a!.get(plain)!.data).toEqual(ours!.get(plain)!.data);
+  const config = JSON.parse(readFileSync(join(fromRun, "config.json"), "utf8")) as object;
+  expect(config).toMatchObject({ model_type: "gpt2", n_embd: 32, n_layer: 4, n_head: 2, vocab_size: 280 });
+  const tokenizer = (dir: string) => readFileSync(join(dir, "tokenizer.json"), "utf8");
+  expect(tokenizer(fromRun)).toBe(tokenizer(run.dir("whole")));
+  expect(tokenizer(fromCheckpoint)).toBe(tokenizer(run.dir("whole")));
+});
