@@ -144,6 +144,16 @@ test("a stage that is stopped in a group of its own stops its pipeline too", () 
   });
 });
 
+test("a rank that hears of an error does not pass it on as one of its own", () => {
+  const [first, second] = dualPipePair([stage(1), stage(0)]);
+  runtime.scope(() => {
+    expect(errorOf(() => first!.step(null, good)).message).toContain("pass their inputs to step");
+    expect(errorOf(() => second!.step(inputs, good))).toMatchObject({ code: "ABORTED" });
+    first!.group.send(1, "control", []);
+    expect(second!.group.receive(0, "control").take()).toEqual([]);
+  });
+});
+
 test("of two mirrors one owns a parameter, and a tied one is owned once", () => {
   const names = (pipe: Pipeline) =>
     pipe.ownedParameters().map(({ stage: index, name }) => `${index} ${name}`);

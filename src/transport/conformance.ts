@@ -116,10 +116,10 @@ const cases: Readonly<Record<string, RankBody>> = {
         group.abort(reason);
       } else {
         sendNumbers(group, round, "control", [0]);
-        assertFailure(() => lost.wait(), "ABORTED", reason);
+        assertFailure(() => lost.wait(), "ABORTED", reason, group);
       }
       // What was under way is lost, and asking for it again is no second abort.
-      assertFailure(() => alsoLost.wait(), "ABORTED", reason);
+      assertFailure(() => alsoLost.wait(), "ABORTED", reason, group);
       sendNumbers(group, next(group), "gradients", [round]);
       assert.deepEqual(receiveNumbers(group, previous(group), "gradients"), [round]);
     }
@@ -133,7 +133,7 @@ const cases: Readonly<Record<string, RankBody>> = {
       group.abort("overtaken");
     } else {
       sendNumbers(group, 0, "control", [0]);
-      assertFailure(() => group.receive(0, "gradients").wait(), "ABORTED", "overtaken");
+      assertFailure(() => group.receive(0, "gradients").wait(), "ABORTED", "overtaken", group);
     }
     sendNumbers(group, next(group), "activations", [2]);
     assert.deepEqual(receiveNumbers(group, previous(group), "activations"), [2]);
@@ -160,7 +160,7 @@ const cases: Readonly<Record<string, RankBody>> = {
       pair.abort("only the pair");
     } else {
       sendNumbers(pair, 0, "control", [0]);
-      assertFailure(() => pair.receive(0, "gradients").wait(), "ABORTED", "only the pair");
+      assertFailure(() => pair.receive(0, "gradients").wait(), "ABORTED", "only the pair", pair);
     }
     assert.deepEqual(receiveNumbers(group, other, "activations"), [1]);
     sendNumbers(pair, 1 - pair.rank, "activations", [3]);
@@ -233,10 +233,11 @@ function synchronize(group: ProcessGroup): void {
   for (const peer of peersOf(group)) group.receive(peer, "control").take();
 }
 
-function assertFailure(body: () => void, code: string, message: string): void {
+function assertFailure(body: () => void, code: string, message: string, group?: ProcessGroup): void {
   assert.throws(body, (error: unknown) => {
     assert.ok(error instanceof TransportError, `it must be a TransportError, and is ${error}`);
     assert.equal(error.code, code);
+    assert.equal(error.group, group);
     assert.ok(error.message.includes(message), `"${error.message}" must include "${message}"`);
     return true;
   });
