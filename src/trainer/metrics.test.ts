@@ -55,3 +55,10 @@ describe("MetricsWriter", () => {
     expect(lines()).toEqual([{ ...TRAIN, loss: "NaN", gradientNorm: "Infinity" }]);
   });
 });
+
+it("a full disk does not end a run at its next line, but does not lose lines in silence either", () => {
+  const metrics = new MetricsWriter("/dev/full", { resume: true });
+  const record = { kind: "validation", step: 1, loss: 1, unigramLoss: 2, elapsedSeconds: 3 } as const;
+  expect(() => metrics.write(record)).not.toThrow();
+  expect(() => metrics[Symbol.dispose]()).toThrow("ENOSPC");
+});

@@ -75,6 +75,15 @@ test("a checkpoint with any change to any of its files is passed over", async ()
   expect(await newestStep()).toBe(2);
 });
 
+test("a manifest that still makes sense, but is not as it was written, is passed over", async () => {
+  const manifest = join(await store.write(contentOf(2), 1), "manifest.json");
+  const text = readFileSync(manifest, "utf8");
+  writeFileSync(manifest, text.replace('"step": 2,', '"step": 3,'));
+  expect(await newestStep()).toBeUndefined();
+  writeFileSync(manifest, text);
+  expect(await newestStep()).toBe(2);
+});
+
 describe("a writer that fails or is killed", () => {
   test("leaves the checkpoints before it, and nothing else", async () => {
     await store.write(contentOf(1), 1);
