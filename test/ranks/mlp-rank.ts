@@ -38,8 +38,12 @@ export default function runCases({
       const step = () =>
         pipe.step(entering.length > 0 ? takeMicroBatches(inputs, entering, sizes) : null, {
           numChunks: numMicroBatches,
-          ...(mode === "predict" ? {} : { criterion: mseLoss }),
-          labels: leaving.length > 0 ? [takeMicroBatches(targets, leaving, sizes)] : [],
+          // The ranks in between need neither.
+          ...(mode !== "predict" &&
+            leaving.length > 0 && {
+              criterion: mseLoss,
+              labels: [takeMicroBatches(targets, leaving, sizes)],
+            }),
           returnOutputs,
         });
       const run = () => (mode === "train" ? step() : noGrad(runtime, step));
