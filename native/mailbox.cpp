@@ -87,6 +87,8 @@ void Office::deliver(double index, Letter letter) {
   Box& to = box(index);
   {
     std::lock_guard<std::mutex> lock(to.mutex);
+    // Closed in the meantime: its boxes were emptied, and nobody would free this letter.
+    if (closed.load()) return;
     TORCH_CHECK(to.letters.size() < kMaxLetters, "a mailbox holds ", kMaxLetters, " letters: its reader has stopped");
     to.letters.push_back(std::move(letter));
   }
