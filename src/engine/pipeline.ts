@@ -113,7 +113,8 @@ export class Pipeline {
    * Runs one step: training, or forward only inside `noGrad`. Gradients are added to those that are there already.
    * @param inputs Needed on the ranks that hold the first stage, for the micro-batches that enter there.
    * @throws ScheduleError when the schedule does not exist for this number of micro-batches; StepError; TransportError.
-   * After an error every rank of the group gets one; then the next step can be run.
+   * After an error every rank of the group gets one, in its present or its next transfer there; then the next step can be
+   * run. The gradients of a step that failed are incomplete: zero them.
    */
   step(inputs: Tensor | Message | null, options: StepOptions): StepResult {
     return this.#guarded(() => this.#step(inputs, options));
