@@ -174,10 +174,11 @@ class Bridge::Inbox : public ChannelEnd {
 Bridge::Bridge(BridgeOptions options) : options_(std::move(options)) {
   c10d::TCPStoreOptions storeOptions;
   storeOptions.port = options_.port;
-  storeOptions.isServer = options_.process == 0;
+  storeOptions.isServer = options_.serves;
   storeOptions.numWorkers = options_.numProcesses;
   storeOptions.timeout = options_.timeout;
-  store_ = c10::make_intrusive<c10d::TCPStore>(options_.masterAddress, storeOptions);
+  auto store = c10::make_intrusive<c10d::TCPStore>(options_.masterAddress, storeOptions);
+  store_ = c10::make_intrusive<c10d::PrefixStore>(options_.storePrefix, store);
   auto glooOptions = c10d::ProcessGroupGloo::Options::create(options_.timeout);
   glooOptions->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(options_.address));
   // For collectives, of which there are none.

@@ -5,6 +5,7 @@
 
 #if DUALPIPE_WITH_GLOO
 #define USE_C10D_GLOO
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
@@ -22,6 +23,10 @@ struct BridgeOptions {
   std::string name;
   std::string masterAddress;
   uint16_t port;
+  // False when a launcher serves the store.
+  bool serves;
+  // Of this run's keys, in a store that others use, too.
+  std::string storePrefix;
   // Where this process listens for the others.
   std::string address;
   int process;
@@ -81,7 +86,7 @@ class Bridge {
   bool flush(std::chrono::milliseconds timeout);
 
   const BridgeOptions options_;
-  c10::intrusive_ptr<c10d::TCPStore> store_;
+  c10::intrusive_ptr<c10d::Store> store_;
   c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo_;
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -32,7 +32,7 @@ BridgeOptions optionsOf(const Napi::CallbackInfo& info) {
   auto given = info[0].As<Napi::Object>();
   auto whole = [&](const char* key) { return static_cast<int>(number(env, given.Get(key), key)); };
   return {text(env, given.Get("name"), "name"), text(env, given.Get("masterAddress"), "masterAddress"), static_cast<uint16_t>(whole("port")),
-          text(env, given.Get("address"), "address"), whole("process"), whole("numProcesses"), whole("ranksPerProcess"),
+          boolean(env, given.Get("serves"), "serves"), text(env, given.Get("storePrefix"), "storePrefix"), text(env, given.Get("address"), "address"), whole("process"), whole("numProcesses"), whole("ranksPerProcess"),
           std::chrono::milliseconds(static_cast<int64_t>(number(env, given.Get("timeoutMs"), "timeoutMs")))};
 }
 

@@ -17,6 +17,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./train.ts")).trainCommand(),
   },
   {
+    name: "launch",
+    summary: "start processes that train together, on this host or on several",
+    load: async () => (await import("./launch.ts")).launchCommand(),
+  },
+  {
     name: "export",
     summary: "write a trained model as one folder in the style of Hugging Face",
     load: async () => (await import("./export.ts")).exportCommand(),

@@ -1,8 +1,11 @@
 import { Command } from "commander";
+import { processPlacement } from "../launch/process-placement.ts";
 import { CheckpointRequests } from "../trainer/checkpoint/requests.ts";
 import { TrainingStopped } from "../trainer/checkpoint/training-stopped.ts";
-import { loadConfig } from "../trainer/config.ts";
+import { loadConfig, type TrainConfig } from "../trainer/config.ts";
 import { type TrainSummary, train } from "../trainer/train.ts";
+import { joinTraining } from "../trainer/train-ranks.ts";
+import type { ProcessPlacement } from "../transport/c10d.ts";
 import { catchInterrupt } from "./interrupt.ts";
 
 interface TrainCommandOptions {
@@ -14,7 +17,9 @@ interface TrainCommandOptions {
 /** `dualpipe train CONFIG.yaml`. */
 export function trainCommand(): Command {
   return new Command("train")
-    .description("Train a model as a config file says, on pipeline ranks that are threads of this process.")
+    .description(
+      "Train a model as a config file says, on pipeline ranks that are threads of this process, or of several processes started by a launcher.",
+    )
     .argument("<config>", "a YAML file; examples/gpt/config.yaml explains every key")
     .option(
       "--set <key=value>",
@@ -33,6 +38,8 @@ export function trainCommand(): Command {
 
 async function runTrain(path: string, { set, profile, resume }: TrainCommandOptions): Promise<void> {
   const config = await loadConfig(path, set);
+  const processes = await processPlacement(config.pipeline.ranks);
+  if (processes && processes.process > 0) return joinAsProcess(config, processes);
   const requests = new CheckpointRequests();
   using interrupt = catchInterrupt(undefined, () => requests.request("stop"));
   const requestCheckpoint = () => {
@@ -44,6 +51,7 @@ async function runTrain(path: string, { set, profile, resume }: TrainCommandOpti
       config,
       output: process.stderr,
       signal: interrupt.signal,
+      processes,
       resume: resume ?? false,
       requests,
       profilePath: profile,
@@ -57,6 +65,21 @@ async function runTrain(path: string, { set, profile, resume }: TrainCommandOpti
     process.stderr.write(`${error.message}\n`);
   } finally {
     process.off("SIGUSR1", requestCheckpoint);
+  }
+}
+
+/** Process 0 has the files and answers the signals that ask for a checkpoint. */
+async function joinAsProcess(config: TrainConfig, processes: ProcessPlacement): Promise<void> {
+  const leaveToFirst = () => {};
+  process.on("SIGUSR1", leaveToFirst);
+  using interrupt = catchInterrupt(undefined, () => true);
+  try {
+    await joinTraining(config, processes, interrupt.signal);
+  } catch (error) {
+    interrupt.signal.throwIfAborted();
+    throw error;
+  } finally {
+    process.off("SIGUSR1", leaveToFirst);
   }
 }
 

@@ -1,6 +1,7 @@
 // The entry of a rank's worker thread; started by threads.ts.
 import { parentPort, workerData } from "node:worker_threads";
 import { Runtime } from "../tensor/runtime.ts";
+import { abortProcesses, C10dGroup, type ProcessPlacement } from "../transport/c10d.ts";
 import { InProcessGroup } from "../transport/in-process.ts";
 import type { RankContext, RankProgram } from "./rank-context.ts";
 
@@ -12,6 +13,7 @@ export interface RankThreadData {
   readonly numRanks: number;
   readonly data: unknown;
   readonly timeoutMs: number | undefined;
+  readonly processes: ProcessPlacement | undefined;
 }
 
 export type RankMessage =
@@ -27,28 +29,42 @@ export type RankMessage =
 /** Not a dependency: looked for where the user has it. */
 const TSX: string = "tsx/esm/api";
 
-async function main({ program, groupName, rank, numRanks, data, timeoutMs }: RankThreadData): Promise<void> {
+async function main(threadData: RankThreadData): Promise<void> {
+  const { program, groupName, rank, numRanks, data, processes } = threadData;
   const send = (message: RankMessage, transfer?: readonly ArrayBuffer[]): void =>
     parentPort!.postMessage(message, transfer);
   const runtime = Runtime.load();
+  let group: InProcessGroup | C10dGroup | undefined;
+  let well = false;
   try {
-    const processGroup = new InProcessGroup(runtime, {
-      name: groupName,
-      rank,
-      size: numRanks,
-      ...(timeoutMs === undefined ? {} : { timeoutMs }),
-    });
+    group = openGroup(runtime, threadData);
     const { default: run } = await importProgram(program);
     if (typeof run !== "function")
       throw new TypeError(`dualpipe: ${program} has no default export; export the rank's program as default`);
     const report: RankContext["report"] = (value, transfer) => send({ kind: "report", value }, transfer);
-    send({ kind: "result", value: await run({ rank, numRanks, runtime, processGroup, data, report }) });
+    const context = { rank, numRanks, runtime, processGroup: group, data, report };
+    send({ kind: "result", value: await run(context) });
+    well = true;
   } catch (thrown) {
     const error = thrown instanceof Error ? thrown : new Error(String(thrown));
     const code = String((error as { code?: unknown }).code ?? "RANK_FAILED");
     send({ kind: "error", code, message: error.message, stack: error.stack });
-    if (code !== "ABORTED") runtime.addon.mailbox.close(groupName, `rank ${rank} failed: ${error.message}`);
+    if (code !== "ABORTED") {
+      const reason = `rank ${rank} failed: ${error.message}`;
+      if (processes === undefined) runtime.addon.mailbox.close(groupName, reason);
+      else abortProcesses(runtime.addon, processes, reason);
+    }
+  } finally {
+    if (group instanceof C10dGroup) group.leave({ well });
   }
+}
+
+function openGroup(runtime: Runtime, threadData: RankThreadData): InProcessGroup | C10dGroup {
+  const { groupName, rank, numRanks, timeoutMs, processes } = threadData;
+  const wait = timeoutMs === undefined ? {} : { timeoutMs };
+  return processes === undefined
+    ? new InProcessGroup(runtime, { name: groupName, rank, size: numRanks, ...wait })
+    : new C10dGroup(runtime, { ...processes, rank, ...wait });
 }
 
 async function importProgram(program: string): Promise<{ default?: RankProgram }> {

@@ -92,6 +92,10 @@ export interface BridgeOptions {
   readonly name: string;
   readonly masterAddress: string;
   readonly port: number;
+  /** Whether this process serves the store at which all meet. */
+  readonly serves: boolean;
+  /** Of this run's keys in the store. */
+  readonly storePrefix: string;
   /** Where this process listens for the others. */
   readonly address: string;
   readonly process: number;

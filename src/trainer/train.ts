@@ -5,6 +5,7 @@ import { timelineOf } from "../engine/recorder.ts";
 import { runRanks } from "../launch/threads.ts";
 import { chromeTrace, makespanOf, type Profile, profileOf, type Timeline } from "../schedule/index.ts";
 import { bytesPerElement } from "../tensor/dtype.ts";
+import type { ProcessPlacement } from "../transport/c10d.ts";
 import { removeTemporaryFiles } from "./atomic-file.ts";
 import { type BubbleReport, reportBubble } from "./bubble.ts";
 import { cutMetrics } from "./checkpoint/cut-metrics.ts";
@@ -21,14 +22,18 @@ import { Progress, type ProgressOutput } from "./progress.ts";
 import { RunReports } from "./run-reports.ts";
 import { writeSafetensors } from "./safetensors.ts";
 import type { SampleRankData } from "./sample-rank.ts";
+import { siblingProgram } from "./sibling-program.ts";
 import { Throughput } from "./throughput.ts";
-import type { TrainRankData, TrainRankResult, TrainReport } from "./train-rank.ts";
+import type { TrainRankData, TrainRankResult } from "./train-rank.ts";
+import { runTrainRanks } from "./train-ranks.ts";
 
 export interface TrainOptions {
   readonly config: TrainConfig;
   /** Where progress is shown. */
   readonly output: ProgressOutput;
   readonly signal?: AbortSignal;
+  /** Of a run over several processes: this one's place, which is process 0. The others call `joinTraining`. */
+  readonly processes?: ProcessPlacement | undefined;
   /** Go on from the newest checkpoint in `output.dir`, if there is one. */
   readonly resume?: boolean;
   /** By which checkpoints can be asked for while the run goes on. */
@@ -148,7 +153,8 @@ interface RunOptions extends TrainOptions {
 async function runTraining(
   options: RunOptions,
 ): Promise<{ results: TrainRankResult[]; validationLoss: number }> {
-  const { config, corpus, signal, store, point, requests = new CheckpointRequests() } = options;
+  const { config, corpus, signal, processes, store, point } = options;
+  const { requests = new CheckpointRequests() } = options;
   const { training, pipeline } = config;
   using metrics = new MetricsWriter(join(config.output.dir, "metrics.jsonl"), {
     resume: options.resume ?? false,
@@ -180,12 +186,8 @@ async function runTraining(
     resume: point && { folder: point.folder, step: firstStep },
   };
   try {
-    const results = await runRanks<TrainRankResult>(siblingProgram("train-rank"), {
-      numRanks: pipeline.ranks,
-      data,
-      onReport: (rank, value) => reports.take(rank, value as TrainReport),
-      ...(signal ? { signal } : {}),
-    });
+    const onReport = reports.take.bind(reports);
+    const results = await runTrainRanks(data, { processes, onReport, signal });
     await writer.finish();
     const { step } = results[0]!;
     if (step < training.steps) throw new TrainingStopped(step, newest);
@@ -214,9 +216,4 @@ function shared(tokens: Uint16Array): Uint16Array {
   const copy = new Uint16Array(new SharedArrayBuffer(tokens.byteLength));
   copy.set(tokens);
   return copy;
-}
-
-/** A program beside this file, compiled if this file is. */
-function siblingProgram(name: string): URL {
-  return new URL(`./${name}${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
 }

@@ -9,6 +9,8 @@ export interface ProcessPlacement {
   /** Where process 0 is reached. */
   readonly masterAddress: string;
   readonly masterPort: number;
+  /** The prefix of this run's keys in a store that the launcher serves; process 0 serves one otherwise. */
+  readonly launcherStore?: string | undefined;
   /** Where this process listens for the others; the master's address by default, which fits processes of one host. */
   readonly address?: string | undefined;
   readonly process: number;
@@ -46,6 +48,8 @@ export class C10dGroup extends MailboxGroup {
       name: bridgeName(options),
       masterAddress,
       port: options.masterPort,
+      serves: options.process === 0 && options.launcherStore === undefined,
+      storePrefix: options.launcherStore ?? "dualpipe",
       address: options.address ?? masterAddress,
       process: options.process,
       numProcesses,
@@ -68,6 +72,11 @@ export class C10dGroup extends MailboxGroup {
   leave({ well }: { readonly well: boolean }): void {
     this.#c10d.leave(this.#bridge, well);
   }
+}
+
+/** Ends every wait of a run's ranks, in all processes, for a thread that is no rank. False when they have not met. */
+export function abortProcesses(addon: Addon, placement: ProcessPlacement, reason: string): boolean {
+  return c10dOf(addon).abort(bridgeName(placement), "", reason);
 }
 
 /** Names the bridge in this process. */

@@ -1,0 +1,12 @@
+// Loaded first in each process that a launcher starts: it ends with its launcher, however that ends.
+import { Socket } from "node:net";
+import { isMainThread } from "node:worker_threads";
+import { LAUNCHER_PIPE } from "./process-supervisor.ts";
+
+if (isMainThread) {
+  const launcher = new Socket({ fd: LAUNCHER_PIPE, readable: true, writable: false });
+  launcher.on("error", () => {});
+  launcher.on("close", () => process.kill(process.pid, "SIGKILL"));
+  launcher.resume();
+  launcher.unref();
+}

@@ -1,0 +1,12 @@
+// Tells a test that it runs, and ends as the test says; its end closes the connection.
+import { connect } from "node:net";
+
+const socket = connect(Number(process.argv[2]), "127.0.0.1");
+const { RANK, WORLD_SIZE, LOCAL_RANK } = process.env;
+socket.write(`${RANK} of ${WORLD_SIZE}, here ${LOCAL_RANK}\n`);
+console.log(`hello from ${RANK}`);
+for await (const word of socket.setEncoding("utf8")) {
+  if (word === "fail") process.exit(7);
+  if (word === "die") process.kill(process.pid, "SIGKILL");
+  if (word === "end") process.exit(0);
+}

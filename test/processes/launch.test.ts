@@ -1,0 +1,108 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Socket } from "node:net";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { startDualpipe } from "./start-launcher.ts";
+
+const SCRIPT = fileURLToPath(new URL("./connecting-script.mjs", import.meta.url));
+
+const server = createServer();
+const greetings: string[] = [];
+const sockets = new Map<number, Socket>();
+
+beforeEach(async () => {
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+});
+
+afterEach(async () => {
+  sockets.clear();
+  greetings.length = 0;
+  server.removeAllListeners("connection");
+  server.close();
+  await once(server, "close");
+});
+
+/** Launches the script, and waits until every process of it is there. */
+async function launch(numProcesses: number, args: readonly string[] = []) {
+  const ready = new Promise<void>((resolve) => {
+    server.on("connection", (socket) => {
+      socket.on("error", () => {});
+      socket.setEncoding("utf8").once("data", (greeting: string) => {
+        greetings.push(greeting.trim());
+        sockets.set(Number.parseInt(greeting, 10), socket);
+        if (sockets.size === numProcesses) resolve();
+      });
+    });
+  });
+  const { port } = server.address() as AddressInfo;
+  const launcher = startDualpipe([
+    "launch",
+    "--nproc-per-node",
+    String(numProcesses),
+    ...args,
+    SCRIPT,
+    String(port),
+  ]);
+  await ready;
+  const closed = Promise.all([...sockets.values()].map((socket) => once(socket, "close")));
+  return { ...launcher, allProcessesEnded: closed };
+}
+
+test("every process has its place, and only the first one's lines stand as they are", async () => {
+  const { ended } = await launch(3);
+  for (const socket of sockets.values()) socket.write("end");
+  const { status, stdout } = await ended;
+  expect(greetings.sort()).toEqual(["0 of 3, here 0", "1 of 3, here 1", "2 of 3, here 2"]);
+  expect(stdout.trim().split("\n").sort()).toEqual([
+    "[process 1] hello from 1",
+    "[process 2] hello from 2",
+    "hello from 0",
+  ]);
+  expect(status).toBe(0);
+});
+
+test("a host with a number starts its own part", async () => {
+  const { ended } = await launch(2, ["--nnodes", "2", "--node-rank", "1", "--master-addr", "127.0.0.1"]);
+  for (const socket of sockets.values()) socket.write("end");
+  expect(greetings.sort()).toEqual(["2 of 4, here 0", "3 of 4, here 1"]);
+  expect((await ended).status).toBe(0);
+});
+
+test.each([
+  ["fail", 7, "process 1 ended with the exit status 7"],
+  ["die", 137, "process 1 was ended by SIGKILL"],
+])("when a process does %s, all are ended and the status is its own", async (word, status, message) => {
+  const { ended, allProcessesEnded } = await launch(3);
+  sockets.get(1)!.write(word);
+  await allProcessesEnded;
+  const result = await ended;
+  expect(result.status).toBe(status);
+  expect(result.stderr).toContain(message);
+});
+
+test.each([
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const)("%s of the launcher ends all processes", async (signal, status) => {
+  const { child, ended, allProcessesEnded } = await launch(2);
+  child.kill(signal);
+  await allProcessesEnded;
+  expect((await ended).status).toBe(status);
+});
+
+test("no process is left when the launcher is killed", async () => {
+  const { child, allProcessesEnded } = await launch(3);
+  child.kill("SIGKILL");
+  await allProcessesEnded;
+});
+
+test.each([
+  [["--nnodes", "2", "x.js"], 1, "2 hosts must know where host 0 is reached; give --master-addr"],
+  [["--nnodes", "2", "--node-rank", "2", "x.js"], 1, "--node-rank must be less than --nnodes; got 2 of 2"],
+  [["--nproc-per-node", "none", "x.js"], 2, "must be a whole number of at least 1"],
+])("%j is refused", async (args, status, message) => {
+  const result = await startDualpipe(["launch", ...args]).ended;
+  expect(result.status).toBe(status);
+  expect(result.stderr).toContain(message);
+});
