@@ -6,6 +6,7 @@ import { shapeMismatch } from "./shape-mismatch.ts";
 
 const T = operator("aten::t");
 const MM = operator("aten::mm");
+const MATMUL = operator("aten::matmul");
 const ADDMM = operator("aten::addmm");
 const ADDMM_INPLACE = operator("aten::addmm_");
 const RESHAPE = operator("aten::reshape");
@@ -20,22 +21,18 @@ const SUM = operator("aten::sum", "dim_IntList");
  */
 export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
   const { runtime } = x;
-  const { shape } = x;
   checkShapes(x, weight, bias);
-  const rows = shape.length === 2 ? x : runtime.call(RESHAPE, x, [-1, shape[shape.length - 1]!]);
   const weightT = weight instanceof Parameter ? weight.transposed : runtime.call(T, weight);
-  const product = bias === null ? runtime.call(MM, rows, weightT) : runtime.call(ADDMM, bias, rows, weightT);
-  const y =
-    shape.length === 2 ? product : runtime.call(RESHAPE, product, [...shape.slice(0, -1), weight.shape[0]!]);
+  const y = bias === null ? runtime.call(MATMUL, x, weightT) : withBias(x, weightT, bias);
   record(
     "linear",
     [x, weight, bias],
     [y],
     [
-      [rows, 1],
+      [x, 1],
       [weight, 0],
     ],
-    (node) => linearBackward(node, shape, weight.shape[0]!),
+    linearBackward,
   );
   return y;
 }
@@ -51,17 +48,30 @@ function checkShapes(x: Tensor, weight: Tensor, bias: Tensor | null): void {
   });
 }
 
-function linearBackward(node: Node, inputShape: readonly number[], outSize: number): (Tensor | null)[] {
+/** One kernel for product and sum, which takes matrices only. */
+function withBias(x: Tensor, weightT: Tensor, bias: Tensor): Tensor {
+  const { runtime, shape } = x;
+  if (shape.length === 2) return runtime.call(ADDMM, bias, x, weightT);
+  return runtime.call(RESHAPE, runtime.call(ADDMM, bias, asRows(x), weightT), [
+    ...shape.slice(0, -1),
+    bias.shape[0]!,
+  ]);
+}
+
+function linearBackward(node: Node): (Tensor | null)[] {
   const { runtime, gradient } = node;
-  const rows = inputShape.length === 2 ? gradient : runtime.call(RESHAPE, gradient, [-1, outSize]);
-  let inputGrad: Tensor | null = null;
-  if (node.wants(0)) {
-    inputGrad = runtime.call(MM, rows, node.saved(1));
-    if (inputShape.length !== 2) inputGrad = runtime.call(RESHAPE, inputGrad, inputShape);
-  }
-  const weightGrad = node.wants(1) ? weightGradient(node, rows, node.saved(0)) : null;
-  const biasGrad = node.wants(2) ? runtime.call(SUM, rows, [0]) : null;
+  const inputGrad = node.wants(0) ? runtime.call(MATMUL, gradient, node.saved(1)) : null;
+  if (!node.wants(1) && !node.wants(2)) return [inputGrad, null, null];
+  const gradRows = asRows(gradient);
+  const weightGrad = node.wants(1) ? weightGradient(node, gradRows, asRows(node.saved(0))) : null;
+  const biasGrad = node.wants(2) ? runtime.call(SUM, gradRows, [0]) : null;
   return [inputGrad, weightGrad, biasGrad];
+}
+
+/** [rows, features], all other dimensions in one. */
+function asRows(x: Tensor): Tensor {
+  const { shape } = x;
+  return shape.length === 2 ? x : x.runtime.call(RESHAPE, x, [-1, shape[shape.length - 1]!]);
 }
 
 /** Inside the matrix product that makes it, the gradient is added to the sum so far: no temporary of the weight's size. */
