@@ -10,6 +10,8 @@ export { Pipeline, type PipelineOptions, stagesOfRank } from "./engine/pipeline.
 export { type RecordedTrack, Recorder, timelineOf } from "./engine/recorder.ts";
 export type { Criterion, StageModule } from "./engine/stage-module.ts";
 export type { StepOptions, StepResult } from "./engine/step-options.ts";
+export { LaunchError, type LaunchErrorCode } from "./launch/launch-error.ts";
+export { processPlacement } from "./launch/process-placement.ts";
 export type { RankContext, RankProgram } from "./launch/rank-context.ts";
 export { RankError } from "./launch/rank-error.ts";
 export { type RunRanksOptions, runRanks } from "./launch/threads.ts";
@@ -56,6 +58,7 @@ export {
   writeSafetensors,
 } from "./trainer/safetensors.ts";
 export { type TrainOptions, type TrainSummary, train } from "./trainer/train.ts";
+export { C10dGroup, type C10dOptions, type ProcessPlacement } from "./transport/c10d.ts";
 export { allGatherNumbers } from "./transport/collectives.ts";
 export { InProcessGroup, type InProcessOptions } from "./transport/in-process.ts";
 export type { ChannelKind, Message, ProcessGroup, Receipt } from "./transport/process-group.ts";

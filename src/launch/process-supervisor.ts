@@ -19,7 +19,7 @@ export interface SuperviseOptions {
 }
 
 export interface SuperviseResult {
-  /** That of the process that failed first; 128 + its number for a signal; 0 when none failed. */
+  /** That of the process that failed first; 128 + its number for a signal; 0 when none failed before a signal stopped all. */
   readonly status: number;
   /** Which process that was and how it ended. */
   readonly failure: string | undefined;
@@ -47,8 +47,12 @@ export async function superviseProcesses(options: SuperviseOptions): Promise<Sup
   const endWithin = (timeoutMs: number): void => {
     deadline ??= setTimeout(() => kill("SIGKILL"), timeoutMs);
   };
+  let stopping = false;
   const forward = (signal: NodeJS.Signals): void => {
-    if (signal !== "SIGUSR1") endWithin(stopTimeoutMs);
+    if (signal !== "SIGUSR1") {
+      stopping = true;
+      endWithin(stopTimeoutMs);
+    }
     kill(signal);
   };
   for (const signal of FORWARDED) process.on(signal, forward);
@@ -56,7 +60,7 @@ export async function superviseProcesses(options: SuperviseOptions): Promise<Sup
     await Promise.all(
       children.map(async ({ rank, ended }) => {
         const end = await ended;
-        if (end.status === 0) return;
+        if (end.status === 0 || stopping) return;
         failure ??= { status: end.status, text: `process ${rank} ${end.text}` };
         endWithin(failureGraceMs);
       }),
