@@ -1,5 +1,5 @@
 import pc from "picocolors";
-import { type Action, makespanOf, type Timeline, type TimelineTrack } from "../schedule/index.ts";
+import { barsOf, makespanOf, type Timeline, type TimelineTrack } from "../schedule/index.ts";
 
 export interface GanttOptions {
   /** Time per column. */
@@ -16,30 +16,6 @@ const PAINT = {
   W: (text: string) => pc.bgBlue(pc.white(text)),
 };
 
-interface Bar {
-  readonly kind: keyof typeof PAINT;
-  readonly label: string;
-  readonly start: number;
-  readonly end: number;
-}
-
-/** A pair is drawn as a forward of a third of its time and the backward behind it. */
-function barsOf(action: Action, start: number, end: number): Bar[] {
-  switch (action.kind) {
-    case "OVERLAP_F_B": {
-      const middle = start + (end - start) / 3;
-      return [...barsOf(action.forward, start, middle), ...barsOf(action.backward, middle, end)];
-    }
-    case "F":
-    case "B":
-    case "I":
-    case "W":
-      return [{ kind: action.kind, label: `${action.kind}${action.microBatch}`, start, end }];
-    default:
-      return [];
-  }
-}
-
 function paintTrack(track: TimelineTrack, perUnit: number, unit: number, width: number): string {
   let line = "";
   let column = 0;
@@ -50,7 +26,7 @@ function paintTrack(track: TimelineTrack, perUnit: number, unit: number, width: 
       const end = columnOf(bar.end);
       if (start >= width) return line;
       line += pc.dim("·").repeat(start - column);
-      line += PAINT[bar.kind](bar.label.slice(0, end - start).padEnd(end - start));
+      line += PAINT[bar.kind](`${bar.kind}${bar.microBatch}`.slice(0, end - start).padEnd(end - start));
       column = end;
     }
   }

@@ -11,6 +11,7 @@ export {
 } from "./action.ts";
 export { ActionList, ActionListBuilder, Opcode } from "./action-list.ts";
 export { peakActivations } from "./activations.ts";
+export { barsOf } from "./bars.ts";
 export type { BubbleCauses } from "./bubble-causes.ts";
 export { type ChromeTrace, chromeTrace, type TraceEvent } from "./chrome-trace.ts";
 export { type CostModel, type EdgeCost, type LinkCost, type PerStage, UNIT_COST } from "./cost.ts";

@@ -1,4 +1,5 @@
-import { type Action, formatAction } from "./action.ts";
+import { formatAction } from "./action.ts";
+import { barsOf } from "./bars.ts";
 import { makespanOf, type Timeline } from "./timeline.ts";
 
 export interface SvgOptions {
@@ -14,35 +15,6 @@ const MEANING = {
   B: "both backwards",
 } as const;
 const LEGEND_COLUMN = 180;
-
-interface Bar {
-  readonly kind: keyof typeof COLOUR;
-  readonly label: string;
-  readonly start: number;
-  readonly end: number;
-}
-
-/** A pair is drawn as a forward of a third of its time and the backward behind it. */
-function barsOf(action: Action, start: number, end: number): Bar[] {
-  switch (action.kind) {
-    case "OVERLAP_F_B": {
-      const middle = start + (end - start) / 3;
-      return [...barsOf(action.forward, start, middle), ...barsOf(action.backward, middle, end)];
-    }
-    case "F":
-    case "I":
-    case "W":
-    case "B":
-      return [{ kind: action.kind, label: `${action.microBatch}`, start, end }];
-    case "SEND_F":
-    case "RECV_F":
-    case "SEND_B":
-    case "RECV_B":
-      return [];
-    default:
-      return action satisfies never;
-  }
-}
 
 /** A rank-by-time chart as an SVG document; every bar has its action and times as a tooltip. */
 export function timelineSvg(timeline: Timeline, { width = 1200, rowHeight = 22 }: SvgOptions = {}): string {
@@ -61,7 +33,8 @@ export function timelineSvg(timeline: Timeline, { width = 1200, rowHeight = 22 }
     lines.push(`<text x="4" y="${y + rowHeight - 8}">rank ${rank}</text>`);
     for (const { action, startMs, endMs } of track) {
       const title = `<title>${formatAction(action)}: ${round(startMs)} to ${round(endMs)}</title>`;
-      for (const { kind, label, start, end } of barsOf(action, startMs, endMs)) {
+      for (const { kind, microBatch, start, end } of barsOf(action, startMs, endMs)) {
+        const label = `${microBatch}`;
         const x = round(left + start * scale);
         const barWidth = round((end - start) * scale);
         lines.push(
