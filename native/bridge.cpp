@@ -2,6 +2,8 @@
 
 #if DUALPIPE_WITH_GLOO
 
+#include <cstring>
+
 #include "guard.h"
 
 namespace dualpipe {
@@ -171,21 +173,40 @@ class Bridge::Inbox : public ChannelEnd {
   std::deque<Posted> posted_;
 };
 
-Bridge::Bridge(BridgeOptions options) : options_(std::move(options)) {
-  c10d::TCPStoreOptions storeOptions;
-  storeOptions.port = options_.port;
-  storeOptions.isServer = options_.serves;
-  storeOptions.numWorkers = options_.numProcesses;
-  storeOptions.timeout = options_.timeout;
-  auto store = c10::make_intrusive<c10d::TCPStore>(options_.masterAddress, storeOptions);
-  store_ = c10::make_intrusive<c10d::PrefixStore>(options_.storePrefix, store);
-  auto glooOptions = c10d::ProcessGroupGloo::Options::create(options_.timeout);
+Bridge::Bridge(BridgeOptions options, const c10::intrusive_ptr<c10d::Store>& store) : options_(std::move(options)) {
+  auto glooOptions = c10d::ProcessGroupGloo::Options::create(options_.connectTimeout);
   glooOptions->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(options_.address));
   // For collectives, of which there are none.
   glooOptions->threads = 1;
-  gloo_ = c10::make_intrusive<c10d::ProcessGroupGloo>(store_, options_.process, options_.numProcesses, glooOptions);
+  gloo_ = c10::make_intrusive<c10d::ProcessGroupGloo>(store, options_.process, options_.numProcesses, glooOptions);
+  exchangeTokens();
   for (int process = 0; process < options_.numProcesses; process++)
     if (process != options_.process) listen(process, controlTag());
+}
+
+// Gloo takes whoever connects first for the process that it waits for.
+void Bridge::exchangeTokens() {
+  std::vector<c10::intrusive_ptr<c10d::Work>> works;
+  // Buffers that Gloo works on must outlive its work.
+  std::vector<std::vector<at::Tensor>> own, theirs;
+  std::vector<int> processes;
+  for (int process = 0; process < options_.numProcesses; process++) {
+    if (process == options_.process) continue;
+    const std::string& token = options_.ownTokens.at(process);
+    own.push_back({emptyFrame(static_cast<int64_t>(token.size()))});
+    std::memcpy(own.back()[0].data_ptr(), token.data(), token.size());
+    theirs.push_back({emptyFrame(static_cast<int64_t>(options_.theirTokens.at(process).size()))});
+    processes.push_back(process);
+  }
+  for (size_t i = 0; i < processes.size(); i++) {
+    works.push_back(gloo_->recv(theirs[i], processes[i], controlTag()));
+    works.push_back(gloo_->send(own[i], processes[i], controlTag()));
+  }
+  for (auto& work : works) work->wait(options_.connectTimeout);
+  for (size_t i = 0; i < processes.size(); i++) {
+    const std::string& expected = options_.theirTokens.at(processes[i]);
+    TORCH_CHECK(std::memcmp(theirs[i][0].data_ptr(), expected.data(), expected.size()) == 0, "somebody else answered in the place of process ", processes[i]);
+  }
 }
 
 Bridge::~Bridge() {
@@ -280,7 +301,8 @@ void Bridge::lost(int process, const std::string& why) {
   }
   int first = process * options_.ranksPerProcess, last = first + options_.ranksPerProcess - 1;
   std::string ranks = first == last ? "rank " + std::to_string(first) : "the ranks " + std::to_string(first) + " to " + std::to_string(last);
-  recordAbort("", "the connection to " + ranks + " is lost: " + why);
+  // The others may hear of it later, and must not name this process then, which ends because of it.
+  abort("", "the connection to " + ranks + " is lost: " + why);
 }
 
 bool Bridge::flush(std::chrono::milliseconds timeout) {
@@ -310,10 +332,10 @@ bool Bridge::leave(bool well) {
   bye.kind = FrameKind::Bye;
   for (int process = 0; process < options_.numProcesses; process++)
     if (process != options_.process) send(process, controlTag(), bye);
-  flush(options_.timeout);
+  flush(options_.leaveTimeout);
   std::unique_lock<std::mutex> lock(mutex_);
   size_t numOthers = static_cast<size_t>(options_.numProcesses) - 1;
-  changed_.wait_for(lock, options_.timeout, [&] { return gone_.size() >= numOthers; });
+  changed_.wait_for(lock, options_.leaveTimeout, [&] { return gone_.size() >= numOthers; });
   return true;
 }
 

@@ -1,13 +1,11 @@
-// Letters between the processes of a run, over c10d: a TCPStore to meet at, Gloo to carry them.
+// Letters between the processes of a run, over Gloo.
 // Each channel (a directed edge between two ranks, of one kind) has threads of its own at both ends, so that none waits
 // for another; what arrives is put into the mailboxes of this process, where ranks wait for it.
 #pragma once
 
 #if DUALPIPE_WITH_GLOO
 #define USE_C10D_GLOO
-#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
-#include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include <map>
 #include <memory>
@@ -21,18 +19,18 @@ namespace dualpipe {
 struct BridgeOptions {
   // Unique in this process; the names of its post offices begin so.
   std::string name;
-  std::string masterAddress;
-  uint16_t port;
-  // False when a launcher serves the store.
-  bool serves;
-  // Of this run's keys, in a store that others use, too.
-  std::string storePrefix;
   // Where this process listens for the others.
   std::string address;
   int process;
   int numProcesses;
   int ranksPerProcess;
-  std::chrono::milliseconds timeout;
+  // How long the others have to connect.
+  std::chrono::milliseconds connectTimeout;
+  // How long they have to leave, once this process has.
+  std::chrono::milliseconds leaveTimeout;
+  // By process: what it is told first, and what it must say first.
+  std::vector<std::string> ownTokens;
+  std::vector<std::string> theirTokens;
 };
 
 // One direction of a channel.
@@ -55,8 +53,9 @@ class ChannelEnd {
 
 class Bridge {
  public:
-  // Blocks until all processes have met. Throws when they do not within the timeout.
-  explicit Bridge(BridgeOptions options);
+  // Blocks until all processes are connected and have shown their tokens. The store is needed until then. Throws when
+  // one of them is not there within the timeout, or somebody else took its place.
+  Bridge(BridgeOptions options, const c10::intrusive_ptr<c10d::Store>& store);
   ~Bridge();
 
   void send(int process, int tag, Message message);
@@ -81,12 +80,12 @@ class Bridge {
   class Inbox;
 
   int controlTag() const;
+  void exchangeTokens();
   void recordAbort(const std::string& prefix, const std::string& reason);
   const std::string* abortReason(const std::string& office);
   bool flush(std::chrono::milliseconds timeout);
 
   const BridgeOptions options_;
-  c10::intrusive_ptr<c10d::Store> store_;
   c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo_;
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -11,7 +11,7 @@ export { type RecordedTrack, Recorder, timelineOf } from "./engine/recorder.ts";
 export type { Criterion, StageModule } from "./engine/stage-module.ts";
 export type { StepOptions, StepResult } from "./engine/step-options.ts";
 export { LaunchError, type LaunchErrorCode } from "./launch/launch-error.ts";
-export { processPlacement } from "./launch/process-placement.ts";
+export { type ProcessPlacement, processPlacement } from "./launch/process-placement.ts";
 export type { RankContext, RankProgram } from "./launch/rank-context.ts";
 export { RankError } from "./launch/rank-error.ts";
 export { type RunRanksOptions, runRanks } from "./launch/threads.ts";
@@ -58,7 +58,6 @@ export {
   writeSafetensors,
 } from "./trainer/safetensors.ts";
 export { type TrainOptions, type TrainSummary, train } from "./trainer/train.ts";
-export { C10dGroup, type C10dOptions, type ProcessPlacement } from "./transport/c10d.ts";
 export { allGatherNumbers } from "./transport/collectives.ts";
 export { InProcessGroup, type InProcessOptions } from "./transport/in-process.ts";
 export type { ChannelKind, Message, ProcessGroup, Receipt } from "./transport/process-group.ts";

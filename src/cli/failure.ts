@@ -1,4 +1,7 @@
 import { CommanderError } from "commander";
+import { EXIT_STATUS } from "../launch/exit-status.ts";
+import { LaunchError } from "../launch/launch-error.ts";
+import { RankError } from "../launch/rank-error.ts";
 
 /** What the command line tells of an error, and the status it ends with. */
 export interface Failure {
@@ -8,23 +11,44 @@ export interface Failure {
   readonly isInterrupt?: true;
 }
 
-const USER_ERROR = 1;
-const USAGE_ERROR = 2;
-const INTERRUPTED = 130;
+/** Of failures of a rank or of what it runs in, which another try may not have. */
+const RANK_FAILURES = new Set([
+  "CRASHED",
+  "ABORTED",
+  "LOST",
+  "RANK_FAILED",
+  "STAGE_FAILED",
+  "LIBTORCH",
+  "OUT_OF_MEMORY",
+]);
+const TIME_OUTS = new Set(["TIMEOUT", "SILENT"]);
 
 /** One line for an error of the user's, a stack for one of ours; `withStack` adds the stack to both. */
 export function describeFailure(error: unknown, withStack: boolean): Failure {
   // Commander has printed its own message, and its help and version are no errors.
-  if (error instanceof CommanderError) return { text: "", exitCode: error.exitCode === 0 ? 0 : USAGE_ERROR };
+  if (error instanceof CommanderError)
+    return { text: "", exitCode: error.exitCode === 0 ? EXIT_STATUS.done : EXIT_STATUS.usage };
   if (error instanceof Error && error.name === "AbortError") {
-    return { text: "dualpipe: interrupted", exitCode: INTERRUPTED, isInterrupt: true };
+    return { text: "dualpipe: interrupted", exitCode: EXIT_STATUS.interrupted, isInterrupt: true };
   }
   if (!isUserError(error)) {
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return { text: `dualpipe: internal error, please report it\n${detail}`, exitCode: USER_ERROR };
+    return { text: `dualpipe: internal error, please report it\n${detail}`, exitCode: EXIT_STATUS.error };
   }
   const message = withPrefix(error.message);
-  return { text: withStack && error.stack ? `${message}\n${error.stack}` : message, exitCode: USER_ERROR };
+  return {
+    text: withStack && error.stack ? `${message}\n${error.stack}` : message,
+    exitCode: statusOf(error),
+  };
+}
+
+function statusOf(error: Error): number {
+  const { rankFailed, timedOut } = EXIT_STATUS;
+  if (error instanceof RankError && RANK_FAILURES.has(error.code)) return rankFailed;
+  if (error instanceof RankError && TIME_OUTS.has(error.code)) return timedOut;
+  if (error instanceof LaunchError && error.code === "MEETING_FAILED") return rankFailed;
+  if (error instanceof LaunchError && error.code === "MEETING_TIMEOUT") return timedOut;
+  return EXIT_STATUS.error;
 }
 
 /** Our typed errors and those of the file system have a code; Node's `ERR_` codes mean a misuse by our own code. */

@@ -1,10 +1,12 @@
+import { EXIT_STATUS } from "../launch/exit-status.ts";
+
 /** The end of a command that cleans up after an interrupt. */
 export interface Interrupt extends Disposable {
   /** Aborted by the first SIGINT, or SIGTERM where nothing else is made of it. */
   readonly signal: AbortSignal;
 }
 
-const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
+const SIGNALS = { SIGINT: EXIT_STATUS.interrupted, SIGTERM: EXIT_STATUS.terminated } as const;
 // A terminal sends Ctrl-C to npm and to us, and npm passes its own on: both arrive within milliseconds.
 const SAME_PRESS_MS = 500;
 

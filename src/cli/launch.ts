@@ -1,17 +1,21 @@
-import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { DEFAULT_MASTER_PORT } from "../launch/environment.ts";
+import { EXIT_STATUS } from "../launch/exit-status.ts";
 import { LaunchError } from "../launch/launch-error.ts";
-import { superviseProcesses } from "../launch/process-supervisor.ts";
+import { launch } from "../launch/launcher/launch.ts";
+import { StopSignals } from "../launch/launcher/stop-signals.ts";
+import { ADDRESS_VARIABLE, publicSecret, SECRET_VARIABLE } from "../launch/process-placement.ts";
 
 interface LaunchCommandOptions {
   readonly nprocPerNode: number;
   readonly nnodes: number;
   readonly nodeRank: number;
   readonly masterAddr?: string;
-  readonly masterPort?: number;
+  readonly masterPort: number;
+  readonly maxRestarts: number;
+  readonly meetTimeout: number;
+  readonly silenceTimeout: number;
 }
 
 const LOOPBACK = "127.0.0.1";
@@ -25,6 +29,7 @@ export function launchCommand(): Command {
     .argument("<program>", "a YAML file for train, or a script for Node")
     .argument("[args...]", "what comes after it goes to train or to the script")
     .allowUnknownOption()
+    .passThroughOptions()
     .addOption(count("--nproc-per-node <n>", "processes on this host", "PET_NPROC_PER_NODE", 1).default(1))
     .addOption(
       count("--nnodes <n>", "hosts, on each of which dualpipe launch runs", "PET_NNODES", 1).default(1),
@@ -38,10 +43,38 @@ export function launchCommand(): Command {
     .addOption(
       count(
         "--master-port <port>",
-        `a free port, or ${DEFAULT_MASTER_PORT} with several hosts`,
+        "where the launchers of several hosts meet",
         "PET_MASTER_PORT",
         1,
-      ),
+      ).default(DEFAULT_MASTER_PORT),
+    )
+    .addOption(
+      count(
+        "--max-restarts <n>",
+        "how often all processes are started again when one fails",
+        "PET_MAX_RESTARTS",
+        0,
+      ).default(0),
+    )
+    .addOption(
+      count(
+        "--meet-timeout <s>",
+        "how long the launchers wait for one another",
+        "DUALPIPE_MEET_TIMEOUT",
+        1,
+      ).default(300),
+    )
+    .addOption(
+      count(
+        "--silence-timeout <s>",
+        "after so long without a sign of life a host counts as lost",
+        "DUALPIPE_SILENCE_TIMEOUT",
+        1,
+      ).default(30),
+    )
+    .addHelpText(
+      "after",
+      `\n${SECRET_VARIABLE} must hold the same text on all hosts, which nobody else knows; ${ADDRESS_VARIABLE} sets the address at which this one listens.`,
     )
     .action(runLaunch);
 }
@@ -59,32 +92,48 @@ async function runLaunch(
   args: readonly string[],
   options: LaunchCommandOptions,
 ): Promise<void> {
-  const { nnodes, nodeRank, nprocPerNode } = options;
+  const { nnodes, nodeRank, nprocPerNode, masterAddr = LOOPBACK, masterPort, maxRestarts } = options;
   if (nodeRank >= nnodes)
     throw new LaunchError("USAGE", `--node-rank must be less than --nnodes; got ${nodeRank} of ${nnodes}`);
   if (nnodes > 1 && options.masterAddr === undefined)
     throw new LaunchError("USAGE", `${nnodes} hosts must know where host 0 is reached; give --master-addr`);
   const isConfig = /\.ya?ml$/.test(program);
   const main = new URL(`./main${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
-  const { status, failure } = await superviseProcesses({
-    program: isConfig ? fileURLToPath(main) : program,
-    args: isConfig ? ["train", program, ...args] : args,
-    numProcessesPerNode: nprocPerNode,
-    numNodes: nnodes,
-    nodeRank,
-    masterAddress: options.masterAddr ?? LOOPBACK,
-    masterPort: options.masterPort ?? (nnodes === 1 ? await freePort() : DEFAULT_MASTER_PORT),
-  });
-  if (failure !== undefined) process.stderr.write(`dualpipe: ${failure}; the run has ended\n`);
-  // A signal has set the status already.
-  if (status !== 0) process.exitCode ??= status;
+  const print = (text: string): void => {
+    process.stderr.write(`dualpipe: ${text}\n`);
+  };
+  if (nnodes > 1 && !process.env[SECRET_VARIABLE])
+    print(
+      `${SECRET_VARIABLE} is not set: whoever reaches ${masterAddr}:${masterPort} can join this run; set it alike on all hosts`,
+    );
+  using signals = new StopSignals();
+  const failure = await launch(
+    {
+      program: isConfig ? fileURLToPath(main) : program,
+      args: isConfig ? ["train", program, ...args] : args,
+      numProcessesPerNode: nprocPerNode,
+      numNodes: nnodes,
+      nodeRank,
+      masterAddress: masterAddr,
+      masterPort,
+      address: process.env[ADDRESS_VARIABLE],
+      secret: process.env[SECRET_VARIABLE] || publicSecret(masterAddr, masterPort),
+      maxRestarts,
+      meetTimeoutMs: 1000 * options.meetTimeout,
+      silenceTimeoutMs: 1000 * options.silenceTimeout,
+      isWorthRestarting: (status) => isWorthRestarting(status, isConfig),
+      print,
+    },
+    signals,
+  );
+  if (failure === undefined || signals.isStopping) return;
+  print(`${failure.text}; the run has ended`);
+  process.exitCode ??= failure.status;
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, LOOPBACK);
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
+/** An error of the user's would come again; of a script only its author knows what a status means. */
+function isWorthRestarting(status: number, isConfig: boolean): boolean {
+  const { error, usage, interrupted, terminated } = EXIT_STATUS;
+  const final: number[] = [usage, interrupted, terminated, ...(isConfig ? [error] : [])];
+  return !final.includes(status);
 }

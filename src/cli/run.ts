@@ -74,13 +74,15 @@ async function makeProgram(args: readonly string[]): Promise<Command> {
     .description("Train neural networks across devices with DualPipe, the bidirectional pipeline schedule.")
     .version(packageVersion())
     .exitOverride()
+    // What follows the program of `launch` is that program's.
+    .enablePositionalOptions()
     .configureOutput({
       outputError: (text, write) => write(text.replace(/^error: /, "dualpipe: ").replace("\n(", " (")),
     })
     .showSuggestionAfterError()
     .addHelpText(
       "after",
-      "\nExit status: 0 done, 1 error, 2 wrong usage, 130 interrupted. DUALPIPE_DEBUG=1 adds stacks to errors.",
+      "\nExit status: 0 done, 1 error, 2 wrong usage, 3 a rank failed, 4 a time-out, 130 interrupted, 143 terminated. DUALPIPE_DEBUG=1 adds stacks to errors.",
     );
   const wanted = args[0] === "help" ? args[1] : args.find((arg) => !arg.startsWith("-"));
   for (const { name, summary, load } of COMMANDS) {

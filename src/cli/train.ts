@@ -1,11 +1,11 @@
 import { Command } from "commander";
-import { processPlacement } from "../launch/process-placement.ts";
+import { EXIT_STATUS } from "../launch/exit-status.ts";
+import { type ProcessPlacement, processPlacement } from "../launch/process-placement.ts";
 import { CheckpointRequests } from "../trainer/checkpoint/requests.ts";
 import { TrainingStopped } from "../trainer/checkpoint/training-stopped.ts";
 import { loadConfig, type TrainConfig } from "../trainer/config.ts";
+import { JoinedTraining } from "../trainer/join-training.ts";
 import { type TrainSummary, train } from "../trainer/train.ts";
-import { joinTraining } from "../trainer/train-ranks.ts";
-import type { ProcessPlacement } from "../transport/c10d.ts";
 import { catchInterrupt } from "./interrupt.ts";
 
 interface TrainCommandOptions {
@@ -52,7 +52,8 @@ async function runTrain(path: string, { set, profile, resume }: TrainCommandOpti
       output: process.stderr,
       signal: interrupt.signal,
       processes,
-      resume: resume ?? false,
+      // A launcher that starts a run again counts how often it has.
+      resume: resume ?? Number(process.env.TORCHELASTIC_RESTART_COUNT ?? 0) > 0,
       requests,
       profilePath: profile,
     });
@@ -60,21 +61,23 @@ async function runTrain(path: string, { set, profile, resume }: TrainCommandOpti
   } catch (error) {
     // Ctrl-C was asked for: that it ended the run is no failure to explain.
     interrupt.signal.throwIfAborted();
-    // The signal that stopped the run has set the exit status.
     if (!(error instanceof TrainingStopped)) throw error;
     process.stderr.write(`${error.message}\n`);
+    // The signal that stopped the run may have been another process's.
+    process.exitCode ??= EXIT_STATUS.terminated;
   } finally {
     process.off("SIGUSR1", requestCheckpoint);
   }
 }
 
-/** Process 0 has the files and answers the signals that ask for a checkpoint. */
+/** Process 0 decides: a signal that asks for the end is passed on to it, one that asks for a checkpoint it gets itself. */
 async function joinAsProcess(config: TrainConfig, processes: ProcessPlacement): Promise<void> {
+  const joined = new JoinedTraining(config, processes);
   const leaveToFirst = () => {};
   process.on("SIGUSR1", leaveToFirst);
-  using interrupt = catchInterrupt(undefined, () => true);
+  using interrupt = catchInterrupt(undefined, () => joined.requestStop());
   try {
-    await joinTraining(config, processes, interrupt.signal);
+    await joined.run(interrupt.signal);
   } catch (error) {
     interrupt.signal.throwIfAborted();
     throw error;

@@ -24,13 +24,17 @@ describe("torchrun", () => {
       localProcess: 1,
       masterAddress: "127.0.0.1",
       masterPort: 29_611,
-      launcherStore: undefined,
+      hub: "process 0",
     });
   });
 
   test("the store of its agent is used, with keys of this attempt", () => {
     const agent = { ...TORCHRUN, TORCHELASTIC_USE_AGENT_STORE: "True", TORCHELASTIC_RESTART_COUNT: "2" };
-    expect(readLaunchVariables(agent)?.launcherStore).toBe("/dualpipe/attempt_2");
+    expect(readLaunchVariables(agent)?.hub).toEqual({ storeKey: "/dualpipe/attempt_2" });
+  });
+
+  test("the hub of dualpipe launch is used", () => {
+    expect(readLaunchVariables({ ...TORCHRUN, DUALPIPE_HUB: "launcher" })?.hub).toBe("launcher");
   });
 
   test.each(Object.keys(TORCHRUN))("a missing %s is named", (name) => {
@@ -124,6 +128,11 @@ describe("a process's place", () => {
       code: "UNEVEN_RANKS",
       message: expect.stringContaining("6 ranks and 4 processes; start 1, 2, 3, 6 processes"),
     });
+  });
+
+  test("a secret can be given", async () => {
+    expect((await processPlacement(4, TORCHRUN))?.secret).toBeUndefined();
+    expect((await processPlacement(4, { ...TORCHRUN, DUALPIPE_SECRET: "abc" }))?.secret).toBe("abc");
   });
 
   test("the address to listen at can be given", async () => {

@@ -13,9 +13,17 @@ export interface LaunchVariables {
   readonly localProcess: number;
   readonly masterAddress: string;
   readonly masterPort: number;
-  /** Set when torchrun's agent serves the store: the prefix of this run's keys in it. */
-  readonly launcherStore: string | undefined;
+  readonly hub: HubPlace;
 }
+
+/**
+ * Who serves the hub at which the processes meet, at the master's address and port: `dualpipe launch`, or process 0.
+ * Where another launcher has a store at that port, process 0 serves it elsewhere, and says where under a key of the store.
+ */
+export type HubPlace = "launcher" | "process 0" | { readonly storeKey: string };
+
+/** Set by `dualpipe launch`, whose own hub the processes of its run meet at. */
+export const HUB_VARIABLE = "DUALPIPE_HUB";
 
 /** That of torchrun. */
 export const DEFAULT_MASTER_PORT = 29_500;
@@ -41,11 +49,14 @@ function readTorchrun(env: Environment): LaunchVariables {
     ...place,
     masterAddress: variables.text("MASTER_ADDR"),
     masterPort: variables.port(),
-    launcherStore:
-      env.TORCHELASTIC_USE_AGENT_STORE === "True"
-        ? `/dualpipe/attempt_${env.TORCHELASTIC_RESTART_COUNT ?? "0"}`
-        : undefined,
+    hub: hubOfTorchrun(env),
   };
+}
+
+function hubOfTorchrun(env: Environment): HubPlace {
+  if (env[HUB_VARIABLE] === "launcher") return "launcher";
+  if (env.TORCHELASTIC_USE_AGENT_STORE !== "True") return "process 0";
+  return { storeKey: `/dualpipe/attempt_${env.TORCHELASTIC_RESTART_COUNT ?? "0"}` };
 }
 
 function readOpenMpi(env: Environment): LaunchVariables {
@@ -57,7 +68,7 @@ function readOpenMpi(env: Environment): LaunchVariables {
     ...place,
     masterAddress: isOneHost ? (env.MASTER_ADDR ?? "127.0.0.1") : variables.text("MASTER_ADDR"),
     masterPort: variables.port(DEFAULT_MASTER_PORT),
-    launcherStore: undefined,
+    hub: "process 0",
   };
 }
 
@@ -71,7 +82,7 @@ function readSlurm(env: Environment): LaunchVariables {
     ...place,
     masterAddress: env.MASTER_ADDR ?? (isOneHost ? "127.0.0.1" : hosts()),
     masterPort: variables.port(DEFAULT_MASTER_PORT),
-    launcherStore: undefined,
+    hub: "process 0",
   };
 }
 

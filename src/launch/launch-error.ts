@@ -1,13 +1,27 @@
-/** INCOMPLETE_VARIABLES: a launcher's variables are there in part. UNEVEN_RANKS: ranks do not go evenly into processes. USAGE: options that do not fit. */
-export type LaunchErrorCode = "INCOMPLETE_VARIABLES" | "UNEVEN_RANKS" | "USAGE";
+export type LaunchErrorCode =
+  /** A launcher's variables are there in part. */
+  | "INCOMPLETE_VARIABLES"
+  /** Ranks do not go evenly into processes. */
+  | "UNEVEN_RANKS"
+  /** Options that do not fit. */
+  | "USAGE"
+  | "ADDRESS_TAKEN"
+  | "ADDRESS_NOT_HERE"
+  | "WRONG_SECRET"
+  /** Others are to meet there, or not so many. */
+  | "REFUSED"
+  /** Not all came in time. */
+  | "MEETING_TIMEOUT"
+  /** All came, but could not connect to one another. */
+  | "MEETING_FAILED";
 
-/** Processes that cannot be started, or do not know their place. */
+/** Processes that cannot be started, do not know their place, or do not find one another. */
 export class LaunchError extends Error {
   override readonly name = "LaunchError";
   readonly code: LaunchErrorCode;
 
-  constructor(code: LaunchErrorCode, message: string) {
-    super(`dualpipe: ${message}`);
+  constructor(code: LaunchErrorCode, message: string, options?: ErrorOptions) {
+    super(`dualpipe: ${message}`, options);
     this.code = code;
   }
 }

@@ -1,12 +1,29 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import type { ProcessPlacement } from "../transport/c10d.ts";
-import { readLaunchVariables } from "./environment.ts";
+import type { ProcessPlace } from "../transport/connect-processes.ts";
+import { type HubPlace, readLaunchVariables } from "./environment.ts";
 import { LaunchError } from "./launch-error.ts";
+
+/** Where a process stands in a run, and how it finds the others. */
+export interface ProcessPlacement extends ProcessPlace {
+  /** Where the processes meet. */
+  readonly masterAddress: string;
+  readonly masterPort: number;
+  readonly hub: HubPlace;
+  /** Where this process listens for the others. */
+  readonly address: string;
+  /** What all processes know and strangers do not; undefined when none was given. */
+  readonly secret: string | undefined;
+}
+
+/** Holds what all processes of a run, and nobody else, know. */
+export const SECRET_VARIABLE = "DUALPIPE_SECRET";
+/** Sets the address at which a host listens for the others. */
+export const ADDRESS_VARIABLE = "DUALPIPE_ADDRESS";
 
 /**
  * Where this process stands in a run of `numRanks` ranks, from its launcher's variables; each process has equally many
- * ranks. `DUALPIPE_ADDRESS` sets the address at which it listens for the others.
+ * ranks. `DUALPIPE_ADDRESS` sets the address at which it listens for the others, `DUALPIPE_SECRET` what strangers do not know.
  * @returns Undefined when no launcher has started this process.
  * @throws LaunchError
  */
@@ -16,7 +33,7 @@ export async function processPlacement(
 ): Promise<ProcessPlacement | undefined> {
   const variables = readLaunchVariables(env);
   if (variables === undefined) return undefined;
-  const { numProcesses, masterAddress, masterPort, launcherStore } = variables;
+  const { numProcesses, masterAddress, masterPort, hub } = variables;
   if (numRanks % numProcesses !== 0)
     throw new LaunchError(
       "UNEVEN_RANKS",
@@ -28,9 +45,15 @@ export async function processPlacement(
     ranksPerProcess: numRanks / numProcesses,
     masterAddress,
     masterPort,
-    launcherStore,
-    address: env.DUALPIPE_ADDRESS ?? (await addressTowards(masterAddress, masterPort)),
+    hub,
+    address: env[ADDRESS_VARIABLE] ?? (await addressTowards(masterAddress, masterPort)),
+    secret: env[SECRET_VARIABLE] || undefined,
   };
+}
+
+/** What keeps accidents out where no secret was given: everybody can know it. */
+export function publicSecret(masterAddress: string, masterPort: number): string {
+  return `dualpipe at ${masterAddress}:${masterPort}`;
 }
 
 /** The address of this host on its way to another. Nothing is sent. */

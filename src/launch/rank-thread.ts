@@ -1,7 +1,8 @@
 // The entry of a rank's worker thread; started by threads.ts.
 import { parentPort, workerData } from "node:worker_threads";
 import { Runtime } from "../tensor/runtime.ts";
-import { abortProcesses, C10dGroup, type ProcessPlacement } from "../transport/c10d.ts";
+import { C10dGroup } from "../transport/c10d.ts";
+import { abortProcesses, type ProcessPlace } from "../transport/connect-processes.ts";
 import { InProcessGroup } from "../transport/in-process.ts";
 import type { RankContext, RankProgram } from "./rank-context.ts";
 
@@ -13,7 +14,8 @@ export interface RankThreadData {
   readonly numRanks: number;
   readonly data: unknown;
   readonly timeoutMs: number | undefined;
-  readonly processes: ProcessPlacement | undefined;
+  /** Of a run with other processes: the connections to them, by name, and this one's place. */
+  readonly processes: { readonly bridge: string; readonly place: ProcessPlace } | undefined;
 }
 
 export type RankMessage =
@@ -50,9 +52,9 @@ async function main(threadData: RankThreadData): Promise<void> {
     const code = String((error as { code?: unknown }).code ?? "RANK_FAILED");
     send({ kind: "error", code, message: error.message, stack: error.stack });
     if (code !== "ABORTED") {
-      const reason = `rank ${rank} failed: ${error.message}`;
+      const reason = `rank ${rank} failed: ${error.message.replace(/^dualpipe: /, "")}`;
       if (processes === undefined) runtime.addon.mailbox.close(groupName, reason);
-      else abortProcesses(runtime.addon, processes, reason);
+      else abortProcesses(runtime.addon, processes.bridge, reason);
     }
   } finally {
     if (group instanceof C10dGroup) group.leave({ well });
@@ -61,10 +63,9 @@ async function main(threadData: RankThreadData): Promise<void> {
 
 function openGroup(runtime: Runtime, threadData: RankThreadData): InProcessGroup | C10dGroup {
   const { groupName, rank, numRanks, timeoutMs, processes } = threadData;
-  const wait = timeoutMs === undefined ? {} : { timeoutMs };
   return processes === undefined
-    ? new InProcessGroup(runtime, { name: groupName, rank, size: numRanks, ...wait })
-    : new C10dGroup(runtime, { ...processes, rank, ...wait });
+    ? new InProcessGroup(runtime, { name: groupName, rank, size: numRanks, timeoutMs })
+    : new C10dGroup(runtime, { ...processes, rank, timeoutMs });
 }
 
 async function importProgram(program: string): Promise<{ default?: RankProgram }> {

@@ -50,8 +50,25 @@ export interface Addon {
   };
   /** Absent when LibTorch was built without Gloo. */
   readonly c10d: {
-    /** Blocks this thread until all processes have met. Threads of a process that give the same name share a bridge. */
-    connect(options: BridgeOptions): Bridge;
+    /**
+     * Connects this process to the others, on a thread of its own; `attach` then finds the bridge by its name. What
+     * `publish` is given, the other processes must `learn`.
+     */
+    connect(
+      options: BridgeOptions,
+      publish: (key: string, value: Uint8Array) => void,
+    ): { readonly store: RelayedStore; readonly connected: Promise<void> };
+    learn(store: RelayedStore, key: string, value: Uint8Array): void;
+    /** Sets a key of a TCPStore that another program serves, or waits until it is set; gives its value. */
+    exchange(
+      host: string,
+      port: number,
+      key: string,
+      value: Uint8Array | undefined,
+      timeoutMs: number,
+    ): Promise<Uint8Array>;
+    /** The bridge that this process has connected by this name, for any of its threads. */
+    attach(bridgeName: string): Bridge;
     /** An office whose letters may come from other processes; closed when it was aborted before. */
     open(bridge: Bridge, name: string, numBoxes: number): PostOffice;
     send(
@@ -68,6 +85,8 @@ export interface Addon {
     abort(bridgeName: string, prefix: string, reason: string): boolean;
     /** Each rank's last call. The last one of a process waits until what was sent is on its way and, if all ranks ended well, for the other processes. */
     leave(bridge: Bridge, well: boolean): void;
+    /** Ends the connections of a process whose ranks have not left, and will not. */
+    disconnect(bridgeName: string): void;
   } | null;
   /** LibTorch's own autograd, for tests to compare with. */
   readonly oracle: {
@@ -86,23 +105,27 @@ export interface PostOffice {
   readonly postOffice: unique symbol;
 }
 
-/** Where the processes of a run meet, and which of them this is. */
+/** Which process of a run this is, and how it connects to the others. */
 export interface BridgeOptions {
   /** Unique in this process. */
   readonly name: string;
-  readonly masterAddress: string;
-  readonly port: number;
-  /** Whether this process serves the store at which all meet. */
-  readonly serves: boolean;
-  /** Of this run's keys in the store. */
-  readonly storePrefix: string;
   /** Where this process listens for the others. */
   readonly address: string;
   readonly process: number;
   readonly numProcesses: number;
   readonly ranksPerProcess: number;
-  /** How long to wait for the others to come, and to leave. */
-  readonly timeoutMs: number;
+  /** How long the others have to connect. */
+  readonly connectTimeoutMs: number;
+  /** How long they have to leave, once this process has. */
+  readonly leaveTimeoutMs: number;
+  /** By process: what it is told first, and what it must say first. Gloo itself asks nobody who he is. */
+  readonly ownTokens: readonly string[];
+  readonly theirTokens: readonly string[];
+}
+
+/** What processes tell one another in order to connect; opaque. */
+export interface RelayedStore {
+  readonly relayedStore: unique symbol;
 }
 
 /** This process's connections to the others; opaque. */

@@ -131,6 +131,12 @@ const checkpoint = keys({
   keep: whole(1).default(2),
 });
 
+const timeouts = keys({
+  meetSeconds: positive().default(300),
+  silenceSeconds: positive().default(30),
+  receiveSeconds: positive().default(600),
+});
+
 const sample = keys({
   prompt: z.string({ error: "text" }).default("The American people"),
   numTokens: whole(0).default(100),
@@ -153,6 +159,7 @@ const sections = {
   learningRateSchedule,
   validation,
   checkpoint,
+  timeouts,
   sample,
   output,
 };
@@ -181,6 +188,7 @@ export const configSchema = z.strictObject(
     learningRateSchedule: section("learningRateSchedule"),
     validation: section("validation"),
     checkpoint: section("checkpoint"),
+    timeouts: section("timeouts"),
     sample: section("sample"),
     output: section("output"),
   },

@@ -1,5 +1,5 @@
+import type { PartWriter } from "./checkpoint/part-writer.ts";
 import type { CheckpointRequests } from "./checkpoint/requests.ts";
-import type { CheckpointWriter } from "./checkpoint/writer.ts";
 import type { MetricsWriter } from "./metrics.ts";
 import type { Progress } from "./progress.ts";
 import type { Throughput } from "./throughput.ts";
@@ -10,7 +10,7 @@ interface ReportTargets {
   readonly progress: Progress;
   readonly throughput: Throughput;
   readonly requests: CheckpointRequests;
-  readonly writer: CheckpointWriter;
+  readonly parts: PartWriter;
   readonly corpus: { readonly unigramLoss: number };
 }
 
@@ -25,7 +25,7 @@ export class RunReports {
   }
 
   take(rank: number, report: TrainReport): void {
-    const { metrics, progress, throughput, requests, writer } = this.#targets;
+    const { metrics, progress, throughput, requests, parts } = this.#targets;
     switch (report.kind) {
       case "ready":
         requests.isOpen = true;
@@ -42,7 +42,7 @@ export class RunReports {
         this.#takeValidation(report);
         break;
       case "checkpoint":
-        writer.add(rank, report.step, report.tensors);
+        parts.add(rank, report.step, report.tensors);
         if (rank === 0) throughput.resume();
         break;
       default:

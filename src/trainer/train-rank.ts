@@ -13,6 +13,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { allGatherNumbers } from "../transport/collectives.ts";
 import { loadPart, takePart } from "./checkpoint/rank-part.ts";
 import { type CheckpointRequest, RequestsOfRank } from "./checkpoint/requests.ts";
+import { CheckpointStore } from "./checkpoint/store.ts";
 import { numStages, type TrainConfig } from "./config.ts";
 import { BatchSampler, type MicroBatch, validationBatches } from "./data/batches.ts";
 import { learningRateOf } from "./learning-rate.ts";
@@ -27,8 +28,8 @@ export interface TrainRankData {
   readonly validation: Uint16Array;
   /** Memory of the main thread's `CheckpointRequests`. */
   readonly requests: SharedArrayBuffer;
-  /** The checkpoint to go on from, and the steps it has done. */
-  readonly resume: { readonly folder: string; readonly step: number } | undefined;
+  /** The checkpoint in `output.dir` to go on from, and the steps it has done. */
+  readonly resume: { readonly checkpoint: string; readonly step: number } | undefined;
 }
 
 /** Sent by rank 0, but each rank's part of a checkpoint by itself; `ready` comes before the first step. Steps are counted from 1; losses are means over the tokens of a batch, in nats. */
@@ -96,7 +97,9 @@ class RankTrainer {
   /** Loads the checkpoint to go on from, if there is one. */
   async resume(): Promise<void> {
     const { runtime, data } = this.#context;
-    if (data.resume) await loadPart(runtime, data.resume.folder, this.#parameters, this.#optimizer);
+    if (data.resume === undefined) return;
+    const folder = new CheckpointStore(data.config.output.dir).pathOf(data.resume.checkpoint);
+    await loadPart(runtime, folder, this.#parameters, this.#optimizer);
   }
 
   run(): TrainRankResult {

@@ -2,19 +2,22 @@ import { createHash } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { timelineOf } from "../engine/recorder.ts";
+import type { MetProcesses } from "../launch/met-processes.ts";
+import type { ProcessPlacement } from "../launch/process-placement.ts";
+import { RankError } from "../launch/rank-error.ts";
 import { runRanks } from "../launch/threads.ts";
 import { chromeTrace, makespanOf, type Profile, profileOf, type Timeline } from "../schedule/index.ts";
 import { bytesPerElement } from "../tensor/dtype.ts";
-import type { ProcessPlacement } from "../transport/c10d.ts";
 import { removeTemporaryFiles } from "./atomic-file.ts";
 import { type BubbleReport, reportBubble } from "./bubble.ts";
+import { CheckpointCompletion } from "./checkpoint/completion.ts";
 import { cutMetrics } from "./checkpoint/cut-metrics.ts";
 import { finalWeightsMetadata } from "./checkpoint/export-model.ts";
+import { PartWriter } from "./checkpoint/part-writer.ts";
 import { CheckpointRequests } from "./checkpoint/requests.ts";
 import { checkTokens, findResumePoint, type ResumePoint, sequencesPerStep } from "./checkpoint/resume.ts";
 import { CheckpointStore } from "./checkpoint/store.ts";
 import { TrainingStopped } from "./checkpoint/training-stopped.ts";
-import { CheckpointWriter } from "./checkpoint/writer.ts";
 import { formatConfig, numStages, type TrainConfig } from "./config.ts";
 import { type Corpus, loadCorpus } from "./data/corpus.ts";
 import { MetricsWriter } from "./metrics.ts";
@@ -24,15 +27,16 @@ import { writeSafetensors } from "./safetensors.ts";
 import type { SampleRankData } from "./sample-rank.ts";
 import { siblingProgram } from "./sibling-program.ts";
 import { Throughput } from "./throughput.ts";
-import type { TrainRankData, TrainRankResult } from "./train-rank.ts";
-import { runTrainRanks } from "./train-ranks.ts";
+import { meetForTraining, type TrainMessage } from "./train-messages.ts";
+import type { TrainRankResult } from "./train-rank.ts";
+import { runTrainRanks, runTrainRanksOf } from "./train-ranks.ts";
 
 export interface TrainOptions {
   readonly config: TrainConfig;
   /** Where progress is shown. */
   readonly output: ProgressOutput;
   readonly signal?: AbortSignal;
-  /** Of a run over several processes: this one's place, which is process 0. The others call `joinTraining`. */
+  /** Of a run over several processes: this one's place, which is process 0. The others run a `JoinedTraining`. */
   readonly processes?: ProcessPlacement | undefined;
   /** Go on from the newest checkpoint in `output.dir`, if there is one. */
   readonly resume?: boolean;
@@ -153,7 +157,23 @@ interface RunOptions extends TrainOptions {
 async function runTraining(
   options: RunOptions,
 ): Promise<{ results: TrainRankResult[]; validationLoss: number }> {
-  const { config, corpus, signal, processes, store, point } = options;
+  const { config, signal, processes } = options;
+  const met = processes && (await meetForTraining(config, processes, signal));
+  let well = false;
+  try {
+    const outcome = await runMetTraining(options, met);
+    well = true;
+    return outcome;
+  } finally {
+    await met?.leave({ well });
+  }
+}
+
+async function runMetTraining(
+  options: RunOptions,
+  met: MetProcesses | undefined,
+): Promise<{ results: TrainRankResult[]; validationLoss: number }> {
+  const { config, corpus, signal, store, point } = options;
   const { requests = new CheckpointRequests() } = options;
   const { training, pipeline } = config;
   using metrics = new MetricsWriter(join(config.output.dir, "metrics.jsonl"), {
@@ -163,12 +183,11 @@ async function runTraining(
   const firstStep = point?.manifest.step ?? 0;
   const tokensPerStep = sequencesPerStep(config) * training.sequenceLength;
   const throughput = new Throughput({ numSteps: training.steps, tokensPerStep, firstStep });
-  let newest = point?.folder;
-  const writer = new CheckpointWriter({
+  let newest = point && store.pathOf(point.name);
+  const completion = new CheckpointCompletion({
     store,
     keep: config.checkpoint.keep,
-    numRanks: pipeline.ranks,
-    requests,
+    numProcesses: met?.place.numProcesses ?? 1,
     describe: (step) => describeCheckpoint(options, step),
     onWritten: (step, folder) => {
       newest = folder;
@@ -176,25 +195,67 @@ async function runTraining(
     },
     onFailed: (step, error) =>
       progress.print(`step ${step}: no checkpoint could be written; training goes on: ${error.message}`),
+    onDone: () => {
+      requests.written();
+      met?.send("others", { kind: "checkpointDone" } satisfies TrainMessage);
+    },
   });
-  const reports = new RunReports({ metrics, progress, throughput, requests, writer, corpus });
-  const data: TrainRankData = {
-    config,
-    train: shared(corpus.train),
-    validation: shared(corpus.validation),
-    requests: requests.memory,
-    resume: point && { folder: point.folder, step: firstStep },
+  const parts = new PartWriter({
+    store,
+    numRanks: met?.place.ranksPerProcess ?? pipeline.ranks,
+    onWritten: (step, outcome) => completion.add(step, outcome),
+  });
+  if (met) met.onMessage = (_from, message) => hear(message as TrainMessage, { completion, requests });
+  const reports = new RunReports({ metrics, progress, throughput, requests, parts, corpus });
+  const shared = {
+    train: sharedCopy(corpus.train),
+    validation: sharedCopy(corpus.validation),
+    resume: point && { checkpoint: point.name, step: firstStep },
   };
+  const rankOptions = { onReport: reports.take.bind(reports), signal };
+  const { memory } = requests;
   try {
-    const onReport = reports.take.bind(reports);
-    const results = await runTrainRanks(data, { processes, onReport, signal });
-    await writer.finish();
+    const results = met
+      ? (await runTrainRanksOf(met, { config, requests: memory, place: met.place, shared }, rankOptions))!
+      : await runTrainRanks({ config, requests: memory, ...shared }, rankOptions);
+    await parts.finish();
+    await Promise.race([completion.finish(), ...(met ? [lossOf(met)] : [])]);
     const { step } = results[0]!;
     if (step < training.steps) throw new TrainingStopped(step, newest);
     return { results, validationLoss: reports.validationLoss };
   } finally {
     requests.isOpen = false;
-    await writer.finish();
+    await parts.finish();
+    await completion.stop();
+  }
+}
+
+/** Rejects when a process is lost before it has said what became of its parts of a checkpoint. */
+function lossOf(met: MetProcesses): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    met.onLost = (process, { text }) =>
+      reject(
+        new RankError(undefined, "LOST", `dualpipe: process ${process ?? "0"} is lost: ${text}`, undefined),
+      );
+  });
+}
+
+/** What the other processes say to process 0. */
+function hear(
+  message: TrainMessage,
+  { completion, requests }: { completion: CheckpointCompletion; requests: CheckpointRequests },
+): void {
+  switch (message.kind) {
+    case "parts":
+      completion.add(message.step, message.outcome);
+      break;
+    case "request":
+      requests.request(message.request);
+      break;
+    case "checkpointDone":
+      break;
+    default:
+      message satisfies never;
   }
 }
 
@@ -212,7 +273,7 @@ function hashTokens({ train, validation }: Corpus): string {
 }
 
 /** A copy that threads share instead of each getting its own. */
-function shared(tokens: Uint16Array): Uint16Array {
+function sharedCopy(tokens: Uint16Array): Uint16Array {
   const copy = new Uint16Array(new SharedArrayBuffer(tokens.byteLength));
   copy.set(tokens);
   return copy;

@@ -15,7 +15,7 @@ export interface GroupOptions {
   readonly rank: number;
   readonly size: number;
   /** How long a receive waits before it gives up. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
 }
 
 /** One of a group's boxes; `source` and `destination` are ranks of the group. */

@@ -4,22 +4,21 @@ import { C10dGroup } from "../../src/transport/c10d.ts";
 import { runConformance } from "../../src/transport/conformance.ts";
 
 export interface GroupRankData {
-  readonly port: number;
   readonly behaviour: keyof typeof behaviours;
   readonly numProcesses: number;
-  readonly ranksPerProcess?: number;
+  readonly ranksPerProcess: number;
+  /** The name of each process's connections. */
+  readonly bridges: readonly string[];
   readonly timeoutMs?: number;
 }
 
 /** A rank whose group is that of a process, though all are threads of the test's process. */
 export default function run({ rank, runtime, data }: RankContext<GroupRankData>): unknown {
-  const { ranksPerProcess = 1, numProcesses, timeoutMs = 20_000 } = data;
+  const { ranksPerProcess, numProcesses, bridges, timeoutMs = 20_000 } = data;
+  const process = Math.floor(rank / ranksPerProcess);
   const group = new C10dGroup(runtime, {
-    masterAddress: "127.0.0.1",
-    masterPort: data.port,
-    process: Math.floor(rank / ranksPerProcess),
-    numProcesses,
-    ranksPerProcess,
+    bridge: bridges[process]!,
+    place: { process, numProcesses, ranksPerProcess },
     rank,
     timeoutMs,
   });

@@ -1,7 +1,9 @@
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { freePort } from "../c10d/free-port.ts";
 import { startDualpipe } from "./start-launcher.ts";
 
 const SCRIPT = fileURLToPath(new URL("./connecting-script.mjs", import.meta.url));
@@ -9,6 +11,7 @@ const SCRIPT = fileURLToPath(new URL("./connecting-script.mjs", import.meta.url)
 const server = createServer();
 const greetings: string[] = [];
 const sockets = new Map<number, Socket>();
+const launchers: ChildProcess[] = [];
 
 beforeEach(async () => {
   server.listen(0, "127.0.0.1");
@@ -16,16 +19,18 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  sockets.clear();
-  greetings.length = 0;
+  for (const launcher of launchers.splice(0)) launcher.kill("SIGKILL");
   server.removeAllListeners("connection");
   server.close();
   await once(server, "close");
 });
 
-/** Launches the script, and waits until every process of it is there. */
-async function launch(numProcesses: number, args: readonly string[] = []) {
-  const ready = new Promise<void>((resolve) => {
+/** Resolves when so many processes have come. */
+function connections(numProcesses: number): Promise<void> {
+  server.removeAllListeners("connection");
+  sockets.clear();
+  greetings.length = 0;
+  return new Promise<void>((resolve) => {
     server.on("connection", (socket) => {
       socket.on("error", () => {});
       socket.setEncoding("utf8").once("data", (greeting: string) => {
@@ -35,15 +40,20 @@ async function launch(numProcesses: number, args: readonly string[] = []) {
       });
     });
   });
+}
+
+function startScript(numProcesses: number, args: readonly string[] = []) {
   const { port } = server.address() as AddressInfo;
-  const launcher = startDualpipe([
-    "launch",
-    "--nproc-per-node",
-    String(numProcesses),
-    ...args,
-    SCRIPT,
-    String(port),
-  ]);
+  const options = ["--nproc-per-node", String(numProcesses), ...args];
+  const launcher = startDualpipe(["launch", ...options, SCRIPT, String(port)]);
+  launchers.push(launcher.child);
+  return launcher;
+}
+
+/** Launches the script, and waits until every process of it is there. */
+async function launch(numProcesses: number, args: readonly string[] = []) {
+  const ready = connections(numProcesses);
+  const launcher = startScript(numProcesses, args);
   await ready;
   const closed = Promise.all([...sockets.values()].map((socket) => once(socket, "close")));
   return { ...launcher, allProcessesEnded: closed };
@@ -53,7 +63,11 @@ test("every process has its place, and only the first one's lines stand as they 
   const { ended } = await launch(3);
   for (const socket of sockets.values()) socket.write("end");
   const { status, stdout } = await ended;
-  expect(greetings.sort()).toEqual(["0 of 3, here 0", "1 of 3, here 1", "2 of 3, here 2"]);
+  expect(greetings.sort()).toEqual([
+    "0 of 3, here 0, start 0",
+    "1 of 3, here 1, start 0",
+    "2 of 3, here 2, start 0",
+  ]);
   expect(stdout.trim().split("\n").sort()).toEqual([
     "[process 1] hello from 1",
     "[process 2] hello from 2",
@@ -62,23 +76,61 @@ test("every process has its place, and only the first one's lines stand as they 
   expect(status).toBe(0);
 });
 
-test("a host with a number starts its own part", async () => {
-  const { ended } = await launch(2, ["--nnodes", "2", "--node-rank", "1", "--master-addr", "127.0.0.1"]);
+test("each host starts its own part, once all hosts are there", async () => {
+  const port = String(await freePort());
+  const host = (nodeRank: number) =>
+    startScript(2, [
+      "--nnodes",
+      "2",
+      "--node-rank",
+      String(nodeRank),
+      "--master-addr",
+      "127.0.0.1",
+      "--master-port",
+      port,
+    ]);
+  const ready = connections(4);
+  const hosts = [host(1), host(0)];
+  await ready;
   for (const socket of sockets.values()) socket.write("end");
-  expect(greetings.sort()).toEqual(["2 of 4, here 0", "3 of 4, here 1"]);
-  expect((await ended).status).toBe(0);
+  expect(greetings.sort()).toEqual([
+    "0 of 4, here 0, start 0",
+    "1 of 4, here 1, start 0",
+    "2 of 4, here 0, start 0",
+    "3 of 4, here 1, start 0",
+  ]);
+  for (const { ended } of hosts) {
+    const { status, stderr } = await ended;
+    expect([status, stderr]).toEqual([0, expect.stringContaining("DUALPIPE_SECRET is not set")]);
+  }
 });
 
 test.each([
   ["fail", 7, "process 1 ended with the exit status 7"],
-  ["die", 137, "process 1 was ended by SIGKILL"],
-])("when a process does %s, all are ended and the status is its own", async (word, status, message) => {
+  ["die", 3, "process 1 was ended by SIGKILL"],
+])("when a process does %s, all are ended and the status says so", async (word, status, message) => {
   const { ended, allProcessesEnded } = await launch(3);
   sockets.get(1)!.write(word);
   await allProcessesEnded;
   const result = await ended;
   expect(result.status).toBe(status);
   expect(result.stderr).toContain(message);
+});
+
+test("all are started again, as often as is allowed", async () => {
+  const { ended } = await launch(2, ["--max-restarts", "2"]);
+  for (const start of [1, 2]) {
+    const first = sockets.get(0)!;
+    const ready = connections(2);
+    first.write("die");
+    await ready;
+    expect(greetings.sort()).toEqual([`0 of 2, here 0, start ${start}`, `1 of 2, here 1, start ${start}`]);
+  }
+  sockets.get(1)!.write("fail");
+  const { status, stderr } = await ended;
+  expect(status).toBe(7);
+  expect(stderr).toContain("process 0 was ended by SIGKILL; restart 2 of 2");
+  expect(stderr).toContain("process 1 ended with the exit status 7; the run has ended");
 });
 
 test.each([

@@ -55,7 +55,7 @@ async function findModel(source: string, print: (text: string) => void): Promise
   if (final) return final;
   const store = new CheckpointStore(source);
   const newest = await store.latest((name, error) => print(`${error.message}; passing over ${name}`));
-  if (newest) return savedIn(newest.folder, newest.manifest);
+  if (newest) return savedIn(store.pathOf(newest.name), newest.manifest);
   throw new CheckpointError(
     "CHECKPOINT_NOT_FOUND",
     `${source} must be a checkpoint, or a run with a checkpoint or final weights; it has none that is whole`,

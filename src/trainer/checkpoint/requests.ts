@@ -13,7 +13,7 @@ export class CheckpointRequests {
   isOpen = false;
 
   /** Asks for a checkpoint after the step that is under way. @returns Whether a run heard it. */
-  request(then: "goOn" | "stop"): boolean {
+  request(then: Exclude<CheckpointRequest, "none">): boolean {
     if (!this.isOpen) return false;
     if (then === "stop") Atomics.store(this.#numbers, STOP, 1);
     Atomics.add(this.#numbers, NUM_REQUESTED, 1);

@@ -3,9 +3,9 @@ import { CheckpointError } from "./checkpoint-error.ts";
 import type { Manifest } from "./manifest.ts";
 import type { CheckpointStore } from "./store.ts";
 
-/** Where a run goes on: after `manifest.step` steps, with the tensors in `folder`. */
+/** Where a run goes on: after `manifest.step` steps, with the tensors of the checkpoint of this name. */
 export interface ResumePoint {
-  readonly folder: string;
+  readonly name: string;
   readonly manifest: Manifest;
 }
 
@@ -45,16 +45,16 @@ export async function findResumePoint(
       `${store.folder} has no checkpoint that is not damaged, of ${names.length}; train again without --resume to begin anew`,
     );
   checkConfig(point, config);
-  print(`resuming after step ${point.manifest.step} from ${point.folder}`);
+  print(`resuming after step ${point.manifest.step} from ${store.pathOf(point.name)}`);
   return point;
 }
 
 /** @throws CheckpointError when the checkpoint was trained on other tokens */
-export function checkTokens({ folder, manifest }: ResumePoint, tokensSha256: string): void {
+export function checkTokens({ name, manifest }: ResumePoint, tokensSha256: string): void {
   if (manifest.data.tokensSha256 === tokensSha256) return;
   throw new CheckpointError(
     "CHECKPOINT_MISMATCH",
-    `${folder} is of a run on other text than data.source now gives; give the same text, or set another output.dir`,
+    `${name} is of a run on other text than data.source now gives; give the same text, or set another output.dir`,
   );
 }
 
@@ -64,7 +64,7 @@ export function sequencesPerStep({ pipeline, training }: TrainConfig): number {
 }
 
 /** What must be as it was for the run to be the same one; ranks, schedule, rates and intervals may change. */
-function checkConfig({ folder, manifest }: ResumePoint, config: TrainConfig): void {
+function checkConfig({ name, manifest }: ResumePoint, config: TrainConfig): void {
   const [now, then] = [config, manifest.config].map(identityOf) as [Identity, Identity];
   const problems = Object.keys(now)
     .filter((key) => now[key] !== then[key])
@@ -76,7 +76,7 @@ function checkConfig({ folder, manifest }: ResumePoint, config: TrainConfig): vo
   if (problems.length === 0) return;
   throw new CheckpointError(
     "CHECKPOINT_MISMATCH",
-    `${folder} does not fit the configuration:\n${problems.join("\n")}\nchange it back, or set another output.dir`,
+    `${name} does not fit the configuration:\n${problems.join("\n")}\nchange it back, or set another output.dir`,
   );
 }
 

@@ -2,11 +2,11 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import { parseConfig } from "../config.ts";
-import type { TensorSource } from "../safetensors.ts";
 import { cutMetrics } from "./cut-metrics.ts";
-import { type CheckpointContent, CheckpointStore, readCheckpoint } from "./store.ts";
+import type { ManifestFile } from "./manifest.ts";
+import { CheckpointStore, readCheckpoint } from "./store.ts";
 
 let folder: string;
 let store: CheckpointStore;
@@ -16,31 +16,37 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-function contentOf(step: number, data: TensorSource["data"] = Buffer.alloc(8, step)): CheckpointContent {
-  const manifest = {
+const manifestOf = (step: number) =>
+  ({
     format: "dualpipe-checkpoint",
     version: 1,
     step,
     data: { sequences: 8 * step, tokensSha256: "0".repeat(64) },
     config: parseConfig(""),
-  } as const;
-  const parts = [0, 1].map((rank) => [{ name: `weight${rank}`, dtype: "F32", shape: [2], data } as const]);
-  return { manifest, parts, tokenizer: "{}" };
+  }) as const;
+
+async function write(step: number, keep: number): Promise<string> {
+  const files = [];
+  for (const rank of [0, 1]) {
+    const tensor = { name: `weight${rank}`, dtype: "F32", shape: [2], data: Buffer.alloc(8, step) } as const;
+    files.push(await store.writePart(step, rank, [tensor]));
+  }
+  return store.complete({ manifest: manifestOf(step), files, tokenizer: "{}" }, keep);
 }
 
 const newestStep = async () => (await store.latest(() => {}))?.manifest.step;
 
 test("the newest that were asked for are kept", async () => {
   expect(await store.latest(() => {})).toBeUndefined();
-  for (const step of [9, 10, 1_000_000]) await store.write(contentOf(step), 2);
+  for (const step of [9, 10, 1_000_000]) await write(step, 2);
   expect(await store.names()).toEqual(["step-1000000", "step-000010"]);
   expect(readdirSync(store.folder).length).toBe(2);
-  expect((await store.latest(() => {}))?.manifest).toMatchObject(contentOf(1_000_000).manifest);
+  expect((await store.latest(() => {}))?.manifest).toMatchObject(manifestOf(1_000_000));
 });
 
 test("a checkpoint with any change to any of its files is passed over", async () => {
-  await store.write(contentOf(1), 2);
-  const path = await store.write(contentOf(2), 2);
+  await write(1, 2);
+  const path = await write(2, 2);
   const change = fc.record({
     file: fc.constantFrom(...readdirSync(path).sort()),
     position: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
@@ -76,7 +82,7 @@ test("a checkpoint with any change to any of its files is passed over", async ()
 });
 
 test("a manifest that still makes sense, but is not as it was written, is passed over", async () => {
-  const manifest = join(await store.write(contentOf(2), 1), "manifest.json");
+  const manifest = join(await write(2, 1), "manifest.json");
   const text = readFileSync(manifest, "utf8");
   writeFileSync(manifest, text.replace('"step": 2,', '"step": 3,'));
   expect(await newestStep()).toBeUndefined();
@@ -84,33 +90,38 @@ test("a manifest that still makes sense, but is not as it was written, is passed
   expect(await newestStep()).toBe(2);
 });
 
-describe("a writer that fails or is killed", () => {
-  test("leaves the checkpoints before it, and nothing else", async () => {
-    await store.write(contentOf(1), 1);
-    const failing = contentOf(2, () => Promise.reject(new Error("no space")));
-    await expect(store.write(failing, 1)).rejects.toThrow("no space");
-    expect(readdirSync(store.folder)).toEqual(["step-000001"]);
-    expect(await newestStep()).toBe(1);
-  });
+test("parts that were cut short, or that another host has, make no checkpoint", async () => {
+  await write(1, 1);
+  const tensor = { name: "weight", dtype: "F32", shape: [2], data: Buffer.alloc(8) } as const;
+  const file = await store.writePart(2, 0, [tensor]);
+  const complete = (files: readonly ManifestFile[]) =>
+    store.complete({ manifest: manifestOf(2), files, tokenizer: "{}" }, 1);
+  await expect(complete([file, { ...file, name: "rank-00001.safetensors" }])).rejects.toThrow(
+    /rank-00001.safetensors is missing; output.dir must be the same folder on all hosts/,
+  );
+  await expect(complete([{ ...file, bytes: file.bytes + 1 }])).rejects.toThrow("as its manifest says");
+  expect(await newestStep()).toBe(1);
+  await store.discard(2);
+  expect(readdirSync(store.folder)).toEqual(["step-000001"]);
+});
 
-  test("is cleaned up after", async () => {
-    await store.write(contentOf(1), 1);
-    for (const name of [".step-000002.7.tmp", ".step-000001.old.tmp"]) {
-      mkdirSync(join(store.folder, name));
-      writeFileSync(join(store.folder, name, "manifest.json"), "{}");
-    }
-    expect(await store.names()).toEqual(["step-000001"]);
-    await store.removeTemporary();
-    expect(readdirSync(store.folder)).toEqual(["step-000001"]);
-  });
+test("a writer that was killed is cleaned up after", async () => {
+  await write(1, 1);
+  for (const name of [".step-000002.7.tmp", ".step-000001.old.tmp"]) {
+    mkdirSync(join(store.folder, name));
+    writeFileSync(join(store.folder, name, "manifest.json"), "{}");
+  }
+  expect(await store.names()).toEqual(["step-000001"]);
+  await store.removeTemporary();
+  expect(readdirSync(store.folder)).toEqual(["step-000001"]);
 });
 
 test("one that was set aside is neither taken nor counted, and its step can be written again", async () => {
-  await store.write(contentOf(1), 2);
-  await store.write(contentOf(2), 2);
+  await write(1, 2);
+  await write(2, 2);
   await store.setAside("step-000002");
   expect(await newestStep()).toBe(1);
-  await store.write(contentOf(2), 2);
+  await write(2, 2);
   expect(await store.names()).toEqual(["step-000002", "step-000001"]);
 });
 

@@ -1,0 +1,37 @@
+// A c10d store whose keys travel by the program's own connections: Gloo's keys are given to `publish`, and those of the
+// other processes are put in by `learn`. Unlike c10d's TCPStore it opens no port.
+#pragma once
+
+#if DUALPIPE_WITH_GLOO
+#include <functional>
+#include <string>
+#include <thread>
+#include <torch/csrc/distributed/c10d/HashStore.hpp>
+#include <vector>
+
+namespace dualpipe {
+
+class RelayedStore : public c10d::HashStore {
+ public:
+  using Value = std::vector<uint8_t>;
+  using Publish = std::function<void(const std::string& key, const Value& value)>;
+
+  explicit RelayedStore(Publish publish) : publish_(std::move(publish)) {}
+
+  void learn(const std::string& key, const Value& value) { HashStore::set(key, value); }
+
+  void set(const std::string& key, const Value& value) override {
+    HashStore::set(key, value);
+    publish_(key, value);
+  }
+
+  // LibTorch 2 asks; keys that it sets by other calls than `set` would not be published.
+  virtual bool hasExtendedApi() const { return false; }
+
+ private:
+  const Publish publish_;
+};
+
+}  // namespace dualpipe
+
+#endif
