@@ -110,7 +110,9 @@ test("refuses mirrored parameters of different shapes", () => {
   expect(errorOf(() => dualPipePair([stage(1, 6), stage(0)]))).toMatchObject({
     code: "MIRROR_MISMATCH",
     message:
-      "dualpipe: rank 1: its parameters have the shapes [16,4] [4,16] [24,6] [6,24] and those of rank 0, which holds the same stages, [16,4] [4,16] [16,4] [4,16]; build both from the same configuration",
+      "dualpipe: rank 1: its parameters are float32 [16,4], float32 [4,16], float32 [24,6], float32 [6,24], " +
+      "and those of another rank that holds the same stages float32 [16,4], float32 [4,16], float32 [16,4], float32 [4,16]; " +
+      "build both from the same configuration",
   });
 });
 

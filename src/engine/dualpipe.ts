@@ -1,7 +1,10 @@
 import { Pipeline, type PipelineOptions } from "./pipeline.ts";
 import type { StageModule } from "./stage-module.ts";
 
-export type DualPipeOptions = Pick<PipelineOptions, "processGroup" | "batchDim" | "rankMapping" | "recorder">;
+export type DualPipeOptions = Pick<
+  PipelineOptions,
+  "processGroup" | "batchDim" | "numReplicas" | "shardUpdates" | "rankMapping" | "recorder"
+>;
 
 /**
  * DualPipe, the bidirectional pipeline of the DeepSeek-V3 report (section 3.2.1), on one of an even number of ranks.
@@ -33,12 +36,13 @@ export class DualPipeV extends Pipeline {
 /** The first module is that of stage `rank`, the second that of the stage as far from the other end. */
 function bothEnds(
   [first, second]: readonly [StageModule, StageModule],
-  { processGroup: { rank, size }, rankMapping }: DualPipeOptions,
+  { processGroup: { rank, size }, rankMapping, numReplicas = 1 }: DualPipeOptions,
   stagesPerRank: number,
 ): Map<number, StageModule> {
-  const stage = rankMapping?.[rank] ?? rank;
+  const numRanks = size / numReplicas;
+  const stage = (rankMapping?.[rank] ?? rank) % numRanks;
   return new Map([
     [stage, first],
-    [stagesPerRank * size - 1 - stage, second],
+    [stagesPerRank * numRanks - 1 - stage, second],
   ]);
 }

@@ -2,15 +2,16 @@ import type { Parameter } from "../autograd/parameter.ts";
 import { formatAction, type Program, stagesOf } from "../schedule/index.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { GroupView } from "../transport/group-view.ts";
 import type { Message, ProcessGroup } from "../transport/process-group.ts";
 import { TransportError } from "../transport/transport-error.ts";
 import { StepError } from "./errors.ts";
 import { Executor } from "./executor.ts";
-import { MirroredParameters } from "./mirrored-parameters.ts";
 import { ModuleStage } from "./module-stage.ts";
 import { overlapHookOf } from "./overlap.ts";
 import type { PlannedComputation } from "./plan.ts";
 import type { Recorder } from "./recorder.ts";
+import { SharedParameters } from "./shared-parameters.ts";
 import type { StageModule } from "./stage-module.ts";
 import { microBatchesAt, StepData } from "./step-data.ts";
 import type { StepOptions, StepResult } from "./step-options.ts";
@@ -26,28 +27,43 @@ export interface PipelineOptions {
   readonly processGroup: ProcessGroup;
   /** The dimension along which a batch is cut into micro-batches. */
   readonly batchDim?: number;
-  /** The pipeline rank of each rank of the process group; the same numbers by default. */
+  /**
+   * Equal pipelines side by side, each with micro-batches of its own, whose gradients are summed (data parallelism). Replica
+   * `k` of pipelines of `P` ranks has the ranks `k P` and following.
+   */
+  readonly numReplicas?: number;
+  /**
+   * Whether a parameter that several ranks hold is updated by one of them, its owner: it alone gets the summed gradient
+   * and needs an optimizer, and gives the others the new value by `shareUpdates`. Without it all get the sum.
+   */
+  readonly shardUpdates?: boolean;
+  /** The place of each rank of the process group; the same numbers by default. */
   readonly rankMapping?: readonly number[];
   readonly recorder?: Recorder;
 }
 
 /** One rank of a pipeline under any schedule that has a program. */
 export class Pipeline {
-  /** The group in the order of the pipeline's ranks. */
+  /** The ranks of this pipeline, in its order. */
   readonly group: ProcessGroup;
   readonly runtime: Runtime;
+  /** All ranks, those of the other replicas too. */
+  readonly #everyone: ProcessGroup;
   readonly #programs: StepPrograms;
   readonly #modules: ReadonlyMap<number, StageModule>;
   readonly #stages: ReadonlyMap<number, ModuleStage>;
-  readonly #mirrored: MirroredParameters | undefined;
+  readonly #shared: SharedParameters | undefined;
   readonly #batchDim: number;
   readonly #recorder: Recorder | undefined;
 
-  /** Every rank of the group constructs its own; mirrored parameters are made equal then. */
+  /** Every rank of the group constructs its own; parameters that several hold are made equal then. */
   constructor(options: PipelineOptions) {
-    const { modules, processGroup, batchDim = 0, rankMapping, recorder } = options;
-    this.group = rankMapping ? processGroup.subgroup(inverseOf(rankMapping, processGroup)) : processGroup;
-    this.runtime = this.group.runtime;
+    const { modules, processGroup, batchDim = 0, numReplicas = 1, recorder } = options;
+    const { ranksAt, place, numPlaces } = placesOf(processGroup, numReplicas, options.rankMapping);
+    const replica = Math.floor(place / numPlaces);
+    this.#everyone = processGroup;
+    this.group = new GroupView(processGroup, ranksAt.slice(replica * numPlaces, (replica + 1) * numPlaces));
+    this.runtime = processGroup.runtime;
     const { rank, size } = this.group;
     this.#programs = new StepPrograms(options, size, rank);
     this.#modules = modules;
@@ -58,7 +74,7 @@ export class Pipeline {
     if (String([...modules.keys()].sort((a, b) => a - b)) !== String(wanted))
       throw new StepError(
         "INVALID_INPUT",
-        { rank },
+        { rank: processGroup.rank },
         `the schedule puts the stages ${wanted.join(" and ")} here; got modules for ${[...modules.keys()].join(" and ")}`,
       );
     const hook = overlapHookOf([...modules.values()]);
@@ -66,18 +82,36 @@ export class Pipeline {
     this.#stages = new Map(
       [...modules].map(([stageIndex, module]) => [
         stageIndex,
-        new ModuleStage(module, { rank, stageIndex, numStages }, hook),
+        new ModuleStage(module, { rank: processGroup.rank, stageIndex, numStages }, hook),
       ]),
     );
-    if (mirror !== undefined) {
-      this.#mirrored = new MirroredParameters(this.group, mirror, modules);
-      this.#guarded(() => this.#mirrored!.equalize());
-    }
+    this.#shared = this.#shareParameters(options, ranksAt, mirror);
+    if (this.#shared) this.#guarded(() => this.#shared!.equalize());
+  }
+
+  #shareParameters(
+    { modules, numReplicas = 1, shardUpdates = false }: PipelineOptions,
+    ranksAt: readonly number[],
+    mirror: number | undefined,
+  ): SharedParameters | undefined {
+    const { rank, size } = this.group;
+    const places = mirror === undefined ? [rank] : [rank, mirror].sort((a, b) => a - b);
+    if (numReplicas * places.length === 1) return undefined;
+    const holders = Array.from({ length: numReplicas }, (_, replica) =>
+      places.map((place) => ranksAt[replica * size + place]!),
+    );
+    return new SharedParameters({
+      holders: new GroupView(this.#everyone, holders.flat()),
+      rank: this.#everyone.rank,
+      modules,
+      isSharded: shardUpdates,
+      ownerOf: (stage) => places.indexOf(this.#programs.placement.rankOfStage[0]![stage]!),
+    });
   }
 
   /**
-   * Parameters of the whole model, each on exactly one rank: those that this one counts in a norm and saves. Of two
-   * mirrors, the one that takes the first direction has them; a parameter tied between stages belongs to the first.
+   * Parameters of the whole model, each on exactly one rank: those that this one counts in a norm and saves and, when
+   * updates are sharded, alone updates. A parameter tied between stages is that of the first.
    */
   ownedParameters(): { stage: number; name: string; parameter: Parameter }[] {
     const seen = new Map<Parameter, number>();
@@ -89,7 +123,7 @@ export class Pipeline {
     for (const { stage, parameter } of all) if (!seen.has(parameter)) seen.set(parameter, stage);
     return all.filter(
       ({ stage, parameter }) =>
-        seen.get(parameter) === stage && this.#programs.placement.rankOfStage[0]![stage] === this.group.rank,
+        seen.get(parameter) === stage && (this.#shared === undefined || this.#shared.owns(parameter)),
     );
   }
 
@@ -120,26 +154,42 @@ export class Pipeline {
     return this.#guarded(() => this.#step(inputs, options));
   }
 
+  /**
+   * Gives the other holders of this rank's parameters the values that the optimizers of their owners have made, and takes
+   * theirs; to be called on every rank after these. Nothing happens unless `shardUpdates` is set.
+   * @throws TransportError
+   */
+  shareUpdates(): void {
+    this.#guarded(() => this.#shared?.shareUpdates());
+  }
+
   #step(inputs: Tensor | Message | null, options: StepOptions): StepResult {
     const training = this.runtime.gradEnabled;
     const prepared = this.#programs.of(options.numChunks, !training);
-    const { rank } = this.group;
-    const data = new StepData(prepared.program, rank, this.#batchDim, inputs, options, training);
-    const mirrored = training ? this.#mirrored : undefined;
+    const place = { pipelineRank: this.group.rank, rank: this.#everyone.rank };
+    const data = new StepData(prepared.program, place, this.#batchDim, inputs, options, training);
+    const shared = training ? this.#shared : undefined;
     try {
       for (const stage of this.#stages.values()) stage.begin(data);
-      mirrored?.begin();
-      this.#execute(prepared, data, mirrored);
-      mirrored?.end(prepared.mirrorOrder);
+      shared?.begin();
+      this.#execute(prepared, data, shared);
+      shared?.end((holder) => this.#doneOrder(prepared, holder));
       return data.result();
     } finally {
       for (const stage of this.#stages.values()) stage.end();
-      mirrored?.forget();
+      shared?.forget();
       data.dispose();
     }
   }
 
-  #execute(prepared: StepProgram, data: StepData, mirrored: MirroredParameters | undefined): void {
+  /** Holders are listed by replica, and in each by rank; where there are mirrors, there are two in each. */
+  #doneOrder({ lastBackward, mirrorOrder }: StepProgram, holder: number): readonly number[] {
+    const { mirror } = this.#programs;
+    const isAtOurPlace = mirror === undefined || (holder % 2 === 0) === this.group.rank < mirror;
+    return isAtOurPlace ? [...lastBackward.values()].flat() : mirrorOrder;
+  }
+
+  #execute(prepared: StepProgram, data: StepData, shared: SharedParameters | undefined): void {
     const { program, plan, lastBackward } = prepared;
     const executor = new Executor<Message>({
       plan,
@@ -160,7 +210,7 @@ export class Pipeline {
         started: () => this.#recorder?.started(),
         ended: (computation) => {
           this.#recorder?.ended(computation);
-          if (mirrored) for (const stage of lastBackward.get(computation) ?? []) mirrored.stageDone(stage);
+          if (shared) for (const stage of lastBackward.get(computation) ?? []) shared.stageDone(stage);
         },
       },
       explain: (error, computation) => this.#explain(error, computation),
@@ -176,7 +226,7 @@ export class Pipeline {
   }
 
   #explain(error: unknown, { action }: PlannedComputation): Error {
-    const place = { rank: this.group.rank, action: formatAction(action) };
+    const place = { rank: this.#everyone.rank, action: formatAction(action) };
     if (error instanceof StepError) return error;
     const message = error instanceof Error ? error.message.replace(/^dualpipe: /, "") : String(error);
     if (error instanceof TransportError) {
@@ -192,10 +242,10 @@ export class Pipeline {
       return body();
     } catch (error) {
       const heardOfIt =
-        error instanceof TransportError && error.code === "ABORTED" && error.group === this.group;
+        error instanceof TransportError && error.code === "ABORTED" && error.group === this.#everyone.root;
       if (!heardOfIt) {
         const message = error instanceof Error ? error.message.replace(/^dualpipe: /, "") : String(error);
-        this.group.abort(`rank ${this.group.rank} failed: ${message}`);
+        this.#everyone.abort(`rank ${this.#everyone.rank} failed: ${message}`);
       }
       throw error;
     }
@@ -217,13 +267,29 @@ export function stagesOfRank(
   return stagesOf(placementOf(choice, numRanks), rank);
 }
 
-function inverseOf(rankMapping: readonly number[], { rank, size }: ProcessGroup): number[] {
-  const inverse = Array.from({ length: size }, (_, pipelineRank) => rankMapping.indexOf(pipelineRank));
-  if (rankMapping.length !== size || inverse.includes(-1))
-    throw new StepError(
-      "INVALID_INPUT",
-      { rank },
+interface Places {
+  /** The rank of the group at each place; the places of one replica follow those of the one before. */
+  readonly ranksAt: readonly number[];
+  /** That of this rank. */
+  readonly place: number;
+  /** Of one replica. */
+  readonly numPlaces: number;
+}
+
+function placesOf(
+  { rank, size }: ProcessGroup,
+  numReplicas: number,
+  rankMapping: readonly number[] = Array.from({ length: size }, (_, rank) => rank),
+): Places {
+  const refuse = (rule: string): StepError => new StepError("INVALID_INPUT", { rank }, rule);
+  if (!Number.isInteger(numReplicas) || numReplicas < 1 || size % numReplicas !== 0)
+    throw refuse(
+      `numReplicas must be a whole number that divides the group's ${size} ranks; got ${numReplicas}`,
+    );
+  const ranksAt = Array.from({ length: size }, (_, place) => rankMapping.indexOf(place));
+  if (rankMapping.length !== size || ranksAt.includes(-1))
+    throw refuse(
       `rankMapping must name each of the ranks 0..${size - 1} once; got [${rankMapping.join(", ")}]`,
     );
-  return inverse;
+  return { ranksAt, place: rankMapping[rank]!, numPlaces: size / numReplicas };
 }

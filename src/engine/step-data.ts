@@ -24,10 +24,13 @@ export class StepData implements StageStep {
   readonly #losses = new Map<number, Tensor>();
   readonly #outputs = new Map<number, Message>();
 
-  /** @throws StepError when this rank lacks inputs, labels or a criterion that it needs, or they cannot be cut. */
+  /**
+   * @param rank As messages call it.
+   * @throws StepError when this rank lacks inputs, labels or a criterion that it needs, or they cannot be cut.
+   */
   constructor(
     program: Program,
-    rank: number,
+    { pipelineRank, rank }: { readonly pipelineRank: number; readonly rank: number },
     batchDim: number,
     inputs: Tensor | Message | null,
     options: StepOptions,
@@ -39,7 +42,7 @@ export class StepData implements StageStep {
     this.keepOutputs = options.returnOutputs
       ? (microBatch, outputs) => this.#outputs.set(microBatch, outputs)
       : undefined;
-    const { entering, leaving } = microBatchesAt(program, rank);
+    const { entering, leaving } = microBatchesAt(program, pipelineRank);
     this.#leaving = leaving;
     try {
       if (entering.length > 0) this.#cutInputs(rank, entering, inputs);

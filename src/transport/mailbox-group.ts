@@ -51,6 +51,7 @@ export class MailboxGroup implements ProcessGroup {
   readonly runtime: Runtime;
   readonly rank: number;
   readonly size: number;
+  readonly root = this;
   readonly #carrier: Carrier;
   readonly #name: string;
   readonly #timeoutMs: number;

@@ -24,6 +24,8 @@ export interface Receipt extends Transfer {
  */
 export interface ProcessGroup {
   readonly runtime: Runtime;
+  /** The group whose channels these are, which errors name: itself, but for a view of another. */
+  readonly root: ProcessGroup;
   readonly rank: number;
   readonly size: number;
   /** Returns at once. The tensors are borrowed, and nobody may change a tensor that was sent. */

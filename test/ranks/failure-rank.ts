@@ -33,6 +33,8 @@ export interface FailureData {
   readonly failures: readonly Failure[];
   /** Whether the ranks catch their errors and go on; otherwise they run into the first one, or step for ever. */
   readonly goOn: boolean;
+  /** Pipelines side by side, each with the whole batch; one if left out. */
+  readonly numReplicas?: number;
 }
 
 export interface FailureReport {
@@ -46,13 +48,16 @@ export interface FailureReport {
 
 export default function run(context: RankContext<FailureData>): FailureReport {
   const { rank, numRanks, runtime, processGroup, data, report } = context;
-  const stages = [rank, numRanks - 1 - rank] as const;
+  const { numReplicas = 1 } = data;
+  const numPlaces = numRanks / numReplicas;
+  const place = rank % numPlaces;
+  const stages = [place, numPlaces - 1 - place] as const;
   const { hidden, dtype, numMicroBatches } = failureSizes;
   const [first, second] = stages.map((stage) => new MoodyStage(runtime, hidden, dtype, stageSeed(stage)));
   const modules = new Map(stages.map((stage, i) => [stage, i === 0 ? first! : second!]));
   // A group of its own: a rank that fails at once must not end what the others still do outside of the pipeline.
   const group = processGroup.subgroup(Array.from({ length: numRanks }, (_, each) => each));
-  const pipe = new DualPipe([first!, second!], { processGroup: group });
+  const pipe = new DualPipe([first!, second!], { processGroup: group, numReplicas });
   const { entering, leaving } = pipe.endsOf(numMicroBatches);
   const { inputs, targets } = wholeBatch(runtime, failureSizes);
 

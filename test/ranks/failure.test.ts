@@ -109,6 +109,35 @@ test("ranks that catch their errors run the next step as if nothing had been", a
   });
 });
 
+test("a rank of one replica that fails stops those of the others, and then all run the next step", async () => {
+  const failures: Failure[] = [
+    { rank: 3, atCall: 2 },
+    { rank: 0, atCall: 4, mood: "trap" },
+  ];
+  const numReplicas = 2;
+  const reports = await run({ failures, goOn: true, numReplicas });
+  const stages = [0, 1].map((stage) => mlpStage(runtime, failureSizes, stage));
+  const { losses } = runtime.scope(() => {
+    const { inputs, targets } = wholeBatch(runtime, failureSizes);
+    const { numMicroBatches } = failureSizes;
+    return runSequentially(stages, { inputs: [inputs], labels: [targets], numMicroBatches }, mseLoss);
+  });
+  const gradients = stages.map(gradientsOf);
+  failures.forEach(({ rank: culprit }, i) => {
+    reports.forEach(({ errors, numTensorsLeft, steps }, rank) => {
+      expect(errors[i]!.code).toBe(rank === culprit ? "STAGE_FAILED" : "ABORTED");
+      if (rank !== culprit) expect(errors[i]!.message).toContain(`rank ${culprit} failed: rank ${culprit}, `);
+      expect(numTensorsLeft[i]).toBe(0);
+      expect(steps[i]!.losses).toEqual(rank % 2 === 0 ? losses.slice(5) : losses.slice(0, 5));
+      for (const { stage, gradients: actual } of steps[i]!.stages)
+        for (const [name, values] of Object.entries(actual)) {
+          const twice = gradients[stage]![name]!.map((value) => numReplicas * value);
+          expect(Math.abs(cosineDifference(values!, twice))).toBeLessThan(1e-13);
+        }
+    });
+  });
+});
+
 test.each([
   ["throws", "throw", "STAGE_FAILED", "dualpipe: rank 2, (2F2;1B5)OVERLAP_F_B: boom"],
   ["exits", "exit", "CRASHED", "dualpipe: rank 2 ended with the exit code 7 before its program did"],
