@@ -3,7 +3,7 @@ import { EXIT_STATUS } from "../launch/exit-status.ts";
 import { type ProcessPlacement, processPlacement } from "../launch/process-placement.ts";
 import { CheckpointRequests } from "../trainer/checkpoint/requests.ts";
 import { TrainingStopped } from "../trainer/checkpoint/training-stopped.ts";
-import { loadConfig, type TrainConfig } from "../trainer/config.ts";
+import { loadConfig, numRanks, type TrainConfig } from "../trainer/config.ts";
 import { JoinedTraining } from "../trainer/join-training.ts";
 import { type TrainSummary, train } from "../trainer/train.ts";
 import { catchInterrupt } from "./interrupt.ts";
@@ -38,7 +38,7 @@ export function trainCommand(): Command {
 
 async function runTrain(path: string, { set, profile, resume }: TrainCommandOptions): Promise<void> {
   const config = await loadConfig(path, set);
-  const processes = await processPlacement(config.pipeline.ranks);
+  const processes = await processPlacement(numRanks(config.pipeline));
   if (processes && processes.process > 0) return joinAsProcess(config, processes);
   const requests = new CheckpointRequests();
   using interrupt = catchInterrupt(undefined, () => requests.request("stop"));

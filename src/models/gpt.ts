@@ -3,6 +3,7 @@ import type { Parameter } from "../autograd/parameter.ts";
 import { GELU } from "../nn/activation.ts";
 import { CausalSelfAttention } from "../nn/attention.ts";
 import { ModuleList } from "../nn/containers.ts";
+import { Dropout } from "../nn/dropout.ts";
 import { Embedding } from "../nn/embedding.ts";
 import { Linear } from "../nn/linear.ts";
 import { MLP } from "../nn/mlp.ts";
@@ -23,6 +24,8 @@ export interface GptConfig {
   readonly mlpRatio?: number;
   /** True when the head's weight is that of the token embedding. */
   readonly tieEmbeddings?: boolean;
+  /** Of the embeddings and of what each half of a block adds to its input, in training; 0 by default. */
+  readonly dropout?: number;
   readonly dtype?: DType;
 }
 
@@ -43,19 +46,22 @@ class GptBlock extends Module {
   readonly attn: CausalSelfAttention;
   readonly ln_2: LayerNorm;
   readonly mlp: MLP;
+  readonly drop: Dropout;
 
-  constructor(runtime: Runtime, { numFeatures, numHeads, mlpRatio = 4, dtype = "float32" }: GptConfig) {
+  constructor(runtime: Runtime, config: GptConfig) {
     super(runtime);
+    const { numFeatures, numHeads, mlpRatio = 4, dropout = 0, dtype = "float32" } = config;
     this.ln_1 = new LayerNorm(runtime, numFeatures, { dtype });
     this.attn = new CausalSelfAttention(runtime, numFeatures, numHeads, { dtype });
     this.ln_2 = new LayerNorm(runtime, numFeatures, { dtype });
     const activation = new GELU(runtime, { approximate: "tanh" });
     this.mlp = new MLP(runtime, numFeatures, mlpRatio * numFeatures, { dtype, activation });
+    this.drop = new Dropout(runtime, dropout);
   }
 
   forward(x_BTC: Tensor): Tensor {
-    const y_BTC = add(x_BTC, this.attn.call(this.ln_1.call(x_BTC)));
-    return add(y_BTC, this.mlp.call(this.ln_2.call(y_BTC)));
+    const y_BTC = add(x_BTC, this.drop.call(this.attn.call(this.ln_1.call(x_BTC))));
+    return add(y_BTC, this.drop.call(this.mlp.call(this.ln_2.call(y_BTC))));
   }
 }
 
@@ -63,15 +69,17 @@ class GptBlock extends Module {
 class GptTransformer extends Module {
   readonly wte: Embedding | null;
   readonly wpe: Embedding | null;
+  readonly drop: Dropout;
   readonly h: ModuleList<GptBlock>;
   readonly ln_f: LayerNorm | null;
 
   constructor(runtime: Runtime, config: GptConfig, slice: GptSlice) {
     super(runtime);
-    const { vocabSize, contextLength, numFeatures, dtype = "float32" } = config;
+    const { vocabSize, contextLength, numFeatures, dropout = 0, dtype = "float32" } = config;
     const { firstLayer, endLayer, hasEmbeddings, hasHead } = slice;
     this.wte = hasEmbeddings ? new Embedding(runtime, vocabSize, numFeatures, { dtype }) : null;
     this.wpe = hasEmbeddings ? new Embedding(runtime, contextLength, numFeatures, { dtype }) : null;
+    this.drop = new Dropout(runtime, dropout);
     const blocks = Array.from({ length: endLayer - firstLayer }, () => new GptBlock(runtime, config));
     this.h = new ModuleList(runtime, blocks, { firstIndex: firstLayer });
     this.ln_f = hasHead ? new LayerNorm(runtime, numFeatures, { dtype }) : null;
@@ -86,7 +94,7 @@ class GptTransformer extends Module {
   #embed(input: Tensor): Tensor {
     if (this.wte === null || this.wpe === null) return input;
     const positions_T = this.runtime.arange(input.shape[1]!);
-    return add(this.wte.call(input), this.wpe.call(positions_T));
+    return this.drop.call(add(this.wte.call(input), this.wpe.call(positions_T)));
   }
 }
 

@@ -19,6 +19,11 @@ export function numStages({ schedule, ranks }: TrainConfig["pipeline"]): number 
   return ranks * findSchedule(schedule).constraints.stagesPerRank.atLeast;
 }
 
+/** Of all replicas together. */
+export function numRanks({ ranks, replicas }: TrainConfig["pipeline"]): number {
+  return ranks * replicas;
+}
+
 function scheduleIssues({ pipeline }: Pick<TrainConfig, "pipeline">): readonly ConfigIssue[] {
   const { schedule, ranks, microBatches } = pipeline;
   try {

@@ -58,11 +58,13 @@ const model = keys({
   numHeads: whole(1).default(4),
   mlpRatio: whole(1).default(4),
   tieEmbeddings: flag().default(true),
+  dropout: fraction().default(0),
 });
 
 const pipeline = keys({
   schedule: oneOf(...schedules.map(({ name }) => name)).default("dualpipe"),
   ranks: whole(1).default(4),
+  replicas: whole(1).default(1),
   microBatches: whole(1).default(8),
 });
 

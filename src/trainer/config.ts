@@ -6,7 +6,7 @@ import { checkRules } from "./config-rules.ts";
 import { configSchema, type TrainConfig } from "./config-schema.ts";
 
 export { ConfigError, type ConfigErrorCode, type ConfigIssue } from "./config-error.ts";
-export { numStages } from "./config-rules.ts";
+export { numRanks, numStages } from "./config-rules.ts";
 export type { TrainConfig } from "./config-schema.ts";
 
 /**

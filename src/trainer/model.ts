@@ -13,6 +13,7 @@ export function gptConfigOf({ model, training, data }: TrainConfig): GptConfig {
     numFeatures: model.hiddenSize,
     mlpRatio: model.mlpRatio,
     tieEmbeddings: model.tieEmbeddings,
+    dropout: model.dropout,
     dtype: training.dtype,
   };
 }

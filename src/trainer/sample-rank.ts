@@ -20,6 +20,7 @@ export default function sampleRank({ runtime, data }: RankContext<SampleRankData
   const { config, weights, prompt } = data;
   const { seed } = config.training;
   const [model] = gptStages({ config: gptConfigOf(config), numStages: 1, runtime, seed });
+  model!.eval();
   runtime.scope(() => model!.loadStateDict(stateDictOf(runtime, weights, config.training.dtype)));
   const { numTokens, temperature, topK } = config.sample;
   return generate([model!], prompt, { numTokens, temperature, seed, ...(topK > 0 ? { topK } : {}) });

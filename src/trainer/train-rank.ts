@@ -4,14 +4,16 @@ import { noGrad } from "../autograd/grad-mode.ts";
 import { Pipeline, stagesOfRank } from "../engine/pipeline.ts";
 import { type RecordedTrack, Recorder } from "../engine/recorder.ts";
 import type { RankContext } from "../launch/rank-context.ts";
+import type { GptStage } from "../models/gpt.ts";
 import { gptStages } from "../models/gpt-stages.ts";
+import { seedFor } from "../nn/initial.ts";
 import { AdamW } from "../optim/adamw.ts";
 import { clipFactor, scaleGradients, squaredGradNorm } from "../optim/gradient-norm.ts";
 import { type NamedParameter, type Optimizer, weightDecayGroups } from "../optim/optimizer.ts";
 import { SGD } from "../optim/sgd.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { allGatherNumbers } from "../transport/collectives.ts";
-import { loadPart, takePart } from "./checkpoint/rank-part.ts";
+import { loadPart, type RankState, takePart } from "./checkpoint/rank-part.ts";
 import { type CheckpointRequest, RequestsOfRank } from "./checkpoint/requests.ts";
 import { CheckpointStore } from "./checkpoint/store.ts";
 import { numStages, type TrainConfig } from "./config.ts";
@@ -28,8 +30,10 @@ export interface TrainRankData {
   readonly validation: Uint16Array;
   /** Memory of the main thread's `CheckpointRequests`. */
   readonly requests: SharedArrayBuffer;
-  /** The checkpoint in `output.dir` to go on from, and the steps it has done. */
-  readonly resume: { readonly checkpoint: string; readonly step: number } | undefined;
+  /** The checkpoint in `output.dir` to go on from, the steps it has done, and whether this rank has done there what it does here. */
+  readonly resume:
+    | { readonly checkpoint: string; readonly step: number; readonly isSameLayout: boolean }
+    | undefined;
 }
 
 /** Sent by rank 0, but each rank's part of a checkpoint by itself; `ready` comes before the first step. Steps are counted from 1; losses are means over the tokens of a batch, in nats. */
@@ -70,36 +74,51 @@ class RankTrainer {
   readonly #config: TrainConfig;
   readonly #recorder = new Recorder();
   readonly #pipeline: Pipeline;
-  readonly #parameters: readonly NamedParameter[];
-  readonly #optimizer: Optimizer<{ learningRate: number }>;
+  readonly #stages: readonly GptStage[];
+  readonly #state: RankState;
   readonly #requests: RequestsOfRank;
 
   constructor(context: RankContext<TrainRankData>) {
-    const { runtime, rank, numRanks, processGroup, data } = context;
+    const { runtime, rank, processGroup, data } = context;
     this.#context = context;
     this.#config = data.config;
-    const { schedule } = data.config.pipeline;
-    const stageIndices = stagesOfRank(schedule, numRanks, rank);
+    const { schedule, ranks, replicas } = data.config.pipeline;
+    const { seed } = data.config.training;
+    const stageIndices = stagesOfRank(schedule, ranks, rank % ranks);
     const stages = gptStages({
       config: gptConfigOf(data.config),
       numStages: numStages(data.config.pipeline),
       stageIndices,
       runtime,
-      seed: data.config.training.seed,
+      seed,
     });
+    runtime.seed(seedFor(seed, `rank ${rank}`));
     const modules = new Map(stageIndices.map((stageIndex, i) => [stageIndex, stages[i]!]));
-    this.#pipeline = new Pipeline({ schedule, modules, processGroup, recorder: this.#recorder });
-    this.#parameters = stages.flatMap((stage) => stage.namedParameters());
-    this.#optimizer = makeOptimizer(this.#parameters, data.config);
+    this.#stages = stages;
+    this.#pipeline = new Pipeline({
+      schedule,
+      modules,
+      processGroup,
+      numReplicas: replicas,
+      shardUpdates: true,
+      recorder: this.#recorder,
+    });
+    const owned = this.#pipeline
+      .ownedParameters()
+      .map(({ name, parameter }): NamedParameter => [name, parameter]);
+    const parameters = stages.flatMap((stage) => stage.namedParameters());
+    const optimizer = makeOptimizer(owned, data.config);
+    this.#state = { runtime, rank, parameters, owned, optimizer };
     this.#requests = new RequestsOfRank(data.requests);
   }
 
   /** Loads the checkpoint to go on from, if there is one. */
   async resume(): Promise<void> {
-    const { runtime, data } = this.#context;
+    const { data } = this.#context;
     if (data.resume === undefined) return;
-    const folder = new CheckpointStore(data.config.output.dir).pathOf(data.resume.checkpoint);
-    await loadPart(runtime, folder, this.#parameters, this.#optimizer);
+    const { checkpoint, isSameLayout } = data.resume;
+    const folder = new CheckpointStore(data.config.output.dir).pathOf(checkpoint);
+    await loadPart(folder, this.#state, isSameLayout);
   }
 
   run(): TrainRankResult {
@@ -131,7 +150,7 @@ class RankTrainer {
 
   #sendCheckpoint(step: number): void {
     this.#requests.waitForTurn();
-    const tensors = takePart(this.#pipeline.ownedParameters(), this.#optimizer);
+    const tensors = takePart(this.#state);
     const report: TrainReport = { kind: "checkpoint", step, tensors };
     this.#context.report(
       report,
@@ -141,9 +160,9 @@ class RankTrainer {
 
   /** @returns What the main thread asked of all ranks in the meantime. */
   #trainStep(step: number, batch: readonly MicroBatch[], learningRate: number): CheckpointRequest {
-    const parameters = this.#pipeline.parameters();
+    const { optimizer } = this.#state;
     const loss = this.#forwardBackward(batch);
-    const owned = this.#pipeline.ownedParameters().map(({ parameter }) => parameter);
+    const owned = this.#state.owned.map(([, parameter]) => parameter);
     const numMicroBatches = batch.length;
     // Rank 0 alone looks, so that all ranks see a request after the same step.
     const request = this.#context.rank === 0 ? REQUESTS.indexOf(this.#requests.take()) : 0;
@@ -156,19 +175,22 @@ class RankTrainer {
       throw new NonFiniteLossError(step, meanLoss, gradientNorm);
     const { gradientClip } = this.#config.optimizer;
     const clip = gradientClip > 0 ? clipFactor(squaredNorm, gradientClip) : 1;
-    scaleGradients(parameters, clip / numMicroBatches);
-    this.#optimizer.learningRate = learningRate;
-    this.#optimizer.step();
-    this.#optimizer.zeroGrad();
+    scaleGradients(owned, clip / numMicroBatches);
+    optimizer.learningRate = learningRate;
+    optimizer.step();
+    optimizer.zeroGrad();
+    this.#pipeline.shareUpdates();
     this.#report({ kind: "step", step, loss: meanLoss, learningRate, gradientNorm });
     return REQUESTS[sums[2]!]!;
   }
 
   #validate(step: number, batches: readonly (readonly MicroBatch[])[]): void {
     const { runtime } = this.#context;
+    for (const stage of this.#stages) stage.eval();
     const total = noGrad(runtime, () =>
       batches.reduce((sum, batch) => sum + this.#forwardBackward(batch).sum, 0),
     );
+    for (const stage of this.#stages) stage.train();
     this.#recorder.take(this.#context.rank);
     const [sum] = sumOverRanks(this.#context, [total]);
     this.#report({
@@ -178,9 +200,12 @@ class RankTrainer {
     });
   }
 
-  /** One step of the pipeline, and the sum of the losses that came out here. */
-  #forwardBackward(batch: readonly MicroBatch[]): { sum: number } {
-    const { runtime } = this.#context;
+  /** One step of this replica on its part of the batch, and the sum of the losses that came out here. */
+  #forwardBackward(whole: readonly MicroBatch[]): { sum: number } {
+    const { runtime, rank } = this.#context;
+    const { ranks, microBatches } = this.#config.pipeline;
+    const first = Math.floor(rank / ranks) * microBatches;
+    const batch = whole.slice(first, first + microBatches);
     const { entering, leaving } = this.#pipeline.endsOf(batch.length);
     return runtime.scope(() => {
       const inputs = entering.length > 0 ? this.#tokens(entering.map((i) => batch[i]!.inputs)) : null;
@@ -211,7 +236,7 @@ class RankTrainer {
 
   #weights(): TensorEntry[] {
     const { addon } = this.#context.runtime;
-    return this.#pipeline.ownedParameters().map(({ name, parameter }) => ({
+    return this.#state.owned.map(([name, parameter]) => ({
       name,
       dtype: safetensorsDtypeOf(parameter.dtype),
       shape: parameter.shape,
@@ -219,10 +244,11 @@ class RankTrainer {
     }));
   }
 
+  /** Of all replicas together. */
   get #batchShape() {
     const { training, pipeline } = this.#config;
     return {
-      numMicroBatches: pipeline.microBatches,
+      numMicroBatches: pipeline.replicas * pipeline.microBatches,
       microBatchSize: training.microBatchSize,
       sequenceLength: training.sequenceLength,
     };

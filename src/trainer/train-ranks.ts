@@ -1,6 +1,6 @@
 import type { MetProcesses } from "../launch/met-processes.ts";
 import { runRanks } from "../launch/threads.ts";
-import type { TrainConfig } from "./config.ts";
+import { numRanks, type TrainConfig } from "./config.ts";
 import { siblingProgram } from "./sibling-program.ts";
 import type { TrainProcessRankData } from "./train-process-rank.ts";
 import type { TrainRankData, TrainRankResult, TrainReport } from "./train-rank.ts";
@@ -41,7 +41,7 @@ export async function runTrainRanksOf(
 
 function rankOptions({ pipeline, timeouts }: TrainConfig, { onReport, signal }: TrainRanksOptions) {
   return {
-    numRanks: pipeline.ranks,
+    numRanks: numRanks(pipeline),
     timeoutMs: 1000 * timeouts.receiveSeconds,
     onReport: (rank: number, value: unknown) => onReport(rank, value as TrainReport),
     signal,

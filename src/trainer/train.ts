@@ -18,7 +18,7 @@ import { CheckpointRequests } from "./checkpoint/requests.ts";
 import { checkTokens, findResumePoint, type ResumePoint, sequencesPerStep } from "./checkpoint/resume.ts";
 import { CheckpointStore } from "./checkpoint/store.ts";
 import { TrainingStopped } from "./checkpoint/training-stopped.ts";
-import { formatConfig, numStages, type TrainConfig } from "./config.ts";
+import { formatConfig, numRanks, numStages, type TrainConfig } from "./config.ts";
 import { type Corpus, loadCorpus } from "./data/corpus.ts";
 import { MetricsWriter } from "./metrics.ts";
 import { Progress, type ProgressOutput } from "./progress.ts";
@@ -118,13 +118,14 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
   };
 }
 
-/** The recorded steps, oldest first. */
+/** The recorded steps of the first replica, oldest first. */
 function timelinesOf({ pipeline }: TrainConfig, results: readonly TrainRankResult[]): Timeline[] {
+  const ofReplica = results.slice(0, pipeline.ranks);
   return results[0]!.tracks.map((_, step) =>
     timelineOf(
       pipeline.schedule,
       pipeline.microBatches,
-      results.map(({ tracks }) => tracks[step]!),
+      ofReplica.map(({ tracks }) => tracks[step]!),
     ),
   );
 }
@@ -202,7 +203,7 @@ async function runMetTraining(
   });
   const parts = new PartWriter({
     store,
-    numRanks: met?.place.ranksPerProcess ?? pipeline.ranks,
+    numRanks: met?.place.ranksPerProcess ?? numRanks(pipeline),
     onWritten: (step, outcome) => completion.add(step, outcome),
   });
   if (met) met.onMessage = (_from, message) => hear(message as TrainMessage, { completion, requests });
@@ -210,7 +211,7 @@ async function runMetTraining(
   const shared = {
     train: sharedCopy(corpus.train),
     validation: sharedCopy(corpus.validation),
-    resume: point && { checkpoint: point.name, step: firstStep },
+    resume: point && { checkpoint: point.name, step: firstStep, isSameLayout: point.isSameLayout },
   };
   const rankOptions = { onReport: reports.take.bind(reports), signal };
   const { memory } = requests;

@@ -44,6 +44,33 @@ test("a resumed run has the weights and metrics of one that was not interrupted,
   expect(run.metrics("resumed")).toEqual(run.metrics("whole"));
 });
 
+describe("random numbers", () => {
+  // The whole batch of eight micro-batches, over two replicas.
+  const random = ["model.dropout=0.2", "pipeline.replicas=2", "pipeline.microBatches=4", EVERY];
+
+  test("go on where they were: a resumed run with dropout is that which was not interrupted", async () => {
+    await run.train("random", random);
+    run.copy("random", "random-resumed");
+    removeNewest("random-resumed");
+    rmSync(join(run.dir("random-resumed"), "model.safetensors"));
+    await run.train("random-resumed", random, true);
+    expect(await run.weights("random-resumed")).toBe(await run.weights("random"));
+    expect(run.metrics("random-resumed")).toEqual(run.metrics("random"));
+    expect(await run.weights("random")).not.toBe(await run.weights("whole"));
+  });
+
+  test("are other ones on other ranks, whose run is none the less trained on", async () => {
+    run.copy("random", "random-moved");
+    removeNewest("random-moved");
+    rmSync(join(run.dir("random-moved"), "model.safetensors"));
+    await run.train("random-moved", ["model.dropout=0.2", EVERY], true);
+    expect(run.metrics("random-moved").slice(0, -3)).not.toEqual(run.metrics("random").slice(0, -3));
+    expect(run.metrics("random-moved").map(({ step }) => step)).toEqual(
+      run.metrics("random").map(({ step }) => step),
+    );
+  });
+});
+
 describe("a damaged checkpoint is told of and the one before is taken", () => {
   const damages: readonly (readonly [string, (name: string) => void])[] = [
     ["a file cut short", (name) => truncateSync(newest(name, "rank-00001.safetensors"), 3000)],
@@ -74,9 +101,11 @@ test("a run whose checkpoints are all damaged does not silently begin anew", asy
   await expect(run.train("lost", [], true)).rejects.toMatchObject({ code: "CHECKPOINT_DAMAGED" });
 });
 
-const layoutOf = (schedule: string, ranks: number) => [
+const layoutOf = (schedule: string, ranks: number, replicas = 1) => [
   `pipeline.schedule=${schedule}`,
   `pipeline.ranks=${ranks}`,
+  `pipeline.replicas=${replicas}`,
+  `pipeline.microBatches=${8 / replicas}`,
 ];
 
 async function finalTensors(...names: string[]): Promise<Map<string, TensorEntry>[]> {
@@ -84,35 +113,53 @@ async function finalTensors(...names: string[]): Promise<Map<string, TensorEntry
 }
 
 test.each([
-  ["dualpipe", 4],
-  ["dualpipev", 2],
-  ["1f1b", 1],
-])("%s on %i ranks loads the weights of a checkpoint bit for bit", async (schedule, ranks) => {
-  const name = `loaded-${schedule}`;
-  run.copy("whole", name);
-  rmSync(join(run.dir(name), "model.safetensors"));
-  await run.train(name, layoutOf(schedule, ranks), true);
-  const [here, there] = await finalTensors(name, "whole");
-  expect([...here!.keys()].sort()).toEqual([...there!.keys()].sort());
-  for (const [key, { data }] of here!) expect([key, data]).toEqual([key, there!.get(key)!.data]);
-});
+  ["dualpipe", 4, 1],
+  ["dualpipev", 2, 1],
+  ["1f1b", 1, 1],
+  ["dualpipe", 2, 2],
+  ["gpipe", 1, 4],
+])(
+  "%s on %i ranks, x %i, loads the weights of a checkpoint bit for bit",
+  async (schedule, ranks, replicas) => {
+    const name = `loaded-${schedule}-${ranks}-${replicas}`;
+    run.copy("whole", name);
+    rmSync(join(run.dir(name), "model.safetensors"));
+    await run.train(name, layoutOf(schedule, ranks, replicas), true);
+    const [here, there] = await finalTensors(name, "whole");
+    expect([...here!.keys()].sort()).toEqual([...there!.keys()].sort());
+    for (const [key, { data }] of here!) expect([key, data]).toEqual([key, there!.get(key)!.data]);
+  },
+);
 
 test.each([
-  ["dualpipev", 2],
-  ["1f1b", 1],
-])("%s on %i ranks goes on as the run would have, to 1e-3 of a weight", async (schedule, ranks) => {
-  const name = `continued-${schedule}`;
-  run.copy("whole", name);
-  removeNewest(name);
-  rmSync(join(run.dir(name), "model.safetensors"));
-  await run.train(name, layoutOf(schedule, ranks), true);
-  const [here, there] = await finalTensors(name, "whole");
-  for (const [key, tensor] of here!) {
-    const expected = numbersOf(there!.get(key)!);
-    numbersOf(tensor).forEach((value, i) => {
-      if (Math.abs(value - expected[i]!) > 1e-3) expect([key, i, value]).toEqual([key, i, expected[i]]);
-    });
-  }
+  ["dualpipev", 2, 1],
+  ["1f1b", 1, 1],
+  ["dualpipe", 2, 2],
+])(
+  "%s on %i ranks, x %i, goes on as the run would have, to 1e-3 of a weight",
+  async (schedule, ranks, replicas) => {
+    const name = `continued-${schedule}-${ranks}-${replicas}`;
+    run.copy("whole", name);
+    removeNewest(name);
+    rmSync(join(run.dir(name), "model.safetensors"));
+    await run.train(name, layoutOf(schedule, ranks, replicas), true);
+    const [here, there] = await finalTensors(name, "whole");
+    for (const [key, tensor] of here!) {
+      const expected = numbersOf(there!.get(key)!);
+      numbersOf(tensor).forEach((value, i) => {
+        if (Math.abs(value - expected[i]!) > 1e-3) expect([key, i, value]).toEqual([key, i, expected[i]]);
+      });
+    }
+  },
+);
+
+test("two replicas train as one pipeline with the whole batch: the same first loss, and later ones to 1e-5", async () => {
+  await run.train("replicas", layoutOf("dualpipe", 2, 2));
+  const [two, one] = [run.metrics("replicas"), run.metrics("whole")];
+  expect(two.map(({ kind, step }) => [kind, step])).toEqual(one.map(({ kind, step }) => [kind, step]));
+  two.forEach(({ loss }, i) => {
+    expect(Math.abs(loss - one[i]!.loss)).toBeLessThan(1e-5);
+  });
 });
 
 describe("what does not belong together is refused", () => {

@@ -12,7 +12,7 @@ import {
 } from "../safetensors.ts";
 import { CheckpointError } from "./checkpoint-error.ts";
 import { MANIFEST_FILE, TOKENIZER_FILE } from "./manifest.ts";
-import { OPTIMIZER_PREFIX } from "./rank-part.ts";
+import { isWeight } from "./rank-part.ts";
 import { CheckpointStore, readCheckpoint } from "./store.ts";
 
 /** A trained model on disk, as a run or a checkpoint has it. */
@@ -88,7 +88,7 @@ async function finalWeightsOf(folder: string): Promise<SavedModel | undefined> {
 async function weightsIn(path: string): Promise<TensorSource[]> {
   const { tensors } = await readSafetensorsHeader(path);
   return tensors
-    .filter(({ name }) => !name.startsWith(OPTIMIZER_PREFIX))
+    .filter(({ name }) => isWeight(name))
     .map((info) => {
       const read = async () => (await readSafetensors(path, [info.name])).tensors[0]!.data;
       const { name, dtype } = info;
@@ -127,8 +127,8 @@ function gpt2ConfigOf({ model, training, data }: TrainConfig) {
     n_inner: model.mlpRatio * model.hiddenSize,
     activation_function: "gelu_new",
     layer_norm_epsilon: 1e-5,
-    resid_pdrop: 0,
-    embd_pdrop: 0,
+    resid_pdrop: model.dropout,
+    embd_pdrop: model.dropout,
     attn_pdrop: 0,
     tie_word_embeddings: model.tieEmbeddings,
     bos_token_id: endOfText,

@@ -1,6 +1,5 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { Parameter } from "../../autograd/parameter.ts";
 import { loadParameters } from "../../nn/state-dict.ts";
 import type { NamedParameter, Optimizer } from "../../optim/optimizer.ts";
 import type { Runtime } from "../../tensor/runtime.ts";
@@ -9,42 +8,60 @@ import { dtypeOfSafetensors, safetensorsDtypeOf } from "../model.ts";
 import { readSafetensors, readSafetensorsHeader, type TensorEntry } from "../safetensors.ts";
 
 /** Before the names of the optimizer's tensors, which are `PARAMETER.SLOT`; no parameter begins with it. */
-export const OPTIMIZER_PREFIX = "optimizer/";
+const OPTIMIZER_PREFIX = "optimizer/";
+/** Before the rank whose random generator it is. */
+const RANDOM_PREFIX = "random/";
 
-/** Copies of a rank's own parameters and of what its optimizer remembers of them. */
-export function takePart(
-  owned: readonly { readonly name: string; readonly parameter: Parameter }[],
-  optimizer: Optimizer<{ learningRate: number }>,
-): TensorEntry[] {
-  const weights = owned.map(({ name, parameter }) => copyOf(name, parameter));
-  const names = new Set(owned.map(({ name }) => name));
-  const state = Object.entries(optimizer.stateDict())
-    .filter(([key]) => names.has(parameterOf(key)))
-    .map(([key, tensor]) => copyOf(OPTIMIZER_PREFIX + key, tensor));
-  return [...weights, ...state];
+/** What of a run one rank has. */
+export interface RankState {
+  readonly runtime: Runtime;
+  readonly rank: number;
+  /** All parameters of its stages, also those that other ranks own. */
+  readonly parameters: readonly NamedParameter[];
+  /** Those that it saves, and of which its optimizer remembers something. */
+  readonly owned: readonly NamedParameter[];
+  readonly optimizer: Optimizer<{ learningRate: number }>;
+}
+
+/** True of the name of a weight, and of no other tensor of a checkpoint. */
+export function isWeight(name: string): boolean {
+  return !name.startsWith(OPTIMIZER_PREFIX) && !name.startsWith(RANDOM_PREFIX);
+}
+
+/** Copies of a rank's own parameters, of what its optimizer remembers of them, and of its random generator's state. */
+export function takePart({ runtime, rank, owned, optimizer }: RankState): TensorEntry[] {
+  const weights = owned.map(([name, parameter]) => copyOf(name, parameter));
+  const state = Object.entries(optimizer.stateDict()).map(([key, tensor]) =>
+    copyOf(OPTIMIZER_PREFIX + key, tensor),
+  );
+  const random = runtime.scope(() =>
+    copyOf(`${RANDOM_PREFIX}${rank}`, runtime.adoptHandle(runtime.addon.randomState())),
+  );
+  return [...weights, ...state, random];
 }
 
 /**
  * Sets a rank's parameters and its optimizer's state to what a checkpoint holds, whoever wrote it.
- * @param parameters All of the rank's, also those that its mirror saved.
+ * @param withRandomState Whether to go on with the random numbers of the rank of the same number.
  * @throws SafetensorsError; StateDictError when the checkpoint is of another model.
  */
-export async function loadPart(
-  runtime: Runtime,
-  folder: string,
-  parameters: readonly NamedParameter[],
-  optimizer: Optimizer<{ learningRate: number }>,
-): Promise<void> {
+export async function loadPart(folder: string, into: RankState, withRandomState: boolean): Promise<void> {
+  const { runtime, rank, parameters, owned, optimizer } = into;
   const names = new Set(parameters.map(([name]) => name));
-  const entries = await readTensors(folder, (key) =>
-    names.has(key.startsWith(OPTIMIZER_PREFIX) ? parameterOf(key.slice(OPTIMIZER_PREFIX.length)) : key),
-  );
+  const ownedNames = new Set(owned.map(([name]) => name));
+  const entries = await readTensors(folder, (key) => {
+    if (key.startsWith(RANDOM_PREFIX)) return withRandomState && key === `${RANDOM_PREFIX}${rank}`;
+    if (key.startsWith(OPTIMIZER_PREFIX))
+      return ownedNames.has(parameterOf(key.slice(OPTIMIZER_PREFIX.length)));
+    return names.has(key);
+  });
   runtime.scope(() => {
     const weights: Record<string, Tensor> = {};
     const state: Record<string, Tensor> = {};
     for (const { name, dtype, shape, data } of entries) {
       const tensor = runtime.fromArray(data, shape, dtypeOfSafetensors(dtype));
-      if (name.startsWith(OPTIMIZER_PREFIX)) state[name.slice(OPTIMIZER_PREFIX.length)] = tensor;
+      if (name.startsWith(RANDOM_PREFIX)) runtime.addon.setRandomState(tensor.handle);
+      else if (name.startsWith(OPTIMIZER_PREFIX)) state[name.slice(OPTIMIZER_PREFIX.length)] = tensor;
       else weights[name] = tensor;
     }
     loadParameters(`the model that ${folder} is to be loaded into`, parameters, weights, true);

@@ -7,6 +7,8 @@ import type { CheckpointStore } from "./store.ts";
 export interface ResumePoint {
   readonly name: string;
   readonly manifest: Manifest;
+  /** Whether each rank does what it did there, so that it goes on with its own random numbers. */
+  readonly isSameLayout: boolean;
 }
 
 /**
@@ -45,8 +47,9 @@ export async function findResumePoint(
       `${store.folder} has no checkpoint that is not damaged, of ${names.length}; train again without --resume to begin anew`,
     );
   checkConfig(point, config);
+  const isSameLayout = JSON.stringify(point.manifest.config.pipeline) === JSON.stringify(config.pipeline);
   print(`resuming after step ${point.manifest.step} from ${store.pathOf(point.name)}`);
-  return point;
+  return { ...point, isSameLayout };
 }
 
 /** @throws CheckpointError when the checkpoint was trained on other tokens */
@@ -60,11 +63,11 @@ export function checkTokens({ name, manifest }: ResumePoint, tokensSha256: strin
 
 /** Sequences of one step. */
 export function sequencesPerStep({ pipeline, training }: TrainConfig): number {
-  return pipeline.microBatches * training.microBatchSize;
+  return pipeline.replicas * pipeline.microBatches * training.microBatchSize;
 }
 
 /** What must be as it was for the run to be the same one; ranks, schedule, rates and intervals may change. */
-function checkConfig({ name, manifest }: ResumePoint, config: TrainConfig): void {
+function checkConfig({ name, manifest }: Omit<ResumePoint, "isSameLayout">, config: TrainConfig): void {
   const [now, then] = [config, manifest.config].map(identityOf) as [Identity, Identity];
   const problems = Object.keys(now)
     .filter((key) => now[key] !== then[key])
@@ -90,7 +93,7 @@ function identityOf(config: TrainConfig): Identity {
     "training.seed": training.seed,
     "training.dtype": training.dtype,
     "training.sequenceLength": training.sequenceLength,
-    "pipeline.microBatches x training.microBatchSize": sequencesPerStep(config),
+    "pipeline.replicas x pipeline.microBatches x training.microBatchSize": sequencesPerStep(config),
     "optimizer.kind": optimizer.kind,
     ...(optimizer.kind === "sgd" ? { "optimizer.momentum over 0": optimizer.momentum > 0 } : {}),
   };
