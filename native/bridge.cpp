@@ -174,7 +174,8 @@ class Bridge::Inbox : public ChannelEnd {
 };
 
 Bridge::Bridge(BridgeOptions options, const c10::intrusive_ptr<c10d::Store>& store) : options_(std::move(options)) {
-  auto glooOptions = c10d::ProcessGroupGloo::Options::create(options_.connectTimeout);
+  // While it connects, Gloo waits five times as long as it is told.
+  auto glooOptions = c10d::ProcessGroupGloo::Options::create(options_.connectTimeout / 5);
   glooOptions->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(options_.address));
   // For collectives, of which there are none.
   glooOptions->threads = 1;

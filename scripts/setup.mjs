@@ -23,20 +23,20 @@ const OLDEST_NODE = [20, 19];
 /** A step that failed, with a message for the user. */
 export class SetupError extends Error {}
 
-/** Brings the checkout to where `dist/` and the native addon are ready. */
-export async function setUp() {
+/** Brings the checkout to where `dist/` and the native addon are ready; `wanted` packages of Debian are installed where that can be done. */
+export async function setUp(wanted) {
   checkNode();
   await installNpmPackages();
   await compileTypeScript();
-  await installSystemPackages();
+  await installSystemPackages(wanted);
   await buildNativeAddon();
 }
 
 /** Sets up; false, with the reason in a readable message, when that fails. */
-export async function setUpOrExplain() {
+export async function setUpOrExplain({ wanted = [] } = {}) {
   const ignoreSignals = exitOnSignals();
   try {
-    await setUp();
+    await setUp(wanted);
   } catch (error) {
     if (!(error instanceof SetupError || typeof error.code === "string")) throw error;
     console.error(error.message.startsWith("dualpipe: ") ? error.message : `dualpipe: ${error.message}`);
@@ -124,20 +124,23 @@ function listFiles(folder) {
     .sort();
 }
 
-async function installSystemPackages() {
+async function installSystemPackages(wanted) {
   const { missingPackages, installCommand } = await importBuilt("native/prerequisites.js");
   const { defaultCache, locateAndRemember, locateWithMemo } = await importBuilt("native/cache.js");
   const libtorch = locateWithMemo(defaultCache());
-  const packages = missingPackages(libtorch === undefined || libtorch.source === "system");
+  const needed = missingPackages(libtorch === undefined || libtorch.source === "system");
+  const packages = [...needed, ...wanted];
   if (packages.length === 0) return;
   const isRoot = process.getuid?.() === 0;
   const command = installCommand(packages, isRoot);
   if (!existsSync("/etc/debian_version")) {
+    if (needed.length === 0) return;
     throw new SetupError(
-      `not found on this machine: ${packages.join(", ")} (names of Debian's packages). Install their like, or set LIBTORCH to an unpacked LibTorch`,
+      `not found on this machine: ${needed.join(", ")} (names of Debian's packages). Install their like, or set LIBTORCH to an unpacked LibTorch`,
     );
   }
   if (!isRoot && spawnSync("sudo", ["-n", "true"], { stdio: "ignore" }).status !== 0) {
+    if (needed.length === 0) return;
     throw new SetupError(
       `some system packages are missing; install them, then run this again:\n  ${command}`,
     );

@@ -160,7 +160,7 @@ export class Pipeline {
    * @throws TransportError
    */
   shareUpdates(): void {
-    this.#guarded(() => this.#shared?.shareUpdates());
+    this.#guarded(() => during("the exchange of updated parameters", () => this.#shared?.shareUpdates()));
   }
 
   #step(inputs: Tensor | Message | null, options: StepOptions): StepResult {
@@ -173,7 +173,9 @@ export class Pipeline {
       for (const stage of this.#stages.values()) stage.begin(data);
       shared?.begin();
       this.#execute(prepared, data, shared);
-      shared?.end((holder) => this.#doneOrder(prepared, holder));
+      during("the sum of the gradients that several ranks have", () =>
+        shared?.end((holder) => this.#doneOrder(prepared, holder)),
+      );
       return data.result();
     } finally {
       for (const stage of this.#stages.values()) stage.end();
@@ -226,13 +228,10 @@ export class Pipeline {
   }
 
   #explain(error: unknown, { action }: PlannedComputation): Error {
-    const place = { rank: this.#everyone.rank, action: formatAction(action) };
     if (error instanceof StepError) return error;
+    if (error instanceof TransportError) return inPlace(formatAction(action), error);
     const message = error instanceof Error ? error.message.replace(/^dualpipe: /, "") : String(error);
-    if (error instanceof TransportError) {
-      const { code, group } = error;
-      return new TransportError(code, `in ${place.action}: ${message}`, { cause: error, group });
-    }
+    const place = { rank: this.#everyone.rank, action: formatAction(action) };
     return new StepError("STAGE_FAILED", place, message, { cause: error });
   }
 
@@ -249,6 +248,23 @@ export class Pipeline {
       }
       throw error;
     }
+  }
+}
+
+/** A transfer's error that says what it was for. */
+function inPlace(place: string, error: TransportError): TransportError {
+  const { code, group, message } = error;
+  return new TransportError(code, `in ${place}: ${message.replace(/^dualpipe: /, "")}`, {
+    cause: error,
+    group,
+  });
+}
+
+function during(place: string, body: () => void): void {
+  try {
+    body();
+  } catch (error) {
+    throw error instanceof TransportError ? inPlace(place, error) : error;
   }
 }
 

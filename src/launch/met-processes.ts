@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomBytes, randomInt, randomUUID } from "node:crypto";
 import type { Addon } from "../native/addon.ts";
 import {
   type Connecting,
@@ -40,6 +40,16 @@ const DEFAULT_MEET_TIMEOUT_MS = 300_000;
 const DEFAULT_SILENCE_TIMEOUT_MS = 30_000;
 /** Of the first attempt to connect, when all are there already; each further one gets twice as long. */
 const FIRST_ATTEMPT_MS = 5_000;
+
+/**
+ * While it connects, Gloo listens, and takes whoever comes first. Processes of one host need not do that where everybody
+ * looks: all addresses from 127.0.0.1 to 127.255.255.254 are the host's own.
+ */
+function addressForGloo(address: string): string {
+  if (address !== "127.0.0.1") return address;
+  const [a, b] = randomBytes(2);
+  return `127.${a}.${b}.${1 + randomInt(254)}`;
+}
 
 /** The processes of a run, all of them there and connected. */
 export class MetProcesses {
@@ -88,7 +98,7 @@ export class MetProcesses {
     const { process, numProcesses, ranksPerProcess } = placement;
     this.place = { process, numProcesses, ranksPerProcess };
     this.#addon = addon;
-    this.#address = placement.address;
+    this.#address = addressForGloo(placement.address);
     this.#hub = hub;
     this.#meetTimeoutMs = meetTimeoutMs;
   }

@@ -1,10 +1,10 @@
-import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { MetProcesses } from "../../src/launch/met-processes.ts";
 import type { Addon } from "../../src/native/addon.ts";
 import { loadAddon } from "../../src/native/load.ts";
 import { freePort } from "./free-port.ts";
+import { type ListeningSocket, listeningSockets } from "./listening-sockets.ts";
 
 const addon = loadAddon<Addon>();
 const strangers: Socket[] = [];
@@ -62,16 +62,10 @@ test("processes that count their ranks otherwise are no run", async () => {
   });
 });
 
-/** Ports of the loopback address on which somebody listens, by Linux's own list. */
-function listeningPorts(): Set<number> {
-  const lines = readFileSync("/proc/self/net/tcp", "utf8").split("\n").slice(1);
-  const LISTENING = "0A";
-  return new Set(
-    lines
-      .map((line) => line.trim().split(/\s+/))
-      .filter(([, local, , state]) => local?.startsWith("0100007F") && state === LISTENING)
-      .map(([, local]) => Number.parseInt(local!.split(":")[1]!, 16)),
-  );
+/** Those that nobody listened on before. */
+function opened(before: readonly ListeningSocket[]): ListeningSocket[] {
+  const known = new Set(before.map(({ address, port }) => `${address}:${port}`));
+  return listeningSockets().filter(({ address, port }) => !known.has(`${address}:${port}`));
 }
 
 /** An addon at whose first attempt to connect somebody else comes to each of Gloo's ports before the other process does. */
@@ -79,12 +73,12 @@ function disturbed(said: Uint8Array | undefined): Addon {
   const c10d: Addon["c10d"] = {
     ...addon.c10d!,
     connect: (options, publish) => {
-      const before = listeningPorts();
+      const before = listeningSockets();
       let sending = Promise.resolve();
       return addon.c10d!.connect(options, (key, value) => {
         sending = sending.then(async () => {
-          const opened = [...listeningPorts()].filter((port) => !before.has(port));
-          if (options.name.endsWith("-0/")) await Promise.all(opened.map((port) => visit(port, said)));
+          if (options.name.endsWith("-0/"))
+            await Promise.all(opened(before).map((socket) => visit(socket, said)));
           publish(key, value);
         });
       });
@@ -93,8 +87,8 @@ function disturbed(said: Uint8Array | undefined): Addon {
   return { ...addon, c10d };
 }
 
-async function visit(port: number, said: Uint8Array | undefined): Promise<void> {
-  const socket = connect(port, "127.0.0.1");
+async function visit({ port, address }: ListeningSocket, said: Uint8Array | undefined): Promise<void> {
+  const socket = connect(port, address);
   strangers.push(socket);
   socket.on("error", () => {});
   await new Promise<void>((resolve) => {
@@ -121,9 +115,9 @@ describe("a stranger who takes a process's place while all connect", () => {
 });
 
 test("no port stays open once all are connected, but the hub's", async () => {
-  const before = listeningPorts();
+  const before = listeningSockets();
   const processes = await meet([addon, addon, addon], [1, 1, 1]);
-  expect([...listeningPorts()].filter((port) => !before.has(port))).toHaveLength(1);
+  expect(opened(before)).toHaveLength(1);
   await leave(processes);
-  expect([...listeningPorts()].filter((port) => !before.has(port))).toEqual([]);
+  expect(opened(before)).toEqual([]);
 });

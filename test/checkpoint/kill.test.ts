@@ -1,6 +1,7 @@
 import { type FSWatcher, mkdirSync, watch } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { RandomNumbers } from "../faults/random-numbers.ts";
 import { TrainingRun } from "./training-run.ts";
 
 const run = new TrainingRun();
@@ -11,15 +12,6 @@ beforeAll(async () => {
   await run.train("whole");
 });
 afterAll(() => run[Symbol.dispose]());
-
-/** Numbers from 0 to under 1 that depend on the seed alone. Park and Miller, 1988. */
-function* randomNumbers(seed: number): Generator<number, never> {
-  let state = seed;
-  for (;;) {
-    state = (state * 48_271) % 2_147_483_647;
-    yield state / 2_147_483_647;
-  }
-}
 
 /** Kills the process at the n-th change that it makes to its files. */
 function killAtChange(child: { kill(signal: "SIGKILL"): boolean }, dir: string, n: number): FSWatcher[] {
@@ -33,11 +25,11 @@ function killAtChange(child: { kill(signal: "SIGKILL"): boolean }, dir: string, 
 test("a run that is killed at random moments ends as one that was not", async () => {
   const dir = run.dir("killed");
   mkdirSync(join(dir, "checkpoints"), { recursive: true });
-  const random = randomNumbers(SEED);
+  const random = new RandomNumbers(SEED);
   const signals: (NodeJS.Signals | null)[] = [];
   for (let kill = 0; kill < NUM_KILLS; kill++) {
     const { child, closed } = run.spawn(dir, ["checkpoint.everySteps=1"]);
-    const watchers = killAtChange(child, dir, 8 + Math.floor(12 * random.next().value));
+    const watchers = killAtChange(child, dir, 8 + random.below(12));
     signals.push((await closed)[1]);
     for (const watcher of watchers) watcher.close();
   }
@@ -76,7 +68,9 @@ test("a full disk costs a checkpoint, not the run, and not the checkpoint before
   // One checkpoint of 750 kB fits, two do not. The mount is gone with the process that sees it.
   const script = `mount -t tmpfs -o size=1300k tmpfs ${dir} && "$@" && cp -r ${dir} ${run.dir("copied")}`;
   const wrapper = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"];
-  const { closed, output } = run.spawn(dir, ["checkpoint.everySteps=5", "output.saveWeights=false"], wrapper);
+  const { closed, output } = run.spawn(dir, ["checkpoint.everySteps=5", "output.saveWeights=false"], {
+    wrapper,
+  });
   expect(await closed, output()).toEqual([0, null]);
   expect(output()).toMatch(/step 10: no checkpoint could be written; training goes on: ENOSPC/);
   expect(output()).toMatch(/step 15: no checkpoint could be written; training goes on: ENOSPC/);

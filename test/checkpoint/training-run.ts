@@ -25,6 +25,15 @@ export interface Metric {
   readonly learningRate: number | undefined;
 }
 
+export interface SpawnOptions {
+  /** Options of `dualpipe launch`, which is then started in place of `dualpipe train`. */
+  readonly launch?: readonly string[];
+  /** A command that runs it. */
+  readonly wrapper?: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+  readonly resume?: boolean;
+}
+
 /** A small training run, in folders of its own under one that is deleted at the end. */
 export class TrainingRun implements Disposable {
   readonly folder = mkdtempSync(join(tmpdir(), "dualpipe-checkpoint-"));
@@ -65,12 +74,20 @@ export class TrainingRun implements Disposable {
     return train({ config: await this.config(name, overrides), output, resume });
   }
 
-  /** Starts `dualpipe train` in a process of its own; `wrapper` is a command that runs it. */
-  spawn(dir: string, overrides: readonly string[] = [], wrapper: readonly string[] = []) {
+  /** Starts `dualpipe train`, or `dualpipe launch`, in a process of its own. */
+  spawn(
+    dir: string,
+    overrides: readonly string[] = [],
+    { launch, wrapper = [], env, resume = true }: SpawnOptions = {},
+  ) {
     const sets = [`output.dir=${dir}`, ...overrides].flatMap((text) => ["--set", text]);
-    const command = [process.execPath, "--import", LOADER, MAIN, "train", this.#configPath, ...sets];
-    const [program, ...args] = [...wrapper, ...command, "--resume"];
-    const child = spawn(program!, args, { stdio: ["ignore", "pipe", "pipe"] });
+    const start = launch === undefined ? ["train"] : ["launch", ...launch];
+    const command = [process.execPath, "--import", LOADER, MAIN, ...start, this.#configPath, ...sets];
+    const [program, ...args] = [...wrapper, ...command, ...(resume ? ["--resume"] : [])];
+    const child = spawn(program!, args, {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...env },
+    });
     let output = "";
     for (const stream of [child.stdout, child.stderr])
       stream.on("data", (data) => {

@@ -7,6 +7,8 @@ import { Wire } from "./wire.ts";
 /** The port may be 0, for any that is free. */
 export interface HubOptions extends HubLocation {
   readonly numMembers: number;
+  /** Told of a member that is there and gives no sign of life. */
+  readonly onSilent?: (member: number) => void;
 }
 
 type MemberWire = Wire<ToHub, FromHub>;
@@ -21,6 +23,7 @@ const JOIN_TIMEOUT_MS = 10_000;
 export class Hub {
   readonly #server: SecuredServer;
   readonly #numMembers: number;
+  readonly #onSilent: HubOptions["onSilent"];
   readonly #members = new Map<number, MemberWire>();
   /** All have met, and not all have left yet. */
   #isInSession = false;
@@ -32,16 +35,17 @@ export class Hub {
     let hub: Hub | undefined;
     try {
       const server = await listenSecured(options, (socket) => hub!.#welcome(socket));
-      hub = new Hub(server, options.numMembers);
+      hub = new Hub(server, options);
       return hub;
     } catch (error) {
       throw explain(error as NodeJS.ErrnoException, options);
     }
   }
 
-  private constructor(server: SecuredServer, numMembers: number) {
+  private constructor(server: SecuredServer, { numMembers, onSilent }: HubOptions) {
     this.#server = server;
     this.#numMembers = numMembers;
+    this.#onSilent = onSilent;
   }
 
   get port(): number {
@@ -133,6 +137,7 @@ export class Hub {
 
   #remove(member: number, loss?: { readonly why: string; readonly isSilent: boolean }): void {
     this.#members.delete(member);
+    if (loss?.isSilent) this.#onSilent?.(member);
     if (loss && this.#isInSession) this.#tell({ kind: "lost", member, ...loss });
     if (this.#members.size > 0) return;
     this.#isInSession = false;

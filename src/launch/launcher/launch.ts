@@ -73,13 +73,16 @@ async function runAttempt(
   const { numNodes, numProcessesPerNode, masterAddress } = options;
   const secret = randomBytes(32).toString("hex");
   const numMembers = numNodes * numProcessesPerNode;
-  const hub = await Hub.listen({ address, port: 0, secret, numMembers });
+  let own: NodeProcesses | undefined;
+  // It would not end by itself in the time that processes have for it.
+  const onSilent = (process: number): void => own?.kill(process);
+  const hub = await Hub.listen({ address, port: 0, secret, numMembers, onSilent });
   try {
     const attempt: Attempt = { number, masterAddress, masterPort: hub.port, secret };
     followers?.start(attempt);
-    const own = new NodeProcesses(options, attempt, () => followers?.stop());
+    own = new NodeProcesses(options, attempt, () => followers?.stop());
     void followers?.firstFailure.then(() => {
-      own.stop();
+      own?.stop();
       followers.stop();
     });
     using _ = signals.passTo(own);

@@ -83,7 +83,7 @@ export class NodeProcesses {
 
   /** Passes a signal on; one that ends a process must end it in time. */
   signal(signal: NodeJS.Signals): void {
-    this.#kill(signal);
+    this.#signal(signal);
     if (signal !== "SIGUSR1") this.#endWithin(this.#options.stopTimeoutMs ?? DEFAULT_STOP_TIMEOUT_MS);
   }
 
@@ -92,11 +92,16 @@ export class NodeProcesses {
     this.#endWithin(this.#options.failureGraceMs ?? DEFAULT_FAILURE_GRACE_MS);
   }
 
-  #endWithin(timeoutMs: number): void {
-    this.#deadline ??= setTimeout(() => this.#kill("SIGKILL"), timeoutMs);
+  /** Ends a process of this host; of others it knows nothing. */
+  kill(rank: number): void {
+    this.#processes.find((each) => each.rank === rank)?.child.kill("SIGKILL");
   }
 
-  #kill(signal: NodeJS.Signals): void {
+  #endWithin(timeoutMs: number): void {
+    this.#deadline ??= setTimeout(() => this.#signal("SIGKILL"), timeoutMs);
+  }
+
+  #signal(signal: NodeJS.Signals): void {
     for (const { child } of this.#processes) child.kill(signal);
   }
 }
@@ -130,13 +135,25 @@ function start(options: NodeOptions, attempt: Attempt, local: number): Started {
     child.on("close", (code, signal) => {
       if (code === 0) resolve(undefined);
       else if (signal === null)
-        resolve({ status: code!, text: `process ${rank} ended with the exit status ${code}` });
+        resolve({
+          status: code!,
+          text: `process ${rank} ended with the exit status ${describeStatus(code!)}`,
+        });
       else resolve({ status: rankFailed, text: `process ${rank} was ended by ${signal}` });
     });
   });
   if (child.stdout) prefixLines(child.stdout, process.stdout, rank);
   if (child.stderr) prefixLines(child.stderr, process.stderr, rank);
   return { rank, child, ended };
+}
+
+function describeStatus(status: number): string {
+  const { rankFailed, timedOut } = EXIT_STATUS;
+  const meanings: Readonly<Record<number, string>> = {
+    [rankFailed]: "a rank failed",
+    [timedOut]: "a time-out",
+  };
+  return meanings[status] === undefined ? String(status) : `${status} (${meanings[status]})`;
 }
 
 /** torchrun's variables, and where the processes meet. */

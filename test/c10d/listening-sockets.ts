@@ -1,0 +1,40 @@
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+
+/** A socket that somebody connects to. */
+export interface ListeningSocket {
+  readonly address: string;
+  readonly port: number;
+}
+
+const LISTENING = "0A";
+
+/** All of this host, or those of some processes alone, by Linux's own list. */
+export function listeningSockets(pids?: readonly number[]): ListeningSocket[] {
+  const own = pids && new Set(pids.flatMap(openFiles));
+  return ["tcp", "tcp6"].flatMap((table) =>
+    readFileSync(`/proc/self/net/${table}`, "utf8")
+      .split("\n")
+      .slice(1)
+      .map((line) => line.trim().split(/\s+/))
+      .filter(
+        ([, , , state, , , , , , inode]) => state === LISTENING && own?.has(`socket:[${inode}]`) !== false,
+      )
+      .map(([, local]) => {
+        const [address, port] = local!.split(":");
+        return { address: readable(address!), port: Number.parseInt(port!, 16) };
+      }),
+  );
+}
+
+function openFiles(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+  } catch {
+    return [];
+  }
+}
+
+/** Linux writes the bytes of an IPv4 address last to first. */
+function readable(address: string): string {
+  return address.length === 8 ? [...Buffer.from(address, "hex")].reverse().join(".") : address;
+}

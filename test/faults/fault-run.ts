@@ -1,0 +1,79 @@
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "vitest";
+import { type SpawnOptions, TrainingRun } from "../checkpoint/training-run.ts";
+import { processesNaming, until } from "./processes.ts";
+import { RandomNumbers } from "./random-numbers.ts";
+
+/** Faults of each kind: twenty where all is tested, a few where a person waits. */
+export const NUM_FAULTS = Number(process.env.DUALPIPE_FAULTS ?? (process.env.CI ? 20 : 3));
+
+/** A run goes on for at most so many steps before it meets its next fault. */
+const STEPS_BETWEEN_FAULTS = 4;
+
+/** Two pipelines of two ranks, that is four ranks, in so many steps that no run ends before its faults do. */
+const OVERRIDES = [
+  "pipeline.replicas=2",
+  "pipeline.microBatches=4",
+  `training.steps=${STEPS_BETWEEN_FAULTS * NUM_FAULTS + 2}`,
+  "checkpoint.everySteps=1",
+  "validation.everySteps=7",
+  "timeouts.silenceSeconds=1",
+  "timeouts.meetSeconds=20",
+];
+
+/** A training run that is disturbed, beside one that is not. */
+export class FaultRun implements Disposable {
+  readonly run = new TrainingRun();
+  readonly random: RandomNumbers;
+  readonly #seed: number;
+
+  constructor(seed: number) {
+    this.#seed = seed;
+    this.random = new RandomNumbers(seed);
+  }
+
+  /** To be called first: the undisturbed run, on four threads of this process. */
+  async trainUndisturbed(): Promise<void> {
+    await this.run.train("whole", OVERRIDES);
+  }
+
+  /** Goes on with a run on four threads of this process; what it shows is in `run.lines`. */
+  async resume(dir: string): Promise<void> {
+    await this.run.train(dir, OVERRIDES, true);
+  }
+
+  /** Starts a launcher. */
+  launch(dir: string, launch: readonly string[], options: Omit<SpawnOptions, "launch"> = {}) {
+    mkdirSync(join(this.run.dir(dir), "checkpoints"), { recursive: true });
+    return this.run.spawn(this.run.dir(dir), OVERRIDES, { ...options, launch });
+  }
+
+  /** Resolves at a random moment of a run that has just begun or gone on: from its start to some steps later. */
+  async randomMoment(dir: string): Promise<void> {
+    const before = this.#numMetrics(dir);
+    const numSteps = this.random.below(STEPS_BETWEEN_FAULTS);
+    await until(`${numSteps} more steps`, () => this.#numMetrics(dir) >= before + numSteps);
+    // Somewhere within the next milliseconds, in whatever the run does then.
+    for (let i = this.random.below(2000); i > 0; i--) await new Promise(setImmediate);
+  }
+
+  #numMetrics(dir: string): number {
+    const path = join(this.run.dir(dir), "metrics.jsonl");
+    return existsSync(path) ? readFileSync(path, "utf8").split("\n").length : 0;
+  }
+
+  /** That the run ended as if nothing had been, and left nothing behind. */
+  async expectAsUndisturbed(dir: string): Promise<void> {
+    const note = `seed ${this.#seed}`;
+    expect(await this.run.weights(dir), note).toBe(await this.run.weights("whole"));
+    expect(this.run.metrics(dir), note).toEqual(this.run.metrics("whole"));
+    expect(this.run.temporaryFiles(dir), note).toEqual([]);
+    expect(processesNaming(this.run.dir(dir)), note).toEqual([]);
+  }
+
+  [Symbol.dispose](): void {
+    for (const pid of processesNaming(this.run.folder)) process.kill(pid, "SIGKILL");
+    this.run[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,22 @@
+/** Numbers from 0 to under 1 that depend on the seed alone. Park and Miller, 1988. */
+export class RandomNumbers {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = seed;
+  }
+
+  next(): number {
+    this.#state = (this.#state * 48_271) % 2_147_483_647;
+    return this.#state / 2_147_483_647;
+  }
+
+  /** One of 0 to under `end`. */
+  below(end: number): number {
+    return Math.floor(end * this.next());
+  }
+
+  pick<T>(list: readonly T[]): T {
+    return list[this.below(list.length)]!;
+  }
+}
