@@ -155,25 +155,29 @@ interface RunOptions extends TrainOptions {
   readonly point: ResumePoint | undefined;
 }
 
-async function runTraining(
-  options: RunOptions,
-): Promise<{ results: TrainRankResult[]; validationLoss: number }> {
-  const { config, signal, processes } = options;
-  const met = processes && (await meetForTraining(config, processes, signal));
-  let well = false;
-  try {
-    const outcome = await runMetTraining(options, met);
-    well = true;
-    return outcome;
-  } finally {
-    await met?.leave({ well });
-  }
+interface RunOutcome {
+  readonly results: readonly TrainRankResult[];
+  readonly validationLoss: number;
+  /** The folder of the newest checkpoint. */
+  readonly newest: string | undefined;
 }
 
-async function runMetTraining(
-  options: RunOptions,
-  met: MetProcesses | undefined,
-): Promise<{ results: TrainRankResult[]; validationLoss: number }> {
+/** @throws TrainingStopped when it was asked to end early. */
+async function runTraining(options: RunOptions): Promise<RunOutcome> {
+  const { config, signal, processes } = options;
+  const met = processes && (await meetForTraining(config, processes, signal));
+  let outcome: RunOutcome | undefined;
+  try {
+    outcome = await runMetTraining(options, met);
+  } finally {
+    await met?.leave({ well: outcome !== undefined });
+  }
+  const { step } = outcome.results[0]!;
+  if (step < config.training.steps) throw new TrainingStopped(step, outcome.newest);
+  return outcome;
+}
+
+async function runMetTraining(options: RunOptions, met: MetProcesses | undefined): Promise<RunOutcome> {
   const { config, corpus, signal, store, point } = options;
   const { requests = new CheckpointRequests() } = options;
   const { training, pipeline } = config;
@@ -221,9 +225,7 @@ async function runMetTraining(
       : await runTrainRanks({ config, requests: memory, ...shared }, rankOptions);
     await parts.finish();
     await Promise.race([completion.finish(), ...(met ? [lossOf(met)] : [])]);
-    const { step } = results[0]!;
-    if (step < training.steps) throw new TrainingStopped(step, newest);
-    return { results, validationLoss: reports.validationLoss };
+    return { results, validationLoss: reports.validationLoss, newest };
   } finally {
     requests.isOpen = false;
     await parts.finish();

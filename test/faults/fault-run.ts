@@ -50,10 +50,10 @@ export class FaultRun implements Disposable {
   }
 
   /** Resolves at a random moment of a run that has just begun or gone on: from its start to some steps later. */
-  async randomMoment(dir: string): Promise<void> {
+  async randomMoment(dir: string, explain?: () => string): Promise<void> {
     const before = this.#numMetrics(dir);
     const numSteps = this.random.below(STEPS_BETWEEN_FAULTS);
-    await until(`${numSteps} more steps`, () => this.#numMetrics(dir) >= before + numSteps);
+    await until(`${numSteps} more steps`, () => this.#numMetrics(dir) >= before + numSteps, explain);
     // Somewhere within the next milliseconds, in whatever the run does then.
     for (let i = this.random.below(2000); i > 0; i--) await new Promise(setImmediate);
   }

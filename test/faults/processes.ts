@@ -39,13 +39,18 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** Looks until it is so. @throws Error after a minute */
-export async function until<T>(what: string, look: () => T | undefined | false): Promise<T> {
+/** Looks until it is so. @throws Error after a minute, with what `explain` says */
+export async function until<T>(
+  what: string,
+  look: () => T | undefined | false,
+  explain: () => string = () => "",
+): Promise<T> {
   const deadline = performance.now() + PATIENCE_MS;
   for (;;) {
     const seen = look();
     if (seen !== undefined && seen !== false) return seen;
-    if (performance.now() > deadline) throw new Error(`it is not so after ${PATIENCE_MS / 1000} s: ${what}`);
+    if (performance.now() > deadline)
+      throw new Error(`it is not so after ${PATIENCE_MS / 1000} s: ${what}\n${explain()}`);
     await delay(POLL_MS);
   }
 }

@@ -1,6 +1,7 @@
 // A run over several hosts, which are network namespaces with addresses and links of their own.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { FaultRun, NUM_FAULTS } from "../faults/fault-run.ts";
+import { childrenOf, until } from "../faults/processes.ts";
 import { Lab, whyNoLab } from "./lab.ts";
 
 const why = whyNoLab();
@@ -51,7 +52,9 @@ describe.runIf(why === undefined)("at 1 ms of delay and 200 Mbit/s", () => {
       const hosts = launchOn(lab, numHosts, dir, ["--max-restarts", String(numCuts)]);
       const [first] = hosts;
       for (let cut = 1; cut <= numCuts; cut++) {
-        await faults.randomMoment(dir);
+        // While the launchers wait for one another nothing runs that a cut could end.
+        await until("host 0 has started", () => childrenOf(first!.child.pid!).length === 4 / numHosts);
+        await faults.randomMoment(dir, () => hosts.map(({ output }) => output()).join("\n-- next host\n"));
         const host = faults.random.below(numHosts);
         await lab.cut(host);
         await first!.until(`restart ${cut} of`);

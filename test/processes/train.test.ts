@@ -1,10 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readSafetensors } from "../../src/trainer/safetensors.ts";
+import { childrenOf, until } from "../faults/processes.ts";
 import { startDualpipe } from "./start-launcher.ts";
+
+const STRAGGLER = new URL("./straggler.mjs", import.meta.url).href;
 
 const folder = mkdtempSync(join(tmpdir(), "dualpipe-processes-"));
 const config = join(folder, "config.yaml");
@@ -81,6 +84,38 @@ test("when a process is killed, the ranks that are left name its ranks and what 
     /^(LOST|ABORTED): dualpipe: rank 0 stopped while waiting for gradients of rank 3: the connection to the ranks 2 to 3 is lost/,
   );
 });
+
+test("SIGTERM of any one process has all write a checkpoint and end", async () => {
+  const dir = join(folder, "terminated");
+  const set = ["--set", `output.dir=${dir}`, "--set", "training.steps=100000"];
+  const launcher = startDualpipe(["launch", "--nproc-per-node", "2", "--max-restarts", "3", config, ...set]);
+  await until(
+    "it trains",
+    () => existsSync(join(dir, "metrics.jsonl")) && statSync(join(dir, "metrics.jsonl")).size > 0,
+  );
+  process.kill(childrenOf(launcher.child.pid!)[1]!, "SIGTERM");
+  const { status, stderr } = await launcher.ended;
+  expect(status).toBe(143);
+  expect(stderr).toMatch(/stopped after step \d+: the newest checkpoint is .*; go on with --resume/);
+  expect(stderr).not.toContain("restart");
+});
+
+test.each([
+  ["an error of the user's", ["--set", "data.source=/nowhere"], 1, /nowhere/],
+  ["a meeting to which not all come", ["--set", "timeouts.meetSeconds=0.5"], 4, /waited 0.5 s for all of 2/],
+] as const)(
+  "%s has an exit status of its own, and only what may pass is tried again",
+  async (_what, set, expected, said) => {
+    // The second process never comes: it is told of another run.
+    const env = expected === 4 ? { NODE_OPTIONS: `--import ${STRAGGLER}` } : {};
+    const args = ["--nproc-per-node", "2", "--max-restarts", "1", config, ...set];
+    const dir = ["--set", `output.dir=${join(folder, `status-${expected}`)}`];
+    const { status, stderr } = await startDualpipe(["launch", ...args, ...dir], env).ended;
+    expect(stderr).toMatch(said);
+    expect(status).toBe(expected);
+    expect(stderr.includes("restart 1 of 1")).toBe(expected === 4);
+  },
+);
 
 test("ranks that do not go evenly into processes are refused by name", async () => {
   await expect(train("uneven", 3)).rejects.toThrow(/got 4 ranks and 3 processes; start 1, 2, 4 processes/);
