@@ -1,10 +1,11 @@
 import { runRanks } from "../src/index.ts";
+import { measureProcesses } from "./processes.ts";
 import { measureReference, type Reference } from "./reference.ts";
 import { type RankMeasurement, stepTimesMs } from "./step-spans.ts";
 import type { Configuration, Workload } from "./workload.ts";
 
 /** What is measured of each configuration, in the order of a round. */
-export type Program = "pipeline" | "reference" | "referenceWithSum" | "sequential" | "products";
+export type Program = "pipeline" | "processes" | "reference" | "referenceWithSum" | "sequential" | "products";
 
 export interface StepTime {
   readonly medianMs: number;
@@ -58,6 +59,9 @@ async function measureRound(
 
   const pipeline = await run("./pipeline-rank.ts", numRanks);
   add("pipeline", stepTimesMs(spansOf(pipeline)));
+  const processes = await measureProcesses(workload);
+  compareLosses("the pipeline over Gloo", lossesOf(processes), lossesOf(pipeline));
+  add("processes", stepTimesMs(spansOf(processes)));
   if (reference) {
     const { torchVersion, ranks } = await measureReference(reference, workload);
     onTorchVersion(torchVersion);

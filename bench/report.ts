@@ -50,7 +50,8 @@ export function formatReport({ machine, command, numRounds, results, operators }
 }
 
 const NAMES: readonly (readonly [Program, string])[] = [
-  ["pipeline", "a step of dualpipe"],
+  ["pipeline", "a step of dualpipe, ranks in threads"],
+  ["processes", "a step of dualpipe, ranks in processes over Gloo"],
   ["reference", "a step of the reference"],
   ["referenceWithSum", "the reference, gradients summed"],
   ["sequential", "a sequential step, one core"],
@@ -64,7 +65,9 @@ const RATIOS: readonly {
   readonly digits: number;
 }[] = [
   { name: "faster than the reference", of: "reference", by: "pipeline", digits: 2 },
+  { name: "faster than it over Gloo", of: "reference", by: "processes", digits: 2 },
   { name: "with its gradients summed", of: "referenceWithSum", by: "pipeline", digits: 2 },
+  { name: "over Gloo, with its gradients summed", of: "referenceWithSum", by: "processes", digits: 2 },
   { name: "faster than one core", of: "sequential", by: "pipeline", digits: 2 },
   { name: "share of the products' speed", of: "products", by: "pipeline", digits: 3 },
 ];

@@ -23,11 +23,12 @@ async function compile() {
 if (await setUpOrExplain()) {
   await compile();
   exitOnSignals();
-  // `npm run bench -- predictions ...` is about the simulator, everything else about speed.
-  const [first, ...rest] = process.argv.slice(2);
-  const program = first === "predictions" ? "predictions.js" : "main.js";
-  const { main } = await import(pathToFileURL(join(COMPILED, program)).href);
-  process.exitCode = await main(first === "predictions" ? rest : process.argv.slice(2));
+  // A word before the options names what else than the speed of steps is measured.
+  const args = process.argv.slice(2);
+  const other = { predictions: "predictions.js", checkpoint: "checkpoint-cost.js" }[args[0]];
+  if (other) args.shift();
+  const { main } = await import(pathToFileURL(join(COMPILED, other ?? "main.js")).href);
+  process.exitCode = await main(args);
 } else {
   process.exitCode = 1;
 }

@@ -37,6 +37,20 @@ Napi::Value toBytes(const Napi::CallbackInfo& info) {
   return buffer;
 }
 
+// copyBytes(tensor, bytes): the same into memory that is there, which threads may share.
+Napi::Value copyBytes(const Napi::CallbackInfo& info) {
+  napi_env env = info.Env();
+  at::Tensor tensor = Environment::of(env).tensors.get(number(env, info[0], "tensor")).contiguous();
+  TORCH_CHECK(tensor.device().is_cpu(), "only a tensor on the CPU has bytes to read; copy it there first");
+  size_t length = 0;
+  void* bytes = nullptr;
+  napi_typedarray_type type;
+  TORCH_CHECK(napi_get_typedarray_info(env, info[1], &type, &length, &bytes, nullptr, nullptr) == napi_ok && type == napi_uint8_array, "bytes must be a Uint8Array");
+  TORCH_CHECK(length == tensor.nbytes(), "a tensor ", describe(tensor), " has ", tensor.nbytes(), " bytes, got room for ", length);
+  if (length > 0) std::memcpy(bytes, tensor.data_ptr(), length);
+  return info.Env().Undefined();
+}
+
 Napi::Value shape(const Napi::CallbackInfo& info) {
   napi_env env = info.Env();
   auto sizes = Environment::of(env).tensors.get(number(env, info[0], "tensor")).sizes();
@@ -94,6 +108,7 @@ Napi::Value setNumThreads(const Napi::CallbackInfo& info) {
 void defineTensors(Napi::Object& exports) {
   define<fromBytes>(exports, "fromBytes");
   define<toBytes>(exports, "toBytes");
+  define<copyBytes>(exports, "copyBytes");
   define<shape>(exports, "shape");
   define<dtype>(exports, "dtype");
   define<storageUses>(exports, "storageUses");

@@ -23,6 +23,8 @@ export interface Addon {
   fromBytes(bytes: ArrayBufferView, dtype: number, shape: readonly number[]): Handle;
   /** A copy of the elements in row-major order. */
   toBytes(tensor: Handle): ArrayBuffer;
+  /** The same into memory of just that size. */
+  copyBytes(tensor: Handle, bytes: Uint8Array): void;
   shape(tensor: Handle): number[];
   dtype(tensor: Handle): number;
   /** How many tensors, in any thread, share this one's storage. */

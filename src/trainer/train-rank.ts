@@ -13,6 +13,7 @@ import { type NamedParameter, type Optimizer, weightDecayGroups } from "../optim
 import { SGD } from "../optim/sgd.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { allGatherNumbers } from "../transport/collectives.ts";
+import { type CopiedTensor, CopyBuffer } from "./checkpoint/copy-buffer.ts";
 import { loadPart, type RankState, takePart } from "./checkpoint/rank-part.ts";
 import { type CheckpointRequest, RequestsOfRank } from "./checkpoint/requests.ts";
 import { CheckpointStore } from "./checkpoint/store.ts";
@@ -47,7 +48,7 @@ export type TrainReport =
       readonly gradientNorm: number;
     }
   | { readonly kind: "validation"; readonly step: number; readonly loss: number }
-  | { readonly kind: "checkpoint"; readonly step: number; readonly tensors: readonly TensorEntry[] };
+  | { readonly kind: "checkpoint"; readonly step: number; readonly tensors: readonly CopiedTensor[] };
 
 export interface TrainRankResult {
   /** Of the last steps of this run, oldest first. */
@@ -108,7 +109,7 @@ class RankTrainer {
       .map(({ name, parameter }): NamedParameter => [name, parameter]);
     const parameters = stages.flatMap((stage) => stage.namedParameters());
     const optimizer = makeOptimizer(owned, data.config);
-    this.#state = { runtime, rank, parameters, owned, optimizer };
+    this.#state = { runtime, rank, parameters, owned, optimizer, copies: new CopyBuffer() };
     this.#requests = new RequestsOfRank(data.requests);
   }
 
@@ -151,11 +152,7 @@ class RankTrainer {
   #sendCheckpoint(step: number): void {
     this.#requests.waitForTurn();
     const tensors = takePart(this.#state);
-    const report: TrainReport = { kind: "checkpoint", step, tensors };
-    this.#context.report(
-      report,
-      tensors.map(({ data }) => data.buffer),
-    );
+    this.#context.report({ kind: "checkpoint", step, tensors } satisfies TrainReport);
   }
 
   /** @returns What the main thread asked of all ranks in the meantime. */

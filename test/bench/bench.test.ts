@@ -47,7 +47,7 @@ test("a quick run measures every program but the reference, and says that it was
         numMicroBatches: 20,
         numRanks: 2,
       },
-      times: { pipeline: time, sequential: time, products: time },
+      times: { pipeline: time, processes: time, sequential: time, products: time },
     },
   ]);
   expect(report.machine).toMatchObject({ node: process.versions.node, libtorch: expect.any(String) });

@@ -24,10 +24,17 @@ async function faultOf(words: readonly string[]): Promise<string | undefined> {
       return exists(join("node_modules", ".bin", first!)) ? undefined : `no program ${first}`;
     case "dualpipe":
       return faultOfDualpipe(first!, rest);
+    // Other people's programs; what they are given of ours must be there.
+    case "export":
     case "git":
     case "cd":
-    case "sudo":
-      return undefined;
+    case "kubectl":
+    case "sbatch":
+    case "sh":
+    case "sudo": {
+      const missing = words.find((word) => word.startsWith("examples/") && !exists(word));
+      return missing === undefined ? undefined : `no file ${missing}`;
+    }
     default:
       return `${program} is not known to this test`;
   }
@@ -69,6 +76,7 @@ test.each(named(commands))("%s can be typed", async (_line, { place, words }) =>
 test.each([
   ["npm run dance", "no script dance"],
   ["npx tsx examples/none.ts", "no file examples/none.ts"],
+  ["sh examples/launch/dance.sh", "no file examples/launch/dance.sh"],
   ["dualpipe dance", "no command dance"],
   ["dualpipe schedule dualpipe --dance", "no option --dance"],
   ["curl example.org", "curl is not known to this test"],

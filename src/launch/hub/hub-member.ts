@@ -25,6 +25,8 @@ export interface JoinOptions {
 }
 
 const RETRY_MS = 100;
+/** A try that the network swallows is given up then: Linux itself would ask again after up to a minute. */
+const TRY_MS = 5_000;
 /** The hub is not there yet, or its host is not. */
 const NOT_YET = new Set([
   "ECONNREFUSED",
@@ -51,7 +53,7 @@ export class HubMember {
   static async join(options: JoinOptions): Promise<HubMember> {
     const timeout = AbortSignal.timeout(options.meetTimeoutMs);
     const signal = options.signal ? AbortSignal.any([timeout, options.signal]) : timeout;
-    let obstacle = "";
+    let obstacle = "nobody has answered";
     const note = (text: string): void => {
       obstacle = text;
     };
@@ -82,9 +84,14 @@ export class HubMember {
     const place = `${location.address}:${location.port}`;
     let socket: TLSSocket;
     try {
-      socket = await connectSecured(location, signal);
+      socket = await connectSecured(location, AbortSignal.any([signal, AbortSignal.timeout(TRY_MS)]));
     } catch (error) {
-      const { code = "", message } = error as NodeJS.ErrnoException;
+      signal.throwIfAborted();
+      const { name, code = "", message } = error as NodeJS.ErrnoException;
+      if (name === "AbortError") {
+        note(`nobody answers at ${place} within ${TRY_MS / 1000} s`);
+        return undefined;
+      }
       if (code.startsWith("ERR_SSL"))
         throw new LaunchError(
           "WRONG_SECRET",

@@ -166,6 +166,17 @@ test("who does not come is named", async () => {
   await expect(join(0, nobody)).rejects.toThrow(/nobody answers at 127.0.0.1:\d+: connect ECONNREFUSED/);
 });
 
+test("where something listens that is no hub, nobody is waited for longer than for others", async () => {
+  const dumb = createServer().listen(0, ADDRESS);
+  await once(dumb, "listening");
+  const { port } = dumb.address() as AddressInfo;
+  const locate = async () => ({ address: ADDRESS, port, secret: SECRET });
+  await expect(join(0, { locate, meetTimeoutMs: 200 })).rejects.toThrow(
+    "process 0 waited 0.2 s for all of 3; nobody has answered",
+  );
+  dumb.close();
+});
+
 test("a signal ends the waiting", async () => {
   const controller = new AbortController();
   const waiting = join(0, { signal: controller.signal });

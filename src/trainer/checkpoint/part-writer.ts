@@ -1,4 +1,4 @@
-import type { TensorEntry } from "../safetensors.ts";
+import type { CopiedTensor } from "./copy-buffer.ts";
 import type { ManifestFile } from "./manifest.ts";
 import type { CheckpointStore } from "./store.ts";
 
@@ -14,7 +14,7 @@ export interface PartWriterOptions {
 
 interface Part {
   readonly rank: number;
-  readonly tensors: readonly TensorEntry[];
+  readonly tensors: readonly CopiedTensor[];
 }
 
 /** Writes the parts that the ranks of one process send of a checkpoint, while these go on training. */
@@ -27,7 +27,7 @@ export class PartWriter {
     this.#options = options;
   }
 
-  add(rank: number, step: number, tensors: readonly TensorEntry[]): void {
+  add(rank: number, step: number, tensors: readonly CopiedTensor[]): void {
     const parts = this.#parts.get(step) ?? [];
     this.#parts.set(step, parts);
     parts.push({ rank, tensors });

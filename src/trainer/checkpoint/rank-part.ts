@@ -4,8 +4,9 @@ import { loadParameters } from "../../nn/state-dict.ts";
 import type { NamedParameter, Optimizer } from "../../optim/optimizer.ts";
 import type { Runtime } from "../../tensor/runtime.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { dtypeOfSafetensors, safetensorsDtypeOf } from "../model.ts";
+import { dtypeOfSafetensors } from "../model.ts";
 import { readSafetensors, readSafetensorsHeader, type TensorEntry } from "../safetensors.ts";
+import type { CopiedTensor, CopyBuffer } from "./copy-buffer.ts";
 
 /** Before the names of the optimizer's tensors, which are `PARAMETER.SLOT`; no parameter begins with it. */
 const OPTIMIZER_PREFIX = "optimizer/";
@@ -21,6 +22,7 @@ export interface RankState {
   /** Those that it saves, and of which its optimizer remembers something. */
   readonly owned: readonly NamedParameter[];
   readonly optimizer: Optimizer<{ learningRate: number }>;
+  readonly copies: CopyBuffer;
 }
 
 /** True of the name of a weight, and of no other tensor of a checkpoint. */
@@ -28,16 +30,19 @@ export function isWeight(name: string): boolean {
   return !name.startsWith(OPTIMIZER_PREFIX) && !name.startsWith(RANDOM_PREFIX);
 }
 
-/** Copies of a rank's own parameters, of what its optimizer remembers of them, and of its random generator's state. */
-export function takePart({ runtime, rank, owned, optimizer }: RankState): TensorEntry[] {
-  const weights = owned.map(([name, parameter]) => copyOf(name, parameter));
-  const state = Object.entries(optimizer.stateDict()).map(([key, tensor]) =>
-    copyOf(OPTIMIZER_PREFIX + key, tensor),
-  );
-  const random = runtime.scope(() =>
-    copyOf(`${RANDOM_PREFIX}${rank}`, runtime.adoptHandle(runtime.addon.randomState())),
-  );
-  return [...weights, ...state, random];
+/**
+ * Copies of a rank's own parameters, of what its optimizer remembers of them, and of its random generator's state. They
+ * are overwritten by the next call.
+ */
+export function takePart({ runtime, rank, owned, optimizer, copies }: RankState): CopiedTensor[] {
+  return runtime.scope(() => {
+    const state = Object.entries(optimizer.stateDict());
+    return copies.copy([
+      ...owned,
+      ...state.map(([key, tensor]) => [OPTIMIZER_PREFIX + key, tensor] as const),
+      [`${RANDOM_PREFIX}${rank}`, runtime.adoptHandle(runtime.addon.randomState())],
+    ]);
+  });
 }
 
 /**
@@ -79,15 +84,6 @@ async function readTensors(folder: string, isWanted: (name: string) => boolean):
     if (wanted.length > 0) found.push(...(await readSafetensors(path, wanted)).tensors);
   }
   return found;
-}
-
-function copyOf(name: string, tensor: Tensor): TensorEntry {
-  return {
-    name,
-    dtype: safetensorsDtypeOf(tensor.dtype),
-    shape: tensor.shape,
-    data: new Uint8Array(tensor.runtime.addon.toBytes(tensor.handle)),
-  };
 }
 
 function parameterOf(stateKey: string): string {

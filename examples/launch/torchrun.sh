@@ -1,0 +1,12 @@
+#!/bin/sh
+# Trains a config by torchrun, once on each host: MASTER_ADDR=10.0.0.1 NNODES=2 NODE_RANK=0 sh torchrun.sh config.yaml
+set -eu
+exec torchrun \
+  --nnodes "${NNODES:-1}" \
+  --node-rank "${NODE_RANK:-0}" \
+  --nproc-per-node "${NPROC_PER_NODE:-4}" \
+  --master-addr "${MASTER_ADDR:-127.0.0.1}" \
+  --master-port "${MASTER_PORT:-29500}" \
+  --max-restarts "${MAX_RESTARTS:-3}" \
+  --no-python \
+  npx dualpipe train "$@" --set checkpoint.everySteps=100

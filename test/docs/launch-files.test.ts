@@ -1,0 +1,50 @@
+// The files that launchers are given, as far as they can be checked without these.
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { parseAllDocuments } from "yaml";
+import { ADDRESS_VARIABLE, SECRET_VARIABLE } from "../../src/launch/process-placement.ts";
+import { runDualpipe } from "../cli/run-dualpipe.ts";
+import { ROOT } from "./markdown.ts";
+
+const FOLDER = join(ROOT, "examples", "launch");
+const scripts = readdirSync(FOLDER).filter((name) => !name.endsWith(".yaml"));
+/** Without the ends of its lines. */
+const helpOf = (command: string) => runDualpipe([command, "--help"]).stdout.replaceAll(/\s+/g, " ");
+
+test.each(scripts)("%s is a script that a shell understands, with options that train has", (name) => {
+  const path = join(FOLDER, name);
+  const text = readFileSync(path, "utf8");
+  const shell = text.startsWith("#!/bin/bash") ? "bash" : "sh";
+  expect(spawnSync(shell, ["-n", path], { encoding: "utf8" })).toMatchObject({ status: 0, stderr: "" });
+  const [, ours] = /npx dualpipe train(.*)$/m.exec(text)!;
+  const help = helpOf("train");
+  for (const [option] of ours!.matchAll(/--[a-z-]+/g)) expect(help).toContain(option);
+});
+
+interface Container {
+  readonly command: readonly string[];
+  readonly env: readonly { readonly name: string }[];
+}
+
+test("the pods of kubernetes.yaml give the launcher variables that it reads", () => {
+  const documents = parseAllDocuments(readFileSync(join(FOLDER, "kubernetes.yaml"), "utf8"));
+  const objects = documents.map((document) => {
+    expect(document.errors).toEqual([]);
+    return document.toJS() as { kind: string; spec: { template?: { spec: { containers: Container[] } } } };
+  });
+  expect(objects.map(({ kind }) => kind)).toEqual([
+    "Service",
+    "NetworkPolicy",
+    "PersistentVolumeClaim",
+    "Job",
+  ]);
+  const [container] = objects.at(-1)!.spec.template!.spec.containers;
+  const help = helpOf("launch");
+  for (const { name } of container!.env)
+    expect([ADDRESS_VARIABLE, SECRET_VARIABLE].includes(name) || help.includes(`env: ${name})`), name).toBe(
+      true,
+    );
+  expect(container!.command.slice(0, 3)).toEqual(["npx", "dualpipe", "launch"]);
+});
