@@ -85,14 +85,14 @@ describe.each(cases)(
         expect(values.filter((ofHolder) => ofHolder !== null)).toEqual([everywhere.get(name)![0]]);
     });
 
-    test("has equal parameters at all holders after some steps, sharded or not, and those of one pipeline to 1e-5", () => {
+    test("has equal parameters at all holders after some steps, sharded or not, and those of one pipeline to 1e-4", () => {
       const everywhere = valuesOf(summed, "parameters");
       const alone = valuesOf(one, "parameters");
       for (const [name, values] of valuesOf(sharded, "parameters")) {
         for (const ofHolder of [...values, ...everywhere.get(name)!]) expect(ofHolder).toEqual(values[0]);
         const expected = alone.get(name)![0]!;
         values[0]!.forEach((value, i) => {
-          expect(Math.abs(value - expected[i]!)).toBeLessThan(1e-5);
+          expect(Math.abs(value - expected[i]!)).toBeLessThan(1e-4);
         });
       }
     });
