@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { EXIT_STATUS } from "../launch/exit-status.ts";
-import { type ProcessPlacement, processPlacement } from "../launch/process-placement.ts";
+import { type ProcessPlacement, processPlacement, SECRET_VARIABLE } from "../launch/process-placement.ts";
 import { CheckpointRequests } from "../trainer/checkpoint/requests.ts";
 import { TrainingStopped } from "../trainer/checkpoint/training-stopped.ts";
 import { loadConfig, numRanks, type TrainConfig } from "../trainer/config.ts";
@@ -40,6 +40,7 @@ async function runTrain(path: string, { set, profile, resume }: TrainCommandOpti
   const config = await loadConfig(path, set);
   const processes = await processPlacement(numRanks(config.pipeline));
   if (processes && processes.process > 0) return joinAsProcess(config, processes);
+  if (processes) warnOfPublicSecret(processes);
   const requests = new CheckpointRequests();
   using interrupt = catchInterrupt(undefined, () => requests.request("stop"));
   const requestCheckpoint = () => {
@@ -68,6 +69,14 @@ async function runTrain(path: string, { set, profile, resume }: TrainCommandOpti
   } finally {
     process.off("SIGUSR1", requestCheckpoint);
   }
+}
+
+/** On one host the loopback address keeps other hosts out. */
+function warnOfPublicSecret({ hub, secret, address, masterPort }: ProcessPlacement): void {
+  if (hub !== "process 0" || secret !== undefined || address.startsWith("127.")) return;
+  process.stderr.write(
+    `dualpipe: ${SECRET_VARIABLE} is not set: whoever reaches ${address}:${masterPort} can join this run; set it alike for all processes\n`,
+  );
 }
 
 /** Process 0 decides: a signal that asks for the end is passed on to it, one that asks for a checkpoint it gets itself. */

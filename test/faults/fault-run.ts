@@ -18,7 +18,7 @@ const OVERRIDES = [
   `training.steps=${STEPS_BETWEEN_FAULTS * NUM_FAULTS + 2}`,
   "checkpoint.everySteps=1",
   "validation.everySteps=7",
-  "timeouts.silenceSeconds=1",
+  "timeouts.silenceSeconds=2",
   "timeouts.meetSeconds=20",
 ];
 

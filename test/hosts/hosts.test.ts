@@ -21,7 +21,7 @@ function launchOn(lab: Lab, numHosts: number, dir: string, options: readonly str
       dir,
       [
         ...["--nnodes", String(numHosts), "--node-rank", String(host), "--master-addr", lab.addressOf(0)],
-        ...["--nproc-per-node", String(4 / numHosts), "--silence-timeout", "1", "--meet-timeout", "60"],
+        ...["--nproc-per-node", String(4 / numHosts), "--silence-timeout", "2", "--meet-timeout", "60"],
         ...options,
       ],
       { resume: false, wrapper: lab.on(host), env: { DUALPIPE_SECRET: "of this run" } },
@@ -63,7 +63,7 @@ describe.runIf(why === undefined)("at 1 ms of delay and 200 Mbit/s", () => {
       for (const { closed, output } of hosts) expect(await closed, output()).toEqual([0, null]);
       const said = hosts.map(({ output }) => output()).join("");
       expect(said).toMatch(
-        /rank \d stopped while waiting for [\w ]+ of rank \d: .* is lost: no sign of life for 1 s/,
+        /rank \d stopped while waiting for [\w ]+ of rank \d: .* is lost: no sign of life for 2 s/,
       );
       await faults.expectAsUndisturbed(dir);
       console.log(`cut links of ${numHosts} hosts: ${numCuts} faults injected and survived`);
