@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { DEFAULT_MASTER_PORT } from "../launch/environment.ts";
@@ -97,6 +98,8 @@ async function runLaunch(
     throw new LaunchError("USAGE", `--node-rank must be less than --nnodes; got ${nodeRank} of ${nnodes}`);
   if (nnodes > 1 && options.masterAddr === undefined)
     throw new LaunchError("USAGE", `${nnodes} hosts must know where host 0 is reached; give --master-addr`);
+  // Every process would say it, and again at each restart.
+  if (!existsSync(program)) throw new LaunchError("USAGE", `there is no file ${program} to launch`);
   const isConfig = /\.ya?ml$/.test(program);
   const main = new URL(`./main${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
   const print = (text: string): void => {

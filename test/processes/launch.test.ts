@@ -152,6 +152,7 @@ test("no process is left when the launcher is killed", async () => {
 test.each([
   [["--nnodes", "2", "x.js"], 1, "2 hosts must know where host 0 is reached; give --master-addr"],
   [["--nnodes", "2", "--node-rank", "2", "x.js"], 1, "--node-rank must be less than --nnodes; got 2 of 2"],
+  [["--max-restarts", "9", "none.yaml"], 1, "there is no file none.yaml to launch"],
   [["--nproc-per-node", "none", "x.js"], 2, "must be a whole number of at least 1"],
 ])("%j is refused", async (args, status, message) => {
   const result = await startDualpipe(["launch", ...args]).ended;

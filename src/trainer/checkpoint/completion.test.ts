@@ -52,7 +52,6 @@ test("a checkpoint is written when all processes have written the parts of all t
   for (const rank of [3, 2]) processes[1]!.add(rank, 7, tensorsOf(rank));
   processes[0]!.add(0, 7, tensorsOf(0));
   for (const process of processes) await process.finish();
-  await completion.stop();
   expect([told, await store.names()]).toEqual([[], []]);
   processes[0]!.add(1, 7, tensorsOf(1));
   await completion.finish();
@@ -77,6 +76,14 @@ test("one process that could not write its parts costs the checkpoint, and the n
   for (const process of processes) await process.finish();
   await completion.finish();
   expect(told.slice(2)).toEqual(["written 2", "done"]);
+});
+
+test("parts of which others are missing when the run ends are removed", async () => {
+  for (const rank of [0, 1]) processes[0]!.add(rank, 3, tensorsOf(rank));
+  await processes[0]!.finish();
+  expect(readdirSync(store.folder)).toEqual([".step-000003.tmp"]);
+  await completion.stop();
+  expect([told, readdirSync(store.folder)]).toEqual([[], []]);
 });
 
 test("parts that cannot be written are told as a problem", async () => {

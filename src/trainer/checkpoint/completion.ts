@@ -41,9 +41,11 @@ export class CheckpointCompletion {
       });
   }
 
-  /** Resolves when nothing is being written; parts of which others are missing, as in a run that failed, stay behind. */
+  /** Resolves when nothing is being written, and removes parts of which others are missing, as in a run that has failed. */
   async stop(): Promise<void> {
     await this.#completing;
+    for (const step of this.#outcomes.keys()) await this.#options.store.discard(step).catch(() => {});
+    this.#outcomes.clear();
   }
 
   async #complete(step: number, outcomes: readonly PartsOutcome[]): Promise<void> {
