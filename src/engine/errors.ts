@@ -4,6 +4,7 @@ export type StepErrorCode =
   | "LOSS_NOT_SCALAR"
   | "SHAPE_MISMATCH"
   | "STAGE_FAILED"
+  | "BACKWARD_NOT_RUN"
   | "MIRROR_MISMATCH";
 
 /** Where in a step something went wrong. */

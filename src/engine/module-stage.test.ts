@@ -10,6 +10,7 @@ import { finish, isSuspendable, type Suspendable } from "../tensor/suspension.ts
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Message } from "../transport/process-group.ts";
 import { ModuleStage, type StageStep } from "./module-stage.ts";
+import type { OverlapBackward, OverlapHook } from "./overlap.ts";
 import type { StageModule } from "./stage-module.ts";
 
 const runtime = Runtime.load();
@@ -266,4 +267,29 @@ test("a hook that returns no loss, though there is a criterion, is refused", () 
     stage.end();
   });
   expect(losses).toHaveLength(1);
+});
+
+test.each([
+  ["none of it", () => {}],
+  ["inputs", (backward: OverlapBackward) => finish(backward.inputs())],
+] as const)("a hook that runs %s of the backward is refused", (ran, runBackward) => {
+  const module = new HookedStage(runtime, sizes.hidden, sizes.dtype, stageSeed(1));
+  modules.push(module);
+  const hook: OverlapHook = ({ inputs }, backward) => {
+    runBackward(backward);
+    return { outputs: module.call(inputs[0]!) };
+  };
+  const stage = new ModuleStage(module, { rank: 0, stageIndex: 1, numStages: 3 }, hook);
+  runtime.scope(() => {
+    stage.begin(training);
+    forward(stage, 0, [randn()]);
+    const run = stage.overlapped!(1, [randn()], stage, 0, [runtime.ones([2, 3, 8])]);
+    expect(() => finish(run as Suspendable<unknown>)).toThrow(
+      expect.objectContaining({
+        code: "BACKWARD_NOT_RUN",
+        message: expect.stringContaining(`must run the whole backward; it ran ${ran}; call backward.all()`),
+      }),
+    );
+    stage.end();
+  });
 });

@@ -215,14 +215,25 @@ export class ModuleStage implements Stage<Message> {
     const state = backwardStage.#state(otherMicroBatch);
     const gradients = backwardStage.#startBackward(otherMicroBatch, state, otherOutputGrads);
     const walk = state.backward!;
+    const ended = new Set<keyof OverlapBackward>();
+    const noting = function* (part: keyof OverlapBackward, whole: Suspendable<void>): Suspendable<void> {
+      yield* whole;
+      ended.add(part);
+    };
     const backward: OverlapBackward = {
       module: backwardStage.module,
-      all: () => walk.all(gradients),
-      inputs: () => walk.inputs(gradients),
-      weights: () => walk.weights(),
+      all: () => noting("all", walk.all(gradients)),
+      inputs: () => noting("inputs", walk.inputs(gradients)),
+      weights: () => noting("weights", walk.weights()),
     };
     const forward = this.#hooked(hook, microBatch, inputs, backward);
     const outputs = yield* this.#disposing(inputs, this.module.runtime.suspendableScope(forward));
+    if (!ended.has("all") && !(ended.has("inputs") && ended.has("weights")))
+      throw backwardStage.#error(
+        "BACKWARD_NOT_RUN",
+        otherMicroBatch,
+        `overlappedForwardBackward must run the whole backward; it ran ${[...ended].join(" and ") || "none of it"}; call backward.all(), or backward.inputs() and then backward.weights(), to their end`,
+      );
     const inputGrads = takeInputGrads(state);
     for (const gradient of otherOutputGrads) gradient?.dispose();
     backwardStage.#finishBackward(otherMicroBatch);
