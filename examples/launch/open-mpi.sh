@@ -1,6 +1,7 @@
 #!/bin/sh
 # Trains a config by Open MPI, from the first host: [HOSTFILE=hosts MASTER_ADDR=10.0.0.1] sh open-mpi.sh NUM_PROCESSES config.yaml
 set -eu
+# Not by npx, which ends at a signal and leaves the program running. In a clone of the repository: DUALPIPE="node dist/cli/main.js"
 num_processes=$1
 shift
 DUALPIPE_SECRET=${DUALPIPE_SECRET:-$(openssl rand -hex 32)}
@@ -9,4 +10,4 @@ MASTER_PORT=${MASTER_PORT:-29500}
 export DUALPIPE_SECRET MASTER_ADDR MASTER_PORT
 exec mpirun -n "$num_processes" ${HOSTFILE:+--hostfile "$HOSTFILE"} \
   -x DUALPIPE_SECRET -x MASTER_ADDR -x MASTER_PORT \
-  npx dualpipe train "$@" --resume --set checkpoint.everySteps=100
+  ${DUALPIPE:-node_modules/.bin/dualpipe} train "$@" --resume --set checkpoint.everySteps=100

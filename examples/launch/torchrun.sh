@@ -1,6 +1,7 @@
 #!/bin/sh
 # Trains a config by torchrun, once on each host: MASTER_ADDR=10.0.0.1 NNODES=2 NODE_RANK=0 sh torchrun.sh config.yaml
 set -eu
+# Not by npx, which ends at a signal and leaves the program running. In a clone of the repository: DUALPIPE="node dist/cli/main.js"
 exec torchrun \
   --nnodes "${NNODES:-1}" \
   --node-rank "${NODE_RANK:-0}" \
@@ -9,4 +10,4 @@ exec torchrun \
   --master-port "${MASTER_PORT:-29500}" \
   --max-restarts "${MAX_RESTARTS:-3}" \
   --no-python \
-  npx dualpipe train "$@" --set checkpoint.everySteps=100
+  ${DUALPIPE:-node_modules/.bin/dualpipe} train "$@" --set checkpoint.everySteps=100

@@ -18,7 +18,7 @@ test.each(scripts)("%s is a script that a shell understands, with options that t
   const text = readFileSync(path, "utf8");
   const shell = text.startsWith("#!/bin/bash") ? "bash" : "sh";
   expect(spawnSync(shell, ["-n", path], { encoding: "utf8" })).toMatchObject({ status: 0, stderr: "" });
-  const [, ours] = /npx dualpipe train(.*)$/m.exec(text)!;
+  const [, ours] = /node_modules\/\.bin\/dualpipe\} train(.*)$/m.exec(text)!;
   const help = helpOf("train");
   for (const [option] of ours!.matchAll(/--[a-z-]+/g)) expect(help).toContain(option);
 });
@@ -46,5 +46,5 @@ test("the pods of kubernetes.yaml give the launcher variables that it reads", ()
     expect([ADDRESS_VARIABLE, SECRET_VARIABLE].includes(name) || help.includes(`env: ${name})`), name).toBe(
       true,
     );
-  expect(container!.command.slice(0, 3)).toEqual(["npx", "dualpipe", "launch"]);
+  expect(container!.command.slice(0, 2)).toEqual(["node_modules/.bin/dualpipe", "launch"]);
 });
