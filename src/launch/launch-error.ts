@@ -10,7 +10,7 @@ export type LaunchErrorCode =
   | "WRONG_SECRET"
   /** Others are to meet there, or not so many. */
   | "REFUSED"
-  /** Not all came in time. */
+  /** Not all came in time, or one gave no sign of life any more. */
   | "MEETING_TIMEOUT"
   /** All came, but could not connect to one another. */
   | "MEETING_FAILED";

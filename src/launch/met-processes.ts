@@ -188,7 +188,8 @@ export class MetProcesses {
 
   #lose(process: number | undefined, loss: WireEnd): void {
     const who = process === undefined ? "the hub" : `process ${process}`;
-    this.#settle.reject(new LaunchError("MEETING_FAILED", `${who} is gone while all connect: ${loss.text}`));
+    const code = loss.isSilent ? "MEETING_TIMEOUT" : "MEETING_FAILED";
+    this.#settle.reject(new LaunchError(code, `${who} is gone while all connect: ${loss.text}`));
     this.onLost?.(process, loss);
   }
 

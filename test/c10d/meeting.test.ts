@@ -1,4 +1,6 @@
+import { spawn } from "node:child_process";
 import { connect, type Socket } from "node:net";
+import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, test } from "vitest";
 import { MetProcesses } from "../../src/launch/met-processes.ts";
 import type { Addon } from "../../src/native/addon.ts";
@@ -12,26 +14,28 @@ afterEach(() => {
   for (const stranger of strangers.splice(0)) stranger.destroy();
 });
 
+const placementOf = (masterPort: number, process: number, numProcesses: number, ranksPerProcess: number) =>
+  ({
+    process,
+    numProcesses,
+    ranksPerProcess,
+    masterAddress: "127.0.0.1",
+    masterPort,
+    hub: "process 0",
+    address: "127.0.0.1",
+    secret: undefined,
+  }) as const;
+
 /** Processes that are all in this one; each uses an addon of its own, which may be one that strangers disturb. */
 async function meet(addons: readonly Addon[], ranksPerProcess = [1, 1]): Promise<MetProcesses[]> {
   const masterPort = await freePort();
   const controller = new AbortController();
   const { signal } = controller;
   const meetings = addons.map((own, process) =>
-    MetProcesses.meet(
-      own,
-      {
-        process,
-        numProcesses: addons.length,
-        ranksPerProcess: ranksPerProcess[process]!,
-        masterAddress: "127.0.0.1",
-        masterPort,
-        hub: "process 0",
-        address: "127.0.0.1",
-        secret: undefined,
-      },
-      { meetTimeoutMs: 60_000, signal },
-    ),
+    MetProcesses.meet(own, placementOf(masterPort, process, addons.length, ranksPerProcess[process]!), {
+      meetTimeoutMs: 60_000,
+      signal,
+    }),
   );
   try {
     return await Promise.all(meetings);
@@ -60,6 +64,22 @@ test("processes that count their ranks otherwise are no run", async () => {
     code: "REFUSED",
     message: expect.stringMatching(/those who meet here are of a run of \d ranks in 2 processes, not of/),
   });
+});
+
+test("a process that stops while all connect is given up as silent", async () => {
+  const masterPort = await freePort();
+  const program = fileURLToPath(new URL("./process-that-stops.ts", import.meta.url));
+  const stopping = spawn(process.execPath, [...process.execArgv, program, String(masterPort)]);
+  try {
+    await expect(
+      MetProcesses.meet(addon, placementOf(masterPort, 0, 2, 1), { meetTimeoutMs: 60_000 }),
+    ).rejects.toMatchObject({
+      code: "MEETING_TIMEOUT",
+      message: expect.stringContaining("process 1 is gone while all connect: no sign of life for 0.2 s"),
+    });
+  } finally {
+    stopping.kill("SIGKILL");
+  }
 });
 
 /** Those that nobody listened on before. */

@@ -46,8 +46,9 @@ test.each([
     const edgeBytes = 4 * sizes.sequence * sizes.hidden;
     // A stage keeps its input, the input and the output of its GELU, and, before a loss, its output.
     const microBatchBytes = (1 + 4 + 4 + 1) * edgeBytes;
-    // The backward that runs has a gradient for each of them; and on each of four edges a message may wait.
-    const passingBytes = microBatchBytes + 4 * edgeBytes;
+    // The backward that runs has a gradient for each of them, the forward beside it the squares of its loss; and on
+    // each of four edges a message may wait. Every loss of the step is a number, and one of them has its gradient.
+    const passingBytes = microBatchBytes + (1 + 4) * edgeBytes + 4 * (sizes.numMicroBatches + 1);
     const allowedBytes = numRanks * (maxInFlight * microBatchBytes + passingBytes);
     for (const [report] of reports) {
       expect(Math.max(...report!.maxInFlight)).toBeLessThanOrEqual(maxInFlight);

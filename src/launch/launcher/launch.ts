@@ -75,7 +75,7 @@ async function runAttempt(
   const numMembers = numNodes * numProcessesPerNode;
   let own: NodeProcesses | undefined;
   // It would not end by itself in the time that processes have for it.
-  const onSilent = (process: number): void => own?.kill(process);
+  const onSilent = (process: number): void => own?.endSilent(process);
   const hub = await Hub.listen({ address, port: 0, secret, numMembers, onSilent });
   try {
     const attempt: Attempt = { number, masterAddress, masterPort: hub.port, secret };

@@ -46,6 +46,8 @@ const DEFAULT_FAILURE_GRACE_MS = 5_000;
 interface Started {
   readonly rank: number;
   readonly child: ChildProcess;
+  /** Gave no sign of life, and was ended for that. */
+  isSilent: boolean;
   readonly ended: Promise<Failure | undefined>;
 }
 
@@ -92,9 +94,12 @@ export class NodeProcesses {
     this.#endWithin(this.#options.failureGraceMs ?? DEFAULT_FAILURE_GRACE_MS);
   }
 
-  /** Ends a process of this host; of others it knows nothing. */
-  kill(rank: number): void {
-    this.#processes.find((each) => each.rank === rank)?.child.kill("SIGKILL");
+  /** Ends a process of this host that gives no sign of life; of those of other hosts it knows nothing. */
+  endSilent(rank: number): void {
+    const silent = this.#processes.find((each) => each.rank === rank);
+    if (silent === undefined) return;
+    silent.isSilent = true;
+    silent.child.kill("SIGKILL");
   }
 
   #endWithin(timeoutMs: number): void {
@@ -127,7 +132,7 @@ function start(options: NodeOptions, attempt: Attempt, local: number): Started {
     [...process.execArgv, "--import", watch.href, options.program, ...options.args],
     { env: environmentOf(options, attempt, rank, local), stdio: ["ignore", output, output, "pipe"] },
   );
-  const { rankFailed } = EXIT_STATUS;
+  const { rankFailed, timedOut } = EXIT_STATUS;
   const ended = new Promise<Failure | undefined>((resolve) => {
     child.on("error", (error) =>
       resolve({ status: rankFailed, text: `process ${rank} could not be started: ${error.message}` }),
@@ -139,12 +144,15 @@ function start(options: NodeOptions, attempt: Attempt, local: number): Started {
           status: code!,
           text: `process ${rank} ended with the exit status ${describeStatus(code!)}`,
         });
+      else if (started.isSilent)
+        resolve({ status: timedOut, text: `process ${rank} gave no sign of life and was ended` });
       else resolve({ status: rankFailed, text: `process ${rank} was ended by ${signal}` });
     });
   });
+  const started: Started = { rank, child, isSilent: false, ended };
   if (child.stdout) prefixLines(child.stdout, process.stdout, rank);
   if (child.stderr) prefixLines(child.stderr, process.stderr, rank);
-  return { rank, child, ended };
+  return started;
 }
 
 function describeStatus(status: number): string {

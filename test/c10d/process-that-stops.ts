@@ -1,0 +1,17 @@
+// Process 1 of two: comes to where they meet, at the port of its only argument, and stops when it is to connect.
+import { HubMember } from "../../src/launch/hub/hub-member.ts";
+import { publicSecret } from "../../src/launch/process-placement.ts";
+
+const address = "127.0.0.1";
+const port = Number(process.argv[2]);
+await HubMember.join({
+  locate: async () => ({ address, port, secret: publicSecret(address, port) }),
+  noun: "process",
+  member: 1,
+  numMembers: 2,
+  run: "a run of 2 ranks in 2 processes",
+  meetTimeoutMs: 60_000,
+  silenceTimeoutMs: 200,
+  onMessage: () => process.kill(process.pid, "SIGSTOP"),
+  onLost: () => {},
+});
