@@ -6,6 +6,7 @@ import { loadAddon } from "../../src/native/load.ts";
 import { conformanceCases, NUM_CONFORMANCE_RANKS } from "../../src/transport/conformance.ts";
 import { freePort } from "./free-port.ts";
 import type { GroupRankData } from "./group-rank.ts";
+import { loopbackPlacement } from "./loopback-placement.ts";
 
 const PROGRAM = new URL("./group-rank.ts", import.meta.url);
 
@@ -17,16 +18,10 @@ async function run<Result>(numRanks: number, data: Data): Promise<Result[]> {
   const ranksPerProcess = numRanks / numProcesses;
   const masterPort = await freePort();
   const meetings = Array.from({ length: numProcesses }, (_, process) =>
-    MetProcesses.meet(loadAddon<Addon>(), {
-      process,
-      numProcesses,
-      ranksPerProcess,
-      masterAddress: "127.0.0.1",
-      masterPort,
-      hub: "process 0",
-      address: "127.0.0.1",
-      secret: undefined,
-    }),
+    MetProcesses.meet(
+      loadAddon<Addon>(),
+      loopbackPlacement(masterPort, { process, numProcesses, ranksPerProcess }),
+    ),
   );
   const processes = await Promise.all(meetings);
   try {

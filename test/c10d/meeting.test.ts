@@ -7,6 +7,7 @@ import type { Addon } from "../../src/native/addon.ts";
 import { loadAddon } from "../../src/native/load.ts";
 import { freePort } from "./free-port.ts";
 import { type ListeningSocket, listeningSockets } from "./listening-sockets.ts";
+import { loopbackPlacement } from "./loopback-placement.ts";
 
 const addon = loadAddon<Addon>();
 const strangers: Socket[] = [];
@@ -14,28 +15,21 @@ afterEach(() => {
   for (const stranger of strangers.splice(0)) stranger.destroy();
 });
 
-const placementOf = (masterPort: number, process: number, numProcesses: number, ranksPerProcess: number) =>
-  ({
-    process,
-    numProcesses,
-    ranksPerProcess,
-    masterAddress: "127.0.0.1",
-    masterPort,
-    hub: "process 0",
-    address: "127.0.0.1",
-    secret: undefined,
-  }) as const;
-
 /** Processes that are all in this one; each uses an addon of its own, which may be one that strangers disturb. */
 async function meet(addons: readonly Addon[], ranksPerProcess = [1, 1]): Promise<MetProcesses[]> {
   const masterPort = await freePort();
   const controller = new AbortController();
   const { signal } = controller;
   const meetings = addons.map((own, process) =>
-    MetProcesses.meet(own, placementOf(masterPort, process, addons.length, ranksPerProcess[process]!), {
-      meetTimeoutMs: 60_000,
-      signal,
-    }),
+    MetProcesses.meet(
+      own,
+      loopbackPlacement(masterPort, {
+        process,
+        numProcesses: addons.length,
+        ranksPerProcess: ranksPerProcess[process]!,
+      }),
+      { meetTimeoutMs: 60_000, signal },
+    ),
   );
   try {
     return await Promise.all(meetings);
@@ -70,10 +64,9 @@ test("a process that stops while all connect is given up as silent", async () =>
   const masterPort = await freePort();
   const program = fileURLToPath(new URL("./process-that-stops.ts", import.meta.url));
   const stopping = spawn(process.execPath, [...process.execArgv, program, String(masterPort)]);
+  const placement = loopbackPlacement(masterPort, { process: 0, numProcesses: 2, ranksPerProcess: 1 });
   try {
-    await expect(
-      MetProcesses.meet(addon, placementOf(masterPort, 0, 2, 1), { meetTimeoutMs: 60_000 }),
-    ).rejects.toMatchObject({
+    await expect(MetProcesses.meet(addon, placement, { meetTimeoutMs: 60_000 })).rejects.toMatchObject({
       code: "MEETING_TIMEOUT",
       message: expect.stringContaining("process 1 is gone while all connect: no sign of life for 0.2 s"),
     });

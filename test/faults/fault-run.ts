@@ -8,14 +8,13 @@ import { RandomNumbers } from "./random-numbers.ts";
 /** Faults of each kind: twenty where all is tested, a few where a person waits. */
 export const NUM_FAULTS = Number(process.env.DUALPIPE_FAULTS ?? (process.env.CI ? 20 : 3));
 
-/** A run goes on for at most so many steps before it meets its next fault. */
+/** A run goes on for less than so many steps before it meets its next fault. */
 const STEPS_BETWEEN_FAULTS = 4;
 
-/** Two pipelines of two ranks, that is four ranks, in so many steps that no run ends before its faults do. */
+/** Two pipelines of two ranks, that is four ranks. */
 const OVERRIDES = [
   "pipeline.replicas=2",
   "pipeline.microBatches=4",
-  `training.steps=${STEPS_BETWEEN_FAULTS * NUM_FAULTS + 2}`,
   "checkpoint.everySteps=1",
   "validation.everySteps=7",
   "timeouts.silenceSeconds=2",
@@ -27,26 +26,29 @@ export class FaultRun implements Disposable {
   readonly run = new TrainingRun();
   readonly random: RandomNumbers;
   readonly #seed: number;
+  readonly #overrides: readonly string[];
 
-  constructor(seed: number) {
+  /** @param stepsPerFault So many that the run does not end before its faults do, however slow the test is beside it. */
+  constructor(seed: number, stepsPerFault = STEPS_BETWEEN_FAULTS) {
     this.#seed = seed;
     this.random = new RandomNumbers(seed);
+    this.#overrides = [...OVERRIDES, `training.steps=${stepsPerFault * NUM_FAULTS + 2}`];
   }
 
   /** To be called first: the undisturbed run, on four threads of this process. */
   async trainUndisturbed(): Promise<void> {
-    await this.run.train("whole", OVERRIDES);
+    await this.run.train("whole", this.#overrides);
   }
 
   /** Goes on with a run on four threads of this process; what it shows is in `run.lines`. */
   async resume(dir: string): Promise<void> {
-    await this.run.train(dir, OVERRIDES, true);
+    await this.run.train(dir, this.#overrides, true);
   }
 
   /** Starts a launcher. */
   launch(dir: string, launch: readonly string[], options: Omit<SpawnOptions, "launch"> = {}) {
     mkdirSync(join(this.run.dir(dir), "checkpoints"), { recursive: true });
-    return this.run.spawn(this.run.dir(dir), OVERRIDES, { ...options, launch });
+    return this.run.spawn(this.run.dir(dir), this.#overrides, { ...options, launch });
   }
 
   /** Resolves at a random moment of a run that has just begun or gone on: from its start to some steps later. */

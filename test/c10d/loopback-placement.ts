@@ -1,0 +1,23 @@
+import type { ProcessPlacement } from "../../src/launch/process-placement.ts";
+
+/** A process of a run that meets at a port of this host. */
+export function loopbackPlacement(
+  masterPort: number,
+  {
+    process,
+    numProcesses,
+    ranksPerProcess,
+  }: { process: number; numProcesses: number; ranksPerProcess: number },
+): ProcessPlacement {
+  const address = "127.0.0.1";
+  return {
+    process,
+    numProcesses,
+    ranksPerProcess,
+    masterAddress: address,
+    masterPort,
+    hub: "process 0",
+    address,
+    secret: undefined,
+  };
+}
