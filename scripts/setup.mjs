@@ -98,11 +98,7 @@ async function compileTypeScript() {
   const isBuilt = existsSync(join(ROOT, "dist", "cli", "main.js"));
   if (isBuilt && existsSync(stampPath) && readFileSync(stampPath, "utf8") === stamp) return;
   rmSync(stampPath, { force: true });
-  await runStep("compiling TypeScript", "tsc", process.execPath, [
-    binOf("typescript", "tsc"),
-    "-p",
-    "tsconfig.build.json",
-  ]);
+  await runStep("compiling TypeScript", "tsc", "npm", ["run", "--silent", "build"]);
   removeOrphans(sources);
   writeFileSync(stampPath, stamp);
 }
@@ -158,13 +154,6 @@ async function buildNativeAddon() {
 /** Imports a module that `compileTypeScript` made. */
 export function importBuilt(path) {
   return import(pathToFileURL(join(ROOT, "dist", path)).href);
-}
-
-/** The script behind a package's command, so that it runs without a shell and without npx. */
-export function binOf(packageName, command) {
-  const folder = join(ROOT, "node_modules", packageName);
-  const { bin } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
-  return join(folder, typeof bin === "string" ? bin : bin[command]);
 }
 
 /** Runs one program with a line of progress; its output goes to a log that is shown when it fails. */

@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { binOf, exitOnSignals, ROOT, runProgram, setUpOrExplain } from "./setup.mjs";
+import { exitOnSignals, ROOT, runProgram, setUpOrExplain } from "./setup.mjs";
 import { tallyReport } from "./tally.mjs";
 
 // A thread that hangs in native code keeps vitest from ending.
@@ -12,6 +12,13 @@ const TESTS_LIMIT_MS = 35 * 60_000;
 
 const filters = process.argv.slice(2);
 const tally = { passed: 0, failed: 0 };
+
+/** The script behind a package's command, so that it runs without a shell and without npx. */
+function binOf(packageName, command) {
+  const folder = join(ROOT, "node_modules", packageName);
+  const { bin } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+  return join(folder, typeof bin === "string" ? bin : bin[command]);
+}
 
 function count(name, ok) {
   tally[ok ? "passed" : "failed"] += 1;
