@@ -168,6 +168,23 @@ const cases: Readonly<Record<string, RankBody>> = {
     assert.deepEqual(receiveNumbers(group, previous(group), "activations"), [2]);
   },
 
+  "a message that an abort finds here, and that nobody has taken, is lost and freed": (group) => {
+    const before = group.runtime.addon.numTensors();
+    const [first, second] = [0, 1].map(() => group.receive(previous(group), "parameters"));
+    for (let i = 0; i < 2; i++) sendNumbers(group, next(group), "parameters", [i]);
+    second!.wait();
+    if (group.rank === 0) {
+      for (const peer of peersOf(group)) receiveNumbers(group, peer, "control");
+      group.abort("found here");
+    } else {
+      sendNumbers(group, 0, "control", [0]);
+      assertFailure(() => group.receive(0, "gradients").wait(), "ABORTED", "found here", group);
+    }
+    assert.equal(group.runtime.addon.numTensors(), before);
+    for (const receipt of [first!, second!])
+      assertFailure(() => receipt.take(), "ABORTED", "found here", group);
+  },
+
   "a rank that does not exist is refused": (group) => {
     for (const peer of [-1, NUM_CONFORMANCE_RANKS, 0.5]) {
       const message = `there is no rank ${peer} in a group of ${NUM_CONFORMANCE_RANKS}`;

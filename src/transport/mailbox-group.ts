@@ -58,6 +58,8 @@ export class MailboxGroup implements ProcessGroup {
   #office: PostOffice;
   /** By box: receives that have no letter yet, in the order of posting. */
   #posted: PostedReceive[][];
+  /** Receives whose letter is here, while nobody has taken it. */
+  readonly #untaken = new Set<PostedReceive>();
   /** Grows when the group was aborted: what was under way then is lost, and the ranks meet again under a new name. */
   #generation = 0;
 
@@ -91,7 +93,9 @@ export class MailboxGroup implements ProcessGroup {
     // Letters go to the receives in the order in which these were posted, whichever is waited for first.
     const takeNext = (): void => {
       const letter = this.#guard(office, what, () => mailbox.take(office, box.index, this.#timeoutMs));
-      posted.shift()!.letter = letter;
+      const first = posted.shift()!;
+      first.letter = letter;
+      this.#untaken.add(first);
     };
     const wait = (): void => {
       while (own.letter === undefined) takeNext();
@@ -108,6 +112,7 @@ export class MailboxGroup implements ProcessGroup {
       wait,
       take: () => {
         wait();
+        this.#untaken.delete(own);
         return own.letter!.map((handle) => (handle === null ? null : this.runtime.adoptHandle(handle)));
       },
     };
@@ -138,6 +143,11 @@ export class MailboxGroup implements ProcessGroup {
   }
 
   #meetAgain(): void {
+    for (const receive of this.#untaken) {
+      for (const handle of receive.letter!) if (handle !== null) this.runtime.addon.free(handle);
+      receive.letter = undefined;
+    }
+    this.#untaken.clear();
     this.#generation++;
     this.#office = this.#open();
     this.#posted = emptyQueues(this.#numBoxes);
