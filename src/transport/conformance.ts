@@ -157,13 +157,7 @@ const cases: Readonly<Record<string, RankBody>> = {
   "messages that an abort overtook are lost": (group) => {
     sendNumbers(group, next(group), "activations", [1]);
     synchronize(group);
-    if (group.rank === 0) {
-      for (const peer of peersOf(group)) receiveNumbers(group, peer, "control");
-      group.abort("overtaken");
-    } else {
-      sendNumbers(group, 0, "control", [0]);
-      assertFailure(() => group.receive(0, "gradients").wait(), "ABORTED", "overtaken", group);
-    }
+    abortByRank0(group, "overtaken");
     sendNumbers(group, next(group), "activations", [2]);
     assert.deepEqual(receiveNumbers(group, previous(group), "activations"), [2]);
   },
@@ -173,13 +167,7 @@ const cases: Readonly<Record<string, RankBody>> = {
     const [first, second] = [0, 1].map(() => group.receive(previous(group), "parameters"));
     for (let i = 0; i < 2; i++) sendNumbers(group, next(group), "parameters", [i]);
     second!.wait();
-    if (group.rank === 0) {
-      for (const peer of peersOf(group)) receiveNumbers(group, peer, "control");
-      group.abort("found here");
-    } else {
-      sendNumbers(group, 0, "control", [0]);
-      assertFailure(() => group.receive(0, "gradients").wait(), "ABORTED", "found here", group);
-    }
+    abortByRank0(group, "found here");
     assert.equal(group.runtime.addon.numTensors(), before);
     for (const receipt of [first!, second!])
       assertFailure(() => receipt.take(), "ABORTED", "found here", group);
@@ -249,6 +237,17 @@ function elementsOf(tensor: Tensor | null) {
 function synchronize(group: ProcessGroup): void {
   for (const peer of peersOf(group)) group.send(peer, "control", []);
   for (const peer of peersOf(group)) group.receive(peer, "control").take();
+}
+
+/** Rank 0 aborts when the others have ended their transfers from before; they hear of it in a receive. */
+function abortByRank0(group: ProcessGroup, reason: string): void {
+  if (group.rank === 0) {
+    for (const peer of peersOf(group)) receiveNumbers(group, peer, "control");
+    group.abort(reason);
+  } else {
+    sendNumbers(group, 0, "control", [0]);
+    assertFailure(() => group.receive(0, "gradients").wait(), "ABORTED", reason, group);
+  }
 }
 
 function assertFailure(body: () => void, code: string, message: string, group?: ProcessGroup): void {
