@@ -2,7 +2,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadConfig } from "../src/trainer/config.ts";
+import { loadConfig } from "../src/trainer/config/config.ts";
 import { train } from "../src/trainer/train.ts";
 
 const INTERVAL = 50;

@@ -1,5 +1,5 @@
 import { Backward, linear, markInput, neg, Parameter, rootOf } from "../src/autograd/index.ts";
-import { operator } from "../src/tensor/operator.ts";
+import { operator } from "../src/tensor/native-operator.ts";
 import { Runtime } from "../src/tensor/runtime.ts";
 import { finish } from "../src/tensor/suspension.ts";
 import type { Tensor } from "../src/tensor/tensor.ts";

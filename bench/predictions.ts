@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseProfile, planFromProfile, schedules } from "../src/schedule/index.ts";
-import { loadConfig } from "../src/trainer/config.ts";
+import { loadConfig } from "../src/trainer/config/config.ts";
 import { train } from "../src/trainer/train.ts";
 
 const silent = { isTTY: false, write: () => true };

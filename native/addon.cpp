@@ -2,7 +2,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <torch/csrc/api/include/torch/version.h>
 
-#include "c10d_group.h"
+#include "gloo_group.h"
 #include "dispatch.h"
 #include "environment.h"
 #include "mailbox.h"

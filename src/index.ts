@@ -10,6 +10,14 @@ export { Pipeline, type PipelineOptions, stagesOfRank } from "./engine/pipeline.
 export { type RecordedTrack, Recorder, timelineOf } from "./engine/recorder.ts";
 export type { Criterion, StageModule } from "./engine/stage-module.ts";
 export type { StepOptions, StepResult } from "./engine/step-options.ts";
+export { DualPipeError } from "./errors/dualpipe-error.ts";
+export {
+  readSafetensors,
+  SafetensorsError,
+  type SafetensorsErrorCode,
+  type TensorEntry,
+  writeSafetensors,
+} from "./files/safetensors.ts";
 export { LaunchError, type LaunchErrorCode } from "./launch/launch-error.ts";
 export { type ProcessPlacement, processPlacement } from "./launch/process-placement.ts";
 export type { RankContext, RankProgram } from "./launch/rank-context.ts";
@@ -33,12 +41,12 @@ export { OptionError } from "./nn/option-error.ts";
 export { type LoadReport, type StateDict, StateDictError } from "./nn/state-dict.ts";
 export { AdamW, type AdamWOptions } from "./optim/adamw.ts";
 export { clipFactor, scaleGradients, squaredGradNorm } from "./optim/gradient-norm.ts";
+export * as learningRates from "./optim/learning-rates.ts";
 export { type NamedParameter, Optimizer, type ParameterGroup, weightDecayGroups } from "./optim/optimizer.ts";
-export * as learningRates from "./optim/schedules.ts";
 export { SGD, type SGDOptions } from "./optim/sgd.ts";
 export type { DType } from "./tensor/dtype.ts";
 export { ShapeError, TensorDisposedError } from "./tensor/errors.ts";
-export { type Operator, operator } from "./tensor/operator.ts";
+export { type Operator, operator } from "./tensor/native-operator.ts";
 export { type Argument, type ElementArray, Runtime } from "./tensor/runtime.ts";
 export { Tensor } from "./tensor/tensor.ts";
 export {
@@ -48,17 +56,10 @@ export {
   loadConfig,
   parseConfig,
   type TrainConfig,
-} from "./trainer/config.ts";
-export { NonFiniteLossError } from "./trainer/non-finite-loss.ts";
-export {
-  readSafetensors,
-  SafetensorsError,
-  type SafetensorsErrorCode,
-  type TensorEntry,
-  writeSafetensors,
-} from "./trainer/safetensors.ts";
+} from "./trainer/config/config.ts";
+export { NonFiniteLossError } from "./trainer/rank/non-finite-loss.ts";
 export { type TrainOptions, type TrainSummary, train } from "./trainer/train.ts";
 export { allGatherNumbers } from "./transport/collectives.ts";
-export { InProcessGroup, type InProcessOptions } from "./transport/in-process.ts";
+export { InProcessGroup, type InProcessOptions } from "./transport/in-process/in-process-group.ts";
 export type { ChannelKind, Message, ProcessGroup, Receipt } from "./transport/process-group.ts";
 export { TransportError, type TransportErrorCode } from "./transport/transport-error.ts";

@@ -1,4 +1,4 @@
-import { operator } from "../tensor/operator.ts";
+import { operator } from "../tensor/native-operator.ts";
 import { finish, isSuspendable, type Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { gradientTarget, historyOf, type InputGradients, Leaf, Node } from "./graph.ts";

@@ -1,21 +1,6 @@
 export { finish, isSuspendable, type Suspendable, type Transfer } from "../tensor/suspension.ts";
 export { Backward, backward, type GraphRoot, rootOf, scalarGradient } from "./backward.ts";
 export { checkpoint, suspendableCheckpoint } from "./checkpoint.ts";
-export * from "./functions/activation.ts";
-export * from "./functions/arithmetic.ts";
-export * from "./functions/attention.ts";
-export * from "./functions/cast.ts";
-export * from "./functions/dropout.ts";
-export * from "./functions/embedding.ts";
-export * from "./functions/linear.ts";
-export * from "./functions/loss.ts";
-export * from "./functions/matmul.ts";
-export * from "./functions/normalization.ts";
-export * from "./functions/pointwise.ts";
-export * from "./functions/reduction.ts";
-export * from "./functions/shape.ts";
-export * from "./functions/slice.ts";
-export * from "./functions/softmax.ts";
 export { enableGrad, noGrad } from "./grad-mode.ts";
 export {
   type Differentiate,
@@ -30,4 +15,19 @@ export {
   type Save,
   variable,
 } from "./graph.ts";
+export * from "./operators/activation.ts";
+export * from "./operators/arithmetic.ts";
+export * from "./operators/attention.ts";
+export * from "./operators/cast.ts";
+export * from "./operators/dropout.ts";
+export * from "./operators/embedding.ts";
+export * from "./operators/linear.ts";
+export * from "./operators/loss.ts";
+export * from "./operators/matmul.ts";
+export * from "./operators/normalization.ts";
+export * from "./operators/pointwise.ts";
+export * from "./operators/reduction.ts";
+export * from "./operators/shape.ts";
+export * from "./operators/slice.ts";
+export * from "./operators/softmax.ts";
 export { Parameter } from "./parameter.ts";

@@ -1,16 +1,16 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { operator } from "../tensor/operator.ts";
+import { operator } from "../tensor/native-operator.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import { finish } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Backward, backward, rootOf } from "./backward.ts";
-import { gelu } from "./functions/activation.ts";
-import { add } from "./functions/arithmetic.ts";
-import { linear } from "./functions/linear.ts";
-import { mseLoss } from "./functions/loss.ts";
-import { exp, neg, scale } from "./functions/pointwise.ts";
-import { sum } from "./functions/reduction.ts";
 import { markInput, record, variable } from "./graph.ts";
+import { gelu } from "./operators/activation.ts";
+import { add } from "./operators/arithmetic.ts";
+import { linear } from "./operators/linear.ts";
+import { mseLoss } from "./operators/loss.ts";
+import { exp, neg, scale } from "./operators/pointwise.ts";
+import { sum } from "./operators/reduction.ts";
 import { Parameter } from "./parameter.ts";
 
 const runtime = Runtime.load();

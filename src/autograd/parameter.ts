@@ -1,4 +1,4 @@
-import { operator } from "../tensor/operator.ts";
+import { operator } from "../tensor/native-operator.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { History, Leaf } from "./graph.ts";
 

@@ -4,10 +4,10 @@ import { Runtime } from "../tensor/runtime.ts";
 import { finish, type Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Backward, rootOf } from "./backward.ts";
-import { gelu } from "./functions/activation.ts";
-import { add } from "./functions/arithmetic.ts";
-import { linear } from "./functions/linear.ts";
 import { markInput } from "./graph.ts";
+import { gelu } from "./operators/activation.ts";
+import { add } from "./operators/arithmetic.ts";
+import { linear } from "./operators/linear.ts";
 import { Parameter } from "./parameter.ts";
 
 const runtime = Runtime.load();

@@ -3,7 +3,7 @@ import { EXIT_STATUS } from "../launch/exit-status.ts";
 import { type ProcessPlacement, processPlacement, SECRET_VARIABLE } from "../launch/process-placement.ts";
 import { CheckpointRequests } from "../trainer/checkpoint/requests.ts";
 import { TrainingStopped } from "../trainer/checkpoint/training-stopped.ts";
-import { loadConfig, numRanks, type TrainConfig } from "../trainer/config.ts";
+import { loadConfig, numRanks, type TrainConfig } from "../trainer/config/config.ts";
 import { JoinedTraining } from "../trainer/join-training.ts";
 import { type TrainSummary, train } from "../trainer/train.ts";
 import { catchInterrupt } from "./interrupt.ts";

@@ -1,3 +1,5 @@
+import { DualPipeError } from "../errors/dualpipe-error.ts";
+
 export type StepErrorCode =
   | "INVALID_INPUT"
   | "INVALID_STAGE_OUTPUT"
@@ -17,14 +19,12 @@ export interface StepPlace {
 }
 
 /** A step that did not end: what was wrong, and where. */
-export class StepError extends Error {
+export class StepError extends DualPipeError<StepErrorCode> {
   override readonly name = "StepError";
-  readonly code: StepErrorCode;
   readonly place: StepPlace;
 
   constructor(code: StepErrorCode, place: StepPlace, message: string, options?: ErrorOptions) {
-    super(`dualpipe: ${describePlace(place)}: ${message}`, options);
-    this.code = code;
+    super(code, `${describePlace(place)}: ${message}`, options);
     this.place = place;
   }
 }

@@ -1,3 +1,4 @@
+import { InternalError } from "../errors/internal-error.ts";
 import { finish, isSuspendable, type Suspendable } from "../tensor/suspension.ts";
 import type { PlannedBackward, PlannedComputation, PlannedForward, RankPlan } from "./plan.ts";
 import type { Stage } from "./stage.ts";
@@ -162,7 +163,7 @@ export class Executor<Value> {
 
   #stage(index: number): Stage<Value> {
     const stage = this.#options.stages.get(index);
-    if (stage === undefined) throw new Error(`dualpipe (internal): this rank does not hold stage ${index}`);
+    if (stage === undefined) throw new InternalError(`this rank does not hold stage ${index}`);
     return stage;
   }
 }

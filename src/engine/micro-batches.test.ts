@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "vitest";
-import { operator } from "../tensor/operator.ts";
+import { operator } from "../tensor/native-operator.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { gather, scatter } from "./micro-batches.ts";

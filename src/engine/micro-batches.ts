@@ -1,4 +1,4 @@
-import { operator } from "../tensor/operator.ts";
+import { operator } from "../tensor/native-operator.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Message } from "../transport/process-group.ts";
 

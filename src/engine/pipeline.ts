@@ -1,4 +1,5 @@
 import type { Parameter } from "../autograd/parameter.ts";
+import { problemOf } from "../errors/dualpipe-error.ts";
 import { formatAction, type Program, stagesOf } from "../schedule/index.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -230,9 +231,8 @@ export class Pipeline {
   #explain(error: unknown, { action }: PlannedComputation): Error {
     if (error instanceof StepError) return error;
     if (error instanceof TransportError) return inPlace(formatAction(action), error);
-    const message = error instanceof Error ? error.message.replace(/^dualpipe: /, "") : String(error);
     const place = { rank: this.#everyone.rank, action: formatAction(action) };
-    return new StepError("STAGE_FAILED", place, message, { cause: error });
+    return new StepError("STAGE_FAILED", place, problemOf(error), { cause: error });
   }
 
   /** When this rank fails, the others must not wait for it. */
@@ -243,8 +243,7 @@ export class Pipeline {
       const heardOfIt =
         error instanceof TransportError && error.code === "ABORTED" && error.group === this.#everyone.root;
       if (!heardOfIt) {
-        const message = error instanceof Error ? error.message.replace(/^dualpipe: /, "") : String(error);
-        this.#everyone.abort(`rank ${this.#everyone.rank} failed: ${message}`);
+        this.#everyone.abort(`rank ${this.#everyone.rank} failed: ${problemOf(error)}`);
       }
       throw error;
     }
@@ -253,8 +252,8 @@ export class Pipeline {
 
 /** A transfer's error that says what it was for. */
 function inPlace(place: string, error: TransportError): TransportError {
-  const { code, group, message } = error;
-  return new TransportError(code, `in ${place}: ${message.replace(/^dualpipe: /, "")}`, {
+  const { code, group, problem } = error;
+  return new TransportError(code, `in ${place}: ${problem}`, {
     cause: error,
     group,
   });

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { Parameter } from "../autograd/parameter.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { InProcessGroup } from "../transport/in-process.ts";
+import { InProcessGroup } from "../transport/in-process/in-process-group.ts";
 import { SharedParameters } from "./shared-parameters.ts";
 import type { StageModule } from "./stage-module.ts";
 

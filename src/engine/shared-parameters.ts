@@ -1,6 +1,6 @@
 import type { Parameter } from "../autograd/parameter.ts";
 import { bytesPerElement } from "../tensor/dtype.ts";
-import { operator } from "../tensor/operator.ts";
+import { operator } from "../tensor/native-operator.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { ProcessGroup, Receipt } from "../transport/process-group.ts";
 import { StepError } from "./errors.ts";

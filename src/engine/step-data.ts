@@ -1,5 +1,5 @@
 import { type Program, rankOf } from "../schedule/index.ts";
-import { operator } from "../tensor/operator.ts";
+import { operator } from "../tensor/native-operator.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { Message } from "../transport/process-group.ts";
 import { StepError } from "./errors.ts";

@@ -1,3 +1,5 @@
+import { DualPipeError } from "../errors/dualpipe-error.ts";
+
 export type LaunchErrorCode =
   /** A launcher's variables are there in part. */
   | "INCOMPLETE_VARIABLES"
@@ -16,12 +18,6 @@ export type LaunchErrorCode =
   | "MEETING_FAILED";
 
 /** Processes that cannot be started, do not know their place, or do not find one another. */
-export class LaunchError extends Error {
+export class LaunchError extends DualPipeError<LaunchErrorCode> {
   override readonly name = "LaunchError";
-  readonly code: LaunchErrorCode;
-
-  constructor(code: LaunchErrorCode, message: string, options?: ErrorOptions) {
-    super(`dualpipe: ${message}`, options);
-    this.code = code;
-  }
 }

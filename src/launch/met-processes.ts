@@ -6,7 +6,7 @@ import {
   connectProcesses,
   disconnectProcesses,
   type ProcessPlace,
-} from "../transport/connect-processes.ts";
+} from "../transport/gloo/connect-processes.ts";
 import { HubMember } from "./hub/hub-member.ts";
 import { findHub, type ProcessHub } from "./hub/process-hub.ts";
 import type { WireEnd } from "./hub/wire.ts";

@@ -1,6 +1,6 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import type { ProcessPlace } from "../transport/connect-processes.ts";
+import type { ProcessPlace } from "../transport/gloo/connect-processes.ts";
 import { type HubPlace, readLaunchVariables } from "./environment.ts";
 import { LaunchError } from "./launch-error.ts";
 

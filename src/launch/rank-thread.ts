@@ -1,9 +1,9 @@
 // The entry of a rank's worker thread; started by threads.ts.
 import { parentPort, workerData } from "node:worker_threads";
 import { Runtime } from "../tensor/runtime.ts";
-import { C10dGroup } from "../transport/c10d.ts";
-import { abortProcesses, type ProcessPlace } from "../transport/connect-processes.ts";
-import { InProcessGroup } from "../transport/in-process.ts";
+import { abortProcesses, type ProcessPlace } from "../transport/gloo/connect-processes.ts";
+import { C10dGroup } from "../transport/gloo/gloo-group.ts";
+import { InProcessGroup } from "../transport/in-process/in-process-group.ts";
 import type { RankContext, RankProgram } from "./rank-context.ts";
 
 export interface RankThreadData {

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { Worker } from "node:worker_threads";
 import type { Addon } from "../native/addon.ts";
 import { loadAddon } from "../native/load.ts";
-import { abortProcesses } from "../transport/connect-processes.ts";
+import { abortProcesses } from "../transport/gloo/connect-processes.ts";
 import type { WireEnd } from "./hub/wire.ts";
 import { MetProcesses } from "./met-processes.ts";
 import type { ProcessPlacement } from "./process-placement.ts";

@@ -2,7 +2,7 @@ import { noGrad } from "../autograd/grad-mode.ts";
 import { withSeed } from "../nn/initial.ts";
 import { OptionError } from "../nn/option-error.ts";
 import { dtypeCode } from "../tensor/dtype.ts";
-import { operator } from "../tensor/operator.ts";
+import { operator } from "../tensor/native-operator.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { GptStage } from "./gpt.ts";
 
@@ -74,12 +74,10 @@ function checkOptions(
   const numLayers = stages.reduce((sum, { transformer }) => sum + [...transformer.h].length, 0);
   const hasEnds = stages[0]?.transformer.wte != null && stages.at(-1)?.lm_head != null;
   if (!hasEnds || numLayers !== stages[0]!.config.numLayers)
-    throw new OptionError(
-      "dualpipe: generate takes all stages of a model, in order, from the embeddings to the head",
-    );
+    throw new OptionError("generate takes all stages of a model, in order, from the embeddings to the head");
   if (prompt.length === 0)
-    throw new OptionError("dualpipe: generate continues a prompt of one token at least; got none");
-  if (!(temperature >= 0)) throw new OptionError(`dualpipe: a temperature is at least 0; got ${temperature}`);
+    throw new OptionError("generate continues a prompt of one token at least; got none");
+  if (!(temperature >= 0)) throw new OptionError(`a temperature is at least 0; got ${temperature}`);
   if (!(Number.isInteger(topK) && topK >= 1))
-    throw new OptionError(`dualpipe: topK is a whole number of at least 1; got ${topK}`);
+    throw new OptionError(`topK is a whole number of at least 1; got ${topK}`);
 }

@@ -59,16 +59,16 @@ function checkStages(config: GptConfig, numStages: number, indices: readonly num
   const { numLayers, tieEmbeddings = false } = config;
   if (!Number.isInteger(numStages) || numStages < 1 || numStages > numLayers)
     throw new OptionError(
-      `dualpipe: a GPT of ${numLayers} layers has 1 to ${numLayers} stages, of one layer at least; got ${numStages}`,
+      `a GPT of ${numLayers} layers has 1 to ${numLayers} stages, of one layer at least; got ${numStages}`,
     );
   for (const index of indices)
     if (!Number.isInteger(index) || index < 0 || index >= numStages)
       throw new OptionError(
-        `dualpipe: the stages of a GPT cut into ${numStages} are 0 to ${numStages - 1}; got [${indices}]`,
+        `the stages of a GPT cut into ${numStages} are 0 to ${numStages - 1}; got [${indices}]`,
       );
   if (tieEmbeddings && indices.includes(0) !== indices.includes(numStages - 1))
     throw new OptionError(
-      `dualpipe: a tied head shares its weight with the token embedding, so one rank must have both stage 0 and stage ${numStages - 1}, ` +
+      `a tied head shares its weight with the token embedding, so one rank must have both stage 0 and stage ${numStages - 1}, ` +
         `as with DualPipe and DualPipeV; got the stages [${indices}]; set tieEmbeddings to false for this schedule`,
     );
 }

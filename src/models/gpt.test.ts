@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from "vitest";
 import { Backward, backward, rootOf, scalarGradient } from "../autograd/backward.ts";
-import { crossEntropy } from "../autograd/functions/loss.ts";
 import { markInput } from "../autograd/graph.ts";
+import { crossEntropy } from "../autograd/operators/loss.ts";
 import { OptionError } from "../nn/option-error.ts";
 import type { StateDict } from "../nn/state-dict.ts";
 import { AdamW } from "../optim/adamw.ts";

@@ -1,4 +1,4 @@
-import { add } from "../autograd/functions/arithmetic.ts";
+import { add } from "../autograd/operators/arithmetic.ts";
 import type { Parameter } from "../autograd/parameter.ts";
 import { GELU } from "../nn/activation.ts";
 import { CausalSelfAttention } from "../nn/attention.ts";

@@ -55,7 +55,7 @@ test("a compiler's error is shown with the log's path", async () => {
   const failure = buildAddon({ cache });
   await expect(failure).rejects.toMatchObject({
     name: "NativeSetupError",
-    code: "build-failed",
+    code: "BUILD_FAILED",
     message: expect.stringMatching(/status \d+; its last lines, whole log in .*\.log\n[\s\S]*not C/),
   });
   await expect(failure).rejects.toThrow(join(root, "cache"));
@@ -64,7 +64,7 @@ test("a compiler's error is shown with the log's path", async () => {
 test("without cmake the message says so", async () => {
   const { cache } = plantedSources(ADDON);
   const bare = { ...cache, env: { ...cache.env, PATH: "" } };
-  await expect(buildAddon({ cache: bare })).rejects.toMatchObject({ code: "build-tool-missing" });
+  await expect(buildAddon({ cache: bare })).rejects.toMatchObject({ code: "BUILD_TOOL_MISSING" });
 });
 
 test("without a LibTorch the message lists what was tried", async () => {

@@ -62,7 +62,7 @@ export async function buildAddon(options: BuildOptions = {}): Promise<BuildResul
 function libtorchNotFound(cache: NativeCache): NativeSetupError {
   const tried = describeAttempts(locateLibTorch({ env: cache.env }).attempts);
   return new NativeSetupError(
-    "libtorch-not-found",
+    "LIBTORCH_NOT_FOUND",
     `no usable LibTorch; tried:\n${tried.map((line) => `  ${line}`).join("\n")}\nset LIBTORCH to a folder with include/ and lib/, or see: npx dualpipe doctor`,
   );
 }
@@ -71,7 +71,7 @@ async function compile(cache: NativeCache, libtorch: LibTorch, buildFolder: stri
   const cmake = findProgram("cmake", cache.env);
   if (cmake === undefined) {
     throw new NativeSetupError(
-      "build-tool-missing",
+      "BUILD_TOOL_MISSING",
       "the native addon needs cmake, which is not on PATH; see: npx dualpipe doctor",
     );
   }
@@ -146,7 +146,7 @@ function endWithParent(child: ChildProcess): () => void {
 function buildFailed(reason: string, logPath: string): NativeSetupError {
   const lines = readFileSync(logPath, "utf8").trimEnd().split("\n").slice(-LOG_LINES_SHOWN);
   return new NativeSetupError(
-    "build-failed",
+    "BUILD_FAILED",
     `the native addon did not build: ${reason}; its last lines, whole log in ${logPath}\n${lines.map((line) => `  ${line}`).join("\n")}`,
   );
 }

@@ -17,7 +17,7 @@ export function loadAddon<A = Addon>(cache: NativeCache = defaultCache()): A {
         ? "no LibTorch was found"
         : `there is no native addon for LibTorch ${libtorch.version} (${libtorch.source})`;
     throw new NativeSetupError(
-      libtorch === undefined ? "libtorch-not-found" : "addon-not-built",
+      libtorch === undefined ? "LIBTORCH_NOT_FOUND" : "ADDON_NOT_BUILT",
       `${what}; run: npx dualpipe doctor --build`,
     );
   }

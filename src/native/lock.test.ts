@@ -39,7 +39,7 @@ test("the wait for a live process has a limit and names the file", async () => {
   writeFileSync(lock, String(process.pid));
   const waiting = withLock(lock, async () => "done", { waitMsMax: 0 });
   await expect(waiting).rejects.toMatchObject({
-    code: "build-locked",
+    code: "BUILD_LOCKED",
     message: expect.stringContaining(lock),
   });
 });

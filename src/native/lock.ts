@@ -34,7 +34,7 @@ async function acquire(path: string, waitMsMax: number, pollMs: number): Promise
       rmSync(path, { force: true });
     } else if (waitedMs >= waitMsMax) {
       throw new NativeSetupError(
-        "build-locked",
+        "BUILD_LOCKED",
         `another build of the native addon (process ${holder ?? "unknown"}) has held ${path} for over ${waitMsMax / 1000} s; end it or remove that file`,
       );
     } else {

@@ -1,17 +1,13 @@
+import { DualPipeError } from "../errors/dualpipe-error.ts";
+
 export type NativeSetupCode =
-  | "libtorch-not-found"
-  | "addon-not-built"
-  | "build-tool-missing"
-  | "build-failed"
-  | "build-locked";
+  | "LIBTORCH_NOT_FOUND"
+  | "ADDON_NOT_BUILT"
+  | "BUILD_TOOL_MISSING"
+  | "BUILD_FAILED"
+  | "BUILD_LOCKED";
 
 /** LibTorch or the native addon is not ready for use; the message names the command that mends it. */
-export class NativeSetupError extends Error {
-  readonly code: NativeSetupCode;
-
-  constructor(code: NativeSetupCode, message: string) {
-    super(`dualpipe: ${message}`);
-    this.name = "NativeSetupError";
-    this.code = code;
-  }
+export class NativeSetupError extends DualPipeError<NativeSetupCode> {
+  override readonly name = "NativeSetupError";
 }

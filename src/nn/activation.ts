@@ -1,4 +1,4 @@
-import { gelu, silu } from "../autograd/functions/activation.ts";
+import { gelu, silu } from "../autograd/operators/activation.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Module } from "./module.ts";

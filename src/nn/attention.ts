@@ -1,6 +1,6 @@
-import { scaledDotProductAttention } from "../autograd/functions/attention.ts";
-import { reshape, transpose } from "../autograd/functions/shape.ts";
-import { split } from "../autograd/functions/slice.ts";
+import { scaledDotProductAttention } from "../autograd/operators/attention.ts";
+import { reshape, transpose } from "../autograd/operators/shape.ts";
+import { split } from "../autograd/operators/slice.ts";
 import type { DType } from "../tensor/dtype.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -27,7 +27,7 @@ export class CausalSelfAttention extends Module {
     super(runtime);
     if (!(numHeads >= 1 && numFeatures % numHeads === 0))
       throw new OptionError(
-        `dualpipe: the heads of an attention divide its features evenly; got ${numFeatures} features and ${numHeads} heads`,
+        `the heads of an attention divide its features evenly; got ${numFeatures} features and ${numHeads} heads`,
       );
     this.#numHeads = numHeads;
     this.c_attn = new Linear(runtime, numFeatures, 3 * numFeatures, options);

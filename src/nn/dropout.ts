@@ -1,4 +1,4 @@
-import { dropout } from "../autograd/functions/dropout.ts";
+import { dropout } from "../autograd/operators/dropout.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Module } from "./module.ts";
@@ -12,7 +12,7 @@ export class Dropout extends Module {
   constructor(runtime: Runtime, probability: number) {
     super(runtime);
     if (!(probability >= 0 && probability < 1))
-      throw new OptionError(`dualpipe: a dropout probability is at least 0 and under 1; got ${probability}`);
+      throw new OptionError(`a dropout probability is at least 0 and under 1; got ${probability}`);
     this.probability = probability;
   }
 

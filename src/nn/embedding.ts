@@ -1,4 +1,4 @@
-import { embedding } from "../autograd/functions/embedding.ts";
+import { embedding } from "../autograd/operators/embedding.ts";
 import type { Parameter } from "../autograd/parameter.ts";
 import type { DType } from "../tensor/dtype.ts";
 import type { Runtime } from "../tensor/runtime.ts";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { Parameter } from "../autograd/parameter.ts";
 import { type DType, dtypeCode } from "../tensor/dtype.ts";
-import { operator } from "../tensor/operator.ts";
+import { operator } from "../tensor/native-operator.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 

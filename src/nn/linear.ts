@@ -1,4 +1,4 @@
-import { linear } from "../autograd/functions/linear.ts";
+import { linear } from "../autograd/operators/linear.ts";
 import type { Parameter } from "../autograd/parameter.ts";
 import type { DType } from "../tensor/dtype.ts";
 import type { Runtime } from "../tensor/runtime.ts";
@@ -31,7 +31,7 @@ export class Linear extends Module {
     super(runtime);
     if (weight !== undefined && (weight.shape[0] !== outFeatures || weight.shape[1] !== inFeatures))
       throw new OptionError(
-        `dualpipe: Linear(${inFeatures}, ${outFeatures}) shares a weight of the shape [${weight.shape}]; it takes one of [${outFeatures},${inFeatures}]`,
+        `Linear(${inFeatures}, ${outFeatures}) shares a weight of the shape [${weight.shape}]; it takes one of [${outFeatures},${inFeatures}]`,
       );
     const bound = 1 / Math.sqrt(inFeatures);
     this.weight = weight ?? uniformParameter(runtime, [outFeatures, inFeatures], bound, dtype);

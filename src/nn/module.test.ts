@@ -1,8 +1,8 @@
 import { beforeAll, expect, test } from "vitest";
 import { backward } from "../autograd/backward.ts";
-import { gelu } from "../autograd/functions/activation.ts";
-import { mseLoss } from "../autograd/functions/loss.ts";
 import { noGrad } from "../autograd/grad-mode.ts";
+import { gelu } from "../autograd/operators/activation.ts";
+import { mseLoss } from "../autograd/operators/loss.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import { finish, type Suspendable, type Transfer } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";

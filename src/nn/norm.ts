@@ -1,4 +1,4 @@
-import { layerNorm, rmsNorm } from "../autograd/functions/normalization.ts";
+import { layerNorm, rmsNorm } from "../autograd/operators/normalization.ts";
 import type { Parameter } from "../autograd/parameter.ts";
 import type { DType } from "../tensor/dtype.ts";
 import type { Runtime } from "../tensor/runtime.ts";

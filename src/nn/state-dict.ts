@@ -1,14 +1,18 @@
 import type { Parameter } from "../autograd/parameter.ts";
-import { operator } from "../tensor/operator.ts";
+import { DualPipeError } from "../errors/dualpipe-error.ts";
+import { operator } from "../tensor/native-operator.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** Parameters by their dotted names, as PyTorch's `state_dict` names them. */
 export type StateDict = Readonly<Record<string, Tensor>>;
 
 /** A state dict does not fit the module: its message lists every key at fault, the shapes of both sides included. */
-export class StateDictError extends Error {
-  readonly code = "STATE_DICT";
+export class StateDictError extends DualPipeError<"STATE_DICT_MISMATCH"> {
   override readonly name = "StateDictError";
+
+  constructor(problem: string) {
+    super("STATE_DICT_MISMATCH", problem);
+  }
 }
 
 /** What a load passed over; both are empty when it was strict. */
@@ -45,7 +49,7 @@ export function loadParameters(
   }
   if (problems.length > 0)
     throw new StateDictError(
-      `dualpipe: the state dict does not fit ${owner}:\n  ${problems.join("\n  ")}\n` +
+      `the state dict does not fit ${owner}:\n  ${problems.join("\n  ")}\n` +
         `load the weights of the same configuration${strict ? ", or pass { strict: false } to leave out missing and unexpected ones" : ""}`,
     );
   for (const [name, parameter] of parameters) {

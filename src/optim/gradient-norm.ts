@@ -1,6 +1,6 @@
 import type { Parameter } from "../autograd/parameter.ts";
 import { dtypeCode } from "../tensor/dtype.ts";
-import { operator } from "../tensor/operator.ts";
+import { operator } from "../tensor/native-operator.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { scaleEach } from "./foreach.ts";
 

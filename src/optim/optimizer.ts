@@ -1,7 +1,7 @@
 import type { Parameter } from "../autograd/parameter.ts";
 import { OptionError } from "../nn/option-error.ts";
 import { type StateDict, StateDictError } from "../nn/state-dict.ts";
-import { operator } from "../tensor/operator.ts";
+import { operator } from "../tensor/native-operator.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 export type NamedParameter = readonly [name: string, parameter: Parameter];
@@ -185,7 +185,7 @@ export function checkOption(
   rule: string,
   isAllowed: boolean,
 ): void {
-  if (!isAllowed) throw new OptionError(`dualpipe: ${name} of ${optimizer} must be ${rule}; got ${value}`);
+  if (!isAllowed) throw new OptionError(`${name} of ${optimizer} must be ${rule}; got ${value}`);
 }
 
 function isGroups<Options>(
@@ -198,7 +198,7 @@ function isNew([name, parameter]: NamedParameter, seen: Map<string | Parameter, 
   if (seen.has(parameter)) return false;
   if (seen.has(name))
     throw new OptionError(
-      `dualpipe: two parameters of an optimizer have the name ${name}; give those of each module a prefix`,
+      `two parameters of an optimizer have the name ${name}; give those of each module a prefix`,
     );
   seen.set(parameter, parameter).set(name, parameter);
   return true;
@@ -223,7 +223,7 @@ function checkState(
   }
   if (problems.length > 0)
     throw new StateDictError(
-      `dualpipe: the optimizer's state does not fit its parameters:\n  ${problems.join("\n  ")}\n` +
+      `the optimizer's state does not fit its parameters:\n  ${problems.join("\n  ")}\n` +
         "load the state of the same model and optimizer",
     );
 }

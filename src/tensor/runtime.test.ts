@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { bytesPerElement, type DType, dtypeCode, dtypeOfCode, isFloatingPoint } from "./dtype.ts";
-import { operator } from "./operator.ts";
+import { operator } from "./native-operator.ts";
 import { Runtime } from "./runtime.ts";
 
 const runtime = Runtime.load();

@@ -1,7 +1,7 @@
 import type { Addon, NativeArgument, NativeResult } from "../native/addon.ts";
 import { loadAddon } from "../native/load.ts";
 import { type DType, dtypeCode } from "./dtype.ts";
-import { type Operator, operator } from "./operator.ts";
+import { type Operator, operator } from "./native-operator.ts";
 import { Scope } from "./scope.ts";
 import { Tensor } from "./tensor.ts";
 

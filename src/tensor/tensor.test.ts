@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { TensorDisposedError } from "./errors.ts";
-import { operator } from "./operator.ts";
+import { operator } from "./native-operator.ts";
 import { Runtime } from "./runtime.ts";
 
 const runtime = Runtime.load();

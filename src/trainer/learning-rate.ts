@@ -1,5 +1,5 @@
-import { constant, type LearningRateSchedule, linear, warmupCosine } from "../optim/schedules.ts";
-import type { TrainConfig } from "./config.ts";
+import { constant, type LearningRateSchedule, linear, warmupCosine } from "../optim/learning-rates.ts";
+import type { TrainConfig } from "./config/config.ts";
 
 /** The learning rate of each step of a run. */
 export function learningRateOf({

@@ -1,7 +1,7 @@
+import type { SafetensorsDtype } from "../files/safetensors.ts";
 import type { GptConfig } from "../models/gpt.ts";
 import type { DType } from "../tensor/dtype.ts";
-import type { TrainConfig } from "./config.ts";
-import type { SafetensorsDtype } from "./safetensors.ts";
+import type { TrainConfig } from "./config/config.ts";
 
 /** The model that a config describes. */
 export function gptConfigOf({ model, training, data }: TrainConfig): GptConfig {

@@ -8,15 +8,15 @@ import { CheckpointRequests } from "./checkpoint/requests.ts";
 import { type ResumePoint, sequencesPerStep } from "./checkpoint/resume.ts";
 import type { CheckpointStore } from "./checkpoint/store.ts";
 import { TrainingStopped } from "./checkpoint/training-stopped.ts";
-import { numRanks, type TrainConfig } from "./config.ts";
+import { numRanks, type TrainConfig } from "./config/config.ts";
 import type { Corpus } from "./data/corpus.ts";
-import { MetricsWriter } from "./metrics.ts";
-import { Progress, type ProgressOutput } from "./progress.ts";
-import { RunReports } from "./run-reports.ts";
-import { Throughput } from "./throughput.ts";
+import type { TrainRankResult } from "./rank/train-rank.ts";
+import { runTrainRanks, runTrainRanksOf } from "./rank/train-ranks.ts";
+import { MetricsWriter } from "./report/metrics.ts";
+import { Progress, type ProgressOutput } from "./report/progress.ts";
+import { RunReports } from "./report/run-reports.ts";
+import { Throughput } from "./report/throughput.ts";
 import { meetForTraining, type TrainMessage } from "./train-messages.ts";
-import type { TrainRankResult } from "./train-rank.ts";
-import { runTrainRanks, runTrainRanksOf } from "./train-ranks.ts";
 
 /** What a caller says of a run. */
 export interface TrainingRunOptions {

@@ -4,7 +4,7 @@ import type { Addon } from "../native/addon.ts";
 import { loadAddon } from "../native/load.ts";
 import type { PartsOutcome } from "./checkpoint/part-writer.ts";
 import type { CheckpointRequest } from "./checkpoint/requests.ts";
-import type { TrainConfig } from "./config.ts";
+import type { TrainConfig } from "./config/config.ts";
 
 /** What the main threads of a run's processes say to one another. */
 export type TrainMessage =

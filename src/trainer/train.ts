@@ -2,22 +2,22 @@ import { createHash } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { timelineOf } from "../engine/recorder.ts";
+import { removeTemporaryFiles } from "../files/atomic-file.ts";
+import { writeSafetensors } from "../files/safetensors.ts";
 import { runRanks } from "../launch/threads.ts";
 import { chromeTrace, makespanOf, type Profile, profileOf, type Timeline } from "../schedule/index.ts";
 import { bytesPerElement } from "../tensor/dtype.ts";
-import { removeTemporaryFiles } from "./atomic-file.ts";
-import { type BubbleReport, reportBubble } from "./bubble.ts";
 import { cutMetrics } from "./checkpoint/cut-metrics.ts";
 import { finalWeightsMetadata } from "./checkpoint/export-model.ts";
 import { checkTokens, findResumePoint } from "./checkpoint/resume.ts";
 import { CheckpointStore } from "./checkpoint/store.ts";
-import { formatConfig, numStages, type TrainConfig } from "./config.ts";
+import { formatConfig, numStages, type TrainConfig } from "./config/config.ts";
 import { type Corpus, loadCorpus } from "./data/corpus.ts";
+import type { SampleRankData } from "./rank/sample-rank.ts";
+import { siblingProgram } from "./rank/sibling-program.ts";
+import type { TrainRankResult } from "./rank/train-rank.ts";
+import { type BubbleReport, reportBubble } from "./report/bubble.ts";
 import { runTraining, type TrainingRunOptions } from "./run-training.ts";
-import { writeSafetensors } from "./safetensors.ts";
-import type { SampleRankData } from "./sample-rank.ts";
-import { siblingProgram } from "./sibling-program.ts";
-import type { TrainRankResult } from "./train-rank.ts";
 
 export interface TrainOptions extends TrainingRunOptions {
   /** Where to write what the last steps' computations took, for the simulator and the planner. */

@@ -1,3 +1,4 @@
+import { DualPipeError } from "../errors/dualpipe-error.ts";
 import type { ProcessGroup } from "./process-group.ts";
 
 /**
@@ -11,15 +12,13 @@ export interface TransportErrorOptions extends ErrorOptions {
 }
 
 /** A transfer that did not take place. */
-export class TransportError extends Error {
+export class TransportError extends DualPipeError<TransportErrorCode> {
   override readonly name = "TransportError";
-  readonly code: TransportErrorCode;
   /** The group whose transfer it was; a stage may communicate through another than its pipeline's. */
   readonly group: ProcessGroup | undefined;
 
   constructor(code: TransportErrorCode, message: string, options: TransportErrorOptions = {}) {
-    super(`dualpipe: ${message}`, options);
-    this.code = code;
+    super(code, message, options);
     this.group = options.group;
   }
 }

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect } from "vitest";
 import { Backward, type Leaf, markInput, Parameter, rootOf, variable } from "../../src/autograd/index.ts";
 import type { DType } from "../../src/tensor/dtype.ts";
-import { type Operator, operator } from "../../src/tensor/operator.ts";
+import { type Operator, operator } from "../../src/tensor/native-operator.ts";
 import type { Argument, Runtime } from "../../src/tensor/runtime.ts";
 import { finish } from "../../src/tensor/suspension.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";

@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
-import { loadConfig, type TrainConfig } from "../../src/trainer/config.ts";
-import { readSafetensors } from "../../src/trainer/safetensors.ts";
+import { readSafetensors } from "../../src/files/safetensors.ts";
+import { loadConfig, type TrainConfig } from "../../src/trainer/config/config.ts";
 import { train } from "../../src/trainer/train.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { loadConfig } from "../../src/trainer/config.ts";
+import { loadConfig } from "../../src/trainer/config/config.ts";
 import { runDualpipe } from "../cli/run-dualpipe.ts";
 import { ROOT, readDocuments } from "./markdown.ts";
 import { type ShellCommand, shellCommands } from "./shell-commands.ts";

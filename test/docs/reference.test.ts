@@ -11,8 +11,8 @@ import {
   timelineSvg,
   UNIT_COST,
 } from "../../src/schedule/index.ts";
-import { parseConfig } from "../../src/trainer/config.ts";
-import { knownKeys, sectionNames } from "../../src/trainer/config-schema.ts";
+import { parseConfig } from "../../src/trainer/config/config.ts";
+import { knownKeys, sectionNames } from "../../src/trainer/config/schema.ts";
 import { LAYERS } from "../tidy/layers.ts";
 import { ROOT, readDocument, tableRows } from "./markdown.ts";
 

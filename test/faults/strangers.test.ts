@@ -1,7 +1,7 @@
 // Strangers connect to every port that a run opens, whenever it does, and say what they like.
 import { connect } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { listeningSockets } from "../c10d/listening-sockets.ts";
+import { listeningSockets } from "../gloo/listening-sockets.ts";
 import { FaultRun } from "./fault-run.ts";
 import { childrenOf } from "./processes.ts";
 

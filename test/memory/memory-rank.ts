@@ -1,5 +1,5 @@
-import { mseLoss } from "../../src/autograd/functions/loss.ts";
 import { noGrad } from "../../src/autograd/grad-mode.ts";
+import { mseLoss } from "../../src/autograd/operators/loss.ts";
 import { Pipeline, stagesOfRank } from "../../src/engine/pipeline.ts";
 import type { StageModule } from "../../src/engine/stage-module.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { freePort } from "../c10d/free-port.ts";
+import { freePort } from "../gloo/free-port.ts";
 import { startDualpipe } from "./start-launcher.ts";
 
 const SCRIPT = fileURLToPath(new URL("./connecting-script.mjs", import.meta.url));

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { readSafetensors } from "../../src/trainer/safetensors.ts";
+import { readSafetensors } from "../../src/files/safetensors.ts";
 import { childrenOf, until } from "../faults/processes.ts";
 import { startDualpipe } from "./start-launcher.ts";
 

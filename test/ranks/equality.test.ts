@@ -1,6 +1,6 @@
 // Losses, outputs and gradients of both bidirectional schedules beside the same model run sequentially.
 import { expect, test } from "vitest";
-import { mseLoss } from "../../src/autograd/functions/loss.ts";
+import { mseLoss } from "../../src/autograd/operators/loss.ts";
 import { runRanks } from "../../src/launch/threads.ts";
 import type { DType } from "../../src/tensor/dtype.ts";
 import { Runtime } from "../../src/tensor/runtime.ts";

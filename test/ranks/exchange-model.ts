@@ -1,11 +1,11 @@
-import { gelu } from "../../src/autograd/functions/activation.ts";
-import { add } from "../../src/autograd/functions/arithmetic.ts";
-import { linear } from "../../src/autograd/functions/linear.ts";
 import { record } from "../../src/autograd/graph.ts";
+import { gelu } from "../../src/autograd/operators/activation.ts";
+import { add } from "../../src/autograd/operators/arithmetic.ts";
+import { linear } from "../../src/autograd/operators/linear.ts";
 import { Parameter } from "../../src/autograd/parameter.ts";
 import { withSeed } from "../../src/nn/initial.ts";
 import { Module } from "../../src/nn/module.ts";
-import { operator } from "../../src/tensor/operator.ts";
+import { operator } from "../../src/tensor/native-operator.ts";
 import type { Runtime } from "../../src/tensor/runtime.ts";
 import type { Suspendable } from "../../src/tensor/suspension.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";

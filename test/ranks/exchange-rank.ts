@@ -1,8 +1,8 @@
-import { mseLoss } from "../../src/autograd/functions/loss.ts";
+import { mseLoss } from "../../src/autograd/operators/loss.ts";
 import { DualPipe } from "../../src/engine/dualpipe.ts";
 import type { StageModule } from "../../src/engine/stage-module.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";
-import { operator } from "../../src/tensor/operator.ts";
+import { operator } from "../../src/tensor/native-operator.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { ExchangeStage, exchangeBatch } from "./exchange-model.ts";
 import { reportStep, type StepReport } from "./step-report.ts";

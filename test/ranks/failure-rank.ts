@@ -1,4 +1,4 @@
-import { mseLoss } from "../../src/autograd/functions/loss.ts";
+import { mseLoss } from "../../src/autograd/operators/loss.ts";
 import { DualPipe } from "../../src/engine/dualpipe.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";
 import { allGatherNumbers } from "../../src/transport/collectives.ts";

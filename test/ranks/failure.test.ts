@@ -1,6 +1,6 @@
 // A rank fails in the middle of a step: who stops, what is reported, and what can be done afterwards.
 import { expect, test } from "vitest";
-import { mseLoss } from "../../src/autograd/functions/loss.ts";
+import { mseLoss } from "../../src/autograd/operators/loss.ts";
 import type { RankError } from "../../src/launch/rank-error.ts";
 import { type RunRanksOptions, runRanks } from "../../src/launch/threads.ts";
 import { Runtime } from "../../src/tensor/runtime.ts";

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { crossEntropy } from "../../src/autograd/functions/loss.ts";
+import { crossEntropy } from "../../src/autograd/operators/loss.ts";
 import { runRanks } from "../../src/launch/threads.ts";
 import type { Runtime } from "../../src/tensor/runtime.ts";
 import { smallGpt, tokenBatch } from "./gpt-model.ts";

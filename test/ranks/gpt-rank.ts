@@ -1,9 +1,9 @@
-import { crossEntropy } from "../../src/autograd/functions/loss.ts";
+import { crossEntropy } from "../../src/autograd/operators/loss.ts";
 import { Pipeline, stagesOfRank } from "../../src/engine/pipeline.ts";
 import type { StageModule } from "../../src/engine/stage-module.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";
 import { parseProgramCsv } from "../../src/schedule/index.ts";
-import { operator } from "../../src/tensor/operator.ts";
+import { operator } from "../../src/tensor/native-operator.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { smallGpt, tokenBatch } from "./gpt-model.ts";
 import { reportStep, type StepReport } from "./step-report.ts";

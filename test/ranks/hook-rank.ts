@@ -1,4 +1,4 @@
-import { mseLoss } from "../../src/autograd/functions/loss.ts";
+import { mseLoss } from "../../src/autograd/operators/loss.ts";
 import { Pipeline, stagesOfRank } from "../../src/engine/pipeline.ts";
 import type { StageModule } from "../../src/engine/stage-module.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";

@@ -1,9 +1,9 @@
-import { gelu } from "../../src/autograd/functions/activation.ts";
-import { add } from "../../src/autograd/functions/arithmetic.ts";
-import { embedding } from "../../src/autograd/functions/embedding.ts";
-import { linear } from "../../src/autograd/functions/linear.ts";
-import { mseLoss } from "../../src/autograd/functions/loss.ts";
 import { detach } from "../../src/autograd/graph.ts";
+import { gelu } from "../../src/autograd/operators/activation.ts";
+import { add } from "../../src/autograd/operators/arithmetic.ts";
+import { embedding } from "../../src/autograd/operators/embedding.ts";
+import { linear } from "../../src/autograd/operators/linear.ts";
+import { mseLoss } from "../../src/autograd/operators/loss.ts";
 import { Parameter } from "../../src/autograd/parameter.ts";
 import type { Criterion } from "../../src/engine/stage-module.ts";
 import { withSeed } from "../../src/nn/initial.ts";

@@ -1,9 +1,9 @@
-import { gelu } from "../../src/autograd/functions/activation.ts";
-import { linear } from "../../src/autograd/functions/linear.ts";
+import { gelu } from "../../src/autograd/operators/activation.ts";
+import { linear } from "../../src/autograd/operators/linear.ts";
 import { Parameter } from "../../src/autograd/parameter.ts";
 import { Module } from "../../src/nn/module.ts";
 import type { DType } from "../../src/tensor/dtype.ts";
-import { operator } from "../../src/tensor/operator.ts";
+import { operator } from "../../src/tensor/native-operator.ts";
 import type { Runtime } from "../../src/tensor/runtime.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 

@@ -1,5 +1,5 @@
 import { record } from "../../src/autograd/graph.ts";
-import { operator } from "../../src/tensor/operator.ts";
+import { operator } from "../../src/tensor/native-operator.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { MlpStage } from "./mlp-model.ts";
 

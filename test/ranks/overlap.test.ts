@@ -1,7 +1,7 @@
 // Overlapped pairs: by the hook of the stages' class, and by stages that communicate.
 import { expect, test } from "vitest";
-import { add } from "../../src/autograd/functions/arithmetic.ts";
-import { mseLoss } from "../../src/autograd/functions/loss.ts";
+import { add } from "../../src/autograd/operators/arithmetic.ts";
+import { mseLoss } from "../../src/autograd/operators/loss.ts";
 import { runRanks } from "../../src/launch/threads.ts";
 import { type Action, buildProgram, type Program } from "../../src/schedule/index.ts";
 import { Runtime } from "../../src/tensor/runtime.ts";

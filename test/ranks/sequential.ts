@@ -2,7 +2,7 @@ import { backward } from "../../src/autograd/backward.ts";
 import { noGrad } from "../../src/autograd/grad-mode.ts";
 import type { Criterion, StageModule } from "../../src/engine/stage-module.ts";
 import type { Module } from "../../src/nn/module.ts";
-import { operator } from "../../src/tensor/operator.ts";
+import { operator } from "../../src/tensor/native-operator.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 import type { Message } from "../../src/transport/process-group.ts";
 

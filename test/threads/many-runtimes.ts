@@ -1,7 +1,7 @@
 // Trains the same small model in the main thread and then in several threads at once, and prints a line for each.
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { backward, gelu, linear, mseLoss, Parameter } from "../../src/autograd/index.ts";
-import { operator } from "../../src/tensor/operator.ts";
+import { operator } from "../../src/tensor/native-operator.ts";
 import { Runtime } from "../../src/tensor/runtime.ts";
 
 const ADD_INPLACE = operator("aten::add_", "Tensor");

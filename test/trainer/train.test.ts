@@ -2,9 +2,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readSafetensors } from "../../src/files/safetensors.ts";
 import { parseProfile } from "../../src/schedule/index.ts";
-import { parseConfig, type TrainConfig } from "../../src/trainer/config.ts";
-import { readSafetensors } from "../../src/trainer/safetensors.ts";
+import { parseConfig, type TrainConfig } from "../../src/trainer/config/config.ts";
 import { type TrainSummary, train } from "../../src/trainer/train.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "dualpipe-train-"));

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Addon } from "../../native/addon.ts";
-import { c10dOf } from "../../transport/connect-processes.ts";
+import { c10dOf } from "../../transport/gloo/connect-processes.ts";
 import { type ProcessPlacement, publicSecret } from "../process-placement.ts";
 import { Hub } from "./hub.ts";
 import type { HubLocation } from "./secured.ts";

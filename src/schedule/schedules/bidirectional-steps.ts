@@ -1,4 +1,4 @@
-import type { BidirectionalRank, Phase } from "./bidirectional-rank.ts";
+import type { BidirectionalRank, Phase } from "./bidirectional-actions.ts";
 
 /** Where a rank stands in the eight steps that DualPipe and DualPipeV share. */
 export interface StepCounts {

@@ -1,5 +1,5 @@
-import type { Program } from "../program.ts";
-import type { ProgramSizes, SizeConstraints } from "../sizes.ts";
+import type { Program } from "../program/program.ts";
+import type { ProgramSizes, SizeConstraints } from "../program/sizes.ts";
 
 /** A named schedule: where it comes from, the sizes it exists for, and its program. */
 export interface ScheduleDefinition {

@@ -1,8 +1,8 @@
-import { ActionListBuilder } from "../action-list.ts";
-import { bidirectionalPlacement } from "../placement.ts";
-import type { Program } from "../program.ts";
-import type { ProgramSizes } from "../sizes.ts";
-import { BidirectionalRank, type Stream } from "./bidirectional-rank.ts";
+import { ActionListBuilder } from "../program/action-list.ts";
+import { bidirectionalPlacement } from "../program/placement.ts";
+import type { Program } from "../program/program.ts";
+import type { ProgramSizes } from "../program/sizes.ts";
+import { BidirectionalRank, type Stream } from "./bidirectional-actions.ts";
 import { writeSteps } from "./bidirectional-steps.ts";
 import type { ScheduleDefinition } from "./definition.ts";
 

@@ -1,5 +1,5 @@
-import { loopedPlacement } from "../placement.ts";
-import { ascendingProgram } from "./ascending-rank.ts";
+import { loopedPlacement } from "../program/placement.ts";
+import { ascendingProgram } from "./ascending-actions.ts";
 import type { ScheduleDefinition } from "./definition.ts";
 
 /** All forwards, then all backwards. */

@@ -1,6 +1,6 @@
-import type { Program } from "../program.ts";
-import { ScheduleError } from "../schedule-error.ts";
-import { checkSizes, type ProgramSizes } from "../sizes.ts";
+import type { Program } from "../program/program.ts";
+import { ScheduleError } from "../program/schedule-error.ts";
+import { checkSizes, type ProgramSizes } from "../program/sizes.ts";
 import type { ScheduleDefinition } from "./definition.ts";
 import { dualpipe } from "./dualpipe.ts";
 import { dualpipev } from "./dualpipev.ts";

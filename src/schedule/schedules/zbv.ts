@@ -1,5 +1,5 @@
-import { vPlacement } from "../placement.ts";
-import { type AscendingRank, ascendingProgram } from "./ascending-rank.ts";
+import { vPlacement } from "../program/placement.ts";
+import { type AscendingRank, ascendingProgram } from "./ascending-actions.ts";
 import type { ScheduleDefinition } from "./definition.ts";
 
 function writeRank(actions: AscendingRank, rank: number, numRanks: number, numMicroBatches: number): void {

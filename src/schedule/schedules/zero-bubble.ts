@@ -1,7 +1,7 @@
-import { loopedPlacement } from "../placement.ts";
-import type { Program } from "../program.ts";
-import type { ProgramSizes, SizeConstraints } from "../sizes.ts";
-import { ascendingProgram } from "./ascending-rank.ts";
+import { loopedPlacement } from "../program/placement.ts";
+import type { Program } from "../program/program.ts";
+import type { ProgramSizes, SizeConstraints } from "../program/sizes.ts";
+import { ascendingProgram } from "./ascending-actions.ts";
 import type { ScheduleDefinition } from "./definition.ts";
 
 const ANY_SIZES: SizeConstraints = {

@@ -1,3 +1,5 @@
+import { DualPipeError } from "../../errors/dualpipe-error.ts";
+
 export type CheckpointErrorCode =
   /** A file is missing, cut short or changed. */
   | "CHECKPOINT_DAMAGED"
@@ -8,12 +10,6 @@ export type CheckpointErrorCode =
   | "CHECKPOINT_EXISTS";
 
 /** A checkpoint cannot be used as was asked. */
-export class CheckpointError extends Error {
+export class CheckpointError extends DualPipeError<CheckpointErrorCode> {
   override readonly name = "CheckpointError";
-  readonly code: CheckpointErrorCode;
-
-  constructor(code: CheckpointErrorCode, message: string, options?: ErrorOptions) {
-    super(`dualpipe: ${message}`, options);
-    this.code = code;
-  }
 }

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { writeFileAtomically } from "../atomic-file.ts";
+import { writeFileAtomically } from "../../files/atomic-file.ts";
 
 /**
  * Drops the lines that a run which goes on after `step` writes again: those of later steps, the validation after

@@ -1,15 +1,15 @@
 import { createHash } from "node:crypto";
 import { access, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { writeFileAtomically } from "../atomic-file.ts";
-import { loadConfig, type TrainConfig } from "../config.ts";
+import { writeFileAtomically } from "../../files/atomic-file.ts";
 import {
   readSafetensors,
   readSafetensorsHeader,
   type TensorInfo,
   type TensorSource,
   writeSafetensors,
-} from "../safetensors.ts";
+} from "../../files/safetensors.ts";
+import { loadConfig, type TrainConfig } from "../config/config.ts";
 import { CheckpointError } from "./checkpoint-error.ts";
 import { MANIFEST_FILE, TOKENIZER_FILE } from "./manifest.ts";
 import { isWeight } from "./rank-part.ts";

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { writeFileAtomically } from "../atomic-file.ts";
-import { configSchema } from "../config-schema.ts";
+import { writeFileAtomically } from "../../files/atomic-file.ts";
+import { configSchema } from "../config/schema.ts";
 import { CheckpointError } from "./checkpoint-error.ts";
 
 /** Written last: a folder without it is no checkpoint. */

@@ -1,4 +1,4 @@
-import type { TrainConfig } from "../config.ts";
+import type { TrainConfig } from "../config/config.ts";
 import { CheckpointError } from "./checkpoint-error.ts";
 import type { Manifest } from "./manifest.ts";
 import type { CheckpointStore } from "./store.ts";

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { syncFolder, writeFileAtomically } from "../atomic-file.ts";
-import { type TensorSource, writeSafetensors } from "../safetensors.ts";
+import { syncFolder, writeFileAtomically } from "../../files/atomic-file.ts";
+import { type TensorSource, writeSafetensors } from "../../files/safetensors.ts";
 import { CheckpointError } from "./checkpoint-error.ts";
 import { type Manifest, type ManifestFile, readManifest, TOKENIZER_FILE, writeManifest } from "./manifest.ts";
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { list } from "tar";
 import { z } from "zod";
-import { writeFileAtomically } from "../atomic-file.ts";
+import { writeFileAtomically } from "../../files/atomic-file.ts";
 import { DataError } from "./data-error.ts";
 import type { TextDocument } from "./document.ts";
 import { fetchNpmPackage, type NpmPackage } from "./npm-package.ts";

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { readSafetensors, writeSafetensors } from "../safetensors.ts";
+import { readSafetensors, writeSafetensors } from "../../files/safetensors.ts";
 import type { TextSource } from "./source.ts";
 import type { BpeTokenizer } from "./tokenizer.ts";
 

@@ -1,0 +1,345 @@
+#include "gloo_bridge.h"
+
+#if DUALPIPE_WITH_GLOO
+
+#include <cstring>
+
+#include "guard.h"
+
+namespace dualpipe {
+
+namespace {
+
+// Receives that wait ahead on a channel: a message needs no answer before it can go while the one before is unpacked.
+constexpr size_t kNumAhead = 2;
+// Small messages never need an announcement.
+constexpr int64_t kMinFrameBytes = 1024;
+// Gloo closes all connections when one of its waits times out; how long a rank waits is the mailbox's affair.
+constexpr std::chrono::hours kForever(24 * 365);
+// For what was sent last by a process that has failed.
+constexpr std::chrono::milliseconds kFarewell(2000);
+// Frames, and those too large for the foreseen size, have tags of their own.
+constexpr int kTagsPerChannel = 2;
+
+// Both ends know it without asking: the size of the message kNumAhead before.
+class ForeseenSize {
+ public:
+  int64_t next() const { return std::max(kMinFrameBytes, sizes_[index_ % kNumAhead]); }
+  void was(int64_t numBytes) { sizes_[index_++ % kNumAhead] = numBytes; }
+
+ private:
+  int64_t sizes_[kNumAhead] = {};
+  size_t index_ = 0;
+};
+
+}  // namespace
+
+void ChannelEnd::stop() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    stopped_ = true;
+    if (current_) current_->abort();
+  }
+  changed_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+bool ChannelEnd::finish(const c10::intrusive_ptr<c10d::Work>& work) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (stopped_) return false;
+    current_ = work;
+  }
+  bool done = work->wait(kForever);
+  std::lock_guard<std::mutex> lock(mutex_);
+  current_.reset();
+  return done && !stopped_;
+}
+
+class Bridge::Outbox : public ChannelEnd {
+ public:
+  Outbox(Bridge& bridge, Channel channel) : bridge_(bridge), channel_(channel) {
+    thread_ = std::thread([this] { run(); });
+  }
+  ~Outbox() override { stop(); }
+
+  void push(Message message) {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      messages_.push_back(std::move(message));
+    }
+    changed_.notify_all();
+  }
+
+  bool flush(std::chrono::steady_clock::time_point deadline) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    return changed_.wait_until(lock, deadline, [&] { return stopped_ || broken_ || messages_.empty(); });
+  }
+
+ private:
+  void run() {
+    try {
+      while (sendNext()) {
+      }
+    } catch (const std::exception& e) {
+      bridge_.lost(channel_.first, e.what());
+    }
+    std::lock_guard<std::mutex> lock(mutex_);
+    broken_ = true;
+    changed_.notify_all();
+  }
+
+  bool sendNext() {
+    at::Tensor frame;
+    {
+      std::unique_lock<std::mutex> lock(mutex_);
+      changed_.wait(lock, [&] { return stopped_ || !messages_.empty(); });
+      if (stopped_) return false;
+      Message& first = messages_.front();
+      lock.unlock();
+      frame = packMessage(first);
+      // The sender may then change or free its tensors in place.
+      first.letter.clear();
+    }
+    int64_t numBytes = frame.numel();
+    bool foreseen = numBytes <= foreseen_.next();
+    foreseen_.was(numBytes);
+    if (!foreseen && !transmit(packAnnouncement(numBytes), channel_.second)) return false;
+    if (!transmit(frame, foreseen ? channel_.second : channel_.second + 1)) return false;
+    std::lock_guard<std::mutex> lock(mutex_);
+    messages_.pop_front();
+    changed_.notify_all();
+    return true;
+  }
+
+  bool transmit(const at::Tensor& bytes, int tag) {
+    std::vector<at::Tensor> list{bytes};
+    return finish(bridge_.gloo().send(list, channel_.first, tag));
+  }
+
+  Bridge& bridge_;
+  const Channel channel_;
+  std::deque<Message> messages_;
+  ForeseenSize foreseen_;
+  bool broken_ = false;
+};
+
+class Bridge::Inbox : public ChannelEnd {
+ public:
+  Inbox(Bridge& bridge, Channel channel) : bridge_(bridge), channel_(channel) {
+    thread_ = std::thread([this] { run(); });
+  }
+  ~Inbox() override { stop(); }
+
+ private:
+  struct Posted {
+    at::Tensor frame;
+    c10::intrusive_ptr<c10d::Work> work;
+  };
+
+  void run() {
+    try {
+      for (size_t i = 0; i < kNumAhead; i++) posted_.push_back(post(kMinFrameBytes, channel_.second));
+      while (receiveNext()) {
+      }
+    } catch (const std::exception& e) {
+      bridge_.lost(channel_.first, e.what());
+    }
+  }
+
+  bool receiveNext() {
+    Posted next = std::move(posted_.front());
+    posted_.pop_front();
+    if (!finish(next.work)) return false;
+    int64_t numBytes = frameBytes(next.frame);
+    if (isAnnouncement(next.frame)) {
+      next = post(numBytes, channel_.second + 1);
+      if (!finish(next.work)) return false;
+    }
+    posted_.push_back(post(std::max(kMinFrameBytes, numBytes), channel_.second));
+    // A small message must not keep a large buffer alive.
+    bool roomy = next.frame.numel() > 2 * numBytes;
+    bridge_.received(channel_.first, unpackMessage(roomy ? next.frame.narrow(0, 0, numBytes).clone() : next.frame));
+    return true;
+  }
+
+  Posted post(int64_t numBytes, int tag) {
+    std::vector<at::Tensor> list{emptyFrame(numBytes)};
+    return {list[0], bridge_.gloo().recv(list, channel_.first, tag)};
+  }
+
+  Bridge& bridge_;
+  const Channel channel_;
+  std::deque<Posted> posted_;
+};
+
+Bridge::Bridge(BridgeOptions options, const c10::intrusive_ptr<c10d::Store>& store) : options_(std::move(options)) {
+  // While it connects, Gloo waits five times as long as it is told.
+  auto glooOptions = c10d::ProcessGroupGloo::Options::create(options_.connectTimeout / 5);
+  glooOptions->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(options_.address));
+  // For collectives, of which there are none.
+  glooOptions->threads = 1;
+  gloo_ = c10::make_intrusive<c10d::ProcessGroupGloo>(store, options_.process, options_.numProcesses, glooOptions);
+  exchangeTokens();
+  for (int process = 0; process < options_.numProcesses; process++)
+    if (process != options_.process) listen(process, controlTag());
+}
+
+// Gloo takes whoever connects first for the process that it waits for.
+void Bridge::exchangeTokens() {
+  std::vector<c10::intrusive_ptr<c10d::Work>> works;
+  // Buffers that Gloo works on must outlive its work.
+  std::vector<std::vector<at::Tensor>> own, theirs;
+  std::vector<int> processes;
+  for (int process = 0; process < options_.numProcesses; process++) {
+    if (process == options_.process) continue;
+    const std::string& token = options_.ownTokens.at(process);
+    own.push_back({emptyFrame(static_cast<int64_t>(token.size()))});
+    std::memcpy(own.back()[0].data_ptr(), token.data(), token.size());
+    theirs.push_back({emptyFrame(static_cast<int64_t>(options_.theirTokens.at(process).size()))});
+    processes.push_back(process);
+  }
+  for (size_t i = 0; i < processes.size(); i++) {
+    works.push_back(gloo_->recv(theirs[i], processes[i], controlTag()));
+    works.push_back(gloo_->send(own[i], processes[i], controlTag()));
+  }
+  for (auto& work : works) work->wait(options_.connectTimeout);
+  for (size_t i = 0; i < processes.size(); i++) {
+    const std::string& expected = options_.theirTokens.at(processes[i]);
+    TORCH_CHECK(std::memcmp(theirs[i][0].data_ptr(), expected.data(), expected.size()) == 0, "somebody else answered in the place of process ", processes[i]);
+  }
+}
+
+Bridge::~Bridge() {
+  std::map<Channel, std::unique_ptr<Outbox>> outboxes;
+  std::map<Channel, std::unique_ptr<Inbox>> inboxes;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    leaving_ = true;
+    outboxes.swap(outboxes_);
+    inboxes.swap(inboxes_);
+  }
+}
+
+int Bridge::controlTag() const {
+  int numRanks = options_.numProcesses * options_.ranksPerProcess;
+  // Behind the tags of all edges between ranks and of all kinds, of which there are at most 16.
+  return numRanks * numRanks * 16 * kTagsPerChannel;
+}
+
+void Bridge::send(int process, int tag, Message message) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  auto& outbox = outboxes_[{process, tag}];
+  if (!outbox) outbox = std::make_unique<Outbox>(*this, Channel{process, tag});
+  outbox->push(std::move(message));
+}
+
+void Bridge::listen(int process, int tag) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  auto& inbox = inboxes_[{process, tag}];
+  if (!inbox) inbox = std::make_unique<Inbox>(*this, Channel{process, tag});
+}
+
+void Bridge::abort(const std::string& prefix, const std::string& reason) {
+  recordAbort(prefix, reason);
+  Message message;
+  message.kind = FrameKind::Abort;
+  message.office = prefix;
+  message.reason = reason;
+  for (int process = 0; process < options_.numProcesses; process++)
+    if (process != options_.process) send(process, controlTag(), message);
+}
+
+void Bridge::recordAbort(const std::string& prefix, const std::string& reason) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    aborts_.emplace_back(prefix, reason);
+  }
+  closeOffices(options_.name + prefix, reason);
+}
+
+const std::string* Bridge::abortReason(const std::string& office) {
+  for (const auto& [prefix, reason] : aborts_)
+    if (office.compare(0, prefix.size(), prefix) == 0) return &reason;
+  return nullptr;
+}
+
+std::shared_ptr<Office> Bridge::open(const std::string& name, size_t numBoxes) {
+  auto office = openOffice(options_.name + name, numBoxes);
+  std::unique_lock<std::mutex> lock(mutex_);
+  const std::string* found = abortReason(name);
+  if (found == nullptr) return office;
+  std::string reason = *found;
+  lock.unlock();
+  closeOffices(options_.name + name, reason);
+  return office;
+}
+
+void Bridge::received(int process, Message message) {
+  switch (message.kind) {
+    case FrameKind::Letter: {
+      auto office = open(message.office, static_cast<size_t>(message.numBoxes));
+      if (!office->closed) office->deliver(static_cast<double>(message.box), std::move(message.letter));
+      break;
+    }
+    case FrameKind::Abort: recordAbort(message.office, message.reason); break;
+    case FrameKind::Bye: {
+      std::lock_guard<std::mutex> lock(mutex_);
+      gone_.insert(process);
+      changed_.notify_all();
+      break;
+    }
+  }
+}
+
+void Bridge::lost(int process, const std::string& why) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    bool expected = leaving_ || gone_.count(process) > 0;
+    gone_.insert(process);
+    changed_.notify_all();
+    if (expected) return;
+  }
+  int first = process * options_.ranksPerProcess, last = first + options_.ranksPerProcess - 1;
+  std::string ranks = first == last ? "rank " + std::to_string(first) : "the ranks " + std::to_string(first) + " to " + std::to_string(last);
+  // The others may hear of it later, and must not name this process then, which ends because of it.
+  abort("", "the connection to " + ranks + " is lost: " + why);
+}
+
+bool Bridge::flush(std::chrono::milliseconds timeout) {
+  auto deadline = std::chrono::steady_clock::now() + timeout;
+  std::vector<Outbox*> outboxes;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    for (auto& entry : outboxes_) outboxes.push_back(entry.second.get());
+  }
+  bool all = true;
+  for (auto* outbox : outboxes) all = outbox->flush(deadline) && all;
+  return all;
+}
+
+bool Bridge::leave(bool well) {
+  bool allWell, last;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    allWell_ = allWell_ && well;
+    allWell = allWell_;
+    last = ++numLeft_ == options_.ranksPerProcess;
+    leaving_ = leaving_ || last;
+  }
+  if (!well || (last && !allWell)) flush(kFarewell);
+  if (!last || !allWell) return last;
+  Message bye;
+  bye.kind = FrameKind::Bye;
+  for (int process = 0; process < options_.numProcesses; process++)
+    if (process != options_.process) send(process, controlTag(), bye);
+  flush(options_.leaveTimeout);
+  std::unique_lock<std::mutex> lock(mutex_);
+  size_t numOthers = static_cast<size_t>(options_.numProcesses) - 1;
+  changed_.wait_for(lock, options_.leaveTimeout, [&] { return gone_.size() >= numOthers; });
+  return true;
+}
+
+}  // namespace dualpipe
+
+#endif

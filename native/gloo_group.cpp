@@ -1,0 +1,195 @@
+// The processes of a run as JavaScript sees them: one bridge to the others, shared by the threads of this process.
+#include "gloo_group.h"
+
+#if DUALPIPE_WITH_GLOO
+
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+#include "gloo_bridge.h"
+#include "convert.h"
+#include "guard.h"
+#include "relayed_store.h"
+#include "settlement.h"
+
+namespace dualpipe {
+
+namespace {
+
+std::mutex bridgesMutex;
+// By name. Never destroyed: their threads may outlive the end of main.
+auto& bridges = *new std::map<std::string, std::shared_ptr<Bridge>>();
+
+using Handle = Napi::External<std::shared_ptr<Bridge>>;
+using StoreHandle = Napi::External<c10::intrusive_ptr<RelayedStore>>;
+
+Bridge& bridgeOf(const Napi::CallbackInfo& info) { return **info[0].As<Handle>().Data(); }
+
+int integer(const Napi::CallbackInfo& info, size_t index, const char* what) { return static_cast<int>(number(info.Env(), info[index], what)); }
+
+std::chrono::milliseconds milliseconds(napi_env env, napi_value value, const char* what) {
+  return std::chrono::milliseconds(static_cast<int64_t>(number(env, value, what)));
+}
+
+std::vector<std::string> texts(const Napi::Value& value, const char* what) {
+  auto list = value.As<Napi::Array>();
+  std::vector<std::string> result;
+  for (uint32_t i = 0; i < list.Length(); i++) result.push_back(text(value.Env(), list.Get(i), what));
+  return result;
+}
+
+BridgeOptions optionsOf(const Napi::CallbackInfo& info) {
+  napi_env env = info.Env();
+  auto given = info[0].As<Napi::Object>();
+  auto whole = [&](const char* key) { return static_cast<int>(number(env, given.Get(key), key)); };
+  auto time = [&](const char* key) { return milliseconds(env, given.Get(key), key); };
+  return {text(env, given.Get("name"), "name"),
+          text(env, given.Get("address"), "address"),
+          whole("process"),
+          whole("numProcesses"),
+          whole("ranksPerProcess"),
+          time("connectTimeoutMs"),
+          time("leaveTimeoutMs"),
+          texts(given.Get("ownTokens"), "ownTokens"),
+          texts(given.Get("theirTokens"), "theirTokens")};
+}
+
+RelayedStore::Value bytesOf(const Napi::Value& value) {
+  auto bytes = value.As<Napi::Uint8Array>();
+  return RelayedStore::Value(bytes.Data(), bytes.Data() + bytes.ByteLength());
+}
+
+Napi::Value toBytes(Napi::Env env, const RelayedStore::Value& value) { return Napi::Buffer<uint8_t>::Copy(env, value.data(), value.size()); }
+
+// connect(options, publish) -> { store, connected }: meets the others on a thread of its own.
+Napi::Value connect(const Napi::CallbackInfo& info) {
+  BridgeOptions options = optionsOf(info);
+  auto settlement = std::make_shared<Settlement>(info.Env(), info[1].As<Napi::Function>());
+  auto store = c10::make_intrusive<RelayedStore>([settlement](const std::string& key, const RelayedStore::Value& value) {
+    settlement->call([key, value](Napi::Env env, Napi::Function publish) { publish.Call({Napi::String::New(env, key), toBytes(env, value)}); });
+  });
+  store->setTimeout(options.connectTimeout);
+  auto result = Napi::Object::New(info.Env());
+  result.Set("store", StoreHandle::New(info.Env(), new c10::intrusive_ptr<RelayedStore>(store), [](Napi::Env, c10::intrusive_ptr<RelayedStore>* held) { delete held; }));
+  result.Set("connected", settlement->promise());
+  settle(settlement, [options = std::move(options), store]() -> Settlement::Outcome {
+    auto bridge = std::make_shared<Bridge>(options, store);
+    std::lock_guard<std::mutex> lock(bridgesMutex);
+    bridges[options.name] = std::move(bridge);
+    return [](Napi::Env env) -> Napi::Value { return env.Undefined(); };
+  });
+  return result;
+}
+
+// learn(store, key, value)
+Napi::Value learn(const Napi::CallbackInfo& info) {
+  (*info[0].As<StoreHandle>().Data())->learn(text(info.Env(), info[1], "key"), bytesOf(info[2]));
+  return info.Env().Undefined();
+}
+
+// exchange(host, port, key, value, timeoutMs) -> the key's value in a TCPStore that somebody serves, which an absent value waits for.
+Napi::Value exchange(const Napi::CallbackInfo& info) {
+  std::string host = text(info.Env(), info[0], "host");
+  c10d::TCPStoreOptions options;
+  options.port = static_cast<uint16_t>(integer(info, 1, "port"));
+  options.waitWorkers = false;
+  options.timeout = milliseconds(info.Env(), info[4], "timeoutMs");
+  std::string key = text(info.Env(), info[2], "key");
+  c10::optional<RelayedStore::Value> value;
+  if (!isAbsent(info.Env(), info[3])) value = bytesOf(info[3]);
+  auto settlement = std::make_shared<Settlement>(info.Env(), Napi::Function::New(info.Env(), [](const Napi::CallbackInfo&) {}));
+  settle(settlement, [=]() -> Settlement::Outcome {
+    c10d::TCPStore store(host, options);
+    if (value) store.set(key, *value);
+    auto found = store.get(key);
+    return [found](Napi::Env env) { return toBytes(env, found); };
+  });
+  return settlement->promise();
+}
+
+std::shared_ptr<Bridge> findBridge(const std::string& name) {
+  std::lock_guard<std::mutex> lock(bridgesMutex);
+  auto found = bridges.find(name);
+  return found == bridges.end() ? nullptr : found->second;
+}
+
+// attach(name): the bridge that this process has connected.
+Napi::Value attach(const Napi::CallbackInfo& info) {
+  std::string name = text(info.Env(), info[0], "name");
+  auto bridge = findBridge(name);
+  TORCH_CHECK(bridge != nullptr, "there is no connection by the name ", name);
+  return Handle::New(info.Env(), new std::shared_ptr<Bridge>(std::move(bridge)), [](Napi::Env, std::shared_ptr<Bridge>* held) { delete held; });
+}
+
+Napi::Value open(const Napi::CallbackInfo& info) {
+  auto numBoxes = static_cast<size_t>(number(info.Env(), info[2], "boxes"));
+  return officeHandle(info.Env(), bridgeOf(info).open(text(info.Env(), info[1], "name"), numBoxes));
+}
+
+// send(bridge, office, box, process, tag, tensors)
+Napi::Value send(const Napi::CallbackInfo& info) {
+  Bridge& bridge = bridgeOf(info);
+  Office& office = officeOf(info[1]);
+  office.refuseWhenClosed();
+  Message message;
+  message.office = office.name.substr(bridge.options().name.size());
+  message.numBoxes = static_cast<int64_t>(office.boxes.size());
+  message.box = integer(info, 2, "box");
+  message.letter = tensors(Environment::of(info.Env()), info.Env(), info[5], "tensors");
+  bridge.send(integer(info, 3, "process"), integer(info, 4, "tag"), std::move(message));
+  return info.Env().Undefined();
+}
+
+Napi::Value listen(const Napi::CallbackInfo& info) {
+  bridgeOf(info).listen(integer(info, 1, "process"), integer(info, 2, "tag"));
+  return info.Env().Undefined();
+}
+
+// abort(name, prefix, reason), from any thread of the process. False when there is no such bridge.
+Napi::Value abort(const Napi::CallbackInfo& info) {
+  auto bridge = findBridge(text(info.Env(), info[0], "name"));
+  if (bridge) bridge->abort(text(info.Env(), info[1], "prefix"), text(info.Env(), info[2], "reason"));
+  return Napi::Boolean::New(info.Env(), bridge != nullptr);
+}
+
+// leave(bridge, well): the last rank of the process to leave ends the connections.
+Napi::Value leave(const Napi::CallbackInfo& info) {
+  auto& held = *info[0].As<Handle>().Data();
+  if (!held->leave(boolean(info.Env(), info[1], "well"))) return info.Env().Undefined();
+  std::lock_guard<std::mutex> lock(bridgesMutex);
+  bridges.erase(held->options().name);
+  return info.Env().Undefined();
+}
+
+// disconnect(name): ends the connections of a process whose ranks never attached, or do not run any more.
+Napi::Value disconnect(const Napi::CallbackInfo& info) {
+  std::lock_guard<std::mutex> lock(bridgesMutex);
+  bridges.erase(text(info.Env(), info[0], "name"));
+  return info.Env().Undefined();
+}
+
+}  // namespace
+
+void defineC10d(Napi::Object& exports) {
+  auto c10d = Napi::Object::New(exports.Env());
+  define<connect>(c10d, "connect");
+  define<learn>(c10d, "learn");
+  define<exchange>(c10d, "exchange");
+  define<attach>(c10d, "attach");
+  define<open>(c10d, "open");
+  define<send>(c10d, "send");
+  define<listen>(c10d, "listen");
+  define<abort>(c10d, "abort");
+  define<leave>(c10d, "leave");
+  define<disconnect>(c10d, "disconnect");
+  exports.Set("c10d", c10d);
+}
+
+}  // namespace dualpipe
+
+#else
+
+namespace dualpipe {
+void defineC10d(Napi::Object& exports) { exports.Set("c10d", exports.Env().Null()); }
+}  // namespace dualpipe
+
+#endif

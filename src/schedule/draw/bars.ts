@@ -1,0 +1,31 @@
+import type { Action, ComputationKind } from "../program/action.ts";
+
+/** One computation in a chart. */
+export interface Bar {
+  readonly kind: ComputationKind;
+  readonly microBatch: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A pair is drawn as a forward of a third of its time and the backward behind it. */
+export function barsOf(action: Action, start: number, end: number): Bar[] {
+  switch (action.kind) {
+    case "OVERLAP_F_B": {
+      const middle = start + (end - start) / 3;
+      return [...barsOf(action.forward, start, middle), ...barsOf(action.backward, middle, end)];
+    }
+    case "F":
+    case "I":
+    case "W":
+    case "B":
+      return [{ kind: action.kind, microBatch: action.microBatch, start, end }];
+    case "SEND_F":
+    case "RECV_F":
+    case "SEND_B":
+    case "RECV_B":
+      return [];
+    default:
+      return action satisfies never;
+  }
+}

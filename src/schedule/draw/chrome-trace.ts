@@ -1,0 +1,115 @@
+import { type Action, formatAction } from "../program/action.ts";
+import type { Timeline, TimelineEvent } from "../simulate/timeline.ts";
+
+/** One event of the Trace Event Format; times are in microseconds. */
+export interface TraceEvent {
+  readonly name: string;
+  readonly ph: "X" | "M" | "s" | "f";
+  readonly pid: number;
+  readonly tid: number;
+  readonly ts?: number;
+  readonly dur?: number;
+  readonly cat?: string;
+  readonly id?: number;
+  readonly bp?: "e";
+  readonly args?: Readonly<Record<string, string | number>>;
+}
+
+/** A trace that Perfetto and chrome://tracing open. */
+export interface ChromeTrace {
+  readonly displayTimeUnit: "ms";
+  readonly traceEvents: readonly TraceEvent[];
+}
+
+interface Values {
+  readonly gives: readonly string[];
+  readonly needs: readonly string[];
+}
+
+/** The values that move between stages, under the name of the stage that makes them. */
+function valuesOf(action: Action): Values {
+  switch (action.kind) {
+    case "F":
+      return {
+        gives: [`activation ${action.stage},${action.microBatch}`],
+        needs: [`activation ${action.stage - 1},${action.microBatch}`],
+      };
+    case "I":
+    case "B":
+      return {
+        gives: [`gradient ${action.stage},${action.microBatch}`],
+        needs: [`gradient ${action.stage + 1},${action.microBatch}`],
+      };
+    case "OVERLAP_F_B": {
+      const forward = valuesOf(action.forward);
+      const backward = valuesOf(action.backward);
+      return {
+        gives: [...forward.gives, ...backward.gives],
+        needs: [...forward.needs, ...backward.needs],
+      };
+    }
+    case "W":
+    case "SEND_F":
+    case "RECV_F":
+    case "SEND_B":
+    case "RECV_B":
+      return { gives: [], needs: [] };
+    default:
+      return action satisfies never;
+  }
+}
+
+function argsOf(action: Action): Record<string, number> {
+  if (action.kind !== "OVERLAP_F_B") return { stage: action.stage, microBatch: action.microBatch };
+  const { forward, backward } = action;
+  return {
+    forwardStage: forward.stage,
+    forwardMicroBatch: forward.microBatch,
+    backwardStage: backward.stage,
+    backwardMicroBatch: backward.microBatch,
+  };
+}
+
+function sliceOf({ action, startMs, endMs }: TimelineEvent, rank: number): TraceEvent {
+  return {
+    name: formatAction(action),
+    cat: action.kind,
+    ph: "X",
+    pid: 0,
+    tid: rank,
+    ts: startMs * 1000,
+    dur: (endMs - startMs) * 1000,
+    args: argsOf(action),
+  };
+}
+
+/** The timeline as a Chrome trace: one track per rank, an arrow for every value that goes to another rank. */
+export function chromeTrace(timeline: Timeline): ChromeTrace {
+  const traceEvents: TraceEvent[] = [
+    { name: "process_name", ph: "M", pid: 0, tid: 0, args: { name: timeline.schedule } },
+  ];
+  const makers = new Map<string, { rank: number; event: TimelineEvent }>();
+  for (const [rank, track] of timeline.ranks.entries()) {
+    traceEvents.push({ name: "thread_name", ph: "M", pid: 0, tid: rank, args: { name: `rank ${rank}` } });
+    for (const event of track) {
+      traceEvents.push(sliceOf(event, rank));
+      for (const value of valuesOf(event.action).gives) makers.set(value, { rank, event });
+    }
+  }
+  let id = 0;
+  for (const [rank, track] of timeline.ranks.entries()) {
+    for (const event of track) {
+      for (const value of valuesOf(event.action).needs) {
+        const maker = makers.get(value);
+        if (maker === undefined || maker.rank === rank) continue;
+        const { startMs, endMs } = maker.event;
+        const arrow = { name: value, cat: "value", id: id++, pid: 0 };
+        // An arrow binds to the slice around its time, so it leaves just before its maker's end.
+        const leaveMs = startMs + 0.999 * (endMs - startMs);
+        traceEvents.push({ ...arrow, ph: "s", tid: maker.rank, ts: leaveMs * 1000 });
+        traceEvents.push({ ...arrow, ph: "f", bp: "e", tid: rank, ts: event.startMs * 1000 });
+      }
+    }
+  }
+  return { displayTimeUnit: "ms", traceEvents };
+}

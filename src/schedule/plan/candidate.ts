@@ -1,0 +1,201 @@
+import { lower } from "../lower/lower.ts";
+import { Opcode } from "../program/action-list.ts";
+import {
+  bidirectionalPlacement,
+  loopedPlacement,
+  type Placement,
+  stagesOf,
+  vPlacement,
+} from "../program/placement.ts";
+import type { Program } from "../program/program.ts";
+import { nearestAllowed, type ProgramSizes } from "../program/sizes.ts";
+import { findSchedule } from "../schedules/registry.ts";
+import type { CostModel } from "../simulate/cost.ts";
+import { simulate } from "../simulate/simulate.ts";
+import { headInLayers, modelFlops, type StageShape, stageCostModel, stageShapes } from "./model-cost.ts";
+import { type PartitionGoal, partitionLayers } from "./partition.ts";
+import type { PlanRequest } from "./request.ts";
+
+/** One way to run the request. */
+export interface Candidate {
+  readonly schedule: string;
+  readonly numRanks: number;
+  readonly stagesPerRank: number;
+  readonly numMicroBatches: number;
+  readonly microBatchSize: number;
+  /** Data-parallel copies of the pipeline. */
+  readonly numReplicas: number;
+  readonly recompute: boolean;
+}
+
+/** A candidate and what it would come to. */
+export interface PlannedRun extends Candidate {
+  /** Layers of each stage. */
+  readonly layerCounts: readonly number[];
+  readonly stepSeconds: number;
+  readonly allReduceSeconds: number;
+  /** Model operations a second as a share of the devices' peak. */
+  readonly mfu: number;
+  readonly bubbleRatio: number;
+  /** Of the rank that needs most. */
+  readonly peakBytes: number;
+}
+
+/** Half-precision weights, single-precision gradients. */
+const PARAMETER_BYTES = 2 + 4;
+/** AdamW's master weights and two moments, which data-parallel replicas share. */
+const OPTIMIZER_BYTES = 12;
+const GRADIENT_BYTES = 4;
+
+export function placementFor(
+  schedule: string,
+  { numRanks, numMicroBatches, stagesPerRank = 1 }: ProgramSizes,
+): Placement {
+  if (schedule === "dualpipe") return bidirectionalPlacement(numRanks, numMicroBatches);
+  if (schedule === "dualpipev" || schedule === "zbv") return vPlacement(numRanks, numMicroBatches);
+  return loopedPlacement(numRanks, numMicroBatches, stagesPerRank);
+}
+
+/** A candidate's stages for one way of sharing out the layers. */
+export interface StagedCandidate {
+  readonly layerCounts: readonly number[];
+  readonly stages: readonly StageShape[];
+  readonly cost: CostModel;
+}
+
+export function stageCandidate(
+  request: PlanRequest,
+  candidate: Candidate,
+  goal: PartitionGoal,
+): StagedCandidate {
+  const { model, sequenceLength, device } = request;
+  const microBatch = { size: candidate.microBatchSize, sequenceLength, recompute: candidate.recompute };
+  const placement = placementFor(candidate.schedule, { ...candidate, numMicroBatches: 2 });
+  const ranksOfStages = Array.from({ length: placement.numStages }, (_, stage) => [
+    ...new Set(placement.rankOfStage.map((ranks) => ranks[stage]!)),
+  ]);
+  const extra = ranksOfStages.map((_, stage) =>
+    stage === placement.numStages - 1 ? headInLayers(model, microBatch) : 0,
+  );
+  const layerCounts = partitionLayers(model.numLayers, ranksOfStages, extra, goal);
+  const stages = stageShapes(model, layerCounts, microBatch);
+  return { layerCounts, stages, cost: stageCostModel(stages, device, model, microBatch) };
+}
+
+/** The better of both ways to share out the layers. */
+export function evaluateCandidate(request: PlanRequest, candidate: Candidate): PlannedRun {
+  const runs = (["even-stages", "even-ranks"] as const).map((goal) => {
+    const staged = stageCandidate(request, candidate, goal);
+    return finishRun(request, candidate, staged, timeOf(candidate, staged.cost));
+  });
+  const fits = (run: PlannedRun) => run.peakBytes <= request.device.memoryBytes;
+  return runs.reduce((a, b) => {
+    if (fits(a) !== fits(b)) return fits(a) ? a : b;
+    return b.stepSeconds < a.stepSeconds ? b : a;
+  });
+}
+
+interface PipelineTime {
+  readonly seconds: number;
+  readonly busySeconds: number;
+  readonly program: Program;
+}
+
+/** Beyond this many micro-batches a rank, each more adds the same time, so only two sizes are simulated. */
+const MAX_SIMULATED_PER_RANK = 6;
+
+function timeOf(candidate: Candidate, cost: CostModel): PipelineTime {
+  const definition = findSchedule(candidate.schedule);
+  const build = (numMicroBatches: number) => definition.generate({ ...candidate, numMicroBatches });
+  const run = (numMicroBatches: number) => {
+    const { makespan, work } = simulate(lower(build(numMicroBatches)), cost);
+    return { makespan, busy: work.reduce((sum, time) => sum + time, 0) / work.length };
+  };
+  const { numRanks, numMicroBatches } = candidate;
+  const rule = definition.constraints.microBatches;
+  const large = nearestAllowed(rule, MAX_SIMULATED_PER_RANK * numRanks, numRanks);
+  const small = nearestAllowed(rule, 4 * numRanks, numRanks);
+  const program = build(numMicroBatches);
+  if (numMicroBatches <= large || small === large) {
+    const { makespan, busy } = run(numMicroBatches);
+    return { seconds: makespan, busySeconds: busy, program };
+  }
+  const [a, b] = [run(small), run(large)];
+  const share = (numMicroBatches - large) / (large - small);
+  return {
+    seconds: b.makespan + share * (b.makespan - a.makespan),
+    busySeconds: b.busy + share * (b.busy - a.busy),
+    program,
+  };
+}
+
+export function finishRun(
+  request: PlanRequest,
+  candidate: Candidate,
+  { layerCounts, stages }: StagedCandidate,
+  { seconds, busySeconds, program }: PipelineTime,
+): PlannedRun {
+  const { model, device, numDevices, sequenceLength } = request;
+  const { numReplicas, microBatchSize, recompute } = candidate;
+  const parameters = parametersOfRanks(program.placement, stages);
+  const numCopies = numReplicas * program.placement.rankOfStage.length;
+  const reducedBytes = GRADIENT_BYTES * Math.max(...parameters);
+  const allReduceSeconds = ((2 * (numCopies - 1)) / numCopies) * (reducedBytes / device.allReduceBandwidth);
+  const stepSeconds = seconds + allReduceSeconds;
+  const flops =
+    modelFlops(model, { size: microBatchSize, sequenceLength, recompute }) * candidate.numMicroBatches;
+  return {
+    ...candidate,
+    layerCounts,
+    stepSeconds,
+    allReduceSeconds,
+    mfu: (flops * numReplicas) / (stepSeconds * numDevices * device.peakFlops),
+    bubbleRatio: 1 - busySeconds / seconds,
+    peakBytes: Math.max(
+      ...peakActivationBytes(program, stages).map(
+        (activations, rank) => activations + parameters[rank]! * bytesPerParameter(numCopies),
+      ),
+    ),
+  };
+}
+
+function parametersOfRanks(placement: Placement, stages: readonly StageShape[]): number[] {
+  return Array.from({ length: placement.numRanks }, (_, rank) =>
+    stagesOf(placement, rank).reduce((sum, stage) => sum + stages[stage]!.parameters, 0),
+  );
+}
+
+function bytesPerParameter(numCopies: number): number {
+  return PARAMETER_BYTES + OPTIMIZER_BYTES / numCopies;
+}
+
+/** How many micro-batches of its largest stage the fullest rank has memory for. */
+export function activationRoom(
+  { device }: PlanRequest,
+  placement: Placement,
+  stages: readonly StageShape[],
+  numReplicas: number,
+): number {
+  const numCopies = numReplicas * placement.rankOfStage.length;
+  const weights = Math.max(...parametersOfRanks(placement, stages)) * bytesPerParameter(numCopies);
+  const workspace = Math.max(...stages.map((stage) => stage.workspaceBytes));
+  const ofStage = Math.max(...stages.map((stage) => stage.activationBytes));
+  return Math.floor((device.memoryBytes - weights - workspace) / ofStage);
+}
+
+function peakActivationBytes({ ranks, numMicroBatches }: Program, stages: readonly StageShape[]): number[] {
+  const workspace = Math.max(...stages.map((stage) => stage.workspaceBytes));
+  const bytesOf = (cell: number) => stages[Math.floor(cell / numMicroBatches)]!.activationBytes;
+  return ranks.map(({ opcodes, cells, backwardCells, length }) => {
+    let held = 0;
+    let peak = 0;
+    for (let index = 0; index < length; index++) {
+      const opcode = opcodes[index]!;
+      if (opcode === Opcode.F || opcode === Opcode.OVERLAP_F_B) held += bytesOf(cells[index]!);
+      if (held > peak) peak = held;
+      if (opcode === Opcode.OVERLAP_F_B) held -= bytesOf(backwardCells[index]!);
+      if (opcode === Opcode.B || opcode === Opcode.W) held -= bytesOf(cells[index]!);
+    }
+    return peak + workspace;
+  });
+}

@@ -1,0 +1,113 @@
+import { lower } from "../lower/lower.ts";
+import { peakActivations } from "../program/peak-activations.ts";
+import type { Placement } from "../program/placement.ts";
+import type { Program } from "../program/program.ts";
+import { ScheduleError } from "../program/schedule-error.ts";
+import { checkSizes } from "../program/sizes.ts";
+import { schedules } from "../schedules/registry.ts";
+import type { SearchResult } from "../search/improve.ts";
+import { searchSchedule } from "../search/search.ts";
+import { namedPrograms } from "../search/starts.ts";
+import { costOf, type Profile } from "../simulate/profile.ts";
+import { simulate } from "../simulate/simulate.ts";
+
+/** A schedule at the costs of a profile. */
+export interface ProfiledRun {
+  readonly schedule: string;
+  readonly numRanks: number;
+  readonly stepMs: number;
+  readonly bubbleRatio: number;
+  readonly peakActivations: number;
+}
+
+export interface MeasuredPlan {
+  /** What the profiled schedule was predicted to take and did take, in milliseconds. */
+  readonly predictedMs: number;
+  readonly measuredMs: number;
+  /** By time of a step. */
+  readonly runs: readonly ProfiledRun[];
+  readonly lost: readonly { readonly schedule: string; readonly reason: string }[];
+  /** The fastest program that the search came to. */
+  readonly searchedProgram?: Program;
+}
+
+const NUM_TRIALS = 200;
+
+/** What the profiled step should have taken, by the same simulation as every prediction. */
+function predictProfiled(profile: Profile): number {
+  const { schedule, numRanks, numStages, numMicroBatches } = profile;
+  const definition = schedules.find(({ name }) => name === schedule);
+  if (definition === undefined) {
+    throw new ScheduleError(
+      "unknown-schedule",
+      `profile: only a named schedule can be predicted; got ${schedule}; profile one of ` +
+        schedules.map(({ name }) => name).join(", "),
+    );
+  }
+  const sizes = { numRanks, numMicroBatches, stagesPerRank: stagesPerRank(schedule, numStages, numRanks) };
+  checkSizes(schedule, definition.constraints, sizes);
+  return simulate(lower(definition.generate(sizes)), costOf(profile)).makespan;
+}
+
+function stagesPerRank(schedule: string, numStages: number, numRanks: number): number {
+  return schedule === "dualpipe" ? 1 : numStages / numRanks;
+}
+
+/**
+ * Every schedule of the profiled stages on the profiled number of ranks, and a search for each placement, all
+ * simulated at the measured costs.
+ */
+export function planFromProfile(profile: Profile, numMicroBatches = profile.numMicroBatches): MeasuredPlan {
+  const cost = costOf(profile);
+  const runs: ProfiledRun[] = [];
+  const lost: { schedule: string; reason: string }[] = [];
+  const placements = new Map<string, Placement>();
+  for (const { name, constraints, generate } of schedules) {
+    const { numRanks, numStages } = profile;
+    const sizes = { numRanks, numMicroBatches, stagesPerRank: stagesPerRank(name, numStages, numRanks) };
+    try {
+      checkSizes(name, constraints, sizes);
+    } catch (error) {
+      if (!(error instanceof ScheduleError)) throw error;
+      lost.push({ schedule: name, reason: error.message });
+      continue;
+    }
+    const program = generate(sizes);
+    if (program.numStages !== numStages) {
+      lost.push({
+        schedule: name,
+        reason: `${name}: needs ${program.numStages} stages; ${numStages} were profiled`,
+      });
+      continue;
+    }
+    const { makespan, bubbleRatio } = simulate(lower(program), cost);
+    const peak = Math.max(...peakActivations(program));
+    runs.push({ schedule: name, numRanks, stepMs: makespan, bubbleRatio, peakActivations: peak });
+    placements.set(program.placement.rankOfStage.map((ranks) => ranks.join()).join(";"), program.placement);
+  }
+  let best: SearchResult | undefined;
+  for (const placement of placements.values()) {
+    // As many as every named schedule but GPipe, which holds all.
+    const limits = namedPrograms(placement)
+      .filter(({ schedule }) => schedule !== "gpipe")
+      .map((program) => Math.max(...peakActivations(program)));
+    const maxActivations = Math.max(...limits);
+    const found = searchSchedule({ placement, cost, maxActivations, numTrials: NUM_TRIALS });
+    const { program, simulation } = found;
+    if (best === undefined || simulation.makespan < best.simulation.makespan) best = found;
+    runs.push({
+      schedule: "searched",
+      numRanks: placement.numRanks,
+      stepMs: simulation.makespan,
+      bubbleRatio: simulation.bubbleRatio,
+      peakActivations: Math.max(...peakActivations(program)),
+    });
+  }
+  return {
+    predictedMs: predictProfiled(profile),
+    measuredMs: profile.stepMs,
+    runs: runs.toSorted((a, b) => a.stepMs - b.stepMs),
+    lost,
+    ...(best && { searchedProgram: best.program }),
+  };
+}

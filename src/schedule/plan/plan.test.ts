@@ -1,0 +1,125 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { type PlanRequest, parseModelConfig, plan, ScheduleError } from "../index.ts";
+import { modelFlops, stageShapes } from "./model-cost.ts";
+import { embeddingParameters, layerParameters } from "./model-shape.ts";
+import { partitionLayers } from "./partition.ts";
+
+const gpt2 = parseModelConfig(
+  JSON.stringify({ model_type: "gpt2", n_embd: 768, n_layer: 12, n_head: 12, vocab_size: 50257 }),
+);
+const llama8b = parseModelConfig(
+  JSON.stringify({
+    hidden_size: 4096,
+    num_hidden_layers: 32,
+    num_attention_heads: 32,
+    num_key_value_heads: 8,
+    intermediate_size: 14336,
+    vocab_size: 128256,
+    hidden_act: "silu",
+  }),
+);
+
+const request: PlanRequest = {
+  model: llama8b,
+  sequenceLength: 4096,
+  globalBatch: 32,
+  numDevices: 8,
+  device: {
+    peakFlops: 989e12,
+    efficiency: 0.5,
+    memoryBytes: 80e9,
+    link: { latency: 1e-5, bandwidth: 50e9 },
+    allReduceBandwidth: 50e9,
+  },
+};
+
+describe("the model", () => {
+  it("has the parameters that its makers give: 124 million of GPT-2, 8.03 thousand million of Llama 3 8B", () => {
+    const positions = 1024 * 768;
+    expect((12 * layerParameters(gpt2) + embeddingParameters(gpt2) + positions) / 124.4e6).toBeCloseTo(1, 2);
+    expect((32 * layerParameters(llama8b) + 2 * embeddingParameters(llama8b)) / 8.03e9).toBeCloseTo(1, 2);
+  });
+
+  it("costs the same however it is cut into stages", () => {
+    const microBatch = { size: 2, sequenceLength: 128, recompute: false };
+    const whole = modelFlops(llama8b, microBatch);
+    for (const counts of [[32], [16, 16], [1, 2, 29], new Array<number>(32).fill(1)]) {
+      const stages = stageShapes(llama8b, counts, microBatch);
+      const flops = stages.reduce((sum, stage) => sum + stage.flops.F + stage.flops.I + stage.flops.W, 0);
+      expect(flops / whole).toBeCloseTo(1, 12);
+    }
+  });
+
+  it.each([
+    ["{}", /hidden_size or n_embd must be a whole number/],
+    ["[", /must be JSON/],
+    ['{"n_routed_experts": 8}', /mixtures of experts/],
+  ])("says what is missing in %s", (text, message) => {
+    expect(() => parseModelConfig(text)).toThrow(message);
+  });
+});
+
+describe("sharing out layers", () => {
+  it("gives every stage a layer, gives out all, and leaves no stage two layers over another", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 12 }), fc.nat({ max: 40 }), (numStages, more) => {
+        const ranks = Array.from({ length: numStages }, (_, stage) => [stage]);
+        const extra = ranks.map(() => 0);
+        const counts = partitionLayers(numStages + more, ranks, extra, "even-stages");
+        expect(counts.reduce((sum, count) => sum + count, 0)).toBe(numStages + more);
+        expect(Math.min(...counts)).toBeGreaterThanOrEqual(1);
+        expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
+      }),
+    );
+  });
+
+  it("leaves room for the head", () => {
+    expect(partitionLayers(12, [[0], [1], [2], [3]], [0, 0, 0, 2], "even-stages")).toEqual([4, 4, 3, 1]);
+  });
+});
+
+describe("the plan", () => {
+  const planned = plan(request);
+
+  it("puts the fastest run that fits first", () => {
+    const times = planned.best.map((run) => run.stepSeconds);
+    expect(times).toEqual(times.toSorted((a, b) => a - b));
+    for (const run of planned.best) {
+      expect(run.peakBytes).toBeLessThanOrEqual(request.device.memoryBytes);
+      expect(run.mfu).toBeGreaterThan(0);
+      expect(run.mfu).toBeLessThan(request.device.efficiency);
+      expect(run.numRanks * run.numReplicas).toBe(request.numDevices);
+      expect(run.numReplicas * run.numMicroBatches * run.microBatchSize).toBe(request.globalBatch);
+      expect(run.layerCounts.reduce((sum, count) => sum + count, 0)).toBe(llama8b.numLayers);
+    }
+  });
+
+  it("says why every other schedule lost", () => {
+    const names = new Set([planned.best[0]!.schedule, ...planned.lost.map(({ schedule }) => schedule)]);
+    expect(names.size).toBeGreaterThanOrEqual(8);
+    for (const { reason } of planned.lost) expect(reason).toMatch(/slower|does not fit|must be/);
+  });
+
+  it("says what is missing when nothing fits", () => {
+    const small = plan({ ...request, device: { ...request.device, memoryBytes: 4e9 } });
+    expect(small.best).toEqual([]);
+    for (const { reason } of small.lost)
+      expect(reason).toMatch(/does not fit: needs at least [\d.]+ GB of 4.0 GB/);
+  });
+
+  it("is a plan or one of our errors for any request", () => {
+    const size = fc.constantFrom(0, 1, 2, 3, 4, 6, 7, -1, 1.5, Number.NaN);
+    fc.assert(
+      fc.property(size, size, fc.constantFrom(0, 1e9, 80e9), (numDevices, globalBatch, memoryBytes) => {
+        try {
+          plan({ ...request, numDevices, globalBatch, device: { ...request.device, memoryBytes } });
+        } catch (error) {
+          expect(error).toBeInstanceOf(ScheduleError);
+          expect((error as Error).message).toMatch(/^plan: .*; got .*; /);
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+});

@@ -1,0 +1,152 @@
+import type { Program } from "../program/program.ts";
+import { ScheduleError } from "../program/schedule-error.ts";
+import { checkSizes } from "../program/sizes.ts";
+import { schedules } from "../schedules/registry.ts";
+import { evaluateCandidate, type PlannedRun, placementFor } from "./candidate.ts";
+import { searchedRun } from "./candidate-search.ts";
+import type { PlanRequest } from "./request.ts";
+
+/** Why a schedule is not the plan. */
+export interface LostSchedule {
+  readonly schedule: string;
+  readonly reason: string;
+  readonly best?: PlannedRun;
+}
+
+export interface Plan {
+  /** The best runs that fit in memory, each schedule's best first, by time of a step. */
+  readonly best: readonly PlannedRun[];
+  readonly lost: readonly LostSchedule[];
+  readonly numEvaluated: number;
+  /** What the search for a better program than the named ones came to. */
+  readonly search: string;
+  /** The program of the run called "searched", where there is one. */
+  readonly searchedProgram?: Program;
+}
+
+/** The sizes that one schedule can be tried with, and the first reason why others cannot. */
+interface Candidates {
+  readonly runs: PlannedRun[];
+  rejection: string | undefined;
+}
+
+const MAX_MICRO_BATCH = 64;
+
+function divisors(value: number): number[] {
+  return Array.from({ length: value }, (_, index) => index + 1).filter((divisor) => value % divisor === 0);
+}
+
+function checkRequest({ globalBatch, numDevices, sequenceLength, device }: PlanRequest): void {
+  const counts = { "global batch": globalBatch, devices: numDevices, "sequence length": sequenceLength };
+  for (const [name, value] of Object.entries(counts)) {
+    if (Number.isSafeInteger(value) && value >= 1 && value <= 2 ** 20) continue;
+    throw new ScheduleError(
+      "invalid-plan",
+      `plan: ${name} must be a whole number from 1 to ${2 ** 20}; got ${value}; correct it`,
+    );
+  }
+  const { peakFlops, efficiency, memoryBytes, allReduceBandwidth } = device;
+  if (!(peakFlops > 0 && efficiency > 0 && efficiency <= 1 && memoryBytes > 0 && allReduceBandwidth > 0)) {
+    throw new ScheduleError(
+      "invalid-plan",
+      `plan: a device's operations, memory and bandwidth must be over 0 and its efficiency at most 1; got ` +
+        `${peakFlops}, ${memoryBytes}, ${allReduceBandwidth} and ${efficiency}; correct them`,
+    );
+  }
+}
+
+function tryAll(schedule: string, request: PlanRequest): Candidates {
+  const definition = schedules.find(({ name }) => name === schedule)!;
+  const candidates: Candidates = { runs: [], rejection: undefined };
+  const { atLeast } = definition.constraints.stagesPerRank;
+  const isFixed = definition.constraints.stagesPerRank.atMost === atLeast;
+  for (const numRanks of divisors(request.numDevices)) {
+    const numReplicas = request.numDevices / numRanks;
+    if (request.globalBatch % numReplicas !== 0) continue;
+    const ofReplica = request.globalBatch / numReplicas;
+    for (const microBatchSize of divisors(ofReplica).filter((size) => size <= MAX_MICRO_BATCH)) {
+      for (const stagesPerRank of isFixed ? [atLeast] : [atLeast, 2 * atLeast]) {
+        const numMicroBatches = ofReplica / microBatchSize;
+        const sizes = { numRanks, numMicroBatches, stagesPerRank };
+        try {
+          checkSizes(schedule, definition.constraints, sizes);
+        } catch (error) {
+          if (!(error instanceof ScheduleError)) throw error;
+          candidates.rejection ??= error.message;
+          continue;
+        }
+        const numStages = placementFor(schedule, sizes).numStages;
+        if (numStages > request.model.numLayers) {
+          candidates.rejection ??= `${schedule}: stages must be at most the ${request.model.numLayers} layers; got ${numStages}`;
+          continue;
+        }
+        for (const recompute of [false, true]) {
+          candidates.runs.push(
+            evaluateCandidate(request, { schedule, ...sizes, numReplicas, microBatchSize, recompute }),
+          );
+        }
+      }
+    }
+  }
+  return candidates;
+}
+
+const byTime = (a: PlannedRun, b: PlannedRun) => a.stepSeconds - b.stepSeconds;
+
+/**
+ * Tries every schedule with every pipeline size, micro-batch size, recomputation and data-parallel width that
+ * the devices and the batch allow, by simulation, and a search for a better program on the best of them.
+ * @throws ScheduleError `invalid-plan`
+ */
+export function plan(request: PlanRequest, numBest = 10): Plan {
+  checkRequest(request);
+  const { memoryBytes } = request.device;
+  const tried = schedules.map(({ name }) => ({ name, ...tryAll(name, request) }));
+  const all = tried.flatMap(({ runs }) => runs);
+  const fitting = all.filter((run) => run.peakBytes <= memoryBytes).toSorted(byTime);
+  const winner = fitting[0];
+  const search = winner === undefined ? undefined : searchedRun(request, fitting);
+  const ranked = search?.run === undefined ? fitting : [...fitting, search.run].toSorted(byTime);
+  const lost = tried.flatMap(({ name, runs, rejection }): LostSchedule[] => {
+    const own = runs.filter((run) => run.peakBytes <= memoryBytes).toSorted(byTime)[0];
+    if (own !== undefined && own === ranked[0]) return [];
+    if (own !== undefined) return [{ schedule: name, best: own, reason: whySlower(own, ranked[0]!) }];
+    const least = runs.toSorted((a, b) => a.peakBytes - b.peakBytes)[0];
+    if (least !== undefined) {
+      const given = `${gigabytes(least.peakBytes)} of ${gigabytes(memoryBytes)}`;
+      return [{ schedule: name, best: least, reason: `does not fit: needs at least ${given}` }];
+    }
+    return [
+      { schedule: name, reason: rejection ?? "the global batch cannot be shared out among the devices" },
+    ];
+  });
+  return {
+    best: ranked.slice(0, numBest),
+    lost,
+    numEvaluated: all.length,
+    ...(search?.program && { searchedProgram: search.program }),
+    search: search?.report ?? "nothing fits in memory, so there is nothing to improve",
+  };
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(1)} GB`;
+}
+
+function whySlower(own: PlannedRun, winner: PlannedRun): string {
+  const slower = `${(100 * (own.stepSeconds / winner.stepSeconds - 1)).toFixed(1)} % slower`;
+  const percent = (ratio: number) => `${(100 * ratio).toFixed(1)} %`;
+  const parts = [
+    {
+      loss: own.bubbleRatio - winner.bubbleRatio,
+      text: `bubble ${percent(own.bubbleRatio)} against ${percent(winner.bubbleRatio)}`,
+    },
+    {
+      loss: (own.allReduceSeconds - winner.allReduceSeconds) / winner.stepSeconds,
+      text: `${(1000 * own.allReduceSeconds).toFixed(0)} ms of all-reduce against ${(1000 * winner.allReduceSeconds).toFixed(0)}`,
+    },
+    { loss: own.recompute && !winner.recompute ? 0.25 : 0, text: "fits only with recomputation" },
+  ].filter(({ loss }) => loss > 1e-6);
+  const main = parts.toSorted((a, b) => b.loss - a.loss)[0];
+  return main === undefined ? slower : `${slower}: ${main.text}`;
+}

@@ -1,0 +1,102 @@
+import { ScheduleError } from "../program/schedule-error.ts";
+
+/** One cost for all stages, or one for each. */
+export type PerStage = number | readonly number[];
+
+/** The transfer of `size` bytes over an edge takes `latency + size / bandwidth`. */
+export interface LinkCost {
+  readonly latency: number;
+  /** Bytes per unit of time; absent means without limit. Each channel of an edge has it to itself. */
+  readonly bandwidth?: number;
+}
+
+/** The link of one directed edge, in place of the common one. */
+export interface EdgeCost extends LinkCost {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What computations and transfers cost, in any one unit of time. */
+export interface CostModel {
+  readonly F: PerStage;
+  readonly I: PerStage;
+  readonly W: PerStage;
+  /** A full backward; I + W unless given. */
+  readonly B?: PerStage;
+  /** An overlapped pair; the mean of both stages' values. */
+  readonly FB?: PerStage;
+  /** An overlapped pair as a share of its F + B, unless FB is given; 1 unless given. */
+  readonly pairShare?: number;
+  /** Activations are computed again before each backward: I and B take F longer. */
+  readonly recompute?: boolean;
+  readonly link: LinkCost;
+  readonly edges?: readonly EdgeCost[];
+  /** Bytes of one micro-batch's output of a stage, and of the gradient that comes back for it. */
+  readonly activationBytes?: PerStage;
+}
+
+/** F = I = W = 1 and transfers that take no time. */
+export const UNIT_COST: CostModel = { F: 1, I: 1, W: 1, link: { latency: 0 } };
+
+/** A cost model spread out over the stages, for loops over whole programs. */
+export interface StageCosts {
+  readonly F: Float64Array;
+  readonly I: Float64Array;
+  readonly W: Float64Array;
+  readonly B: Float64Array;
+  /** A pair costs this at the stage of its forward and `pairBackward` at the stage of its backward. */
+  readonly pairForward: Float64Array;
+  readonly pairBackward: Float64Array;
+  readonly bytes: Float64Array;
+}
+
+/** One value per stage. @throws ScheduleError `invalid-cost` */
+export function spreadOverStages(subject: string, cost: PerStage, numStages: number): Float64Array {
+  const values = typeof cost === "number" ? new Float64Array(numStages).fill(cost) : Float64Array.from(cost);
+  if (values.length !== numStages || values.some((value) => !(value >= 0 && value < Infinity))) {
+    throw new ScheduleError(
+      "invalid-cost",
+      `cost: ${subject} must be a finite number of at least 0, or one for each of ${numStages} stages; ` +
+        `got ${JSON.stringify(cost).slice(0, 60)}; correct it`,
+    );
+  }
+  return values;
+}
+
+function checkLink({ latency, bandwidth }: LinkCost): void {
+  if (latency >= 0 && latency < Infinity && (bandwidth === undefined || bandwidth > 0)) return;
+  throw new ScheduleError(
+    "invalid-cost",
+    `cost: a link's latency must be at least 0 and its bandwidth over 0; got ${latency} and ${bandwidth}; ` +
+      `correct them`,
+  );
+}
+
+/** @throws ScheduleError `invalid-cost` */
+export function stageCosts(cost: CostModel, numStages: number): StageCosts {
+  for (const link of [cost.link, ...(cost.edges ?? [])]) checkLink(link);
+  const F = spreadOverStages("F", cost.F, numStages);
+  const again = F.map((value) => (cost.recompute ? value : 0));
+  const withAgain = (value: number, stage: number) => value + again[stage]!;
+  const I = spreadOverStages("I", cost.I, numStages).map(withAgain);
+  const W = spreadOverStages("W", cost.W, numStages);
+  const B =
+    cost.B === undefined
+      ? I.map((value, stage) => value + W[stage]!)
+      : spreadOverStages("B", cost.B, numStages).map(withAgain);
+  const half = cost.FB === undefined ? undefined : spreadOverStages("FB", cost.FB, numStages).map(halved);
+  const share = spreadOverStages("pairShare", cost.pairShare ?? 1, numStages);
+  return {
+    F,
+    I,
+    W,
+    B,
+    pairForward: half ?? F.map((value, stage) => value * share[stage]!),
+    pairBackward: half?.map(withAgain) ?? B.map((value, stage) => value * share[stage]!),
+    bytes: spreadOverStages("activationBytes", cost.activationBytes ?? 0, numStages),
+  };
+}
+
+function halved(value: number): number {
+  return value / 2;
+}

@@ -1,0 +1,142 @@
+import type { ComputationKind } from "../program/action.ts";
+import { ScheduleError } from "../program/schedule-error.ts";
+import type { CostModel, LinkCost, PerStage } from "./cost.ts";
+import { makespanOf, type Timeline, type TimelineEvent } from "./timeline.ts";
+
+/** What a real run took: costs per stage in milliseconds, and the step that they were measured in. */
+export interface Profile {
+  readonly version: 1;
+  readonly schedule: string;
+  readonly numRanks: number;
+  readonly numStages: number;
+  readonly numMicroBatches: number;
+  /** The median of the steps' times. */
+  readonly stepMs: number;
+  readonly F: readonly number[];
+  readonly I: readonly number[];
+  readonly W: readonly number[];
+  readonly B: readonly number[];
+  /** The time of an overlapped pair as a share of its F and B apart. */
+  readonly pairShare: number;
+  readonly link: LinkCost;
+  readonly activationBytes?: PerStage;
+}
+
+function meanOf(values: readonly number[]): number | undefined {
+  return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function medianOf(values: readonly number[]): number | undefined {
+  return values.toSorted((a, b) => a - b)[values.length >> 1];
+}
+
+/** The durations of one kind of computation, by stage. */
+class Samples {
+  readonly #durations: readonly number[][];
+
+  constructor(timeline: Timeline, kind: ComputationKind, numStages: number) {
+    const durations = Array.from({ length: numStages }, (): number[] => []);
+    for (const { action, startMs, endMs } of eventsOf(timeline)) {
+      if (action.kind === kind) durations[action.stage]!.push(endMs - startMs);
+    }
+    this.#durations = durations;
+  }
+
+  mean(stage: number): number | undefined {
+    return meanOf(this.#durations[stage]!);
+  }
+}
+
+function* eventsOf(timeline: Timeline): Generator<TimelineEvent> {
+  for (const track of timeline.ranks) yield* track;
+}
+
+/**
+ * Costs per stage from the measured step whose time is nearest to `stepMs`: means, because a step is a sum, in
+ * which every slow computation counts, and of one step, because a machine is not equally fast in all. What the
+ * schedule never runs apart is estimated: I and W as halves of B, and B as I + W.
+ */
+export function profileOf(
+  timelines: readonly Timeline[],
+  shape: Pick<Profile, "schedule" | "numRanks" | "numStages" | "numMicroBatches" | "stepMs" | "link">,
+  activationBytes?: PerStage,
+): Profile {
+  const distance = (candidate: Timeline) => Math.abs(makespanOf(candidate) - shape.stepMs);
+  const timeline = timelines.reduce((a, b) => (distance(b) < distance(a) ? b : a));
+  const samplesOf = (kind: ComputationKind) => new Samples(timeline, kind, shape.numStages);
+  const samples = { F: samplesOf("F"), I: samplesOf("I"), W: samplesOf("W"), B: samplesOf("B") };
+  const perStage = (cost: (stage: number) => number) =>
+    Array.from({ length: shape.numStages }, (_, stage) => cost(stage));
+  const split = (stage: number) => {
+    const [input, weight] = [samples.I.mean(stage), samples.W.mean(stage)];
+    return input === undefined || weight === undefined ? 0 : input + weight;
+  };
+  const F = perStage((stage) => samples.F.mean(stage) ?? 0);
+  const B = perStage((stage) => samples.B.mean(stage) ?? split(stage));
+  const shares = Array.from(eventsOf(timeline), ({ action, startMs, endMs }) =>
+    action.kind === "OVERLAP_F_B"
+      ? (endMs - startMs) / (F[action.forward.stage]! + B[action.backward.stage]!)
+      : Number.NaN,
+  ).filter(Number.isFinite);
+  return {
+    version: 1,
+    ...shape,
+    F,
+    I: perStage((stage) => samples.I.mean(stage) ?? B[stage]! / 2),
+    W: perStage((stage) => samples.W.mean(stage) ?? B[stage]! / 2),
+    B,
+    // A pair that waited for its gradient looks longer than it is.
+    pairShare: medianOf(shares) ?? 1,
+    ...(activationBytes === undefined ? {} : { activationBytes }),
+  };
+}
+
+/** The profile's costs for the simulator. */
+export function costOf({ F, I, W, B, pairShare, link, activationBytes }: Profile): CostModel {
+  return { F, I, W, B, pairShare, link, ...(activationBytes === undefined ? {} : { activationBytes }) };
+}
+
+/**
+ * Reads a profile from JSON text.
+ * @throws ScheduleError `invalid-cost` with the key that is wrong
+ */
+export function parseProfile(text: string): Profile {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    failAt("the file", "JSON", text.slice(0, 40));
+  }
+  if (typeof value !== "object" || value === null) failAt("the file", "an object", value);
+  const fields = value as Readonly<Record<string, unknown>>;
+  if (fields.version !== 1) failAt("version", "1", fields.version);
+  if (typeof fields.schedule !== "string") failAt("schedule", "a name", fields.schedule);
+  for (const key of ["numRanks", "numStages", "numMicroBatches"]) {
+    if (!Number.isSafeInteger(fields[key]) || Number(fields[key]) < 1)
+      failAt(key, "a count from 1 on", fields[key]);
+  }
+  if (!isCost(fields.stepMs)) failAt("stepMs", "a time of at least 0", fields.stepMs);
+  for (const key of ["F", "I", "W", "B"]) {
+    const costs = fields[key];
+    if (!Array.isArray(costs) || costs.length !== fields.numStages || !costs.every(isCost)) {
+      failAt(key, "one time of at least 0 for each stage", costs);
+    }
+  }
+  if (!isCost(fields.pairShare)) failAt("pairShare", "a number of at least 0", fields.pairShare);
+  const link = fields.link as Partial<LinkCost> | undefined;
+  if (typeof link !== "object" || link === null || !isCost(link.latency)) {
+    failAt("link", "an object with a latency", link);
+  }
+  return value as Profile;
+}
+
+function isCost(value: unknown): value is number {
+  return typeof value === "number" && value >= 0 && value < Infinity;
+}
+
+function failAt(key: string, rule: string, given: unknown): never {
+  throw new ScheduleError(
+    "invalid-cost",
+    `profile: ${key} must be ${rule}; got ${JSON.stringify(given)?.slice(0, 60)}; write the file with dualpipe train --profile`,
+  );
+}

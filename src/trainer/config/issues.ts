@@ -1,0 +1,57 @@
+import type { z } from "zod";
+import type { ConfigIssue } from "./config-error.ts";
+import { knownKeys, sectionNames } from "./schema.ts";
+import { closestName } from "./suggestion.ts";
+
+const VALUE_LENGTH_MAX = 60;
+
+/** Says in the user's words what the schema found; `given` is what was checked. */
+export function describeIssues(issues: readonly z.core.$ZodIssue[], given: unknown): readonly ConfigIssue[] {
+  const described = issues.flatMap((issue) => {
+    const value = valueAt(given, issue.path);
+    const path = issue.path.join(".");
+    if (issue.code === "unrecognized_keys") {
+      return issue.keys.map((key) => describeUnknownKey(issue.path, key, value));
+    }
+    const suggestion =
+      typeof value === "string" && issue.message.startsWith("one of ")
+        ? didYouMean(closestName(value, issue.message.slice("one of ".length).split(", ")))
+        : "";
+    return [{ path, problem: `must be ${issue.message}; got ${formatValue(value)}${suggestion}` }];
+  });
+  // A value can break several bounds of one key, all told in the same words.
+  return [...new Map(described.map((issue) => [issue.path, issue])).values()];
+}
+
+function describeUnknownKey(path: readonly PropertyKey[], key: string, section: unknown): ConfigIssue {
+  const name = path.join(".");
+  const known = name === "" ? sectionNames : knownKeys(name, section);
+  const kind = valueAt(section, ["kind"]);
+  const where = typeof kind === "string" ? `${name} of kind ${kind}` : name || "the configuration";
+  const meant = closestName(key, known);
+  const elsewhere = sectionNames.find((other) => other !== name && knownKeys(other, {}).includes(key));
+  const suggestion = meant ?? (elsewhere === undefined ? undefined : `${elsewhere}.${key}`);
+  return {
+    path: [...path, key].join("."),
+    problem: `there is no such key (its value is ${formatValue(valueAt(section, [key]))})${didYouMean(suggestion)}; ${where} has ${known.join(", ")}`,
+  };
+}
+
+function didYouMean(name: string | undefined): string {
+  return name === undefined ? "" : `; did you mean ${name}?`;
+}
+
+function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
+  let value = root;
+  for (const key of path) {
+    const isHolder = typeof value === "object" && value !== null && Object.hasOwn(value, key);
+    value = isHolder ? (value as Record<PropertyKey, unknown>)[key] : undefined;
+  }
+  return value;
+}
+
+function formatValue(value: unknown): string {
+  const isNonFinite = typeof value === "number" && !Number.isFinite(value);
+  const text = isNonFinite ? String(value) : (JSON.stringify(value) ?? "nothing");
+  return text.length > VALUE_LENGTH_MAX ? `${text.slice(0, VALUE_LENGTH_MAX)}…` : text;
+}

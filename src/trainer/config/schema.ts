@@ -1,0 +1,218 @@
+import { z } from "zod";
+import { schedules } from "../../schedule/index.ts";
+import { VOCAB_SIZE_MAX, VOCAB_SIZE_MIN } from "../data/vocabulary.ts";
+
+/** Every leaf says what it may be; `config-issues.ts` puts "must be" before it. */
+function whole(min: number, max = Number.MAX_SAFE_INTEGER) {
+  const error =
+    max === Number.MAX_SAFE_INTEGER ? `a whole number from ${min}` : `a whole number from ${min} to ${max}`;
+  return z.int({ error }).min(min, { error }).max(max, { error });
+}
+
+function atLeastZero() {
+  const error = "a number from 0";
+  return z.number({ error }).min(0, { error });
+}
+
+function positive() {
+  const error = "a number over 0";
+  return z.number({ error }).positive({ error });
+}
+
+function fraction() {
+  const error = "a number from 0 to under 1";
+  return z.number({ error }).min(0, { error }).lt(1, { error });
+}
+
+function openFraction() {
+  const error = "a number over 0 and under 1";
+  return z.number({ error }).gt(0, { error }).lt(1, { error });
+}
+
+function text(what: string) {
+  return z.string({ error: what }).min(1, { error: what });
+}
+
+function flag() {
+  return z.boolean({ error: "true or false" });
+}
+
+function oneOf<const T extends readonly string[]>(...values: T) {
+  return z.enum(values, { error: `one of ${values.join(", ")}` });
+}
+
+function kindError(kinds: string) {
+  return ({ code }: { readonly code: string }) =>
+    code === "invalid_union" ? `one of ${kinds}` : "a section of keys";
+}
+
+/** Keys and nothing else; which are known is told where an unknown one is reported. */
+function keys<T extends z.core.$ZodLooseShape>(shape: T) {
+  return z.strictObject(shape, { error: "a section of keys" });
+}
+
+const model = keys({
+  kind: oneOf("gpt").default("gpt"),
+  hiddenSize: whole(1).default(128),
+  numLayers: whole(1).default(8),
+  numHeads: whole(1).default(4),
+  mlpRatio: whole(1).default(4),
+  tieEmbeddings: flag().default(true),
+  dropout: fraction().default(0),
+});
+
+const pipeline = keys({
+  schedule: oneOf(...schedules.map(({ name }) => name)).default("dualpipe"),
+  ranks: whole(1).default(4),
+  replicas: whole(1).default(1),
+  microBatches: whole(1).default(8),
+});
+
+const data = keys({
+  source: text('"sotu" or the path of a UTF-8 text file').default("sotu"),
+  vocabSize: whole(VOCAB_SIZE_MIN, VOCAB_SIZE_MAX).default(2048),
+  validationFraction: openFraction().default(0.05),
+  cacheDir: text("the path of a folder").default(".cache"),
+});
+
+const training = keys({
+  steps: whole(1).default(300),
+  microBatchSize: whole(1).default(4),
+  sequenceLength: whole(1).default(128),
+  seed: whole(0).default(1),
+  dtype: oneOf("float32", "float64", "bfloat16").default("float32"),
+});
+
+const optimizerShared = {
+  learningRate: positive().default(1e-3),
+  weightDecay: atLeastZero().default(0),
+  gradientClip: atLeastZero().default(1),
+};
+
+const optimizer = z.discriminatedUnion(
+  "kind",
+  [
+    keys({
+      kind: z.literal("adamw"),
+      ...optimizerShared,
+      betas: z
+        .tuple([fraction(), fraction()], { error: "two numbers, e.g. [0.9, 0.95]" })
+        .default([0.9, 0.95]),
+      eps: positive().default(1e-8),
+      weightDecay: atLeastZero().default(0.1),
+    }),
+    keys({
+      kind: z.literal("sgd"),
+      ...optimizerShared,
+      momentum: fraction().default(0),
+    }),
+  ],
+  { error: kindError("adamw, sgd") },
+);
+
+const warmupSteps = whole(0).default(0);
+const minLearningRate = atLeastZero().default(0);
+
+const learningRateSchedule = z.discriminatedUnion(
+  "kind",
+  [
+    keys({ kind: z.literal("cosine"), warmupSteps, minLearningRate }),
+    keys({ kind: z.literal("linear"), warmupSteps, minLearningRate }),
+    keys({ kind: z.literal("constant"), warmupSteps }),
+  ],
+  { error: kindError("cosine, linear, constant") },
+);
+
+const validation = keys({
+  everySteps: whole(1).default(50),
+  numBatches: whole(1).default(2),
+});
+
+const checkpoint = keys({
+  everySteps: whole(0).default(0),
+  keep: whole(1).default(2),
+});
+
+const timeouts = keys({
+  meetSeconds: positive().default(300),
+  silenceSeconds: positive().default(30),
+  receiveSeconds: positive().default(600),
+});
+
+const sample = keys({
+  prompt: z.string({ error: "text" }).default("The American people"),
+  numTokens: whole(0).default(100),
+  temperature: atLeastZero().default(0.8),
+  topK: whole(0).default(50),
+});
+
+const output = keys({
+  dir: text("the path of a folder").default("runs/gpt"),
+  traceLastStep: flag().default(true),
+  saveWeights: flag().default(true),
+});
+
+const sections = {
+  model,
+  pipeline,
+  data,
+  training,
+  optimizer,
+  learningRateSchedule,
+  validation,
+  checkpoint,
+  timeouts,
+  sample,
+  output,
+};
+
+const defaultKinds: Partial<Record<string, string>> = { optimizer: "adamw", learningRateSchedule: "cosine" };
+
+/** A section that is left out, or has no key under it, is all defaults. */
+function section<K extends keyof typeof sections>(name: K): z.ZodPreprocess<(typeof sections)[K]> {
+  return z.preprocess((value) => withDefaultKind(name, value ?? {}), sections[name]);
+}
+
+function withDefaultKind(name: string, value: unknown): unknown {
+  const kind = defaultKinds[name];
+  const isSection = typeof value === "object" && value !== null && !Array.isArray(value);
+  return kind !== undefined && isSection && !("kind" in value) ? { kind, ...value } : value;
+}
+
+/** Every key of a training configuration, what it may be, and what it is when left out. */
+export const configSchema = z.strictObject(
+  {
+    model: section("model"),
+    pipeline: section("pipeline"),
+    data: section("data"),
+    training: section("training"),
+    optimizer: section("optimizer"),
+    learningRateSchedule: section("learningRateSchedule"),
+    validation: section("validation"),
+    checkpoint: section("checkpoint"),
+    timeouts: section("timeouts"),
+    sample: section("sample"),
+    output: section("output"),
+  },
+  { error: "sections of keys, as in `model:`" },
+);
+
+export type TrainConfig = z.infer<typeof configSchema>;
+
+/** The keys that a section may have; of one that has kinds, those of the given kind. */
+export function knownKeys(name: string, given: unknown): readonly string[] {
+  const schema: z.ZodType | undefined = Object.entries(sections).find(([key]) => key === name)?.[1];
+  const { kind } = withDefaultKind(name, given) as { kind?: unknown };
+  const options = schema instanceof z.ZodDiscriminatedUnion ? schema.options : [schema];
+  for (const option of options) {
+    if (option instanceof z.ZodObject) {
+      const { shape } = option;
+      if (options.length === 1 || (shape.kind as z.ZodLiteral).value === kind) {
+        return Object.keys(shape);
+      }
+    }
+  }
+  return [];
+}
+
+export const sectionNames: readonly string[] = Object.keys(sections);
