@@ -22,7 +22,7 @@ export { LaunchError, type LaunchErrorCode } from "./launch/launch-error.ts";
 export { type ProcessPlacement, processPlacement } from "./launch/process-placement.ts";
 export type { RankContext, RankProgram } from "./launch/rank-context.ts";
 export { RankError } from "./launch/rank-error.ts";
-export { type RunRanksOptions, runRanks } from "./launch/threads.ts";
+export { type RunRanksOptions, runRanks } from "./launch/run-ranks.ts";
 export { type GenerateOptions, generate } from "./models/generate.ts";
 export { type GptConfig, GptStage } from "./models/gpt.ts";
 export { type GptStagesOptions, gptStages } from "./models/gpt-stages.ts";

@@ -15,13 +15,13 @@ export interface Failure {
 const RANK_FAILURES = new Set([
   "CRASHED",
   "ABORTED",
-  "LOST",
+  "DISCONNECTED",
   "RANK_FAILED",
   "STAGE_FAILED",
   "LIBTORCH",
   "OUT_OF_MEMORY",
 ]);
-const TIME_OUTS = new Set(["TIMEOUT", "SILENT"]);
+const TIME_OUTS = new Set(["TIMEOUT", "HEARTBEAT_TIMEOUT"]);
 
 /** One line for an error of the user's, a stack for one of ours; `withStack` adds the stack to both. */
 export function describeFailure(error: unknown, withStack: boolean): Failure {
@@ -46,8 +46,8 @@ function statusOf(error: Error): number {
   const { rankFailed, timedOut } = EXIT_STATUS;
   if (error instanceof RankError && RANK_FAILURES.has(error.code)) return rankFailed;
   if (error instanceof RankError && TIME_OUTS.has(error.code)) return timedOut;
-  if (error instanceof LaunchError && error.code === "MEETING_FAILED") return rankFailed;
-  if (error instanceof LaunchError && error.code === "MEETING_TIMEOUT") return timedOut;
+  if (error instanceof LaunchError && error.code === "RENDEZVOUS_FAILED") return rankFailed;
+  if (error instanceof LaunchError && error.code === "RENDEZVOUS_TIMEOUT") return timedOut;
   return EXIT_STATUS.error;
 }
 

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { DEFAULT_MASTER_PORT } from "../launch/environment.ts";
+import { DEFAULT_MASTER_PORT } from "../launch/launcher-variables.ts";
 import { EXIT_STATUS } from "../launch/exit-status.ts";
 import { LaunchError } from "../launch/launch-error.ts";
 import { launch } from "../launch/launcher/launch.ts";
@@ -114,16 +114,16 @@ async function runLaunch(
     {
       program: isConfig ? fileURLToPath(main) : program,
       args: isConfig ? ["train", program, ...args] : args,
-      numProcessesPerNode: nprocPerNode,
-      numNodes: nnodes,
-      nodeRank,
+      numProcessesPerHost: nprocPerNode,
+      numHosts: nnodes,
+      hostIndex: nodeRank,
       masterAddress: masterAddr,
       masterPort,
       address: process.env[ADDRESS_VARIABLE],
       secret: process.env[SECRET_VARIABLE] || publicSecret(masterAddr, masterPort),
       maxRestarts,
-      meetTimeoutMs: 1000 * options.meetTimeout,
-      silenceTimeoutMs: 1000 * options.silenceTimeout,
+      rendezvousTimeoutMs: 1000 * options.meetTimeout,
+      heartbeatTimeoutMs: 1000 * options.silenceTimeout,
       isWorthRestarting: (status) => isWorthRestarting(status, isConfig),
       print,
     },

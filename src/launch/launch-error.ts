@@ -13,9 +13,9 @@ export type LaunchErrorCode =
   /** Others are to meet there, or not so many. */
   | "REFUSED"
   /** Not all came in time, or one gave no sign of life any more. */
-  | "MEETING_TIMEOUT"
+  | "RENDEZVOUS_TIMEOUT"
   /** All came, but could not connect to one another. */
-  | "MEETING_FAILED";
+  | "RENDEZVOUS_FAILED";
 
 /** Processes that cannot be started, do not know their place, or do not find one another. */
 export class LaunchError extends DualPipeError<LaunchErrorCode> {

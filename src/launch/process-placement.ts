@@ -1,7 +1,7 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import type { ProcessPlace } from "../transport/gloo/connect-processes.ts";
-import { type HubPlace, readLaunchVariables } from "./environment.ts";
+import { type HubServer, readLaunchVariables } from "./launcher-variables.ts";
 import { LaunchError } from "./launch-error.ts";
 
 /** Where a process stands in a run, and how it finds the others. */
@@ -9,7 +9,7 @@ export interface ProcessPlacement extends ProcessPlace {
   /** Where the processes meet. */
   readonly masterAddress: string;
   readonly masterPort: number;
-  readonly hub: HubPlace;
+  readonly hub: HubServer;
   /** Where this process listens for the others. */
   readonly address: string;
   /** What all processes know and strangers do not; undefined when none was given. */

@@ -1,4 +1,4 @@
-import type { MetProcesses } from "../launch/met-processes.ts";
+import type { ConnectedProcesses } from "../launch/connected-processes.ts";
 import type { ProcessPlacement } from "../launch/process-placement.ts";
 import { PartWriter } from "./checkpoint/part-writer.ts";
 import { CheckpointRequests } from "./checkpoint/requests.ts";
@@ -14,7 +14,7 @@ import { meetForTraining, type TrainMessage } from "./train-messages.ts";
 export class JoinedTraining {
   readonly #config: TrainConfig;
   readonly #placement: ProcessPlacement;
-  #met: MetProcesses | undefined;
+  #met: ConnectedProcesses | undefined;
 
   constructor(config: TrainConfig, placement: ProcessPlacement) {
     this.#config = config;

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { MetProcesses } from "../launch/met-processes.ts";
+import type { ConnectedProcesses } from "../launch/connected-processes.ts";
 import type { ProcessPlacement } from "../launch/process-placement.ts";
 import { RankError } from "../launch/rank-error.ts";
 import { CheckpointCompletion } from "./checkpoint/completion.ts";
@@ -65,7 +65,7 @@ export async function runTraining(options: PreparedRun): Promise<RunOutcome> {
   return outcome;
 }
 
-async function runMetTraining(options: PreparedRun, met: MetProcesses | undefined): Promise<RunOutcome> {
+async function runMetTraining(options: PreparedRun, met: ConnectedProcesses | undefined): Promise<RunOutcome> {
   const { config, corpus, signal, store, point } = options;
   const { requests = new CheckpointRequests() } = options;
   const { training, pipeline } = config;
@@ -122,11 +122,11 @@ async function runMetTraining(options: PreparedRun, met: MetProcesses | undefine
 }
 
 /** Rejects when a process is lost before it has said what became of its parts of a checkpoint. */
-function lossOf(met: MetProcesses): Promise<never> {
+function lossOf(met: ConnectedProcesses): Promise<never> {
   return new Promise((_resolve, reject) => {
     met.onLost = (process, { text }) =>
       reject(
-        new RankError(undefined, "LOST", `dualpipe: process ${process ?? "0"} is lost: ${text}`, undefined),
+        new RankError(undefined, "DISCONNECTED", `dualpipe: process ${process ?? "0"} is lost: ${text}`, undefined),
       );
   });
 }

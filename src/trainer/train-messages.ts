@@ -1,4 +1,4 @@
-import { MetProcesses } from "../launch/met-processes.ts";
+import { ConnectedProcesses } from "../launch/connected-processes.ts";
 import type { ProcessPlacement } from "../launch/process-placement.ts";
 import type { Addon } from "../native/addon.ts";
 import { loadAddon } from "../native/load.ts";
@@ -20,10 +20,10 @@ export function meetForTraining(
   { timeouts }: TrainConfig,
   placement: ProcessPlacement,
   signal: AbortSignal | undefined,
-): Promise<MetProcesses> {
-  return MetProcesses.meet(loadAddon<Addon>(), placement, {
-    meetTimeoutMs: 1000 * timeouts.meetSeconds,
-    silenceTimeoutMs: 1000 * timeouts.silenceSeconds,
+): Promise<ConnectedProcesses> {
+  return ConnectedProcesses.connect(loadAddon<Addon>(), placement, {
+    rendezvousTimeoutMs: 1000 * timeouts.meetSeconds,
+    heartbeatTimeoutMs: 1000 * timeouts.silenceSeconds,
     signal,
   });
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { timelineOf } from "../engine/recorder.ts";
 import { removeTemporaryFiles } from "../files/atomic-file.ts";
 import { writeSafetensors } from "../files/safetensors.ts";
-import { runRanks } from "../launch/threads.ts";
+import { runRanks } from "../launch/run-ranks.ts";
 import { chromeTrace, makespanOf, type Profile, profileOf, type Timeline } from "../schedule/index.ts";
 import { bytesPerElement } from "../tensor/dtype.ts";
 import { cutMetrics } from "./checkpoint/cut-metrics.ts";

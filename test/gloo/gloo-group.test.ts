@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { MetProcesses } from "../../src/launch/met-processes.ts";
-import { runRanks } from "../../src/launch/threads.ts";
+import { ConnectedProcesses } from "../../src/launch/connected-processes.ts";
+import { runRanks } from "../../src/launch/run-ranks.ts";
 import type { Addon } from "../../src/native/addon.ts";
 import { loadAddon } from "../../src/native/load.ts";
 import { conformanceCases, NUM_CONFORMANCE_RANKS } from "../ranks/conformance.ts";
@@ -18,7 +18,7 @@ async function run<Result>(numRanks: number, data: Data): Promise<Result[]> {
   const ranksPerProcess = numRanks / numProcesses;
   const masterPort = await freePort();
   const meetings = Array.from({ length: numProcesses }, (_, process) =>
-    MetProcesses.meet(
+    ConnectedProcesses.connect(
       loadAddon<Addon>(),
       loopbackPlacement(masterPort, { process, numProcesses, ranksPerProcess }),
     ),

@@ -10,8 +10,8 @@ await HubMember.join({
   member: 1,
   numMembers: 2,
   run: "a run of 2 ranks in 2 processes",
-  meetTimeoutMs: 60_000,
-  silenceTimeoutMs: 200,
+  rendezvousTimeoutMs: 60_000,
+  heartbeatTimeoutMs: 200,
   onMessage: () => process.kill(process.pid, "SIGSTOP"),
   onLost: () => {},
 });

@@ -1,6 +1,6 @@
 // Memory over many steps, and at the peak of one.
 import { expect, test } from "vitest";
-import { runRanks } from "../../src/launch/threads.ts";
+import { runRanks } from "../../src/launch/run-ranks.ts";
 import type { MemoryCase, MemoryReport } from "./memory-rank.ts";
 
 function run(numRanks: number, data: readonly MemoryCase[]): Promise<MemoryReport[][]> {

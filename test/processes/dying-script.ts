@@ -1,5 +1,5 @@
 import { processPlacement } from "../../src/launch/process-placement.ts";
-import { runRanks } from "../../src/launch/threads.ts";
+import { runRanks } from "../../src/launch/run-ranks.ts";
 
 const numRanks = 4;
 const processes = await processPlacement(numRanks);

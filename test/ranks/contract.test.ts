@@ -1,6 +1,6 @@
 // What may travel through a pipeline, and where it may run: beside the same model run sequentially.
 import { expect, test } from "vitest";
-import { runRanks } from "../../src/launch/threads.ts";
+import { runRanks } from "../../src/launch/run-ranks.ts";
 import { Runtime } from "../../src/tensor/runtime.ts";
 import { mixedBatch, mixedStages, noLabels, severalLabels } from "./mixed-model.ts";
 import { batchSeed, type MixedCase, type MixedReport } from "./mixed-rank.ts";

@@ -1,7 +1,7 @@
 // Losses, outputs and gradients of both bidirectional schedules beside the same model run sequentially.
 import { expect, test } from "vitest";
 import { mseLoss } from "../../src/autograd/operators/loss.ts";
-import { runRanks } from "../../src/launch/threads.ts";
+import { runRanks } from "../../src/launch/run-ranks.ts";
 import type { DType } from "../../src/tensor/dtype.ts";
 import { Runtime } from "../../src/tensor/runtime.ts";
 import { type MlpSizes, mlpStage, wholeBatch } from "./mlp-model.ts";

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { mseLoss } from "../../src/autograd/operators/loss.ts";
 import type { RankError } from "../../src/launch/rank-error.ts";
-import { type RunRanksOptions, runRanks } from "../../src/launch/threads.ts";
+import { type RunRanksOptions, runRanks } from "../../src/launch/run-ranks.ts";
 import { Runtime } from "../../src/tensor/runtime.ts";
 import { type Failure, type FailureData, type FailureReport, failureSizes } from "./failure-rank.ts";
 import { mlpStage, wholeBatch } from "./mlp-model.ts";

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import { crossEntropy } from "../../src/autograd/operators/loss.ts";
-import { runRanks } from "../../src/launch/threads.ts";
+import { runRanks } from "../../src/launch/run-ranks.ts";
 import type { Runtime } from "../../src/tensor/runtime.ts";
 import { smallGpt, tokenBatch } from "./gpt-model.ts";
 import type { GptCase, GptReport } from "./gpt-rank.ts";

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { add } from "../../src/autograd/operators/arithmetic.ts";
 import { mseLoss } from "../../src/autograd/operators/loss.ts";
-import { runRanks } from "../../src/launch/threads.ts";
+import { runRanks } from "../../src/launch/run-ranks.ts";
 import { type Action, buildProgram, type Program } from "../../src/schedule/index.ts";
 import { Runtime } from "../../src/tensor/runtime.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";

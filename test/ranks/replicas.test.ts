@@ -1,6 +1,6 @@
 // Pipelines side by side on parts of a batch, beside one pipeline on the whole of it.
 import { describe, expect, test } from "vitest";
-import { runRanks } from "../../src/launch/threads.ts";
+import { runRanks } from "../../src/launch/run-ranks.ts";
 import type { ReplicasCase, ReplicasReport } from "./replicas-rank.ts";
 import { cosineDifference } from "./sequential.ts";
 

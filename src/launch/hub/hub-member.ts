@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { TLSSocket } from "node:tls";
 import { LaunchError } from "../launch-error.ts";
 import type { FromHub, ToHub } from "./messages.ts";
-import { connectSecured, type HubLocation } from "./secured.ts";
+import { connectSecured, type HubLocation } from "./secure-connection.ts";
 import { Wire, type WireEnd } from "./wire.ts";
 
 export interface JoinOptions {
@@ -15,9 +15,9 @@ export interface JoinOptions {
   /** Of what run this is, in words: all must say the same. */
   readonly run: string;
   /** How long the others have to come. */
-  readonly meetTimeoutMs: number;
+  readonly rendezvousTimeoutMs: number;
   /** After so long without a sign of life a member, or the hub, counts as gone. */
-  readonly silenceTimeoutMs: number;
+  readonly heartbeatTimeoutMs: number;
   readonly onMessage: (from: number, body: unknown) => void;
   /** Another member is gone without a word, or, when undefined, the hub. */
   readonly onLost: (member: number | undefined, loss: WireEnd) => void;
@@ -48,10 +48,10 @@ export class HubMember {
 
   /**
    * Resolves when all members are there.
-   * @throws LaunchError MEETING_TIMEOUT that says who is missing, WRONG_SECRET, REFUSED; the signal's reason.
+   * @throws LaunchError RENDEZVOUS_TIMEOUT that says who is missing, WRONG_SECRET, REFUSED; the signal's reason.
    */
   static async join(options: JoinOptions): Promise<HubMember> {
-    const timeout = AbortSignal.timeout(options.meetTimeoutMs);
+    const timeout = AbortSignal.timeout(options.rendezvousTimeoutMs);
     const signal = options.signal ? AbortSignal.any([timeout, options.signal]) : timeout;
     let obstacle = "nobody has answered";
     const note = (text: string): void => {
@@ -65,10 +65,10 @@ export class HubMember {
       } catch (error) {
         options.signal?.throwIfAborted();
         if (!timeout.aborted) throw error;
-        const { noun, member, numMembers, meetTimeoutMs } = options;
+        const { noun, member, numMembers, rendezvousTimeoutMs } = options;
         throw new LaunchError(
-          "MEETING_TIMEOUT",
-          `${noun} ${member} waited ${meetTimeoutMs / 1000} s for all of ${numMembers}; ${obstacle}; see whether all were started and reach the first one's host`,
+          "RENDEZVOUS_TIMEOUT",
+          `${noun} ${member} waited ${rendezvousTimeoutMs / 1000} s for all of ${numMembers}; ${obstacle}; see whether all were started and reach the first one's host`,
         );
       }
     }
@@ -110,7 +110,7 @@ export class HubMember {
     signal: AbortSignal,
     note: (obstacle: string) => void,
   ): Promise<HubMember | undefined> {
-    const { member, numMembers, run, silenceTimeoutMs, noun, onMessage, onLost } = options;
+    const { member, numMembers, run, heartbeatTimeoutMs, noun, onMessage, onLost } = options;
     return new Promise((resolve, reject) => {
       const giveUp = (): void => {
         wire.close();
@@ -119,7 +119,7 @@ export class HubMember {
       signal.addEventListener("abort", giveUp, { once: true });
       let hasMet = false;
       const wire = new Wire<FromHub, ToHub>(socket, {
-        silenceTimeoutMs,
+        heartbeatTimeoutMs,
         onMessage: (message) => {
           switch (message.kind) {
             case "refused":
@@ -154,7 +154,7 @@ export class HubMember {
           resolve(undefined);
         },
       });
-      wire.send({ kind: "join", member, numMembers, run, silenceTimeoutMs });
+      wire.send({ kind: "join", member, numMembers, run, heartbeatTimeoutMs });
     });
   }
 

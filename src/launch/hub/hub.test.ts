@@ -46,8 +46,8 @@ async function join(member: number, options: Partial<JoinOptions> = {}): Promise
     member,
     numMembers: 3,
     run: "this run",
-    meetTimeoutMs: 20_000,
-    silenceTimeoutMs: 20_000,
+    rendezvousTimeoutMs: 20_000,
+    heartbeatTimeoutMs: 20_000,
     onMessage: (from, body) => ears[member]!.hear([from, body]),
     onLost: (lost, { isSilent }) => ears[member]!.hear(`${isSilent ? "silent" : "lost"} ${lost}`),
     ...options,
@@ -134,7 +134,7 @@ test("a member that is gone without a word is told of, and one that leaves is no
 
 test("when a link goes dead both of its ends notice in their time", async () => {
   const link = await new Link().listen();
-  const times = { silenceTimeoutMs: 200 };
+  const times = { heartbeatTimeoutMs: 200 };
   await Promise.all([join(0), join(1), join(2, { locate: link.locate, ...times })]);
   link.goDead();
   expect(await ears[0]!.until(1)).toEqual(["silent 2"]);
@@ -150,19 +150,19 @@ test("a member is told when the hub is gone", async () => {
 });
 
 test("who does not come is named", async () => {
-  const waiting = join(0, { meetTimeoutMs: 300 });
+  const waiting = join(0, { rendezvousTimeoutMs: 300 });
   await Promise.all([
     expect(waiting).rejects.toMatchObject({
-      code: "MEETING_TIMEOUT",
+      code: "RENDEZVOUS_TIMEOUT",
       message: expect.stringMatching(
         /process 0 waited 0.3 s for all of 3; only these came: process 0(, 2)?; see whether all were started/,
       ),
     }),
-    expect(join(2, { meetTimeoutMs: 300 })).rejects.toMatchObject({ code: "MEETING_TIMEOUT" }),
+    expect(join(2, { rendezvousTimeoutMs: 300 })).rejects.toMatchObject({ code: "RENDEZVOUS_TIMEOUT" }),
   ]);
   const { port } = hub;
   hub.close();
-  const nobody = { locate: async () => ({ address: ADDRESS, port, secret: SECRET }), meetTimeoutMs: 200 };
+  const nobody = { locate: async () => ({ address: ADDRESS, port, secret: SECRET }), rendezvousTimeoutMs: 200 };
   await expect(join(0, nobody)).rejects.toThrow(/nobody answers at 127.0.0.1:\d+: connect ECONNREFUSED/);
 });
 
@@ -171,7 +171,7 @@ test("where something listens that is no hub, nobody is waited for longer than f
   await once(dumb, "listening");
   const { port } = dumb.address() as AddressInfo;
   const locate = async () => ({ address: ADDRESS, port, secret: SECRET });
-  await expect(join(0, { locate, meetTimeoutMs: 200 })).rejects.toThrow(
+  await expect(join(0, { locate, rendezvousTimeoutMs: 200 })).rejects.toThrow(
     "process 0 waited 0.2 s for all of 3; nobody has answered",
   );
   dumb.close();

@@ -1,7 +1,7 @@
 import type { TLSSocket } from "node:tls";
 import { LaunchError } from "../launch-error.ts";
 import type { FromHub, ToHub } from "./messages.ts";
-import { type HubLocation, listenSecured, type SecuredServer } from "./secured.ts";
+import { type HubLocation, listenSecured, type SecuredServer } from "./secure-connection.ts";
 import { Wire } from "./wire.ts";
 
 /** The port may be 0, for any that is free. */
@@ -71,7 +71,7 @@ export class Hub {
 
   #welcome(socket: TLSSocket): void {
     const wire: MemberWire = new Wire<ToHub, FromHub>(socket, {
-      silenceTimeoutMs: JOIN_TIMEOUT_MS,
+      heartbeatTimeoutMs: JOIN_TIMEOUT_MS,
       onMessage: (message) => {
         if (message.kind === "join") this.#join(wire, message);
         else wire.close();
@@ -81,7 +81,7 @@ export class Hub {
   }
 
   #join(wire: MemberWire, message: ToHub & { kind: "join" }): void {
-    const { member, run, silenceTimeoutMs } = message;
+    const { member, run, heartbeatTimeoutMs } = message;
     const refusal = this.#refusalOf(message);
     if (refusal) {
       wire.send({ kind: "refused", ...refusal });
@@ -91,7 +91,7 @@ export class Hub {
     this.#run = run;
     this.#members.set(member, wire);
     wire.become({
-      silenceTimeoutMs,
+      heartbeatTimeoutMs,
       onMessage: (message) => this.#pass(member, message),
       onEnd: ({ text, isSilent }) => this.#remove(member, { why: text, isSilent }),
     });

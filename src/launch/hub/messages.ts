@@ -6,7 +6,7 @@ export type ToHub =
       readonly numMembers: number;
       /** Of what run it is: all must be of the same. */
       readonly run: string;
-      readonly silenceTimeoutMs: number;
+      readonly heartbeatTimeoutMs: number;
     }
   | { readonly kind: "send"; readonly to: number | "others"; readonly body: unknown }
   | { readonly kind: "leave" };

@@ -8,7 +8,7 @@ export interface WireEnd {
 
 export interface WireOptions<Incoming> {
   /** After so long without a sign of life the other end counts as gone. */
-  readonly silenceTimeoutMs: number;
+  readonly heartbeatTimeoutMs: number;
   readonly onMessage: (message: Incoming) => void;
   /** Called once, unless this end closes it. */
   readonly onEnd: (end: WireEnd) => void;
@@ -54,13 +54,13 @@ export class Wire<Incoming, Outgoing> {
     this.#stop();
     this.#socket.end();
     // Whoever does not answer the end in this time is cut off.
-    setTimeout(() => this.#socket.destroy(), this.#options.silenceTimeoutMs).unref();
+    setTimeout(() => this.#socket.destroy(), this.#options.heartbeatTimeoutMs).unref();
   }
 
   #watch(): void {
     clearInterval(this.#timer);
-    const { silenceTimeoutMs } = this.#options;
-    const intervalMs = silenceTimeoutMs / SIGNS_PER_TIMEOUT;
+    const { heartbeatTimeoutMs } = this.#options;
+    const intervalMs = heartbeatTimeoutMs / SIGNS_PER_TIMEOUT;
     let tickMs = performance.now();
     this.#timer = setInterval(() => {
       const nowMs = performance.now();
@@ -68,8 +68,8 @@ export class Wire<Incoming, Outgoing> {
       tickMs = nowMs;
       this.#socket.write("\n");
       // What came while this thread was held up lies unread: the other end is not to blame.
-      if (wasHeldUp || nowMs - this.#heardMs <= silenceTimeoutMs) return;
-      this.#end({ isSilent: true, text: `no sign of life for ${silenceTimeoutMs / 1000} s` });
+      if (wasHeldUp || nowMs - this.#heardMs <= heartbeatTimeoutMs) return;
+      this.#end({ isSilent: true, text: `no sign of life for ${heartbeatTimeoutMs / 1000} s` });
     }, intervalMs);
   }
 

@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { Hub } from "../hub/hub.ts";
-import { followAttempts } from "./follow.ts";
-import { Followers } from "./followers.ts";
-import { type Attempt, type Failure, type NodeOptions, NodeProcesses, rootOf } from "./node-processes.ts";
+import { followAttempts } from "./follower.ts";
+import { Followers } from "./other-hosts.ts";
+import { type Attempt, type Failure, type HostOptions, HostProcesses, rootOf } from "./host-processes.ts";
 import type { StopSignals } from "./stop-signals.ts";
 
-export interface LaunchOptions extends NodeOptions {
+export interface LaunchOptions extends HostOptions {
   /** Where host 0 is reached. */
   readonly masterAddress: string;
   /** Where the launchers of several hosts meet. */
@@ -15,9 +15,9 @@ export interface LaunchOptions extends NodeOptions {
   /** What all launchers of the run know; needed with several hosts. */
   readonly secret: string;
   /** How long the launchers wait for one another, at the start and at each restart. */
-  readonly meetTimeoutMs: number;
+  readonly rendezvousTimeoutMs: number;
   /** After so long without a sign of life a host counts as lost. */
-  readonly silenceTimeoutMs: number;
+  readonly heartbeatTimeoutMs: number;
   /** Whether processes that ended so may end otherwise when they are started again. */
   readonly isWorthRestarting: (status: number) => boolean;
   readonly print: (text: string) => void;
@@ -29,15 +29,15 @@ export interface LaunchOptions extends NodeOptions {
  * @throws LaunchError when the launchers of several hosts do not meet.
  */
 export async function launch(options: LaunchOptions, signals: StopSignals): Promise<Failure | undefined> {
-  if (options.nodeRank > 0) return followAttempts(options, signals);
-  const { numNodes, masterPort, secret } = options;
+  if (options.hostIndex > 0) return followAttempts(options, signals);
+  const { numHosts, masterPort, secret } = options;
   const address = options.address ?? options.masterAddress;
   const hosts =
-    numNodes > 1 ? await Hub.listen({ address, port: masterPort, secret, numMembers: numNodes }) : undefined;
+    numHosts > 1 ? await Hub.listen({ address, port: masterPort, secret, numMembers: numHosts }) : undefined;
   try {
     return await leadAttempts(options, address, signals);
   } finally {
-    await hosts?.whenEmpty(options.silenceTimeoutMs);
+    await hosts?.whenEmpty(options.heartbeatTimeoutMs);
     hosts?.close();
   }
 }
@@ -49,7 +49,7 @@ async function leadAttempts(
 ): Promise<Failure | undefined> {
   for (let number = 0; ; number++) {
     const followers =
-      options.numNodes > 1 ? await Followers.gather({ ...options, address }, signals.signal) : undefined;
+      options.numHosts > 1 ? await Followers.gather({ ...options, address }, signals.signal) : undefined;
     const failure = await runAttempt(options, address, number, followers, signals);
     const isLast =
       failure === undefined ||
@@ -70,17 +70,17 @@ async function runAttempt(
   followers: Followers | undefined,
   signals: StopSignals,
 ): Promise<Failure | undefined> {
-  const { numNodes, numProcessesPerNode, masterAddress } = options;
+  const { numHosts, numProcessesPerHost, masterAddress } = options;
   const secret = randomBytes(32).toString("hex");
-  const numMembers = numNodes * numProcessesPerNode;
-  let own: NodeProcesses | undefined;
+  const numMembers = numHosts * numProcessesPerHost;
+  let own: HostProcesses | undefined;
   // It would not end by itself in the time that processes have for it.
   const onSilent = (process: number): void => own?.endSilent(process);
   const hub = await Hub.listen({ address, port: 0, secret, numMembers, onSilent });
   try {
     const attempt: Attempt = { number, masterAddress, masterPort: hub.port, secret };
     followers?.start(attempt);
-    own = new NodeProcesses(options, attempt, () => followers?.stop());
+    own = new HostProcesses(options, attempt, () => followers?.stop());
     void followers?.firstFailure.then(() => {
       own?.stop();
       followers.stop();

@@ -1,7 +1,7 @@
 // Loaded first in each process that a launcher starts: it ends with its launcher, however that ends.
 import { Socket } from "node:net";
 import { isMainThread } from "node:worker_threads";
-import { LAUNCHER_PIPE } from "./node-processes.ts";
+import { LAUNCHER_PIPE } from "./host-processes.ts";
 
 if (isMainThread) {
   const launcher = new Socket({ fd: LAUNCHER_PIPE, readable: true, writable: false });

@@ -1,5 +1,5 @@
-import type { MetProcesses } from "../../launch/met-processes.ts";
-import { runRanks } from "../../launch/threads.ts";
+import type { ConnectedProcesses } from "../../launch/connected-processes.ts";
+import { runRanks } from "../../launch/run-ranks.ts";
 import { numRanks, type TrainConfig } from "../config/config.ts";
 import { siblingProgram } from "./sibling-program.ts";
 import type { TrainProcessRankData } from "./train-process-rank.ts";
@@ -27,7 +27,7 @@ export async function runTrainRanks(
  * @returns In process 0 the results of all ranks, by rank.
  */
 export async function runTrainRanksOf(
-  met: MetProcesses,
+  met: ConnectedProcesses,
   data: TrainProcessRankData,
   options: TrainRanksOptions,
 ): Promise<TrainRankResult[] | undefined> {

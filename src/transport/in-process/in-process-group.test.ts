@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { conformanceCases, NUM_CONFORMANCE_RANKS } from "../../../test/ranks/conformance.ts";
-import { runRanks } from "../../launch/threads.ts";
+import { runRanks } from "../../launch/run-ranks.ts";
 import { Runtime } from "../../tensor/runtime.ts";
 import { InProcessGroup } from "./in-process-group.ts";
 

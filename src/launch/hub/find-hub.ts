@@ -3,7 +3,7 @@ import type { Addon } from "../../native/addon.ts";
 import { c10dOf } from "../../transport/gloo/connect-processes.ts";
 import { type ProcessPlacement, publicSecret } from "../process-placement.ts";
 import { Hub } from "./hub.ts";
-import type { HubLocation } from "./secured.ts";
+import type { HubLocation } from "./secure-connection.ts";
 
 /** The hub of a run, for one of its processes. */
 export interface ProcessHub {
@@ -17,10 +17,10 @@ export interface ProcessHub {
 export async function findHub(
   addon: Addon,
   placement: ProcessPlacement,
-  meetTimeoutMs: number,
+  rendezvousTimeoutMs: number,
 ): Promise<ProcessHub> {
   const { masterAddress, masterPort, hub, process, numProcesses } = placement;
-  if (typeof hub === "object") return findByStore(addon, placement, hub.storeKey, meetTimeoutMs);
+  if (typeof hub === "object") return findByStore(addon, placement, hub.storeKey, rendezvousTimeoutMs);
   const secret = placement.secret ?? publicSecret(masterAddress, masterPort);
   const location = { address: masterAddress, port: masterPort, secret };
   if (hub === "launcher" || process !== 0) return { locate: async () => location, served: undefined };
@@ -34,10 +34,10 @@ async function findByStore(
   addon: Addon,
   { masterAddress, masterPort, process, numProcesses, address }: ProcessPlacement,
   key: string,
-  meetTimeoutMs: number,
+  rendezvousTimeoutMs: number,
 ): Promise<ProcessHub> {
   const exchange = (value?: Uint8Array): Promise<Uint8Array> =>
-    c10dOf(addon).exchange(masterAddress, masterPort, key, value, meetTimeoutMs);
+    c10dOf(addon).exchange(masterAddress, masterPort, key, value, rendezvousTimeoutMs);
   if (process !== 0)
     return {
       locate: async () => JSON.parse(Buffer.from(await exchange()).toString()) as HubLocation,

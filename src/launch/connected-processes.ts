@@ -8,16 +8,16 @@ import {
   type ProcessPlace,
 } from "../transport/gloo/connect-processes.ts";
 import { HubMember } from "./hub/hub-member.ts";
-import { findHub, type ProcessHub } from "./hub/process-hub.ts";
+import { findHub, type ProcessHub } from "./hub/find-hub.ts";
 import type { WireEnd } from "./hub/wire.ts";
 import { LaunchError } from "./launch-error.ts";
 import type { ProcessPlacement } from "./process-placement.ts";
 
-export interface MeetOptions {
+export interface RendezvousOptions {
   /** How long the processes have to come, and, once one has left, to leave. */
-  readonly meetTimeoutMs?: number | undefined;
+  readonly rendezvousTimeoutMs?: number | undefined;
   /** After so long without a sign of life a process counts as lost. */
-  readonly silenceTimeoutMs?: number | undefined;
+  readonly heartbeatTimeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -36,8 +36,8 @@ type Said =
   | { readonly kind: "failed"; readonly reason: string }
   | { readonly kind: "message"; readonly body: unknown };
 
-const DEFAULT_MEET_TIMEOUT_MS = 300_000;
-const DEFAULT_SILENCE_TIMEOUT_MS = 30_000;
+const DEFAULT_RENDEZVOUS_TIMEOUT_MS = 300_000;
+const DEFAULT_HEARTBEAT_TIMEOUT_MS = 30_000;
 /** Of the first attempt to connect, when all are there already; each further one gets twice as long. */
 const FIRST_ATTEMPT_MS = 5_000;
 
@@ -52,7 +52,7 @@ function addressForGloo(address: string): string {
 }
 
 /** The processes of a run, all of them there and connected. */
-export class MetProcesses {
+export class ConnectedProcesses {
   readonly place: ProcessPlace;
   onMessage: ((from: number, body: unknown) => void) | undefined;
   /** A process is lost; undefined when it is the hub. */
@@ -61,7 +61,7 @@ export class MetProcesses {
   readonly #address: string;
   readonly #hub: ProcessHub;
   readonly #name = `processes-${randomUUID()}`;
-  readonly #meetTimeoutMs: number;
+  readonly #rendezvousTimeoutMs: number;
   #member!: HubMember;
   #attempt: { readonly number: number; readonly connecting: Connecting } | undefined;
   /** What the others made of the present attempt, in process 0. */
@@ -74,19 +74,19 @@ export class MetProcesses {
    * they connect, costs another attempt.
    * @throws LaunchError
    */
-  static async meet(
+  static async connect(
     addon: Addon,
     placement: ProcessPlacement,
-    options: MeetOptions = {},
-  ): Promise<MetProcesses> {
+    options: RendezvousOptions = {},
+  ): Promise<ConnectedProcesses> {
     // Whether it can connect at all, it says now.
     c10dOf(addon);
-    const { meetTimeoutMs = DEFAULT_MEET_TIMEOUT_MS, silenceTimeoutMs = DEFAULT_SILENCE_TIMEOUT_MS } =
+    const { rendezvousTimeoutMs = DEFAULT_RENDEZVOUS_TIMEOUT_MS, heartbeatTimeoutMs = DEFAULT_HEARTBEAT_TIMEOUT_MS } =
       options;
-    const hub = await findHub(addon, placement, meetTimeoutMs);
-    const met = new MetProcesses(addon, placement, hub, meetTimeoutMs);
+    const hub = await findHub(addon, placement, rendezvousTimeoutMs);
+    const met = new ConnectedProcesses(addon, placement, hub, rendezvousTimeoutMs);
     try {
-      await met.#join(placement, { meetTimeoutMs, silenceTimeoutMs, signal: options.signal });
+      await met.#join(placement, { rendezvousTimeoutMs, heartbeatTimeoutMs, signal: options.signal });
     } catch (error) {
       await met.leave({ well: false });
       throw error;
@@ -94,13 +94,13 @@ export class MetProcesses {
     return met;
   }
 
-  private constructor(addon: Addon, placement: ProcessPlacement, hub: ProcessHub, meetTimeoutMs: number) {
+  private constructor(addon: Addon, placement: ProcessPlacement, hub: ProcessHub, rendezvousTimeoutMs: number) {
     const { process, numProcesses, ranksPerProcess } = placement;
     this.place = { process, numProcesses, ranksPerProcess };
     this.#addon = addon;
     this.#address = addressForGloo(placement.address);
     this.#hub = hub;
-    this.#meetTimeoutMs = meetTimeoutMs;
+    this.#rendezvousTimeoutMs = rendezvousTimeoutMs;
   }
 
   /** The name by which the ranks of this process find the connections. */
@@ -118,13 +118,13 @@ export class MetProcesses {
     disconnectProcesses(this.#addon, this.bridge);
     this.onLost = undefined;
     this.#member?.leave();
-    if (well) await this.#hub.served?.whenEmpty(this.#meetTimeoutMs);
+    if (well) await this.#hub.served?.whenEmpty(this.#rendezvousTimeoutMs);
     this.#hub.served?.close();
   }
 
   async #join(
     { process, numProcesses, ranksPerProcess }: ProcessPlacement,
-    options: MeetOptions & { meetTimeoutMs: number; silenceTimeoutMs: number },
+    options: RendezvousOptions & { rendezvousTimeoutMs: number; heartbeatTimeoutMs: number },
   ): Promise<void> {
     const connected = new Promise<void>((resolve, reject) => {
       this.#settle = { resolve, reject };
@@ -176,7 +176,7 @@ export class MetProcesses {
         this.#settle.resolve();
         break;
       case "failed":
-        this.#settle.reject(new LaunchError("MEETING_FAILED", said.reason));
+        this.#settle.reject(new LaunchError("RENDEZVOUS_FAILED", said.reason));
         break;
       case "message":
         this.onMessage?.(from, said.body);
@@ -188,14 +188,14 @@ export class MetProcesses {
 
   #lose(process: number | undefined, loss: WireEnd): void {
     const who = process === undefined ? "the hub" : `process ${process}`;
-    const code = loss.isSilent ? "MEETING_TIMEOUT" : "MEETING_FAILED";
+    const code = loss.isSilent ? "RENDEZVOUS_TIMEOUT" : "RENDEZVOUS_FAILED";
     this.#settle.reject(new LaunchError(code, `${who} is gone while all connect: ${loss.text}`));
     this.onLost?.(process, loss);
   }
 
   /** Process 0 has all try until all of them have succeeded in the same attempt. */
   async #leadAttempts(): Promise<void> {
-    const deadlineMs = performance.now() + this.#meetTimeoutMs;
+    const deadlineMs = performance.now() + this.#rendezvousTimeoutMs;
     for (let attempt = 0; ; attempt++) {
       const secret = randomBytes(32).toString("hex");
       const timeoutMs = FIRST_ATTEMPT_MS * 2 ** attempt;
@@ -208,7 +208,7 @@ export class MetProcesses {
       if (performance.now() > deadlineMs) {
         const reason = `all are there, but process ${failed[0]} could not connect: ${failed[1]}`;
         this.#say("others", { kind: "failed", reason });
-        throw new LaunchError("MEETING_FAILED", reason);
+        throw new LaunchError("RENDEZVOUS_FAILED", reason);
       }
     }
     this.#say("others", { kind: "connected" });
@@ -232,7 +232,7 @@ export class MetProcesses {
       address: this.#address,
       secret,
       connectTimeoutMs: timeoutMs,
-      leaveTimeoutMs: this.#meetTimeoutMs,
+      leaveTimeoutMs: this.#rendezvousTimeoutMs,
       publish: (key, value) =>
         this.#say("others", {
           kind: "key",

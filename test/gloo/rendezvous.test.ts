@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { connect, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, test } from "vitest";
-import { MetProcesses } from "../../src/launch/met-processes.ts";
+import { ConnectedProcesses } from "../../src/launch/connected-processes.ts";
 import type { Addon } from "../../src/native/addon.ts";
 import { loadAddon } from "../../src/native/load.ts";
 import { freePort } from "./free-port.ts";
@@ -16,19 +16,19 @@ afterEach(() => {
 });
 
 /** Processes that are all in this one; each uses an addon of its own, which may be one that strangers disturb. */
-async function meet(addons: readonly Addon[], ranksPerProcess = [1, 1]): Promise<MetProcesses[]> {
+async function meet(addons: readonly Addon[], ranksPerProcess = [1, 1]): Promise<ConnectedProcesses[]> {
   const masterPort = await freePort();
   const controller = new AbortController();
   const { signal } = controller;
   const meetings = addons.map((own, process) =>
-    MetProcesses.meet(
+    ConnectedProcesses.connect(
       own,
       loopbackPlacement(masterPort, {
         process,
         numProcesses: addons.length,
         ranksPerProcess: ranksPerProcess[process]!,
       }),
-      { meetTimeoutMs: 60_000, signal },
+      { rendezvousTimeoutMs: 60_000, signal },
     ),
   );
   try {
@@ -40,7 +40,7 @@ async function meet(addons: readonly Addon[], ranksPerProcess = [1, 1]): Promise
   }
 }
 
-const leave = (processes: readonly MetProcesses[]) =>
+const leave = (processes: readonly ConnectedProcesses[]) =>
   Promise.all(processes.map((process) => process.leave({ well: true })));
 
 test("main threads speak to one another once all are connected", async () => {
@@ -66,8 +66,8 @@ test("a process that stops while all connect is given up as silent", async () =>
   const stopping = spawn(process.execPath, [...process.execArgv, program, String(masterPort)]);
   const placement = loopbackPlacement(masterPort, { process: 0, numProcesses: 2, ranksPerProcess: 1 });
   try {
-    await expect(MetProcesses.meet(addon, placement, { meetTimeoutMs: 60_000 })).rejects.toMatchObject({
-      code: "MEETING_TIMEOUT",
+    await expect(ConnectedProcesses.connect(addon, placement, { rendezvousTimeoutMs: 60_000 })).rejects.toMatchObject({
+      code: "RENDEZVOUS_TIMEOUT",
       message: expect.stringContaining("process 1 is gone while all connect: no sign of life for 0.2 s"),
     });
   } finally {

@@ -1,18 +1,18 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
-import { HUB_VARIABLE } from "../environment.ts";
+import { HUB_VARIABLE } from "../launcher-variables.ts";
 import { EXIT_STATUS } from "../exit-status.ts";
 import { SECRET_VARIABLE } from "../process-placement.ts";
 
 /** What runs on each host. */
-export interface NodeOptions {
+export interface HostOptions {
   /** The program of every process, a file for Node. */
   readonly program: string;
   readonly args: readonly string[];
-  readonly numProcessesPerNode: number;
-  readonly numNodes: number;
-  readonly nodeRank: number;
+  readonly numProcessesPerHost: number;
+  readonly numHosts: number;
+  readonly hostIndex: number;
   /** How often all processes may be started again. */
   readonly maxRestarts: number;
   /** How long processes have to end by themselves after a signal. */
@@ -52,17 +52,17 @@ interface Started {
 }
 
 /** The processes of this host, from one start to their end. They end when this process does, even by SIGKILL. */
-export class NodeProcesses {
+export class HostProcesses {
   /** Resolves when none is left: with the failure of the one that failed for a reason of its own, if one did. */
   readonly ended: Promise<Failure | undefined>;
-  readonly #options: NodeOptions;
+  readonly #options: HostOptions;
   readonly #processes: readonly Started[];
   #deadline: NodeJS.Timeout | undefined;
 
   /** @param onFailure Called once, when the first has failed and the others are given a while. */
-  constructor(options: NodeOptions, attempt: Attempt, onFailure: () => void) {
+  constructor(options: HostOptions, attempt: Attempt, onFailure: () => void) {
     this.#options = options;
-    this.#processes = Array.from({ length: options.numProcessesPerNode }, (_, local) =>
+    this.#processes = Array.from({ length: options.numProcessesPerHost }, (_, local) =>
       start(options, attempt, local),
     );
     this.ended = this.#watch(onFailure);
@@ -121,9 +121,9 @@ export function rootOf(failures: readonly Failure[]): Failure | undefined {
   return with_(error, usage) ?? with_(timedOut) ?? failures[0];
 }
 
-function start(options: NodeOptions, attempt: Attempt, local: number): Started {
-  const { numProcessesPerNode, nodeRank } = options;
-  const rank = nodeRank * numProcessesPerNode + local;
+function start(options: HostOptions, attempt: Attempt, local: number): Started {
+  const { numProcessesPerHost, hostIndex } = options;
+  const rank = hostIndex * numProcessesPerHost + local;
   const watch = new URL(`./process-watch${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
   // Only the first process's lines stand as they are.
   const output = rank === 0 ? "inherit" : "pipe";
@@ -166,7 +166,7 @@ function describeStatus(status: number): string {
 
 /** torchrun's variables, and where the processes meet. */
 function environmentOf(
-  { numProcessesPerNode, numNodes, nodeRank, maxRestarts }: NodeOptions,
+  { numProcessesPerHost, numHosts, hostIndex, maxRestarts }: HostOptions,
   { number, masterAddress, masterPort, secret }: Attempt,
   rank: number,
   local: number,
@@ -175,10 +175,10 @@ function environmentOf(
   return {
     ...inherited,
     RANK: String(rank),
-    WORLD_SIZE: String(numNodes * numProcessesPerNode),
+    WORLD_SIZE: String(numHosts * numProcessesPerHost),
     LOCAL_RANK: String(local),
-    LOCAL_WORLD_SIZE: String(numProcessesPerNode),
-    GROUP_RANK: String(nodeRank),
+    LOCAL_WORLD_SIZE: String(numProcessesPerHost),
+    GROUP_RANK: String(hostIndex),
     MASTER_ADDR: masterAddress,
     MASTER_PORT: String(masterPort),
     TORCHELASTIC_RESTART_COUNT: String(number),

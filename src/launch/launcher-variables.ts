@@ -1,5 +1,4 @@
 import { LaunchError } from "./launch-error.ts";
-import { firstHostOf } from "./slurm-hosts.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -13,14 +12,14 @@ export interface LaunchVariables {
   readonly localProcess: number;
   readonly masterAddress: string;
   readonly masterPort: number;
-  readonly hub: HubPlace;
+  readonly hub: HubServer;
 }
 
 /**
  * Who serves the hub at which the processes meet, at the master's address and port: `dualpipe launch`, or process 0.
  * Where another launcher has a store at that port, process 0 serves it elsewhere, and says where under a key of the store.
  */
-export type HubPlace = "launcher" | "process 0" | { readonly storeKey: string };
+export type HubServer = "launcher" | "process 0" | { readonly storeKey: string };
 
 /** Set by `dualpipe launch`, whose own hub the processes of its run meet at. */
 export const HUB_VARIABLE = "DUALPIPE_HUB";
@@ -53,7 +52,7 @@ function readTorchrun(env: Environment): LaunchVariables {
   };
 }
 
-function hubOfTorchrun(env: Environment): HubPlace {
+function hubOfTorchrun(env: Environment): HubServer {
   if (env[HUB_VARIABLE] === "launcher") return "launcher";
   if (env.TORCHELASTIC_USE_AGENT_STORE !== "True") return "process 0";
   return { storeKey: `/dualpipe/attempt_${env.TORCHELASTIC_RESTART_COUNT ?? "0"}` };
@@ -84,6 +83,13 @@ function readSlurm(env: Environment): LaunchVariables {
     masterPort: variables.port(DEFAULT_MASTER_PORT),
     hub: "process 0",
   };
+}
+
+/** The first host of a list as Slurm writes it: `login` of `login,node[01-04]`, `node01` of `node[01-04,07],login`. */
+export function firstHostOf(list: string): string {
+  const [, prefix = "", range = "", suffix = ""] = /^([^,[\]]*)(?:\[([^\]]*)\])?([^,[\]]*)/.exec(list) ?? [];
+  const [first = ""] = range.split(/[,-]/);
+  return `${prefix}${first}${suffix}`;
 }
 
 class Variables {

@@ -1,6 +1,6 @@
 import type { JoinOptions } from "../hub/hub-member.ts";
 import type { LaunchOptions } from "./launch.ts";
-import type { Attempt, Failure } from "./node-processes.ts";
+import type { Attempt, Failure } from "./host-processes.ts";
 
 /** From the launcher of host 0, which leads. */
 export type FromLeader =
@@ -25,15 +25,15 @@ export function joinOptionsOf(
   options: LaunchOptions & { readonly address: string },
   signal: AbortSignal,
 ): Omit<JoinOptions, "onMessage" | "onLost"> {
-  const { address, masterPort: port, secret, nodeRank, numNodes, numProcessesPerNode } = options;
+  const { address, masterPort: port, secret, hostIndex, numHosts, numProcessesPerHost } = options;
   return {
     locate: async () => ({ address, port, secret }),
     noun: "host",
-    member: nodeRank,
-    numMembers: numNodes,
-    run: `a run of ${numNodes} hosts with ${numProcessesPerNode} processes each`,
-    meetTimeoutMs: options.meetTimeoutMs,
-    silenceTimeoutMs: options.silenceTimeoutMs,
+    member: hostIndex,
+    numMembers: numHosts,
+    run: `a run of ${numHosts} hosts with ${numProcessesPerHost} processes each`,
+    rendezvousTimeoutMs: options.rendezvousTimeoutMs,
+    heartbeatTimeoutMs: options.heartbeatTimeoutMs,
     signal,
   };
 }

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { readLaunchVariables } from "./environment.ts";
+import { firstHostOf, readLaunchVariables } from "./launcher-variables.ts";
 import { processPlacement } from "./process-placement.ts";
-import { firstHostOf } from "./slurm-hosts.ts";
 
 const TORCHRUN = {
   RANK: "3",

@@ -2,8 +2,8 @@ import { EXIT_STATUS } from "../exit-status.ts";
 import { HubMember } from "../hub/hub-member.ts";
 import type { WireEnd } from "../hub/wire.ts";
 import type { LaunchOptions } from "./launch.ts";
-import { type FromFollower, type FromLeader, joinOptionsOf, type Verdict } from "./node-messages.ts";
-import type { Attempt, Failure } from "./node-processes.ts";
+import { type FromFollower, type FromLeader, joinOptionsOf, type Verdict } from "./host-messages.ts";
+import type { Attempt, Failure } from "./host-processes.ts";
 
 /** The launchers of the other hosts, during one attempt, as that of host 0 sees them. */
 export class Followers {
@@ -17,12 +17,12 @@ export class Followers {
   #resolveEnded!: (outcomes: (Failure | undefined)[]) => void;
   #resolveFirstFailure!: () => void;
 
-  /** Resolves when the launchers of all hosts are there. @throws LaunchError MEETING_TIMEOUT */
+  /** Resolves when the launchers of all hosts are there. @throws LaunchError RENDEZVOUS_TIMEOUT */
   static async gather(
     options: LaunchOptions & { readonly address: string },
     signal: AbortSignal,
   ): Promise<Followers> {
-    const followers = new Followers(options.numNodes - 1);
+    const followers = new Followers(options.numHosts - 1);
     followers.#member = await HubMember.join({
       ...joinOptionsOf(options, signal),
       onMessage: (from, message) => followers.#hear(from, message as FromFollower),

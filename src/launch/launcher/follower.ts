@@ -1,13 +1,13 @@
 import { HubMember } from "../hub/hub-member.ts";
 import type { LaunchOptions } from "./launch.ts";
-import { type FromFollower, type FromLeader, joinOptionsOf, type Verdict } from "./node-messages.ts";
-import { type Failure, NodeProcesses } from "./node-processes.ts";
+import { type FromFollower, type FromLeader, joinOptionsOf, type Verdict } from "./host-messages.ts";
+import { type Failure, HostProcesses } from "./host-processes.ts";
 import type { StopSignals } from "./stop-signals.ts";
 
 /**
  * Runs this host's processes as the launcher of host 0 says, until it says that the run has ended. While that one is not
  * reached, this one has none running, and waits for it.
- * @throws LaunchError MEETING_TIMEOUT when it stays away.
+ * @throws LaunchError RENDEZVOUS_TIMEOUT when it stays away.
  */
 export async function followAttempts(
   options: LaunchOptions,
@@ -25,7 +25,7 @@ class Follower {
   readonly #options: LaunchOptions;
   readonly #signals: StopSignals;
   #member!: HubMember;
-  #processes: NodeProcesses | undefined;
+  #processes: HostProcesses | undefined;
   #resolveVerdict!: (verdict: Verdict) => void;
 
   constructor(options: LaunchOptions, signals: StopSignals) {
@@ -58,7 +58,7 @@ class Follower {
   #hear(message: FromLeader): void {
     switch (message.kind) {
       case "start": {
-        const processes = new NodeProcesses(this.#options, message.attempt, () =>
+        const processes = new HostProcesses(this.#options, message.attempt, () =>
           this.#say({ kind: "failing" }),
         );
         this.#processes = processes;

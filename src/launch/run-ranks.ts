@@ -4,7 +4,7 @@ import type { Addon } from "../native/addon.ts";
 import { loadAddon } from "../native/load.ts";
 import { abortProcesses } from "../transport/gloo/connect-processes.ts";
 import type { WireEnd } from "./hub/wire.ts";
-import { MetProcesses } from "./met-processes.ts";
+import { ConnectedProcesses } from "./connected-processes.ts";
 import type { ProcessPlacement } from "./process-placement.ts";
 import { RankError } from "./rank-error.ts";
 import type { RankMessage, RankThreadData } from "./rank-thread.ts";
@@ -22,11 +22,11 @@ export interface RunRanksOptions {
    * When the run has other processes, which run their ranks by the same call: this process's place among them, or the
    * processes when they have met already.
    */
-  readonly processes?: ProcessPlacement | MetProcesses | undefined;
+  readonly processes?: ProcessPlacement | ConnectedProcesses | undefined;
   /** How long the processes have to meet, and to leave. */
-  readonly meetTimeoutMs?: number | undefined;
+  readonly rendezvousTimeoutMs?: number | undefined;
   /** After so long without a sign of life a process counts as lost. */
-  readonly silenceTimeoutMs?: number | undefined;
+  readonly heartbeatTimeoutMs?: number | undefined;
 }
 
 /** How long ranks have to end by themselves once they were told to. */
@@ -48,9 +48,9 @@ export async function runRanks<Result>(program: URL, options: RunRanksOptions): 
   // Loaded here first: only the main thread can set the environment that LibTorch reads.
   const addon = loadAddon<Addon>();
   const { processes } = options;
-  if (processes === undefined || processes instanceof MetProcesses)
+  if (processes === undefined || processes instanceof ConnectedProcesses)
     return new RankThreads(addon, program, options, processes).run() as Promise<Result[]>;
-  const met = await MetProcesses.meet(addon, processes, options);
+  const met = await ConnectedProcesses.connect(addon, processes, options);
   let well = false;
   try {
     const results = await new RankThreads(addon, program, options, met).run();
@@ -66,7 +66,7 @@ class RankThreads {
   readonly #addon: Addon;
   readonly #program: URL;
   readonly #options: RunRanksOptions;
-  readonly #met: MetProcesses | undefined;
+  readonly #met: ConnectedProcesses | undefined;
   readonly #groupName = `ranks-${randomUUID()}`;
   readonly #workers: Worker[] = [];
   /** In the order in which they came. */
@@ -74,7 +74,7 @@ class RankThreads {
   #deadline: NodeJS.Timeout | undefined;
   #closing: NodeJS.Timeout | undefined;
 
-  constructor(addon: Addon, program: URL, options: RunRanksOptions, met: MetProcesses | undefined) {
+  constructor(addon: Addon, program: URL, options: RunRanksOptions, met: ConnectedProcesses | undefined) {
     this.#addon = addon;
     this.#program = program;
     this.#options = options;
@@ -119,7 +119,7 @@ class RankThreads {
   #lose(process: number | undefined, { isSilent, text }: WireEnd): void {
     const who = process === undefined ? "the hub of the run" : describeProcess(process, this.#met!);
     const reason = `${who} is lost: ${text}`;
-    this.#fail(new RankError(undefined, isSilent ? "SILENT" : "LOST", `dualpipe: ${reason}`, undefined));
+    this.#fail(new RankError(undefined, isSilent ? "HEARTBEAT_TIMEOUT" : "DISCONNECTED", `dualpipe: ${reason}`, undefined));
   }
 
   /** Ends all waits, now and in ranks that begin to wait later, and in a while the threads. */
@@ -189,7 +189,7 @@ class RankThreads {
   }
 }
 
-function describeProcess(process: number, { place: { ranksPerProcess } }: MetProcesses): string {
+function describeProcess(process: number, { place: { ranksPerProcess } }: ConnectedProcesses): string {
   const first = process * ranksPerProcess;
   return ranksPerProcess === 1
     ? `rank ${first}`
@@ -200,7 +200,7 @@ function describeProcess(process: number, { place: { ranksPerProcess } }: MetPro
 function causeAmong(errors: readonly RankError[]): RankError {
   const stopped = errors.filter(({ isConsequence }) => isConsequence);
   const cause = errors.find(({ isConsequence }) => !isConsequence) ?? stopped[0]!;
-  const isElsewhere = cause.isConsequence || cause.code === "LOST" || cause.code === "SILENT";
+  const isElsewhere = cause.isConsequence || cause.code === "DISCONNECTED" || cause.code === "HEARTBEAT_TIMEOUT";
   if (!isElsewhere || stopped.length === 0) return cause;
   const lines = stopped.map(({ message }) => message.replace(/^dualpipe: /, ""));
   return new RankError(cause.rank, cause.code, `dualpipe: ${lines.join("\n  ")}`, cause.rankStack);

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { LaunchData } from "../../test/ranks/launch-rank.ts";
 import type { RankError } from "./rank-error.ts";
-import { type RunRanksOptions, runRanks } from "./threads.ts";
+import { type RunRanksOptions, runRanks } from "./run-ranks.ts";
 
 const program = new URL("../../test/ranks/launch-rank.ts", import.meta.url);
 
