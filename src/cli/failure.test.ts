@@ -41,7 +41,11 @@ test.each([
   ["a process that is lost", new RankError(undefined, "DISCONNECTED", "dualpipe: x", undefined), 3],
   ["processes that cannot connect", new LaunchError("RENDEZVOUS_FAILED", "x"), 3],
   ["a receive that gave up", new RankError(1, "TIMEOUT", "dualpipe: x", undefined), 4],
-  ["a process without a sign of life", new RankError(undefined, "HEARTBEAT_TIMEOUT", "dualpipe: x", undefined), 4],
+  [
+    "a process without a sign of life",
+    new RankError(undefined, "HEARTBEAT_TIMEOUT", "dualpipe: x", undefined),
+    4,
+  ],
   ["processes that do not come", new LaunchError("RENDEZVOUS_TIMEOUT", "x"), 4],
   ["a loss that is not finite", new RankError(0, "NON_FINITE_LOSS", "dualpipe: x", undefined), 1],
   ["a port that is taken", new LaunchError("ADDRESS_TAKEN", "x"), 1],

@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { DEFAULT_MASTER_PORT } from "../launch/launcher-variables.ts";
 import { EXIT_STATUS } from "../launch/exit-status.ts";
 import { LaunchError } from "../launch/launch-error.ts";
 import { launch } from "../launch/launcher/launch.ts";
 import { StopSignals } from "../launch/launcher/stop-signals.ts";
+import { DEFAULT_MASTER_PORT } from "../launch/launcher-variables.ts";
 import { ADDRESS_VARIABLE, publicSecret, SECRET_VARIABLE } from "../launch/process-placement.ts";
 
 interface LaunchCommandOptions {

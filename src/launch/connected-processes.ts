@@ -7,8 +7,8 @@ import {
   disconnectProcesses,
   type ProcessPlace,
 } from "../transport/gloo/connect-processes.ts";
-import { HubMember } from "./hub/hub-member.ts";
 import { findHub, type ProcessHub } from "./hub/find-hub.ts";
+import { HubMember } from "./hub/hub-member.ts";
 import type { WireEnd } from "./hub/wire.ts";
 import { LaunchError } from "./launch-error.ts";
 import type { ProcessPlacement } from "./process-placement.ts";
@@ -81,8 +81,10 @@ export class ConnectedProcesses {
   ): Promise<ConnectedProcesses> {
     // Whether it can connect at all, it says now.
     c10dOf(addon);
-    const { rendezvousTimeoutMs = DEFAULT_RENDEZVOUS_TIMEOUT_MS, heartbeatTimeoutMs = DEFAULT_HEARTBEAT_TIMEOUT_MS } =
-      options;
+    const {
+      rendezvousTimeoutMs = DEFAULT_RENDEZVOUS_TIMEOUT_MS,
+      heartbeatTimeoutMs = DEFAULT_HEARTBEAT_TIMEOUT_MS,
+    } = options;
     const hub = await findHub(addon, placement, rendezvousTimeoutMs);
     const met = new ConnectedProcesses(addon, placement, hub, rendezvousTimeoutMs);
     try {
@@ -94,7 +96,12 @@ export class ConnectedProcesses {
     return met;
   }
 
-  private constructor(addon: Addon, placement: ProcessPlacement, hub: ProcessHub, rendezvousTimeoutMs: number) {
+  private constructor(
+    addon: Addon,
+    placement: ProcessPlacement,
+    hub: ProcessHub,
+    rendezvousTimeoutMs: number,
+  ) {
     const { process, numProcesses, ranksPerProcess } = placement;
     this.place = { process, numProcesses, ranksPerProcess };
     this.#addon = addon;

@@ -3,8 +3,8 @@ import { Worker } from "node:worker_threads";
 import type { Addon } from "../native/addon.ts";
 import { loadAddon } from "../native/load.ts";
 import { abortProcesses } from "../transport/gloo/connect-processes.ts";
-import type { WireEnd } from "./hub/wire.ts";
 import { ConnectedProcesses } from "./connected-processes.ts";
+import type { WireEnd } from "./hub/wire.ts";
 import type { ProcessPlacement } from "./process-placement.ts";
 import { RankError } from "./rank-error.ts";
 import type { RankMessage, RankThreadData } from "./rank-thread.ts";
@@ -119,7 +119,14 @@ class RankThreads {
   #lose(process: number | undefined, { isSilent, text }: WireEnd): void {
     const who = process === undefined ? "the hub of the run" : describeProcess(process, this.#met!);
     const reason = `${who} is lost: ${text}`;
-    this.#fail(new RankError(undefined, isSilent ? "HEARTBEAT_TIMEOUT" : "DISCONNECTED", `dualpipe: ${reason}`, undefined));
+    this.#fail(
+      new RankError(
+        undefined,
+        isSilent ? "HEARTBEAT_TIMEOUT" : "DISCONNECTED",
+        `dualpipe: ${reason}`,
+        undefined,
+      ),
+    );
   }
 
   /** Ends all waits, now and in ranks that begin to wait later, and in a while the threads. */
@@ -200,7 +207,8 @@ function describeProcess(process: number, { place: { ranksPerProcess } }: Connec
 function causeAmong(errors: readonly RankError[]): RankError {
   const stopped = errors.filter(({ isConsequence }) => isConsequence);
   const cause = errors.find(({ isConsequence }) => !isConsequence) ?? stopped[0]!;
-  const isElsewhere = cause.isConsequence || cause.code === "DISCONNECTED" || cause.code === "HEARTBEAT_TIMEOUT";
+  const isElsewhere =
+    cause.isConsequence || cause.code === "DISCONNECTED" || cause.code === "HEARTBEAT_TIMEOUT";
   if (!isElsewhere || stopped.length === 0) return cause;
   const lines = stopped.map(({ message }) => message.replace(/^dualpipe: /, ""));
   return new RankError(cause.rank, cause.code, `dualpipe: ${lines.join("\n  ")}`, cause.rankStack);

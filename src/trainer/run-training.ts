@@ -65,7 +65,10 @@ export async function runTraining(options: PreparedRun): Promise<RunOutcome> {
   return outcome;
 }
 
-async function runMetTraining(options: PreparedRun, met: ConnectedProcesses | undefined): Promise<RunOutcome> {
+async function runMetTraining(
+  options: PreparedRun,
+  met: ConnectedProcesses | undefined,
+): Promise<RunOutcome> {
   const { config, corpus, signal, store, point } = options;
   const { requests = new CheckpointRequests() } = options;
   const { training, pipeline } = config;
@@ -126,7 +129,12 @@ function lossOf(met: ConnectedProcesses): Promise<never> {
   return new Promise((_resolve, reject) => {
     met.onLost = (process, { text }) =>
       reject(
-        new RankError(undefined, "DISCONNECTED", `dualpipe: process ${process ?? "0"} is lost: ${text}`, undefined),
+        new RankError(
+          undefined,
+          "DISCONNECTED",
+          `dualpipe: process ${process ?? "0"} is lost: ${text}`,
+          undefined,
+        ),
       );
   });
 }

@@ -66,7 +66,9 @@ test("a process that stops while all connect is given up as silent", async () =>
   const stopping = spawn(process.execPath, [...process.execArgv, program, String(masterPort)]);
   const placement = loopbackPlacement(masterPort, { process: 0, numProcesses: 2, ranksPerProcess: 1 });
   try {
-    await expect(ConnectedProcesses.connect(addon, placement, { rendezvousTimeoutMs: 60_000 })).rejects.toMatchObject({
+    await expect(
+      ConnectedProcesses.connect(addon, placement, { rendezvousTimeoutMs: 60_000 }),
+    ).rejects.toMatchObject({
       code: "RENDEZVOUS_TIMEOUT",
       message: expect.stringContaining("process 1 is gone while all connect: no sign of life for 0.2 s"),
     });

@@ -162,7 +162,10 @@ test("who does not come is named", async () => {
   ]);
   const { port } = hub;
   hub.close();
-  const nobody = { locate: async () => ({ address: ADDRESS, port, secret: SECRET }), rendezvousTimeoutMs: 200 };
+  const nobody = {
+    locate: async () => ({ address: ADDRESS, port, secret: SECRET }),
+    rendezvousTimeoutMs: 200,
+  };
   await expect(join(0, nobody)).rejects.toThrow(/nobody answers at 127.0.0.1:\d+: connect ECONNREFUSED/);
 });
 

@@ -1,7 +1,7 @@
 import { HubMember } from "../hub/hub-member.ts";
-import type { LaunchOptions } from "./launch.ts";
 import { type FromFollower, type FromLeader, joinOptionsOf, type Verdict } from "./host-messages.ts";
 import { type Failure, HostProcesses } from "./host-processes.ts";
+import type { LaunchOptions } from "./launch.ts";
 import type { StopSignals } from "./stop-signals.ts";
 
 /**

@@ -1,6 +1,6 @@
 import type { JoinOptions } from "../hub/hub-member.ts";
-import type { LaunchOptions } from "./launch.ts";
 import type { Attempt, Failure } from "./host-processes.ts";
+import type { LaunchOptions } from "./launch.ts";
 
 /** From the launcher of host 0, which leads. */
 export type FromLeader =

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
-import { HUB_VARIABLE } from "../launcher-variables.ts";
 import { EXIT_STATUS } from "../exit-status.ts";
+import { HUB_VARIABLE } from "../launcher-variables.ts";
 import { SECRET_VARIABLE } from "../process-placement.ts";
 
 /** What runs on each host. */

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { Hub } from "../hub/hub.ts";
 import { followAttempts } from "./follower.ts";
-import { Followers } from "./other-hosts.ts";
 import { type Attempt, type Failure, type HostOptions, HostProcesses, rootOf } from "./host-processes.ts";
+import { Followers } from "./other-hosts.ts";
 import type { StopSignals } from "./stop-signals.ts";
 
 export interface LaunchOptions extends HostOptions {

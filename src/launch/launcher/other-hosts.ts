@@ -1,9 +1,9 @@
 import { EXIT_STATUS } from "../exit-status.ts";
 import { HubMember } from "../hub/hub-member.ts";
 import type { WireEnd } from "../hub/wire.ts";
-import type { LaunchOptions } from "./launch.ts";
 import { type FromFollower, type FromLeader, joinOptionsOf, type Verdict } from "./host-messages.ts";
 import type { Attempt, Failure } from "./host-processes.ts";
+import type { LaunchOptions } from "./launch.ts";
 
 /** The launchers of the other hosts, during one attempt, as that of host 0 sees them. */
 export class Followers {
