@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { exportModel } from "../trainer/checkpoint/export-model.ts";
+import { exportModel } from "../trainer/export-model.ts";
 
 /** `dualpipe export SOURCE FOLDER`. */
 export function exportCommand(): Command {

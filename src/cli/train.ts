@@ -4,7 +4,7 @@ import { type ProcessPlacement, processPlacement, SECRET_VARIABLE } from "../lau
 import { CheckpointRequests } from "../trainer/checkpoint/requests.ts";
 import { TrainingStopped } from "../trainer/checkpoint/training-stopped.ts";
 import { loadConfig, numRanks, type TrainConfig } from "../trainer/config/config.ts";
-import { JoinedTraining } from "../trainer/join-training.ts";
+import { JoinedTraining } from "../trainer/participant.ts";
 import { type TrainSummary, train } from "../trainer/train.ts";
 import { catchInterrupt } from "./interrupt.ts";
 

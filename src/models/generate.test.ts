@@ -3,10 +3,10 @@ import { fillNormal } from "../nn/initial.ts";
 import { OptionError } from "../nn/option-error.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import { generate } from "./generate.ts";
-import type { GptConfig, GptStage } from "./gpt.ts";
-import { gptStages } from "./gpt-stages.ts";
+import type { GptConfig, GptStage } from "./gpt/gpt.ts";
+import { gptStages } from "./gpt/stages.ts";
 
-const config: GptConfig = { vocabSize: 11, contextLength: 4, numLayers: 2, numHeads: 2, numFeatures: 8 };
+const config: GptConfig = { vocabSize: 11, contextLength: 4, numLayers: 2, numHeads: 2, hiddenSize: 8 };
 
 let runtime: Runtime;
 let stages: GptStage[];

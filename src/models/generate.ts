@@ -4,7 +4,7 @@ import { OptionError } from "../nn/option-error.ts";
 import { dtypeCode } from "../tensor/dtype.ts";
 import { operator } from "../tensor/native-operator.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { GptStage } from "./gpt.ts";
+import type { GptStage } from "./gpt/gpt.ts";
 
 const ARGMAX = operator("aten::argmax");
 const DIV = operator("aten::div", "Scalar");

@@ -2,7 +2,7 @@ import { readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readSafetensors, type TensorEntry } from "../../src/files/safetensors.ts";
-import { exportModel } from "../../src/trainer/checkpoint/export-model.ts";
+import { exportModel } from "../../src/trainer/export-model.ts";
 import { TrainingRun } from "./training-run.ts";
 
 const run = new TrainingRun();

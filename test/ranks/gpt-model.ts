@@ -1,5 +1,5 @@
-import type { GptConfig, GptStage } from "../../src/models/gpt.ts";
-import { gptStages } from "../../src/models/gpt-stages.ts";
+import type { GptConfig, GptStage } from "../../src/models/gpt/gpt.ts";
+import { gptStages } from "../../src/models/gpt/stages.ts";
 import type { Runtime } from "../../src/tensor/runtime.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 
@@ -7,7 +7,7 @@ const MICRO_BATCH_SIZE = 2;
 
 /** As many blocks as the most stages of any test. */
 function gptConfig(tieEmbeddings: boolean): GptConfig {
-  return { vocabSize: 17, contextLength: 5, numLayers: 8, numHeads: 2, numFeatures: 8, tieEmbeddings };
+  return { vocabSize: 17, contextLength: 5, numLayers: 8, numHeads: 2, hiddenSize: 8, tieEmbeddings };
 }
 
 export function smallGpt(

@@ -64,7 +64,7 @@ test("an unused export is found, a used one in each of its ways is not", () => {
     "src/nn/star.ts": "export const starred = 1;",
     "src/nn/lazy.ts": "export const lazy = 1;",
     "src/nn/default.ts": "export default 1;",
-    "src/trainer/rank/train-rank.ts": "export default function train() {} export const loose = 1;",
+    "src/trainer/rank/rank-program.ts": "export default function train() {} export const loose = 1;",
     "src/index.ts": `export * from "./nn/star.ts"; export const entry = 1;`,
     "test/a.test.ts": `import one from "../src/nn/default.ts"; import { named as n, type Options } from "../src/nn/a.ts";
       import { area } from "../src/nn/signature.ts"; await import("../src/nn/lazy.ts");`,

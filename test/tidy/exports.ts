@@ -59,7 +59,7 @@ function collectUses(files: readonly SourceFile[]): Set<string> {
 
 /** The threads of a launch load the default export of these by their URL. */
 function isRankProgram(path: string): boolean {
-  return path.endsWith("-rank.ts");
+  return path.endsWith("-program.ts");
 }
 
 /** A type in the signature of another export of its file is used by whoever calls that one. */

@@ -1,6 +1,6 @@
 import type { TensorInfo } from "../../files/safetensors.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { safetensorsDtypeOf } from "../model.ts";
+import { safetensorsDtypeOf } from "./dtypes.ts";
 
 /** A tensor's elements at some moment, in memory that threads share. */
 export interface CopiedTensor extends TensorInfo {

@@ -1,6 +1,6 @@
 import type { PartWriter } from "../checkpoint/part-writer.ts";
 import type { CheckpointRequests } from "../checkpoint/requests.ts";
-import type { TrainReport } from "../rank/train-rank.ts";
+import type { TrainReport } from "../rank/rank-program.ts";
 import type { MetricsWriter } from "./metrics.ts";
 import type { Progress } from "./progress.ts";
 import type { Throughput } from "./throughput.ts";

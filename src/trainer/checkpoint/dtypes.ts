@@ -1,7 +1,7 @@
-import type { SafetensorsDtype } from "../files/safetensors.ts";
-import type { GptConfig } from "../models/gpt.ts";
-import type { DType } from "../tensor/dtype.ts";
-import type { TrainConfig } from "./config/config.ts";
+import type { SafetensorsDtype } from "../../files/safetensors.ts";
+import type { GptConfig } from "../../models/gpt/gpt.ts";
+import type { DType } from "../../tensor/dtype.ts";
+import type { TrainConfig } from "../config/config.ts";
 
 /** The model that a config describes. */
 export function gptConfigOf({ model, training, data }: TrainConfig): GptConfig {
@@ -10,7 +10,7 @@ export function gptConfigOf({ model, training, data }: TrainConfig): GptConfig {
     contextLength: training.sequenceLength,
     numLayers: model.numLayers,
     numHeads: model.numHeads,
-    numFeatures: model.hiddenSize,
+    hiddenSize: model.hiddenSize,
     mlpRatio: model.mlpRatio,
     tieEmbeddings: model.tieEmbeddings,
     dropout: model.dropout,

@@ -1,19 +1,19 @@
 import { createHash } from "node:crypto";
 import { access, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { writeFileAtomically } from "../../files/atomic-file.ts";
+import { writeFileAtomically } from "../files/atomic-file.ts";
 import {
   readSafetensors,
   readSafetensorsHeader,
   type TensorInfo,
   type TensorSource,
   writeSafetensors,
-} from "../../files/safetensors.ts";
-import { loadConfig, type TrainConfig } from "../config/config.ts";
-import { CheckpointError } from "./checkpoint-error.ts";
-import { MANIFEST_FILE, TOKENIZER_FILE } from "./manifest.ts";
-import { isWeight } from "./rank-part.ts";
-import { CheckpointStore, readCheckpoint } from "./store.ts";
+} from "../files/safetensors.ts";
+import { loadConfig, type TrainConfig } from "./config/config.ts";
+import { CheckpointError } from "./checkpoint/checkpoint-error.ts";
+import { MANIFEST_FILE, TOKENIZER_FILE } from "./checkpoint/manifest.ts";
+import { isWeight } from "./checkpoint/rank-part.ts";
+import { CheckpointStore, readCheckpoint } from "./checkpoint/store.ts";
 
 /** A trained model on disk, as a run or a checkpoint has it. */
 interface SavedModel {

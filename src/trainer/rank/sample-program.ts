@@ -3,12 +3,12 @@
 import type { TensorEntry } from "../../files/safetensors.ts";
 import type { RankContext } from "../../launch/rank-context.ts";
 import { generate } from "../../models/generate.ts";
-import { gptStages } from "../../models/gpt-stages.ts";
+import { gptStages } from "../../models/gpt/stages.ts";
 import type { DType } from "../../tensor/dtype.ts";
 import type { Runtime } from "../../tensor/runtime.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import type { TrainConfig } from "../config/config.ts";
-import { gptConfigOf } from "../model.ts";
+import { gptConfigOf } from "../checkpoint/dtypes.ts";
 
 export interface SampleRankData {
   readonly config: TrainConfig;

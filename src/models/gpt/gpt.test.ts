@@ -1,23 +1,23 @@
 import { beforeAll, expect, test } from "vitest";
-import { Backward, backward, rootOf, scalarGradient } from "../autograd/backward.ts";
-import { markInput } from "../autograd/graph.ts";
-import { crossEntropy } from "../autograd/operators/loss.ts";
-import { OptionError } from "../nn/option-error.ts";
-import type { StateDict } from "../nn/state-dict.ts";
-import { AdamW } from "../optim/adamw.ts";
-import { weightDecayGroups } from "../optim/optimizer.ts";
-import { Runtime } from "../tensor/runtime.ts";
-import { finish } from "../tensor/suspension.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { Backward, backward, rootOf, scalarGradient } from "../../autograd/backward.ts";
+import { markInput } from "../../autograd/graph.ts";
+import { crossEntropy } from "../../autograd/operators/loss.ts";
+import { OptionError } from "../../nn/option-error.ts";
+import type { StateDict } from "../../nn/state-dict.ts";
+import { AdamW } from "../../optim/adamw.ts";
+import { weightDecayGroups } from "../../optim/optimizer.ts";
+import { Runtime } from "../../tensor/runtime.ts";
+import { finish } from "../../tensor/suspension.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 import type { GptConfig, GptStage } from "./gpt.ts";
-import { gptStages } from "./gpt-stages.ts";
+import { gptStages } from "./stages.ts";
 
 let runtime: Runtime;
 beforeAll(() => {
   runtime = Runtime.load();
 });
 
-const config: GptConfig = { vocabSize: 17, contextLength: 8, numLayers: 5, numHeads: 2, numFeatures: 8 };
+const config: GptConfig = { vocabSize: 17, contextLength: 8, numLayers: 5, numHeads: 2, hiddenSize: 8 };
 const tiedConfig: GptConfig = { ...config, tieEmbeddings: true };
 
 const numbersOf = (dict: StateDict) =>
@@ -55,7 +55,7 @@ test("the logits are those of the same model in PyTorch", () => {
   ];
   runtime.scope(() => {
     const stages = gptStages({
-      config: { vocabSize: 5, contextLength: 4, numLayers: 2, numHeads: 2, numFeatures: 4, dtype: "float64" },
+      config: { vocabSize: 5, contextLength: 4, numLayers: 2, numHeads: 2, hiddenSize: 4, dtype: "float64" },
       numStages: 2,
       runtime,
       seed: 0,
@@ -124,7 +124,7 @@ test("blocks are divided in order and as evenly as they can be, under the whole 
 
 test("weights start as GPT-2's, and no generator is disturbed", () => {
   runtime.scope(() => {
-    const wide = { ...config, numFeatures: 64, numLayers: 2 };
+    const wide = { ...config, hiddenSize: 64, numLayers: 2 };
     runtime.seed(9);
     const expected = runtime.rand([4]).toArray();
     runtime.seed(9);

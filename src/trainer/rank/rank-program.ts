@@ -6,8 +6,8 @@ import { Pipeline, stagesOfRank } from "../../engine/pipeline.ts";
 import { type RecordedTrack, Recorder } from "../../engine/recorder.ts";
 import type { TensorEntry } from "../../files/safetensors.ts";
 import type { RankContext } from "../../launch/rank-context.ts";
-import type { GptStage } from "../../models/gpt.ts";
-import { gptStages } from "../../models/gpt-stages.ts";
+import type { GptStage } from "../../models/gpt/gpt.ts";
+import { gptStages } from "../../models/gpt/stages.ts";
 import { seedFor } from "../../nn/initial.ts";
 import { AdamW } from "../../optim/adamw.ts";
 import { clipFactor, scaleGradients, squaredGradNorm } from "../../optim/gradient-norm.ts";
@@ -22,7 +22,7 @@ import { CheckpointStore } from "../checkpoint/store.ts";
 import { numStages, type TrainConfig } from "../config/config.ts";
 import { BatchSampler, type MicroBatch, validationBatches } from "../data/batches.ts";
 import { learningRateOf } from "../learning-rate.ts";
-import { gptConfigOf, safetensorsDtypeOf } from "../model.ts";
+import { gptConfigOf, safetensorsDtypeOf } from "../checkpoint/dtypes.ts";
 import { NonFiniteLossError } from "./non-finite-loss.ts";
 
 /** Tokens lie in memory that all threads share. */

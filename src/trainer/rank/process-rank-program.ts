@@ -4,7 +4,7 @@ import type { RankContext } from "../../launch/rank-context.ts";
 import type { ProcessPlace } from "../../transport/gloo/connect-processes.ts";
 import type { ProcessGroup } from "../../transport/process-group.ts";
 import type { TrainConfig } from "../config/config.ts";
-import trainRank, { type TrainRankData, type TrainRankResult } from "./train-rank.ts";
+import trainRank, { type TrainRankData, type TrainRankResult } from "./rank-program.ts";
 
 /** What all ranks must have alike, so that process 0 alone looks for it. */
 type SharedData = Pick<TrainRankData, "train" | "validation" | "resume">;

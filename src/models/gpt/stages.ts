@@ -1,7 +1,7 @@
-import type { Parameter } from "../autograd/parameter.ts";
-import { fillConstant, fillNormal, seedFor, withSeed } from "../nn/initial.ts";
-import { OptionError } from "../nn/option-error.ts";
-import type { Runtime } from "../tensor/runtime.ts";
+import type { Parameter } from "../../autograd/parameter.ts";
+import { fillConstant, fillNormal, seedFor, withSeed } from "../../nn/initial.ts";
+import { OptionError } from "../../nn/option-error.ts";
+import type { Runtime } from "../../tensor/runtime.ts";
 import { type GptConfig, GptStage } from "./gpt.ts";
 
 export interface GptStagesOptions {

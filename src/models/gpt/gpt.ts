@@ -1,17 +1,17 @@
-import { add } from "../autograd/operators/arithmetic.ts";
-import type { Parameter } from "../autograd/parameter.ts";
-import { GELU } from "../nn/activation.ts";
-import { CausalSelfAttention } from "../nn/attention.ts";
-import { ModuleList } from "../nn/containers.ts";
-import { Dropout } from "../nn/dropout.ts";
-import { Embedding } from "../nn/embedding.ts";
-import { Linear } from "../nn/linear.ts";
-import { MLP } from "../nn/mlp.ts";
-import { Module } from "../nn/module.ts";
-import { LayerNorm } from "../nn/norm.ts";
-import type { DType } from "../tensor/dtype.ts";
-import type { Runtime } from "../tensor/runtime.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { add } from "../../autograd/operators/arithmetic.ts";
+import type { Parameter } from "../../autograd/parameter.ts";
+import { GELU } from "../../nn/activation.ts";
+import { CausalSelfAttention } from "../../nn/attention.ts";
+import { ModuleList } from "../../nn/containers.ts";
+import { Dropout } from "../../nn/dropout.ts";
+import { Embedding } from "../../nn/embedding.ts";
+import { Linear } from "../../nn/linear.ts";
+import { MLP } from "../../nn/mlp.ts";
+import { Module } from "../../nn/module.ts";
+import { LayerNorm } from "../../nn/norm.ts";
+import type { DType } from "../../tensor/dtype.ts";
+import type { Runtime } from "../../tensor/runtime.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 
 export interface GptConfig {
   readonly vocabSize: number;
@@ -19,7 +19,7 @@ export interface GptConfig {
   readonly contextLength: number;
   readonly numLayers: number;
   readonly numHeads: number;
-  readonly numFeatures: number;
+  readonly hiddenSize: number;
   /** Width of the MLP in widths of the model; 4 by default. */
   readonly mlpRatio?: number;
   /** True when the head's weight is that of the token embedding. */
@@ -50,12 +50,12 @@ class GptBlock extends Module {
 
   constructor(runtime: Runtime, config: GptConfig) {
     super(runtime);
-    const { numFeatures, numHeads, mlpRatio = 4, dropout = 0, dtype = "float32" } = config;
-    this.ln_1 = new LayerNorm(runtime, numFeatures, { dtype });
-    this.attn = new CausalSelfAttention(runtime, numFeatures, numHeads, { dtype });
-    this.ln_2 = new LayerNorm(runtime, numFeatures, { dtype });
+    const { hiddenSize, numHeads, mlpRatio = 4, dropout = 0, dtype = "float32" } = config;
+    this.ln_1 = new LayerNorm(runtime, hiddenSize, { dtype });
+    this.attn = new CausalSelfAttention(runtime, hiddenSize, numHeads, { dtype });
+    this.ln_2 = new LayerNorm(runtime, hiddenSize, { dtype });
     const activation = new GELU(runtime, { approximate: "tanh" });
-    this.mlp = new MLP(runtime, numFeatures, mlpRatio * numFeatures, { dtype, activation });
+    this.mlp = new MLP(runtime, hiddenSize, mlpRatio * hiddenSize, { dtype, activation });
     this.drop = new Dropout(runtime, dropout);
   }
 
@@ -75,14 +75,14 @@ class GptTransformer extends Module {
 
   constructor(runtime: Runtime, config: GptConfig, slice: GptSlice) {
     super(runtime);
-    const { vocabSize, contextLength, numFeatures, dropout = 0, dtype = "float32" } = config;
+    const { vocabSize, contextLength, hiddenSize, dropout = 0, dtype = "float32" } = config;
     const { firstLayer, endLayer, hasEmbeddings, hasHead } = slice;
-    this.wte = hasEmbeddings ? new Embedding(runtime, vocabSize, numFeatures, { dtype }) : null;
-    this.wpe = hasEmbeddings ? new Embedding(runtime, contextLength, numFeatures, { dtype }) : null;
+    this.wte = hasEmbeddings ? new Embedding(runtime, vocabSize, hiddenSize, { dtype }) : null;
+    this.wpe = hasEmbeddings ? new Embedding(runtime, contextLength, hiddenSize, { dtype }) : null;
     this.drop = new Dropout(runtime, dropout);
     const blocks = Array.from({ length: endLayer - firstLayer }, () => new GptBlock(runtime, config));
     this.h = new ModuleList(runtime, blocks, { firstIndex: firstLayer });
-    this.ln_f = hasHead ? new LayerNorm(runtime, numFeatures, { dtype }) : null;
+    this.ln_f = hasHead ? new LayerNorm(runtime, hiddenSize, { dtype }) : null;
   }
 
   forward(input: Tensor): Tensor {
@@ -112,12 +112,12 @@ export class GptStage extends Module {
 
   constructor(runtime: Runtime, config: GptConfig, slice: GptSlice) {
     super(runtime);
-    const { vocabSize, numFeatures, dtype = "float32" } = config;
+    const { vocabSize, hiddenSize, dtype = "float32" } = config;
     this.config = config;
     this.transformer = new GptTransformer(runtime, config, slice);
     const weight = config.tieEmbeddings ? (this.transformer.wte?.weight ?? slice.tokenEmbedding) : undefined;
     this.lm_head = slice.hasHead
-      ? new Linear(runtime, numFeatures, vocabSize, { bias: false, dtype, weight })
+      ? new Linear(runtime, hiddenSize, vocabSize, { bias: false, dtype, weight })
       : null;
   }
 

@@ -2,8 +2,8 @@ import type { ConnectedProcesses } from "../../launch/connected-processes.ts";
 import { runRanks } from "../../launch/run-ranks.ts";
 import { numRanks, type TrainConfig } from "../config/config.ts";
 import { siblingProgram } from "./sibling-program.ts";
-import type { TrainProcessRankData } from "./train-process-rank.ts";
-import type { TrainRankData, TrainRankResult, TrainReport } from "./train-rank.ts";
+import type { TrainProcessRankData } from "./process-rank-program.ts";
+import type { TrainRankData, TrainRankResult, TrainReport } from "./rank-program.ts";
 
 export interface TrainRanksOptions {
   readonly onReport: (rank: number, report: TrainReport) => void;
@@ -15,7 +15,7 @@ export async function runTrainRanks(
   data: TrainRankData,
   options: TrainRanksOptions,
 ): Promise<TrainRankResult[]> {
-  return runRanks<TrainRankResult>(siblingProgram("train-rank"), {
+  return runRanks<TrainRankResult>(siblingProgram("rank-program"), {
     ...rankOptions(data.config, options),
     data,
   });
@@ -31,7 +31,7 @@ export async function runTrainRanksOf(
   data: TrainProcessRankData,
   options: TrainRanksOptions,
 ): Promise<TrainRankResult[] | undefined> {
-  const [results] = await runRanks<TrainRankResult[] | undefined>(siblingProgram("train-process-rank"), {
+  const [results] = await runRanks<TrainRankResult[] | undefined>(siblingProgram("process-rank-program"), {
     ...rankOptions(data.config, options),
     processes: met,
     data,
