@@ -10,13 +10,13 @@ import type { CheckpointStore } from "./checkpoint/store.ts";
 import { TrainingStopped } from "./checkpoint/training-stopped.ts";
 import { numRanks, type TrainConfig } from "./config/config.ts";
 import type { Corpus } from "./data/corpus.ts";
+import { meetForTraining, type TrainMessage } from "./process-messages.ts";
 import type { TrainRankResult } from "./rank/rank-program.ts";
 import { runTrainRanks, runTrainRanksOf } from "./rank/start-ranks.ts";
 import { MetricsWriter } from "./report/metrics.ts";
 import { Progress, type ProgressOutput } from "./report/progress.ts";
 import { RunReports } from "./report/run-reports.ts";
 import { Throughput } from "./report/throughput.ts";
-import { meetForTraining, type TrainMessage } from "./process-messages.ts";
 
 /** What a caller says of a run. */
 export interface TrainingRunOptions {

@@ -9,11 +9,11 @@ import {
   type TensorSource,
   writeSafetensors,
 } from "../files/safetensors.ts";
-import { loadConfig, type TrainConfig } from "./config/config.ts";
 import { CheckpointError } from "./checkpoint/checkpoint-error.ts";
 import { MANIFEST_FILE, TOKENIZER_FILE } from "./checkpoint/manifest.ts";
 import { isWeight } from "./checkpoint/rank-part.ts";
 import { CheckpointStore, readCheckpoint } from "./checkpoint/store.ts";
+import { loadConfig, type TrainConfig } from "./config/config.ts";
 
 /** A trained model on disk, as a run or a checkpoint has it. */
 interface SavedModel {

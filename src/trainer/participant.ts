@@ -4,8 +4,8 @@ import { PartWriter } from "./checkpoint/part-writer.ts";
 import { CheckpointRequests } from "./checkpoint/requests.ts";
 import { CheckpointStore } from "./checkpoint/store.ts";
 import type { TrainConfig } from "./config/config.ts";
-import { runTrainRanksOf } from "./rank/start-ranks.ts";
 import { meetForTraining, type TrainMessage } from "./process-messages.ts";
+import { runTrainRanksOf } from "./rank/start-ranks.ts";
 
 /**
  * The part of a process other than process 0, which has the data and decides: this one runs its ranks, and writes their

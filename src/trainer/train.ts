@@ -8,16 +8,16 @@ import { runRanks } from "../launch/run-ranks.ts";
 import { chromeTrace, makespanOf, type Profile, profileOf, type Timeline } from "../schedule/index.ts";
 import { bytesPerElement } from "../tensor/dtype.ts";
 import { cutMetrics } from "./checkpoint/cut-metrics.ts";
-import { finalWeightsMetadata } from "./export-model.ts";
 import { checkTokens, findResumePoint } from "./checkpoint/resume.ts";
 import { CheckpointStore } from "./checkpoint/store.ts";
 import { formatConfig, numStages, type TrainConfig } from "./config/config.ts";
+import { runTraining, type TrainingRunOptions } from "./coordinator.ts";
 import { type Corpus, loadCorpus } from "./data/corpus.ts";
+import { finalWeightsMetadata } from "./export-model.ts";
+import type { TrainRankResult } from "./rank/rank-program.ts";
 import type { SampleRankData } from "./rank/sample-program.ts";
 import { siblingProgram } from "./rank/sibling-program.ts";
-import type { TrainRankResult } from "./rank/rank-program.ts";
 import { type BubbleReport, reportBubble } from "./report/bubble.ts";
-import { runTraining, type TrainingRunOptions } from "./coordinator.ts";
 
 export interface TrainOptions extends TrainingRunOptions {
   /** Where to write what the last steps' computations took, for the simulator and the planner. */

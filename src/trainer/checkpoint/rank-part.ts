@@ -5,8 +5,8 @@ import { loadParameters } from "../../nn/state-dict.ts";
 import type { NamedParameter, Optimizer } from "../../optim/optimizer.ts";
 import type { Runtime } from "../../tensor/runtime.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { dtypeOfSafetensors } from "./dtypes.ts";
 import type { CopiedTensor, CopyBuffer } from "./copy-buffer.ts";
+import { dtypeOfSafetensors } from "./dtypes.ts";
 
 /** Before the names of the optimizer's tensors, which are `PARAMETER.SLOT`; no parameter begins with it. */
 const OPTIMIZER_PREFIX = "optimizer/";

@@ -16,13 +16,13 @@ import { SGD } from "../../optim/sgd.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { allGatherNumbers } from "../../transport/collectives.ts";
 import { type CopiedTensor, CopyBuffer } from "../checkpoint/copy-buffer.ts";
+import { gptConfigOf, safetensorsDtypeOf } from "../checkpoint/dtypes.ts";
 import { loadPart, type RankState, takePart } from "../checkpoint/rank-part.ts";
 import { type CheckpointRequest, RequestsOfRank } from "../checkpoint/requests.ts";
 import { CheckpointStore } from "../checkpoint/store.ts";
 import { numStages, type TrainConfig } from "../config/config.ts";
 import { BatchSampler, type MicroBatch, validationBatches } from "../data/batches.ts";
 import { learningRateOf } from "../learning-rate.ts";
-import { gptConfigOf, safetensorsDtypeOf } from "../checkpoint/dtypes.ts";
 import { NonFiniteLossError } from "./non-finite-loss.ts";
 
 /** Tokens lie in memory that all threads share. */

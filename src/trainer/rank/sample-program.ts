@@ -7,8 +7,8 @@ import { gptStages } from "../../models/gpt/stages.ts";
 import type { DType } from "../../tensor/dtype.ts";
 import type { Runtime } from "../../tensor/runtime.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import type { TrainConfig } from "../config/config.ts";
 import { gptConfigOf } from "../checkpoint/dtypes.ts";
+import type { TrainConfig } from "../config/config.ts";
 
 export interface SampleRankData {
   readonly config: TrainConfig;

@@ -1,9 +1,9 @@
 import type { ConnectedProcesses } from "../../launch/connected-processes.ts";
 import { runRanks } from "../../launch/run-ranks.ts";
 import { numRanks, type TrainConfig } from "../config/config.ts";
-import { siblingProgram } from "./sibling-program.ts";
 import type { TrainProcessRankData } from "./process-rank-program.ts";
 import type { TrainRankData, TrainRankResult, TrainReport } from "./rank-program.ts";
+import { siblingProgram } from "./sibling-program.ts";
 
 export interface TrainRanksOptions {
   readonly onReport: (rank: number, report: TrainReport) => void;
