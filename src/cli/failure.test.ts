@@ -9,12 +9,12 @@ const withCode = (message: string, code: string) => Object.assign(new Error(mess
 test.each([
   [
     "one of our typed errors",
-    withCode("dualpipe: ranks must be even; got 3", "invalid-sizes"),
+    withCode("dualpipe: ranks must be even; got 3", "INVALID_SIZES"),
     "dualpipe: ranks must be even; got 3",
   ],
   [
     "a typed error without the prefix",
-    withCode("ranks must be even", "invalid-sizes"),
+    withCode("ranks must be even", "INVALID_SIZES"),
     "dualpipe: ranks must be even",
   ],
   [

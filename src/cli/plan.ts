@@ -81,7 +81,7 @@ function writeSearched(path: string | undefined, program: Program | undefined): 
   if (path === undefined) return;
   if (program === undefined) {
     throw new ScheduleError(
-      "invalid-plan",
+      "INVALID_PLAN",
       `plan: --write needs a program that the search found; got none better than the named ones; use dualpipe schedule --csv`,
     );
   }
@@ -92,7 +92,7 @@ function requestOf(options: PlanOptions): PlanRequest {
   const { model, devices, batch } = options;
   if (model === undefined || devices === undefined || batch === undefined) {
     throw new ScheduleError(
-      "invalid-plan",
+      "INVALID_PLAN",
       `plan: --model, --devices and --batch must be given, or --profile; got ${model ?? "no model"}, ` +
         `${devices ?? "no devices"}, ${batch ?? "no batch"}; for example --model config.json --devices 16 --batch 256`,
     );

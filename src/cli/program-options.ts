@@ -69,7 +69,7 @@ function sizesOf(
 ): ProgramSizes {
   if (ranks === undefined || microBatches === undefined) {
     throw new ScheduleError(
-      "invalid-sizes",
+      "INVALID_SIZES",
       `${name}: a named schedule needs its sizes; got --ranks ${ranks ?? "missing"}, --micro-batches ` +
         `${microBatches ?? "missing"}; give both, for example --ranks 4 --micro-batches 8`,
     );
@@ -90,7 +90,7 @@ function readProgram(path: string, options: ProgramOptions): Program {
   );
   if (given.length > 0) {
     throw new ScheduleError(
-      "invalid-sizes",
+      "INVALID_SIZES",
       `csv: a file has its own sizes; got ${given.map(([key]) => key).join(", ")} besides ${path}; leave them out`,
     );
   }

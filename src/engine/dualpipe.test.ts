@@ -45,20 +45,20 @@ test.each<[string, () => unknown, string, string]>([
   [
     "DualPipe on an odd number of ranks",
     () => new DualPipe(two, { processGroup: groupOf(3)[0]! }),
-    "invalid-sizes",
-    "dualpipe: ranks must be even and at least 2; got 3; use 4",
+    "INVALID_SIZES",
+    "dualpipe: dualpipe: ranks must be even and at least 2; got 3; use 4",
   ],
   [
     "DualPipe on one rank",
     () => new DualPipe(two, { processGroup: groupOf(1)[0]! }),
-    "invalid-sizes",
-    "dualpipe: ranks must be even and at least 2; got 1; use 2",
+    "INVALID_SIZES",
+    "dualpipe: dualpipe: ranks must be even and at least 2; got 1; use 2",
   ],
   [
     "an unknown schedule",
     () => new Pipeline({ schedule: "duopipe", modules: new Map(), processGroup: groupOf(1)[0]! }),
-    "unknown-schedule",
-    'schedule: the name must be one of gpipe, 1f1b, interleaved, zb1p, zb2p, zbv, dualpipe, dualpipev; got "duopipe"; choose one of them',
+    "UNKNOWN_SCHEDULE",
+    'dualpipe: schedule: the name must be one of gpipe, 1f1b, interleaved, zb1p, zb2p, zbv, dualpipe, dualpipev; got "duopipe"; choose one of them',
   ],
   [
     "modules of other stages",
@@ -95,7 +95,7 @@ test.each([
 ])("refuses %i micro-batches", (numChunks, message) => {
   const [pipe] = dualPipePair([stage(1), stage(0)]);
   const error = errorOf(() => pipe!.step(inputs, { ...good, numChunks }));
-  expect(error).toMatchObject({ code: "invalid-sizes", message: `dualpipe: ${message}` });
+  expect(error).toMatchObject({ code: "INVALID_SIZES", message: `dualpipe: dualpipe: ${message}` });
 });
 
 test("gives mirrored parameters the values of the lower rank", () => {

@@ -191,11 +191,11 @@ describe("a step", () => {
   });
 
   test.each([
-    [1, "micro-batches must be at least 2 x ranks; got 1 with 1 ranks; use 2"],
-    [2.5, "micro-batches must be at least 2 x ranks; got 2.5 with 1 ranks; use 3"],
+    [1, "micro-batches must be at least 2 x ranks; got 1 with 1 rank; use 2"],
+    [2.5, "micro-batches must be at least 2 x ranks; got 2.5 with 1 rank; use 3"],
   ])("of %d micro-batches is refused", (numChunks, message) => {
     const error = errorOf(stepWith({ numChunks }));
-    expect(error).toMatchObject({ code: "invalid-sizes", message: `dualpipev: ${message}` });
+    expect(error).toMatchObject({ code: "INVALID_SIZES", message: `dualpipe: dualpipev: ${message}` });
   });
 
   test("whose losses are not numbers returns them as they are", () => {

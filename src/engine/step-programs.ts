@@ -80,7 +80,7 @@ export class StepPrograms {
       );
     if (schedule.numMicroBatches !== numMicroBatches)
       throw new ScheduleError(
-        "invalid-sizes",
+        "INVALID_SIZES",
         `${schedule.schedule}: this program is for ${schedule.numMicroBatches} micro-batches; got ${numMicroBatches}; use ${schedule.numMicroBatches}`,
       );
     if (forwardOnly) return lower(forwardPart(schedule));
@@ -97,7 +97,7 @@ export function placementOf(choice: ScheduleChoice, numRanks: number): Placement
   }
   if (schedule.numRanks !== numRanks)
     throw new ScheduleError(
-      "invalid-sizes",
+      "INVALID_SIZES",
       `${schedule.schedule}: this program is for ${schedule.numRanks} ranks; got ${numRanks}; start ${schedule.numRanks}`,
     );
   return schedule.placement;

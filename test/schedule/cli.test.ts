@@ -194,7 +194,7 @@ describe("bad input", () => {
     ],
     [
       "zbv -p 2 -m 4 --stages-per-rank 3",
-      "zbv: stages per rank must be at least 2 and at most 2; got 3 with 2 ranks; use 2",
+      "zbv: stages per rank must be 2; got 3 with 2 ranks; use 2",
     ],
     [
       "1f1b -p 100000 -m 100000",

@@ -130,7 +130,7 @@ class RankLowering {
         const stage = Math.floor(cell / numMicroBatches);
         const microBatch = cell - stage * numMicroBatches;
         throw new ScheduleError(
-          "invalid-program",
+          "INVALID_PROGRAM",
           `${this.#program.schedule}: every value must be computed before it is received; rank ${source} never ` +
             `computes what rank ${this.#rank} needs for ${stage}${flow}${microBatch}; add the missing action`,
           { rank: this.#rank, stage, microBatch },
@@ -159,12 +159,12 @@ class RankLowering {
  * window of computations before the one that needs it. Every directed edge between two ranks has one FIFO
  * channel for activations and one for gradients; receives are posted in the order of the channel's sends, and
  * early enough that no rank would wait for ever at a send that stops it until the receive is posted.
- * @throws ScheduleError `invalid-program` when the program communicates already or a value is never computed.
+ * @throws ScheduleError `INVALID_PROGRAM` when the program communicates already or a value is never computed.
  */
 export function lower(program: Program, { window = DEFAULT_RECEIVE_WINDOW }: LowerOptions = {}): Program {
   if (program.communication !== "none") {
     throw new ScheduleError(
-      "invalid-program",
+      "INVALID_PROGRAM",
       `${program.schedule}: only a program of computations can be lowered; got one with communication ` +
         `"${program.communication}"; lower the program that the schedule generates`,
     );

@@ -39,7 +39,7 @@ function predictProfiled(profile: Profile): number {
   const definition = schedules.find(({ name }) => name === schedule);
   if (definition === undefined) {
     throw new ScheduleError(
-      "unknown-schedule",
+      "UNKNOWN_SCHEDULE",
       `profile: only a named schedule can be predicted; got ${schedule}; profile one of ` +
         schedules.map(({ name }) => name).join(", "),
     );
@@ -69,7 +69,7 @@ export function planFromProfile(profile: Profile, numMicroBatches = profile.numM
       checkSizes(name, constraints, sizes);
     } catch (error) {
       if (!(error instanceof ScheduleError)) throw error;
-      lost.push({ schedule: name, reason: error.message });
+      lost.push({ schedule: name, reason: error.problem });
       continue;
     }
     const program = generate(sizes);

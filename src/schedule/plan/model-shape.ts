@@ -21,7 +21,7 @@ const GATED = ["silu", "swiglu", "geglu"];
 
 function fail(rule: string, given: unknown): never {
   throw new ScheduleError(
-    "invalid-plan",
+    "INVALID_PLAN",
     `model: ${rule}; got ${JSON.stringify(given)?.slice(0, 60)}; give the config.json of a dense decoder-only transformer`,
   );
 }
@@ -37,7 +37,7 @@ function count(fields: Fields, names: readonly string[], fallback?: number): num
 
 /**
  * Reads the shape from a Hugging Face `config.json` (GPT-2's and LLaMA's names).
- * @throws ScheduleError `invalid-plan` with the key that is missing or wrong
+ * @throws ScheduleError `INVALID_PLAN` with the key that is missing or wrong
  */
 export function parseModelConfig(text: string): ModelShape {
   let parsed: unknown;

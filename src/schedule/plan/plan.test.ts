@@ -116,7 +116,7 @@ describe("the plan", () => {
           plan({ ...request, numDevices, globalBatch, device: { ...request.device, memoryBytes } });
         } catch (error) {
           expect(error).toBeInstanceOf(ScheduleError);
-          expect((error as Error).message).toMatch(/^plan: .*; got .*; /);
+          expect((error as Error).message).toMatch(/^dualpipe: plan: .*; got .*; /);
         }
       }),
       { numRuns: 60 },

@@ -41,14 +41,14 @@ function checkRequest({ globalBatch, numDevices, sequenceLength, device }: PlanR
   for (const [name, value] of Object.entries(counts)) {
     if (Number.isSafeInteger(value) && value >= 1 && value <= 2 ** 20) continue;
     throw new ScheduleError(
-      "invalid-plan",
+      "INVALID_PLAN",
       `plan: ${name} must be a whole number from 1 to ${2 ** 20}; got ${value}; correct it`,
     );
   }
   const { peakFlops, efficiency, memoryBytes, allReduceBandwidth } = device;
   if (!(peakFlops > 0 && efficiency > 0 && efficiency <= 1 && memoryBytes > 0 && allReduceBandwidth > 0)) {
     throw new ScheduleError(
-      "invalid-plan",
+      "INVALID_PLAN",
       `plan: a device's operations, memory and bandwidth must be over 0 and its efficiency at most 1; got ` +
         `${peakFlops}, ${memoryBytes}, ${allReduceBandwidth} and ${efficiency}; correct them`,
     );
@@ -72,7 +72,7 @@ function tryAll(schedule: string, request: PlanRequest): Candidates {
           checkSizes(schedule, definition.constraints, sizes);
         } catch (error) {
           if (!(error instanceof ScheduleError)) throw error;
-          candidates.rejection ??= error.message;
+          candidates.rejection ??= error.problem;
           continue;
         }
         const numStages = placementFor(schedule, sizes).numStages;
@@ -96,7 +96,7 @@ const byTime = (a: PlannedRun, b: PlannedRun) => a.stepSeconds - b.stepSeconds;
 /**
  * Tries every schedule with every pipeline size, micro-batch size, recomputation and data-parallel width that
  * the devices and the batch allow, by simulation, and a search for a better program on the best of them.
- * @throws ScheduleError `invalid-plan`
+ * @throws ScheduleError `INVALID_PLAN`
  */
 export function plan(request: PlanRequest, numBest = 10): Plan {
   checkRequest(request);

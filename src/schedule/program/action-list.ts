@@ -50,10 +50,15 @@ export class ActionList implements Iterable<Action> {
     return this.opcodes.length;
   }
 
-  /** @throws RangeError when there is no action at this index. */
+  /** @throws ScheduleError `INVALID_ACTION` when there is no action at this index. */
   at(index: number): Action {
     const opcode = this.opcodes[index];
-    if (opcode === undefined) throw new RangeError(`action ${index} of ${this.length} does not exist`);
+    if (opcode === undefined) {
+      throw new ScheduleError(
+        "INVALID_ACTION",
+        `action: the index must be a whole number from 0 and under ${this.length}; got ${index}; use another`,
+      );
+    }
     const kind = KIND_OF_OPCODE[opcode]!;
     const cell = this.cells[index]!;
     if (kind !== "OVERLAP_F_B") return { kind, ...this.#place(cell) };
@@ -89,7 +94,7 @@ export class ActionListBuilder {
     this.#backwardCells = new Uint32Array(capacity);
   }
 
-  /** @throws ScheduleError `invalid-action` when the micro-batch does not exist or the cell has no number. */
+  /** @throws ScheduleError `INVALID_ACTION` when the micro-batch does not exist or the cell has no number. */
   push(action: Action): void {
     if (action.kind === "OVERLAP_F_B") {
       const { forward, backward } = action;
@@ -131,7 +136,7 @@ export class ActionListBuilder {
     const cell = stage * this.#numMicroBatches + microBatch;
     if (microBatch >= this.#numMicroBatches || cell > MAX_CELLS) {
       throw new ScheduleError(
-        "invalid-action",
+        "INVALID_ACTION",
         `action: micro-batch must be under ${this.#numMicroBatches} and the stage under ` +
           `${Math.floor(MAX_CELLS / this.#numMicroBatches)}; got stage ${stage}, micro-batch ${microBatch}; ` +
           `correct the number`,

@@ -39,7 +39,7 @@ const PAIR = /^\((\d{1,9})F(\d{1,9});(\d{1,9})B(\d{1,9})\)OVERLAP_F_B$/;
 
 /**
  * Reads one action in the notation of torch.distributed.pipelining, as in `2F7` or `(2F7;5B1)OVERLAP_F_B`.
- * @throws ScheduleError `invalid-action`
+ * @throws ScheduleError `INVALID_ACTION`
  */
 export function parseAction(text: string): Action {
   const simple = SIMPLE.exec(text);
@@ -56,7 +56,7 @@ export function parseAction(text: string): Action {
     };
   }
   throw new ScheduleError(
-    "invalid-action",
+    "INVALID_ACTION",
     `action: must be STAGE, one of F I W B SEND_F RECV_F SEND_B RECV_B, MICRO-BATCH, or a pair; ` +
       `got ${JSON.stringify(text.slice(0, 60))}; write for example 2F7 or (2F7;5B1)OVERLAP_F_B`,
   );

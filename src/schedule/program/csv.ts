@@ -8,7 +8,7 @@ import { ScheduleError } from "./schedule-error.ts";
 const SHARDING = /^\d+(UNSHARD|RESHARD|REDUCE_GRAD)\d*$/;
 
 function fail(rule: string, given: string, remedy: string): never {
-  throw new ScheduleError("invalid-csv", `csv: ${rule}; got ${given}; ${remedy}`);
+  throw new ScheduleError("INVALID_CSV", `csv: ${rule}; got ${given}; ${remedy}`);
 }
 
 function parseRow(line: string, rank: number): Action[] {
@@ -20,7 +20,7 @@ function parseRow(line: string, rank: number): Action[] {
       actions.push(parseAction(text));
     } catch (error) {
       if (!(error instanceof ScheduleError)) throw error;
-      throw new ScheduleError("invalid-csv", `csv: line ${rank + 1}, cell ${column + 1}: ${error.message}`, {
+      throw new ScheduleError("INVALID_CSV", `csv: line ${rank + 1}, cell ${column + 1}: ${error.problem}`, {
         rank,
       });
     }
@@ -96,7 +96,7 @@ function placementOf(rows: readonly Action[][], { numStages, numMicroBatches }: 
  * Reads a program as torch.distributed.pipelining writes it: a line for each rank, a cell for each action,
  * empty cells for idle time. Stages and micro-batches are counted, and each stage's forwards say where it lives.
  * The program is not verified yet.
- * @throws ScheduleError `invalid-csv` with the line and the cell
+ * @throws ScheduleError `INVALID_CSV` with the line and the cell
  */
 export function parseProgramCsv(text: string, schedule = "custom"): Program {
   const lines = text.replace(/^\uFEFF/, "").split(/\r\n|\r|\n/);

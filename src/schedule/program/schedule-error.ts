@@ -1,28 +1,29 @@
-export type ScheduleErrorCode =
-  | "unknown-schedule"
-  | "invalid-sizes"
-  | "invalid-action"
-  | "invalid-csv"
-  | "invalid-cost"
-  | "invalid-program"
-  | "invalid-plan";
+import { DualPipeError } from "../../errors/dualpipe-error.ts";
 
-/** Where in a program an error lies. */
-export interface ScheduleErrorPlace {
+export type ScheduleErrorCode =
+  | "UNKNOWN_SCHEDULE"
+  | "INVALID_SIZES"
+  | "INVALID_ACTION"
+  | "INVALID_CSV"
+  | "INVALID_COST"
+  | "INVALID_PROGRAM"
+  | "INVALID_PLAN";
+
+/** The part of a program that an error is about; what it does not concern is absent. */
+export interface ScheduleErrorLocation {
   readonly rank?: number;
   readonly stage?: number;
   readonly microBatch?: number;
 }
 
-/** An error of the user's input to the schedule layer: sizes, an action, a file, a cost or a program. */
-export class ScheduleError extends Error {
+/** Input to the schedule layer that cannot be used: sizes, an action, a file, a cost, a program or a plan. */
+export class ScheduleError extends DualPipeError<ScheduleErrorCode> {
   override readonly name = "ScheduleError";
-  readonly code: ScheduleErrorCode;
-  readonly place: ScheduleErrorPlace;
+  readonly location: ScheduleErrorLocation;
 
-  constructor(code: ScheduleErrorCode, message: string, place: ScheduleErrorPlace = {}) {
-    super(message);
-    this.code = code;
-    this.place = place;
+  /** @param problem The message without the prefix "dualpipe: ". */
+  constructor(code: ScheduleErrorCode, problem: string, location: ScheduleErrorLocation = {}) {
+    super(code, problem);
+    this.location = location;
   }
 }

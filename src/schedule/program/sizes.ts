@@ -35,6 +35,7 @@ function ruleInWords(rule: SizeRule): string {
   if (rule.multipleOf === 2) words.push("even");
   else if (rule.multipleOf !== undefined) words.push(`a multiple of ${rule.multipleOf}`);
   if (rule.multipleOfRanks) words.push("a multiple of the ranks");
+  if (rule.atLeast === rule.atMost) return [...words, `${rule.atLeast}`].join(" and ");
   if (rule.atLeastTimesRanks === undefined) words.push(`at least ${rule.atLeast}`);
   else words.push(`at least ${rule.atLeastTimesRanks === 1 ? "the" : `${rule.atLeastTimesRanks} x`} ranks`);
   if (rule.atMost !== undefined) words.push(`at most ${rule.atMost}`);
@@ -59,14 +60,15 @@ function checkCount(
 ): void {
   const nearest = nearestAllowed(rule, count, numRanks ?? 1);
   if (Number.isSafeInteger(count) && count === nearest) return;
-  const given = numRanks === undefined ? `${count}` : `${count} with ${numRanks} ranks`;
+  const ranks = numRanks === 1 ? "1 rank" : `${numRanks} ranks`;
+  const given = numRanks === undefined ? `${count}` : `${count} with ${ranks}`;
   throw new ScheduleError(
-    "invalid-sizes",
+    "INVALID_SIZES",
     `${schedule}: ${subject} must be ${ruleInWords(rule)}; got ${given}; use ${nearest}`,
   );
 }
 
-/** @throws ScheduleError `invalid-sizes` with the rule, the values and the nearest size that works. */
+/** @throws ScheduleError `INVALID_SIZES` with the rule, the values and the nearest size that works. */
 export function checkSizes(schedule: string, constraints: SizeConstraints, sizes: ProgramSizes): void {
   const { numRanks, numMicroBatches, stagesPerRank = constraints.stagesPerRank.atLeast } = sizes;
   checkCount(schedule, "ranks", constraints.ranks, numRanks, undefined);
@@ -75,7 +77,7 @@ export function checkSizes(schedule: string, constraints: SizeConstraints, sizes
   const numForwards = numRanks * numMicroBatches * stagesPerRank;
   if (numForwards > MAX_FORWARDS || numRanks > MAX_RANKS) {
     throw new ScheduleError(
-      "invalid-sizes",
+      "INVALID_SIZES",
       `${schedule}: a program must have at most ${MAX_RANKS} ranks and ${MAX_FORWARDS} forwards over all stages; ` +
         `got ${numRanks} and ${numForwards}; use fewer`,
     );

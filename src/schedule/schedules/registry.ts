@@ -22,20 +22,20 @@ export const schedules: readonly ScheduleDefinition[] = [
   dualpipev,
 ];
 
-/** @throws ScheduleError `unknown-schedule` with the names that exist. */
+/** @throws ScheduleError `UNKNOWN_SCHEDULE` with the names that exist. */
 export function findSchedule(name: string): ScheduleDefinition {
   const found = schedules.find((schedule) => schedule.name === name);
   if (found) return found;
   const names = schedules.map((schedule) => schedule.name).join(", ");
   throw new ScheduleError(
-    "unknown-schedule",
+    "UNKNOWN_SCHEDULE",
     `schedule: the name must be one of ${names}; got ${JSON.stringify(name.slice(0, 40))}; choose one of them`,
   );
 }
 
 /**
  * The program of a named schedule, computations only.
- * @throws ScheduleError `unknown-schedule` or `invalid-sizes`
+ * @throws ScheduleError `UNKNOWN_SCHEDULE` or `INVALID_SIZES`
  */
 export function buildProgram(name: string, sizes: ProgramSizes): Program {
   const schedule = findSchedule(name);
@@ -46,7 +46,7 @@ export function buildProgram(name: string, sizes: ProgramSizes): Program {
 /**
  * The program of a named schedule with the communication order of its reference implementation: batches, in
  * full view of the computations.
- * @throws ScheduleError `unknown-schedule`, when there is no such implementation, or `invalid-sizes`
+ * @throws ScheduleError `UNKNOWN_SCHEDULE`, when there is no such implementation, or `INVALID_SIZES`
  */
 export function buildReferenceOrder(name: string, sizes: ProgramSizes): Program {
   const schedule = findSchedule(name);
@@ -54,7 +54,7 @@ export function buildReferenceOrder(name: string, sizes: ProgramSizes): Program 
   if (schedule.generateReferenceOrder) return schedule.generateReferenceOrder(sizes);
   const names = schedules.filter((other) => other.generateReferenceOrder).map((other) => other.name);
   throw new ScheduleError(
-    "unknown-schedule",
+    "UNKNOWN_SCHEDULE",
     `${name}: must have a reference implementation for its order of communication; only ${names.join(", ")} ` +
       `have one; use the eager order`,
   );

@@ -26,7 +26,7 @@ const PATIENCES = [0, 0.5, 1];
 /**
  * Looks for a program that takes less time at the given costs: list schedules with different preferences and
  * the named ones of the same placement, then moves of single actions in the best of them. The same seed gives the same program.
- * @throws ScheduleError `invalid-plan` when a rank may hold fewer micro-batches than it has stages
+ * @throws ScheduleError `INVALID_PLAN` when a rank may hold fewer micro-batches than it has stages
  */
 export function searchSchedule({
   placement,
@@ -40,7 +40,7 @@ export function searchSchedule({
   );
   if (maxActivations < stagesPerRank) {
     throw new ScheduleError(
-      "invalid-plan",
+      "INVALID_PLAN",
       `search: a rank must be able to hold a micro-batch of each of its stages; got room for ${maxActivations} ` +
         `with ${stagesPerRank} stages; allow ${stagesPerRank}`,
     );

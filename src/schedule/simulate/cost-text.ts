@@ -44,7 +44,7 @@ class NumberList {
 
   #fail(given: string): never {
     throw new ScheduleError(
-      "invalid-cost",
+      "INVALID_COST",
       `${this.#subject}: must be a list of KEY=NUMBER with the keys ${this.#keys.join(", ")}, where one number per ` +
         `stage is written with slashes; got ${JSON.stringify(given.slice(0, 60))}; write for example ${this.#example}`,
     );
@@ -59,7 +59,7 @@ function given<Key extends string, Value>(key: Key, value: Value | undefined): {
 /**
  * Reads a cost model such as `F=1,I=1,W=1,FB=3,link=0.3,bandwidth=100,bytes=20`. F, I and W are 1 unless given,
  * and the link takes no time; `recompute=1` computes activations again before each backward.
- * @throws ScheduleError `invalid-cost`
+ * @throws ScheduleError `INVALID_COST`
  */
 export function parseCost(text: string): CostModel {
   const list = new NumberList("cost", COST_KEYS, "F=1,I=1,W=1,FB=3,link=0.3 or F=1/2/1/1", text);
@@ -78,7 +78,7 @@ export function parseCost(text: string): CostModel {
 
 /**
  * Reads what stages keep in memory, such as `weights=10,activations=2/2/2/3`.
- * @throws ScheduleError `invalid-cost`
+ * @throws ScheduleError `INVALID_COST`
  */
 export function parseMemoryModel(text: string): MemoryModel {
   const list = new NumberList("memory", MEMORY_KEYS, "weights=10,activations=2", text);

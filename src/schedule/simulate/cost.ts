@@ -50,12 +50,12 @@ export interface StageCosts {
   readonly bytes: Float64Array;
 }
 
-/** One value per stage. @throws ScheduleError `invalid-cost` */
+/** One value per stage. @throws ScheduleError `INVALID_COST` */
 export function spreadOverStages(subject: string, cost: PerStage, numStages: number): Float64Array {
   const values = typeof cost === "number" ? new Float64Array(numStages).fill(cost) : Float64Array.from(cost);
   if (values.length !== numStages || values.some((value) => !(value >= 0 && value < Infinity))) {
     throw new ScheduleError(
-      "invalid-cost",
+      "INVALID_COST",
       `cost: ${subject} must be a finite number of at least 0, or one for each of ${numStages} stages; ` +
         `got ${JSON.stringify(cost).slice(0, 60)}; correct it`,
     );
@@ -66,13 +66,13 @@ export function spreadOverStages(subject: string, cost: PerStage, numStages: num
 function checkLink({ latency, bandwidth }: LinkCost): void {
   if (latency >= 0 && latency < Infinity && (bandwidth === undefined || bandwidth > 0)) return;
   throw new ScheduleError(
-    "invalid-cost",
+    "INVALID_COST",
     `cost: a link's latency must be at least 0 and its bandwidth over 0; got ${latency} and ${bandwidth}; ` +
       `correct them`,
   );
 }
 
-/** @throws ScheduleError `invalid-cost` */
+/** @throws ScheduleError `INVALID_COST` */
 export function stageCosts(cost: CostModel, numStages: number): StageCosts {
   for (const link of [cost.link, ...(cost.edges ?? [])]) checkLink(link);
   const F = spreadOverStages("F", cost.F, numStages);

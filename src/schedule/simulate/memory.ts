@@ -25,7 +25,7 @@ interface Change {
   readonly amount: number;
 }
 
-/** Memory over time of every rank. @throws ScheduleError `invalid-cost` */
+/** Memory over time of every rank. @throws ScheduleError `INVALID_COST` */
 export function memoryOverTime(timeline: Timeline, placement: Placement, model: MemoryModel): MemoryTrack[] {
   const { numStages } = placement;
   const weights = spreadOverStages("weights", model.weights, numStages);

@@ -98,7 +98,7 @@ export function costOf({ F, I, W, B, pairShare, link, activationBytes }: Profile
 
 /**
  * Reads a profile from JSON text.
- * @throws ScheduleError `invalid-cost` with the key that is wrong
+ * @throws ScheduleError `INVALID_COST` with the key that is wrong
  */
 export function parseProfile(text: string): Profile {
   let value: unknown;
@@ -136,7 +136,7 @@ function isCost(value: unknown): value is number {
 
 function failAt(key: string, rule: string, given: unknown): never {
   throw new ScheduleError(
-    "invalid-cost",
+    "INVALID_COST",
     `profile: ${key} must be ${rule}; got ${JSON.stringify(given)?.slice(0, 60)}; write the file with dualpipe train --profile`,
   );
 }

@@ -179,7 +179,7 @@ describe("costs in text", () => {
   it.each(["F", "F=", "F=x", "F=1=2", "G=1", "F=1,F=2", "link=1/2", "F=1//2", "F=-1"])(
     "reject %j",
     (text) => {
-      expect(() => parseCost(text)).toThrow(/^cost: must be a list .*; got .*; write for example/);
+      expect(() => parseCost(text)).toThrow(/^dualpipe: cost: must be a list .*; got .*; write for example/);
     },
   );
 

@@ -68,7 +68,7 @@ class Simulator {
     const stuck = this.#clocks.findIndex((clock) => clock.index < clock.actions.length);
     if (stuck >= 0) {
       throw new ScheduleError(
-        "invalid-program",
+        "INVALID_PROGRAM",
         `${this.#program.schedule}: every rank must be able to finish; rank ${stuck} stops at its action ` +
           `${this.#clocks[stuck]!.index}; verify the program to see the cause`,
         { rank: stuck },
@@ -264,12 +264,12 @@ function share(part: number, whole: number): number {
 
 /**
  * Runs a lowered program as discrete events, by the convention of its communication mode.
- * @throws ScheduleError `invalid-program` when it has no communication or cannot finish, or `invalid-cost`
+ * @throws ScheduleError `INVALID_PROGRAM` when it has no communication or cannot finish, or `INVALID_COST`
  */
 export function simulate(program: Program, cost: CostModel, options: SimulateOptions = {}): Simulation {
   if (program.communication === "none" && program.numRanks > 1) {
     throw new ScheduleError(
-      "invalid-program",
+      "INVALID_PROGRAM",
       `${program.schedule}: only a lowered program can be simulated; got computations only; lower it first`,
     );
   }

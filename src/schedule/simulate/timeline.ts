@@ -33,7 +33,7 @@ export class TimelineTrack implements Iterable<TimelineEvent> {
     return this.actions.length;
   }
 
-  /** @throws RangeError when there is no event at this index. */
+  /** @throws ScheduleError `INVALID_ACTION` when there is no event at this index. */
   at(index: number): TimelineEvent {
     return { action: this.actions.at(index), startMs: this.startsMs[index]!, endMs: this.endsMs[index]! };
   }

@@ -38,9 +38,9 @@ export function verify(
   return { problems, peakActivations: peakActivations(program) };
 }
 
-/** @throws ScheduleError `invalid-program` with the first problem and the actions around it */
+/** @throws ScheduleError `INVALID_PROGRAM` with the first problem and the actions around it */
 export function assertVerified(program: Program, options: VerifyOptions = {}): void {
   const problem = verify(program, { ...options, maxProblems: 1 }).problems[0];
   if (problem === undefined) return;
-  throw new ScheduleError("invalid-program", formatProblem(program, problem), { rank: problem.rank });
+  throw new ScheduleError("INVALID_PROGRAM", formatProblem(program, problem), { rank: problem.rank });
 }

@@ -36,7 +36,7 @@ function scheduleIssues({ pipeline }: Pick<TrainConfig, "pipeline">): readonly C
     if (!(error instanceof ScheduleError)) {
       throw error;
     }
-    return [{ path: "pipeline", problem: error.message }];
+    return [{ path: "pipeline", problem: error.problem }];
   }
 }
 
