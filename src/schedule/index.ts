@@ -34,7 +34,11 @@ export {
   vPlacement,
 } from "./program/placement.ts";
 export { type CommunicationMode, countActions, formatProgram, type Program } from "./program/program.ts";
-export { ScheduleError, type ScheduleErrorCode, type ScheduleErrorLocation } from "./program/schedule-error.ts";
+export {
+  ScheduleError,
+  type ScheduleErrorCode,
+  type ScheduleErrorLocation,
+} from "./program/schedule-error.ts";
 export {
   checkSizes,
   nearestAllowed,

@@ -192,10 +192,7 @@ describe("bad input", () => {
       "interleaved -p 4 -m 6",
       "interleaved: micro-batches must be a multiple of the ranks and at least 1; got 6 with 4 ranks; use 8",
     ],
-    [
-      "zbv -p 2 -m 4 --stages-per-rank 3",
-      "zbv: stages per rank must be 2; got 3 with 2 ranks; use 2",
-    ],
+    ["zbv -p 2 -m 4 --stages-per-rank 3", "zbv: stages per rank must be 2; got 3 with 2 ranks; use 2"],
     [
       "1f1b -p 100000 -m 100000",
       "1f1b: a program must have at most 65536 ranks and 134217728 forwards over all stages; " +

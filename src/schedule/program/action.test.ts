@@ -57,6 +57,8 @@ describe("packed list", () => {
   });
 
   it("throws beyond its end", () => {
-    expect(() => ActionList.from([], 4).at(0)).toThrow(/^dualpipe: action: the index must be .* under 0; got 0/);
+    expect(() => ActionList.from([], 4).at(0)).toThrow(
+      /^dualpipe: action: the index must be .* under 0; got 0/,
+    );
   });
 });
