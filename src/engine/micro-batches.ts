@@ -1,9 +1,6 @@
-import { operator } from "../tensor/native-operator.ts";
+import * as kernels from "../tensor/kernels/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Message } from "../transport/process-group.ts";
-
-const NARROW = operator("aten::narrow");
-const CAT = operator("aten::cat");
 
 /**
  * Cuts tensors into micro-batches along a dimension, as `torch.tensor_split` does: the first ones are longer by one when
@@ -35,7 +32,7 @@ function split(tensor: Tensor, numParts: number, dim: number): Tensor[] {
   return runtime.scope(() =>
     Array.from({ length: numParts }, (_, i) => {
       const start = i * shorter + Math.min(i, numLonger);
-      return runtime.call(NARROW, tensor, dim, start, shorter + (i < numLonger ? 1 : 0)).share();
+      return kernels.narrow(tensor, dim, start, shorter + (i < numLonger ? 1 : 0)).share();
     }),
   );
 }
@@ -46,6 +43,6 @@ export function gather(microBatches: readonly Message[], batchDim: number): (Ten
   return Array.from({ length: numTensors }, (_, position) => {
     const parts = microBatches.map((message) => message[position] ?? null);
     const first = parts[0] ?? null;
-    return first === null ? null : first.runtime.call(CAT, parts, batchDim);
+    return first === null ? null : kernels.cat(parts, batchDim);
   });
 }

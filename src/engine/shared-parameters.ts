@@ -1,15 +1,10 @@
 import type { Parameter } from "../autograd/parameter.ts";
 import { bytesPerElement } from "../tensor/dtype.ts";
-import { operator } from "../tensor/native-operator.ts";
+import * as kernels from "../tensor/kernels/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { ProcessGroup, Receipt } from "../transport/process-group.ts";
 import { StepError } from "./errors.ts";
 import type { StageModule } from "./stage-module.ts";
-
-const ADD = operator("aten::add", "Tensor");
-const ADD_INPLACE = operator("aten::add_", "Tensor");
-const CLONE = operator("aten::clone");
-const COPY_INPLACE = operator("aten::copy_");
 
 const DEFAULT_BUNDLE_BYTES_MAX = 25 * 1024 * 1024;
 
@@ -161,7 +156,7 @@ export class SharedParameters {
         const parts = messages.map((message) => (message ? message[i]! : parameter.grad));
         const all = sum(parts.filter((part) => part !== null));
         const earlier = before[i]!;
-        const total = all !== null && earlier !== null ? runtime.call(ADD, earlier, all) : (all ?? earlier);
+        const total = all !== null && earlier !== null ? kernels.add(earlier, all) : (all ?? earlier);
         parameter.grad = total?.share() ?? null;
       });
     });
@@ -174,7 +169,7 @@ export class SharedParameters {
       if (sourceOf(bundle) === rank)
         runtime.scope(() => {
           // What is sent must stay as it is, and a parameter does not.
-          const copies = bundle.parameters.map((parameter) => runtime.call(CLONE, parameter));
+          const copies = bundle.parameters.map((parameter) => kernels.clone(parameter));
           for (const holder of this.#others()) this.#holders.send(holder, "parameters", copies);
         });
     for (const bundle of this.#bundles) {
@@ -183,7 +178,7 @@ export class SharedParameters {
       runtime.scope(() => {
         const values = this.#holders.receive(source, "parameters").take();
         bundle.parameters.forEach((parameter, i) => {
-          runtime.callInPlace(COPY_INPLACE, parameter, values[i]!);
+          kernels.copy_(parameter, values[i]!);
         });
       });
     }
@@ -216,10 +211,9 @@ export class SharedParameters {
 function sum(parts: readonly Tensor[]): Tensor | null {
   const [first, second, ...more] = parts;
   if (first === undefined) return null;
-  const { runtime } = first;
-  if (second === undefined) return runtime.call(CLONE, first);
-  const total = runtime.call(ADD, first, second);
-  for (const part of more) runtime.callInPlace(ADD_INPLACE, total, part);
+  if (second === undefined) return kernels.clone(first);
+  const total = kernels.add(first, second);
+  for (const part of more) kernels.add_(total, part);
   return total;
 }
 

@@ -1,5 +1,5 @@
 import { type Program, rankOf } from "../schedule/index.ts";
-import { operator } from "../tensor/native-operator.ts";
+import * as kernels from "../tensor/kernels/index.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { Message } from "../transport/process-group.ts";
 import { StepError } from "./errors.ts";
@@ -7,9 +7,6 @@ import { gather, scatter } from "./micro-batches.ts";
 import type { StageStep } from "./module-stage.ts";
 import type { Criterion } from "./stage-module.ts";
 import type { StepOptions, StepResult } from "./step-options.ts";
-
-const STACK = operator("aten::stack");
-const RESHAPE = operator("aten::reshape");
 
 /** What enters and leaves the pipeline at one rank during one step: inputs and labels by micro-batch, losses and outputs. */
 export class StepData implements StageStep {
@@ -145,7 +142,7 @@ export function microBatchesAt(
 
 function stack(losses: readonly Tensor[]): Tensor {
   const { runtime } = losses[0]!;
-  return runtime.scope(() => runtime.call(RESHAPE, runtime.call(STACK, losses), [-1]));
+  return runtime.scope(() => kernels.reshape(kernels.stack(losses, 0), [-1]));
 }
 
 function invalid(rank: number, message: string): StepError {

@@ -1,19 +1,9 @@
 import { noGrad } from "../autograd/grad-mode.ts";
 import { withSeed } from "../nn/initial.ts";
 import { OptionError } from "../nn/option-error.ts";
-import { dtypeCode } from "../tensor/dtype.ts";
-import { operator } from "../tensor/native-operator.ts";
+import * as kernels from "../tensor/kernels/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { GptStage } from "./gpt/gpt.ts";
-
-const ARGMAX = operator("aten::argmax");
-const DIV = operator("aten::div", "Scalar");
-const INDEX_SELECT = operator("aten::index_select");
-const MULTINOMIAL = operator("aten::multinomial");
-const SELECT = operator("aten::select", "int");
-const SOFTMAX = operator("aten::softmax", "int");
-const TOPK = operator("aten::topk");
-const FLOAT64 = dtypeCode("float64");
 
 export interface GenerateOptions {
   readonly numTokens: number;
@@ -54,16 +44,15 @@ function lastLogits(stages: readonly GptStage[], tokens: readonly number[]): Ten
   const { runtime } = stages[0]!;
   let x = runtime.tensor(tokens, [1, tokens.length], "int64");
   for (const stage of stages) x = stage.call(x);
-  return runtime.call(SELECT, runtime.call(SELECT, x, 0, 0), 0, -1);
+  return kernels.select(kernels.select(x, 0, 0), 0, -1);
 }
 
 function draw(logits_V: Tensor, { temperature = 1, topK }: GenerateOptions): number {
-  const { runtime } = logits_V;
-  if (temperature === 0) return runtime.call(ARGMAX, logits_V).item();
+  if (temperature === 0) return kernels.argmax(logits_V).item();
   const numCandidates = Math.min(topK ?? Number.POSITIVE_INFINITY, logits_V.numElements);
-  const [values, tokens] = runtime.callMany(TOPK, logits_V, numCandidates) as [Tensor, Tensor];
-  const probabilities = runtime.call(SOFTMAX, runtime.call(DIV, values, temperature), 0, FLOAT64);
-  return runtime.call(INDEX_SELECT, tokens, 0, runtime.call(MULTINOMIAL, probabilities, 1)).item();
+  const [values, tokens] = kernels.topk(logits_V, numCandidates);
+  const probabilities = kernels.softmaxInDtype(kernels.divScalar(values, temperature), 0, "float64");
+  return kernels.indexSelect(tokens, 0, kernels.multinomial(probabilities, 1)).item();
 }
 
 function checkOptions(

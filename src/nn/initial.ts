@@ -1,14 +1,9 @@
 import { createHash } from "node:crypto";
 import { Parameter } from "../autograd/parameter.ts";
-import { type DType, dtypeCode } from "../tensor/dtype.ts";
-import { operator } from "../tensor/native-operator.ts";
+import type { DType } from "../tensor/dtype.ts";
+import * as kernels from "../tensor/kernels/index.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-
-const EMPTY = operator("aten::empty", "memory_format");
-const FILL_INPLACE = operator("aten::fill_", "Scalar");
-const NORMAL_INPLACE = operator("aten::normal_");
-const UNIFORM_INPLACE = operator("aten::uniform_");
 
 /** A parameter with uniform samples of [-bound, bound), from the runtime's generator. */
 export function uniformParameter(
@@ -18,7 +13,7 @@ export function uniformParameter(
   dtype: DType,
 ): Parameter {
   const parameter = emptyParameter(runtime, shape, dtype);
-  runtime.callInPlace(UNIFORM_INPLACE, parameter, -bound, bound);
+  kernels.uniform_(parameter, -bound, bound);
   return parameter;
 }
 
@@ -42,11 +37,11 @@ export function constantParameter(
 
 /** Overwrites with samples of a normal distribution around 0, from the runtime's generator. */
 export function fillNormal(tensor: Tensor, standardDeviation: number): void {
-  tensor.runtime.callInPlace(NORMAL_INPLACE, tensor, 0, standardDeviation);
+  kernels.normal_(tensor, 0, standardDeviation);
 }
 
 export function fillConstant(tensor: Tensor, value: number): void {
-  tensor.runtime.callInPlace(FILL_INPLACE, tensor, value);
+  kernels.fillScalar_(tensor, value);
 }
 
 /** A seed for one named thing: the same wherever and in whatever order the things are made. */
@@ -67,5 +62,5 @@ export function withSeed<T>(runtime: Runtime, seed: number, body: () => T): T {
 }
 
 function emptyParameter(runtime: Runtime, shape: readonly number[], dtype: DType): Parameter {
-  return new Parameter(runtime.call(EMPTY, shape, dtypeCode(dtype)));
+  return new Parameter(kernels.empty(runtime, shape, dtype));
 }

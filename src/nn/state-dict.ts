@@ -1,6 +1,6 @@
 import type { Parameter } from "../autograd/parameter.ts";
 import { DualPipeError } from "../errors/dualpipe-error.ts";
-import { operator } from "../tensor/native-operator.ts";
+import * as kernels from "../tensor/kernels/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** Parameters by their dotted names, as PyTorch's `state_dict` names them. */
@@ -20,8 +20,6 @@ export interface LoadReport {
   readonly missing: readonly string[];
   readonly unexpected: readonly string[];
 }
-
-const COPY_INPLACE = operator("aten::copy_");
 
 /**
  * Copies `dict` into the parameters, or changes nothing. A parameter with several names is missing only when `dict` has none of them.
@@ -54,7 +52,7 @@ export function loadParameters(
     );
   for (const [name, parameter] of parameters) {
     const source = dict[name];
-    if (source !== undefined) parameter.runtime.callInPlace(COPY_INPLACE, parameter, source);
+    if (source !== undefined) kernels.copy_(parameter, source);
   }
   return { missing, unexpected };
 }

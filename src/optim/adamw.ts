@@ -5,7 +5,7 @@ import {
   addQuotientToEach,
   scaleEach,
   squareRoots,
-} from "./foreach.ts";
+} from "../tensor/kernels/foreach.ts";
 import { type Batch, checkOption, type NamedParameter, Optimizer, type ParameterGroup } from "./optimizer.ts";
 
 export interface AdamWOptions {

@@ -1,14 +1,7 @@
 import type { Parameter } from "../autograd/parameter.ts";
-import { dtypeCode } from "../tensor/dtype.ts";
-import { operator } from "../tensor/native-operator.ts";
+import { scaleEach } from "../tensor/kernels/foreach.ts";
+import * as kernels from "../tensor/kernels/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { scaleEach } from "./foreach.ts";
-
-const CAT = operator("aten::cat");
-const RESHAPE = operator("aten::reshape");
-const VECTOR_NORM = operator("aten::linalg_vector_norm");
-const FLOAT32 = dtypeCode("float32");
-const FLOAT64 = dtypeCode("float64");
 
 /**
  * The sum of the squares of all gradients, each parameter counted once. Rows are summed in float32 at least, and the
@@ -19,7 +12,7 @@ export function squaredGradNorm(parameters: Iterable<Parameter>): number {
   if (gradients.length === 0) return 0;
   const { runtime } = gradients[0]!;
   return runtime.scope(() => {
-    const norms = runtime.call(CAT, gradients.map(norm)).toArray();
+    const norms = kernels.cat(gradients.map(norm), 0).toArray();
     return norms.reduce((sum, norm) => sum + norm * norm, 0);
   });
 }
@@ -43,8 +36,8 @@ function gradientsOf(parameters: Iterable<Parameter>): Tensor[] {
  * and a float64 copy would take 25 times as long.
  */
 function norm(gradient: Tensor): Tensor {
-  const { runtime, dtype, shape } = gradient;
-  const accumulator = dtype === "float64" ? FLOAT64 : FLOAT32;
-  const rows = shape.length < 2 ? gradient : runtime.call(VECTOR_NORM, gradient, 2, [-1], false, accumulator);
-  return runtime.call(RESHAPE, runtime.call(VECTOR_NORM, rows, 2, null, false, FLOAT64), [1]);
+  const { dtype, shape } = gradient;
+  const accumulator = dtype === "float64" ? "float64" : "float32";
+  const rows = shape.length < 2 ? gradient : kernels.vectorNorm(gradient, [-1], accumulator);
+  return kernels.reshape(kernels.vectorNorm(rows, null, "float64"), [1]);
 }

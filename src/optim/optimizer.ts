@@ -1,7 +1,7 @@
 import type { Parameter } from "../autograd/parameter.ts";
 import { OptionError } from "../nn/option-error.ts";
 import { type StateDict, StateDictError } from "../nn/state-dict.ts";
-import { operator } from "../tensor/native-operator.ts";
+import * as kernels from "../tensor/kernels/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 export type NamedParameter = readonly [name: string, parameter: Parameter];
@@ -34,10 +34,6 @@ interface Memory {
   readonly step: Tensor;
   numSteps: number;
 }
-
-const COPY_INPLACE = operator("aten::copy_");
-const FILL_INPLACE = operator("aten::fill_", "Scalar");
-const ZEROS_LIKE = operator("aten::zeros_like");
 
 /**
  * Changes parameters by their gradients. A parameter without a gradient is left alone, as in PyTorch; one that comes
@@ -91,7 +87,7 @@ export abstract class Optimizer<Options extends CommonOptions> {
     if (memory === undefined) {
       const { runtime } = parameter;
       memory = runtime.scope(() => ({
-        slots: Array.from({ length: numSlots }, () => runtime.call(ZEROS_LIKE, parameter).share()),
+        slots: Array.from({ length: numSlots }, () => kernels.zerosLike(parameter).share()),
         step: runtime.zeros([], "int64").share(),
         numSteps: 0,
       }));
@@ -122,7 +118,7 @@ export abstract class Optimizer<Options extends CommonOptions> {
       for (const [name, parameter] of parameters) {
         const memory = this.#memories.get(parameter);
         if (memory === undefined) continue;
-        parameter.runtime.callInPlace(FILL_INPLACE, memory.step, memory.numSteps);
+        kernels.fillScalar_(memory.step, memory.numSteps);
         dict[`${name}.step`] = memory.step;
         slotNames.forEach((slotName, slot) => {
           dict[`${name}.${slotName}`] = memory.slots[slot]!;
@@ -149,7 +145,7 @@ export abstract class Optimizer<Options extends CommonOptions> {
       const memory = this.#memoryOf(parameter, slots.length);
       memory.numSteps = step!.item();
       slots.forEach((slot, i) => {
-        parameter.runtime.callInPlace(COPY_INPLACE, memory.slots[i]!, slot);
+        kernels.copy_(memory.slots[i]!, slot);
       });
     }
   }

@@ -1,4 +1,4 @@
-import { addEach, scaleEach } from "./foreach.ts";
+import { addEach, scaleEach } from "../tensor/kernels/foreach.ts";
 import { type Batch, checkOption, type NamedParameter, Optimizer, type ParameterGroup } from "./optimizer.ts";
 
 export interface SGDOptions {

@@ -1,6 +1,7 @@
 import type { Addon, NativeArgument, NativeResult } from "../native/addon.ts";
 import { loadAddon } from "../native/load.ts";
 import { type DType, dtypeCode } from "./dtype.ts";
+import * as kernels from "./kernels/index.ts";
 import { type Operator, operator } from "./native-operator.ts";
 import { Scope } from "./scope.ts";
 import { Tensor } from "./tensor.ts";
@@ -135,7 +136,7 @@ export class Runtime {
   ): Tensor {
     const float64 = this.fromArray(Float64Array.from(numbers), shape, "float64");
     if (dtype === "float64") return float64;
-    const converted = this.call(TO_DTYPE, float64, dtypeCode(dtype), false, true);
+    const converted = kernels.toDtype(float64, dtype);
     if (this.#scope === undefined) float64.dispose();
     return converted;
   }
@@ -180,7 +181,7 @@ export class Runtime {
   read(tensor: Tensor): ElementArray {
     const { dtype } = tensor;
     if (dtype === "bfloat16" || dtype === "float16")
-      return this.scope(() => this.read(this.call(TO_DTYPE, tensor, dtypeCode("float32"), false, true)));
+      return this.scope(() => this.read(kernels.toDtype(tensor, "float32")));
     const bytes = this.addon.toBytes(tensor.handle);
     switch (dtype) {
       case "float32":
@@ -239,7 +240,6 @@ function toNative(args: Argument[]): NativeArgument[] {
   return args as NativeArgument[];
 }
 
-const TO_DTYPE = operator("aten::to", "dtype");
 const ZEROS = operator("aten::zeros");
 const ONES = operator("aten::ones");
 const FULL = operator("aten::full");

@@ -1,5 +1,5 @@
-import { operator } from "../tensor/native-operator.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { operator } from "../native-operator.ts";
+import type { Tensor } from "../tensor.ts";
 
 const ADD_LIST = operator("aten::_foreach_add_", "List");
 const ADD_SCALAR = operator("aten::_foreach_add_", "Scalar");
@@ -10,7 +10,7 @@ const SQRT = operator("aten::_foreach_sqrt");
 
 type Tensors = readonly Tensor[];
 
-/** `x *= factor`, for each. */
+/** `x *= factor`, for each; nothing for an empty list, as in all functions of this file. */
 export function scaleEach(x: Tensors, factor: number): void {
   x[0]?.runtime.callInPlace(MUL, x, factor);
 }
@@ -35,6 +35,7 @@ export function addQuotientToEach(x: Tensors, a: Tensors, b: Tensors, factor: nu
   x[0]?.runtime.callInPlace(ADDCDIV, x, a, b, factor);
 }
 
+/** The square root of each. */
 export function squareRoots(x: Tensors): Tensor[] {
   return x.length === 0 ? [] : (x[0]!.runtime.callMany(SQRT, x) as Tensor[]);
 }

@@ -1,0 +1,140 @@
+import { operator } from "../native-operator.ts";
+import type { Tensor } from "../tensor.ts";
+
+const ADD = operator("aten::add", "Tensor");
+const ADD_INPLACE = operator("aten::add_", "Tensor");
+const ADD_SCALAR = operator("aten::add", "Scalar");
+const ADD_SCALAR_INPLACE = operator("aten::add_", "Scalar");
+const SUB = operator("aten::sub", "Tensor");
+const MUL = operator("aten::mul", "Tensor");
+const MUL_INPLACE = operator("aten::mul_", "Tensor");
+const MUL_SCALAR = operator("aten::mul", "Scalar");
+const MUL_SCALAR_INPLACE = operator("aten::mul_", "Scalar");
+const DIV = operator("aten::div", "Tensor");
+const DIV_SCALAR = operator("aten::div", "Scalar");
+const NEG = operator("aten::neg");
+const POW_SCALAR = operator("aten::pow", "Tensor_Scalar");
+const EXP = operator("aten::exp");
+const LOG = operator("aten::log");
+const SQRT = operator("aten::sqrt");
+const RSQRT = operator("aten::rsqrt");
+const RSQRT_INPLACE = operator("aten::rsqrt_");
+const ABS = operator("aten::abs");
+const SGN = operator("aten::sgn");
+const MAXIMUM = operator("aten::maximum");
+const LT = operator("aten::lt", "Tensor");
+const EQ = operator("aten::eq", "Tensor");
+const MASKED_FILL = operator("aten::masked_fill", "Scalar");
+const WHERE = operator("aten::where", "self");
+const WHERE_ELSE_SCALAR = operator("aten::where", "ScalarOther");
+const WHERE_SCALAR_ELSE = operator("aten::where", "ScalarSelf");
+
+export function add(a: Tensor, b: Tensor): Tensor {
+  return a.runtime.call(ADD, a, b);
+}
+
+export function add_(a: Tensor, b: Tensor): void {
+  a.runtime.callInPlace(ADD_INPLACE, a, b);
+}
+
+export function addScalar(a: Tensor, b: number): Tensor {
+  return a.runtime.call(ADD_SCALAR, a, b);
+}
+
+export function addScalar_(a: Tensor, b: number): void {
+  a.runtime.callInPlace(ADD_SCALAR_INPLACE, a, b);
+}
+
+export function sub(a: Tensor, b: Tensor): Tensor {
+  return a.runtime.call(SUB, a, b);
+}
+
+export function mul(a: Tensor, b: Tensor): Tensor {
+  return a.runtime.call(MUL, a, b);
+}
+
+export function mul_(a: Tensor, b: Tensor): void {
+  a.runtime.callInPlace(MUL_INPLACE, a, b);
+}
+
+export function mulScalar(a: Tensor, b: number): Tensor {
+  return a.runtime.call(MUL_SCALAR, a, b);
+}
+
+export function mulScalar_(a: Tensor, b: number): void {
+  a.runtime.callInPlace(MUL_SCALAR_INPLACE, a, b);
+}
+
+export function div(a: Tensor, b: Tensor): Tensor {
+  return a.runtime.call(DIV, a, b);
+}
+
+export function divScalar(a: Tensor, b: number): Tensor {
+  return a.runtime.call(DIV_SCALAR, a, b);
+}
+
+export function neg(x: Tensor): Tensor {
+  return x.runtime.call(NEG, x);
+}
+
+export function powScalar(x: Tensor, exponent: number): Tensor {
+  return x.runtime.call(POW_SCALAR, x, exponent);
+}
+
+export function exp(x: Tensor): Tensor {
+  return x.runtime.call(EXP, x);
+}
+
+export function log(x: Tensor): Tensor {
+  return x.runtime.call(LOG, x);
+}
+
+export function sqrt(x: Tensor): Tensor {
+  return x.runtime.call(SQRT, x);
+}
+
+export function rsqrt(x: Tensor): Tensor {
+  return x.runtime.call(RSQRT, x);
+}
+
+export function rsqrt_(x: Tensor): void {
+  x.runtime.callInPlace(RSQRT_INPLACE, x);
+}
+
+export function abs(x: Tensor): Tensor {
+  return x.runtime.call(ABS, x);
+}
+
+/** -1, 0 or 1. */
+export function sgn(x: Tensor): Tensor {
+  return x.runtime.call(SGN, x);
+}
+
+export function maximum(a: Tensor, b: Tensor): Tensor {
+  return a.runtime.call(MAXIMUM, a, b);
+}
+
+export function lt(a: Tensor, b: Tensor): Tensor {
+  return a.runtime.call(LT, a, b);
+}
+
+export function eq(a: Tensor, b: Tensor): Tensor {
+  return a.runtime.call(EQ, a, b);
+}
+
+/** x, and the value where the mask is true. */
+export function maskedFill(x: Tensor, mask: Tensor, value: number): Tensor {
+  return x.runtime.call(MASKED_FILL, x, mask, value);
+}
+
+export function where(condition: Tensor, a: Tensor, b: Tensor): Tensor {
+  return condition.runtime.call(WHERE, condition, a, b);
+}
+
+export function whereElseScalar(condition: Tensor, a: Tensor, b: number): Tensor {
+  return condition.runtime.call(WHERE_ELSE_SCALAR, condition, a, b);
+}
+
+export function whereScalarElse(condition: Tensor, a: number, b: Tensor): Tensor {
+  return condition.runtime.call(WHERE_SCALAR_ELSE, condition, a, b);
+}

@@ -1,0 +1,140 @@
+import { operator } from "../native-operator.ts";
+import type { Runtime } from "../runtime.ts";
+import type { Tensor } from "../tensor.ts";
+
+const LAYER_NORM = operator("aten::native_layer_norm");
+const LAYER_NORM_BACKWARD = operator("aten::native_layer_norm_backward");
+const EMBEDDING = operator("aten::embedding");
+const EMBEDDING_BACKWARD = operator("aten::embedding_dense_backward");
+const MSE_LOSS = operator("aten::mse_loss");
+const MSE_LOSS_BACKWARD = operator("aten::mse_loss_backward");
+const NLL_LOSS = operator("aten::nll_loss_forward");
+const NLL_LOSS_BACKWARD = operator("aten::nll_loss_backward");
+const FLASH_ATTENTION = operator("aten::_scaled_dot_product_flash_attention_for_cpu");
+const FLASH_ATTENTION_BACKWARD = operator("aten::_scaled_dot_product_flash_attention_for_cpu_backward");
+
+/** How a loss of many elements becomes one number. */
+export type Reduction = "mean" | "sum";
+
+/** The numbers of at::Reduction. */
+const reductionCodes: Readonly<Record<Reduction, number>> = { mean: 1, sum: 2 };
+
+const NO_PADDING = -1;
+const NO_DROPOUT = 0;
+
+/** The normalized x, and the mean and 1 / standard deviation of each row. */
+export function layerNorm(
+  x: Tensor,
+  normalizedShape: readonly number[],
+  weight: Tensor | null,
+  bias: Tensor | null,
+  eps: number,
+): [y: Tensor, mean: Tensor, rstd: Tensor] {
+  return x.runtime.callMany(LAYER_NORM, x, normalizedShape, weight, bias, eps) as [Tensor, Tensor, Tensor];
+}
+
+/** The gradients of x, weight and bias, as far as they are wanted. */
+export function layerNormBackward(
+  dy: Tensor,
+  x: Tensor,
+  normalizedShape: readonly number[],
+  mean: Tensor,
+  rstd: Tensor,
+  weight: Tensor | null,
+  bias: Tensor | null,
+  wanted: readonly [x: boolean, weight: boolean, bias: boolean],
+): (Tensor | null)[] {
+  return dy.runtime.callMany(LAYER_NORM_BACKWARD, dy, x, normalizedShape, mean, rstd, weight, bias, wanted);
+}
+
+export function embedding(weight: Tensor, indices: Tensor): Tensor {
+  return weight.runtime.call(EMBEDDING, weight, indices);
+}
+
+export function embeddingBackward(dy: Tensor, indices: Tensor, numRows: number): Tensor {
+  return dy.runtime.call(EMBEDDING_BACKWARD, dy, indices, numRows, NO_PADDING, false);
+}
+
+export function mseLoss(input: Tensor, target: Tensor, reduction: Reduction): Tensor {
+  return input.runtime.call(MSE_LOSS, input, target, reductionCodes[reduction]);
+}
+
+export function mseLossBackward(dy: Tensor, input: Tensor, target: Tensor, reduction: Reduction): Tensor {
+  return dy.runtime.call(MSE_LOSS_BACKWARD, dy, input, target, reductionCodes[reduction]);
+}
+
+/** The loss, and how many targets count in it. */
+export function nllLoss(
+  logProbabilities: Tensor,
+  targets: Tensor,
+  reduction: Reduction,
+  ignoreIndex: number,
+): [loss: Tensor, totalWeight: Tensor] {
+  const code = reductionCodes[reduction];
+  return logProbabilities.runtime.callMany(NLL_LOSS, logProbabilities, targets, null, code, ignoreIndex) as [
+    Tensor,
+    Tensor,
+  ];
+}
+
+export function nllLossBackward(
+  dy: Tensor,
+  logProbabilities: Tensor,
+  targets: Tensor,
+  reduction: Reduction,
+  ignoreIndex: number,
+  totalWeight: Tensor,
+): Tensor {
+  const code = reductionCodes[reduction];
+  return dy.runtime.call(
+    NLL_LOSS_BACKWARD,
+    dy,
+    logProbabilities,
+    targets,
+    null,
+    code,
+    ignoreIndex,
+    totalWeight,
+  );
+}
+
+/** False where LibTorch is too old to have a fused attention for the CPU. */
+export function hasFlashAttention(runtime: Runtime): boolean {
+  return runtime.supports(FLASH_ATTENTION);
+}
+
+/** The result, and the logarithm of the sum of each row's exponentials, which the backward needs. */
+export function flashAttention(
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  causal: boolean,
+  scale: number,
+): [y: Tensor, logSumExp: Tensor] {
+  return q.runtime.callMany(FLASH_ATTENTION, q, k, v, NO_DROPOUT, causal, null, scale) as [Tensor, Tensor];
+}
+
+export function flashAttentionBackward(
+  dy: Tensor,
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  y: Tensor,
+  logSumExp: Tensor,
+  causal: boolean,
+  scale: number,
+): [dq: Tensor, dk: Tensor, dv: Tensor] {
+  return dy.runtime.callMany(
+    FLASH_ATTENTION_BACKWARD,
+    dy,
+    q,
+    k,
+    v,
+    y,
+    logSumExp,
+    NO_DROPOUT,
+    causal,
+    null,
+    scale,
+  ) as [Tensor, Tensor, Tensor];
+}

@@ -1,0 +1,45 @@
+import { operator } from "../native-operator.ts";
+import type { Tensor } from "../tensor.ts";
+
+const MM = operator("aten::mm");
+const BMM = operator("aten::bmm");
+const MATMUL = operator("aten::matmul");
+const ADDMM = operator("aten::addmm");
+const ADDMM_INPLACE = operator("aten::addmm_");
+const BADDBMM = operator("aten::baddbmm");
+const BADDBMM_INPLACE = operator("aten::baddbmm_");
+
+/** `a b`, of matrices. */
+export function mm(a: Tensor, b: Tensor): Tensor {
+  return a.runtime.call(MM, a, b);
+}
+
+/** `a b`, of each pair of matrices. */
+export function bmm(a: Tensor, b: Tensor): Tensor {
+  return a.runtime.call(BMM, a, b);
+}
+
+/** `a b`, with broadcast dimensions in front. */
+export function matmul(a: Tensor, b: Tensor): Tensor {
+  return a.runtime.call(MATMUL, a, b);
+}
+
+/** `x + a b`, of matrices. */
+export function addmm(x: Tensor, a: Tensor, b: Tensor): Tensor {
+  return x.runtime.call(ADDMM, x, a, b);
+}
+
+/** `x += a b`, of matrices. */
+export function addmm_(x: Tensor, a: Tensor, b: Tensor): void {
+  x.runtime.callInPlace(ADDMM_INPLACE, x, a, b);
+}
+
+/** `x + alpha a b`, of each pair of matrices. */
+export function baddbmm(x: Tensor, a: Tensor, b: Tensor, alpha: number): Tensor {
+  return x.runtime.call(BADDBMM, x, a, b, 1, alpha);
+}
+
+/** `x += a b`, of each pair of matrices. */
+export function baddbmm_(x: Tensor, a: Tensor, b: Tensor): void {
+  x.runtime.callInPlace(BADDBMM_INPLACE, x, a, b);
+}

@@ -1,0 +1,79 @@
+import { operator } from "../native-operator.ts";
+import type { Tensor } from "../tensor.ts";
+
+const RESHAPE = operator("aten::reshape");
+const T = operator("aten::t");
+const TRANSPOSE = operator("aten::transpose", "int");
+const PERMUTE = operator("aten::permute");
+const EXPAND = operator("aten::expand");
+const DETACH = operator("aten::detach");
+const SLICE = operator("aten::slice", "Tensor");
+const SLICE_BACKWARD = operator("aten::slice_backward");
+const SELECT = operator("aten::select", "int");
+const SELECT_BACKWARD = operator("aten::select_backward");
+const NARROW = operator("aten::narrow");
+const SPLIT_WITH_SIZES = operator("aten::split_with_sizes");
+const UNBIND = operator("aten::unbind", "int");
+
+/** A view where the strides allow one, else a copy. */
+export function reshape(x: Tensor, shape: readonly number[]): Tensor {
+  return x.runtime.call(RESHAPE, x, shape);
+}
+
+/** A matrix transposed. */
+export function t(x: Tensor): Tensor {
+  return x.runtime.call(T, x);
+}
+
+export function transpose(x: Tensor, dimA: number, dimB: number): Tensor {
+  return x.runtime.call(TRANSPOSE, x, dimA, dimB);
+}
+
+export function permute(x: Tensor, dims: readonly number[]): Tensor {
+  return x.runtime.call(PERMUTE, x, dims);
+}
+
+export function expand(x: Tensor, shape: readonly number[]): Tensor {
+  return x.runtime.call(EXPAND, x, shape);
+}
+
+export function detach(x: Tensor): Tensor {
+  return x.runtime.call(DETACH, x);
+}
+
+export function slice(x: Tensor, dim: number, start: number, end: number, step: number): Tensor {
+  return x.runtime.call(SLICE, x, dim, start, end, step);
+}
+
+/** Zeros of this shape, with dy where `slice` took its elements. */
+export function sliceBackward(
+  dy: Tensor,
+  shape: readonly number[],
+  dim: number,
+  start: number,
+  end: number,
+  step: number,
+): Tensor {
+  return dy.runtime.call(SLICE_BACKWARD, dy, shape, dim, start, end, step);
+}
+
+export function select(x: Tensor, dim: number, index: number): Tensor {
+  return x.runtime.call(SELECT, x, dim, index);
+}
+
+/** Zeros of this shape, with dy where `select` took its elements. */
+export function selectBackward(dy: Tensor, shape: readonly number[], dim: number, index: number): Tensor {
+  return dy.runtime.call(SELECT_BACKWARD, dy, shape, dim, index);
+}
+
+export function narrow(x: Tensor, dim: number, start: number, length: number): Tensor {
+  return x.runtime.call(NARROW, x, dim, start, length);
+}
+
+export function splitWithSizes(x: Tensor, sizes: readonly number[], dim: number): Tensor[] {
+  return x.runtime.callMany(SPLIT_WITH_SIZES, x, sizes, dim) as Tensor[];
+}
+
+export function unbind(x: Tensor, dim: number): Tensor[] {
+  return x.runtime.callMany(UNBIND, x, dim) as Tensor[];
+}
