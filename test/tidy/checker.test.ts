@@ -1,60 +1,13 @@
 import { expect, test } from "vitest";
+import { findForbiddenSyntax, findMissingHeaders, findRepeatedOperators } from "./code.ts";
+import { findBareErrors, findErrorCodes } from "./errors.ts";
 import { findBrokenEntries, findUnusedExports } from "./exports.ts";
-import { findCycles, findUpwardImports } from "./layers.ts";
 import { parseSources } from "./repository.ts";
-import { findEmptyNames, findForbiddenSyntax, findForbiddenTexts, findLongFiles, findNotes } from "./text.ts";
+import { findLargeFolders, findLongFiles, findLongFunctions, findWideLines } from "./sizes.ts";
+import { findEmptyNames, findForbiddenTexts, findNotes } from "./text.ts";
+import { findBannedWords } from "./words.ts";
 
 const plant = (texts: Record<string, string>) => parseSources(new Map(Object.entries(texts)));
-
-test.each([
-  ["upward", "src/tensor/a.ts", `import { b } from "../engine/b.ts";`],
-  ["across", "src/transport/a.ts", `import type { Module } from "../nn/module.ts";`],
-  ["by a re-export", "src/autograd/a.ts", `export * from "../nn/module.ts";`],
-  ["by a dynamic import", "src/native/a.ts", `const b = await import("../tensor/b.ts");`],
-  ["out of the schedules to Node", "src/schedule/schedules/a.ts", `import { readFileSync } from "node:fs";`],
-  ["out of the schedules to a package", "src/schedule/a.ts", `import { z } from "zod";`],
-  ["out of native to a package", "src/native/a.ts", `import { z } from "zod";`],
-  ["out of the studio", "studio/page.ts", `import { b } from "../src/engine/b.ts";`],
-  ["to a file outside the layers", "src/engine/a.ts", `import { b } from "../../test/b.ts";`],
-  ["from a file outside the layers", "src/loose/a.ts", ""],
-])("an import %s is found", (_how, path, text) => {
-  expect(findUpwardImports(plant({ [path]: text }))).toMatchObject([{ file: path }]);
-});
-
-test.each([
-  [
-    "src/engine/a.ts",
-    `import { b } from "../schedule/b.ts"; import { c } from "./c.ts"; import { readFileSync } from "node:fs";`,
-  ],
-  ["src/optim/a.ts", `import { b } from "../nn/b.ts"; import { c } from "../autograd/c.ts";`],
-  ["src/schedule/a.test.ts", `import { test } from "vitest"; import { b } from "../../test/b.ts";`],
-])("the imports of %s are allowed", (path, text) => {
-  expect(findUpwardImports(plant({ [path]: text }))).toEqual([]);
-});
-
-test("a circle of three files is found once; a diamond and a circle of types are none", () => {
-  const cycle = findCycles(
-    plant({
-      "src/nn/a.ts": `import { b } from "./b.ts";`,
-      "src/nn/b.ts": `import { type B, c } from "./c.ts";`,
-      "src/nn/c.ts": `export { a } from "./a.ts";`,
-    }),
-  );
-  expect(cycle).toHaveLength(1);
-  expect(cycle[0]?.rule).toContain("src/nn/a.ts -> src/nn/b.ts -> src/nn/c.ts -> src/nn/a.ts");
-  const diamond = plant({
-    "src/nn/a.ts": `import "./b.ts"; import "./c.ts";`,
-    "src/nn/b.ts": `import "./d.ts";`,
-    "src/nn/c.ts": `import "./d.ts";`,
-    "src/nn/d.ts": "",
-  });
-  expect(findCycles(diamond)).toEqual([]);
-  const types = plant({
-    "src/nn/a.ts": `import type { B } from "./b.ts";`,
-    "src/nn/b.ts": `import { type A } from "./a.ts"; export type { A } from "./a.ts";`,
-  });
-  expect(findCycles(types)).toEqual([]);
-});
 
 test("an unused export is found, a used one in each of its ways is not", () => {
   const files = plant({
@@ -85,16 +38,134 @@ test("an entry of package.json without a source is found", () => {
   ]);
 });
 
+const lines = (count: number) => "x;\n".repeat(count);
+
 test("a file over its limit is found, one at its limit is not", () => {
-  const lines = (count: number) => "x\n".repeat(count);
   const texts = new Map([
-    ["src/a.ts", lines(351)],
-    ["src/b.ts", lines(350)],
+    ["src/a.ts", lines(301)],
+    ["src/b.ts", lines(300)],
+    ["test/c.ts", lines(301)],
     ["native/a.cpp", lines(501)],
     ["native/b.h", lines(500)],
     ["docs/long.md", lines(900)],
   ]);
-  expect(findLongFiles(texts).map(({ file }) => file)).toEqual(["src/a.ts", "native/a.cpp"]);
+  expect(findLongFiles(texts).map(({ file }) => file)).toEqual(["src/a.ts", "test/c.ts", "native/a.cpp"]);
+});
+
+test("a function over its limit is found in each of its forms, a suite of tests is none", () => {
+  const files = plant({
+    "src/a.ts": `\nfunction a() {\n${lines(69)}}`,
+    "src/b.ts": `class B { b() {\n${lines(69)}} }`,
+    "src/c.ts": `const c = () => {\n${lines(69)}};`,
+    "src/d.ts": `function d() {\n${lines(68)}}`,
+    "src/e.test.ts": `describe("e", () => {\n${lines(99)}}); test("f", () => {\n${lines(99)}});`,
+  });
+  const found = findLongFunctions(files).map(({ file }) => file);
+  expect(found).toEqual(["src/a.ts:2", "src/b.ts:1", "src/c.ts:1", "src/e.test.ts:101"]);
+});
+
+test("a folder of sixteen files is found, with any number of tests", () => {
+  const folder = (name: string, count: number) =>
+    Array.from({ length: count }, (_, i) => [`src/${name}/${i}.ts`, `src/${name}/${i}.test.ts`]).flat();
+  const paths = [...folder("full", 15), ...folder("large", 16), ...folder("large/inner", 3)];
+  expect(findLargeFolders(paths)).toMatchObject([{ file: "src/large" }]);
+});
+
+test("wide lines are found in comments and prose, not in code, tables and blocks", () => {
+  const wide = "word ".repeat(25);
+  const texts = new Map([
+    ["src/a.ts", `const a = 1;\n  // ${wide}\n`],
+    ["src/b.ts", `const b = "${wide}";\n/** ${"word ".repeat(22)}*/\n`],
+    ["native/c.cpp", `/* ${wide} */`],
+    ["docs/d.md", `# D\n\n${wide}\n`],
+    ["docs/e.md", `| ${wide} |\n\`\`\`ts\n${wide}\n\`\`\`\n`],
+  ]);
+  expect(findWideLines(texts).map(({ file }) => file)).toEqual([
+    "src/a.ts:2",
+    "native/c.cpp:1",
+    "docs/d.md:3",
+  ]);
+});
+
+test("plain errors are found in the source, whether thrown or handed on", () => {
+  const files = plant({
+    "src/a.ts": `throw new Error("a");`,
+    "src/b.ts": `\nreject(new RangeError("b"));`,
+    "src/c.ts": `throw new StepError("BAD", {}, "c"); if (e instanceof Error) throw e;`,
+    "src/d.test.ts": `throw new Error("d");`,
+    "test/e.ts": `throw new Error("e");`,
+  });
+  expect(findBareErrors(files).map(({ file }) => file)).toEqual(["src/a.ts:1", "src/b.ts:2"]);
+});
+
+test("an error code of two classes is found, and one in lower case", () => {
+  const files = plant({
+    "src/a.ts": `export type ACode = "BAD_A" | "SHARED"; class A extends DualPipeError<ACode> {}`,
+    "src/b.ts": `class B extends DualPipeError<"BAD_B" | "SHARED"> {} class Other<T extends "SHARED"> {}`,
+    "src/c.ts": `import type { CCode } from "./codes.ts"; class C extends DualPipeError<CCode> {}`,
+    "src/codes.ts": `export type CCode = "bad-c";`,
+  });
+  expect(findErrorCodes(files).map(({ rule }) => rule)).toEqual([
+    "A and B share the code SHARED",
+    "the code bad-c of C is not upper case",
+  ]);
+});
+
+test("a long file without a header is found, and a listed one; a listed file that is gone, too", () => {
+  const files = plant({
+    "src/long.ts": `import "x";\n${lines(150)}`,
+    "src/fine.ts": `/** The idea. */\n${lines(150)}`,
+    "src/short.ts": "a;",
+    "src/listed.ts": "a;",
+    "test/long.ts": lines(200),
+  });
+  const found = findMissingHeaders(files, ["src/listed.ts", "src/gone.ts"]).map(({ file }) => file);
+  expect(found).toEqual(["src/gone.ts", "src/long.ts", "src/listed.ts"]);
+});
+
+test("an operator that two files declare is found, another overload is not", () => {
+  const files = plant({
+    "src/a.ts": `const ADD = operator("aten::add", "Tensor"); const ADD_NUMBER = operator("aten::add", "Scalar");`,
+    "src/b.ts": `const ADD = operator("aten::add", "Tensor"); const any = operator(name, overload);`,
+    "src/c.test.ts": `operator("aten::add", "Tensor");`,
+  });
+  expect(findRepeatedOperators(files).map(({ file, rule }) => `${file}: ${rule}`)).toEqual([
+    "src/b.ts: src/a.ts declares the operator aten::add.Tensor, too",
+  ]);
+});
+
+test.each([
+  ["src/engine/a.ts", "const numModelChunks = 2;"],
+  ["src/engine/a.ts", "// each chunk of the batch"],
+  ["src/engine/a.ts", "run(microBatches: number)"],
+  ["src/schedule/schedules/a.ts", "type Phase = 0 | 1;"],
+  ["src/launch/a.ts", "// the node that leads"],
+  ["src/launch/a.ts", "const nodeRank = 0;"],
+  ["src/engine/a.ts", "interface StagePlace {}"],
+  ["src/launch/a.ts", "onLost();"],
+  ["src/launch/a.ts", "// without a sign of life"],
+  ["docs/a.md", "a time-out of ten minutes"],
+  ["native/a.cpp", "// c10d's store"],
+  ["src/models/a.ts", "readonly numFeatures: number;"],
+  ["README.md", "how to mend it"],
+  ["src/a.ts", "/** Of all replicas. */"],
+  ["test/a.test.ts", `test("whoever comes first", () => {});`],
+])("%s may not say %s", (path, text) => {
+  expect(findBannedWords(new Map([[path, `\n${text}\n`]]))).toMatchObject([{ file: `${path}:2` }]);
+});
+
+test.each([
+  ["src/engine/a.ts", "step(inputs, { numChunks: 8 });"],
+  ["src/engine/a.ts", "const microBatches: number[] = [];"],
+  ["src/trainer/config/a.ts", "readonly microBatches: number;"],
+  ["src/launch/a.ts", `import { join } from "node:path"; // --nnodes, --nproc-per-node, PET_NODE_RANK`],
+  ["src/autograd/a.ts", "// the nodes of the graph"],
+  ["src/tensor/a.ts", "const ADD_INPLACE = runtime.callInPlace;"],
+  ["docs/a.md", "a timeout, and timeouts; `npm run --silent build`; a recommendation; besides"],
+  ["native/a.cpp", "c10d::Store store; // torch/csrc/distributed/c10d/Store.hpp"],
+  ["CHANGELOG.md", "onLost is now disconnect"],
+])("%s may say %s", (path, text) => {
+  expect(findBannedWords(new Map([[path, `\n${text}\n`]]))).toEqual([]);
 });
 
 test("names that say nothing are found as files and as folders", () => {

@@ -1,3 +1,4 @@
+import { cyclesOf, type GraphOptions, graphOfFiles } from "./graph.ts";
 import { isTest, type SourceFile, type Violation } from "./repository.ts";
 
 /** What the files of one layer may import besides their own layer. */
@@ -58,16 +59,13 @@ export const LAYERS: readonly Layer[] = [
     below: ["trainer", ...EVERYTHING_BELOW_TRAINER],
     packages: "all",
   },
-  { name: "studio", paths: ["studio/"], below: ["schedule"], packages: "all" },
 ];
 
 const layerOf = (path: string) => LAYERS.find(({ paths }) => paths.some((prefix) => path.startsWith(prefix)));
 
 /** Imports that do not point down the layers. */
 export function findUpwardImports(files: readonly SourceFile[]): Violation[] {
-  const ours = files.filter(
-    ({ path }) => (path.startsWith("src/") || path.startsWith("studio/")) && !isTest(path),
-  );
+  const ours = files.filter(({ path }) => path.startsWith("src/") && !isTest(path));
   return ours.flatMap((file) => {
     const layer = layerOf(file.path);
     if (layer === undefined) {
@@ -109,30 +107,31 @@ function checkImport(file: string, layer: Layer, target: string): Violation[] {
   ];
 }
 
-/** Circles of imports between files at run time, one violation for each file that starts one; types are erased. */
-export function findCycles(files: readonly SourceFile[]): Violation[] {
-  const byPath = new Map(files.filter(({ path }) => !isTest(path)).map((file) => [file.path, file]));
-  const finished = new Set<string>();
-  const violations: Violation[] = [];
+/** Permissions of the table above that no import uses. */
+export function findUnusedPermissions(files: readonly SourceFile[]): Violation[] {
+  const used = new Set(
+    files
+      .filter(({ path }) => !isTest(path))
+      .flatMap(({ path, imports }) =>
+        imports.map(({ target }) => `${layerOf(path)?.name} ${layerOf(target)?.name}`),
+      ),
+  );
+  return LAYERS.flatMap(({ name, below }) =>
+    below
+      .filter((other) => !used.has(`${name} ${other}`))
+      .map((other) => ({
+        file: "test/tidy/layers.ts",
+        rule: `${name} may import ${other}, and never does`,
+        remedy: "take the permission away, here and in docs/architecture.md",
+      })),
+  );
+}
 
-  function visit(path: string, trail: readonly string[]): void {
-    const start = trail.indexOf(path);
-    if (start >= 0) {
-      const cycle = [...trail.slice(start), path].join(" -> ");
-      violations.push({
-        file: path,
-        rule: `imports form a circle: ${cycle}`,
-        remedy: "move what both need into a file of its own that imports neither",
-      });
-      return;
-    }
-    if (finished.has(path)) return;
-    for (const { target, isType } of byPath.get(path)?.imports ?? []) {
-      if (!isType && byPath.has(target)) visit(target, [...trail, path]);
-    }
-    finished.add(path);
-  }
-
-  for (const path of byPath.keys()) visit(path, []);
-  return violations;
+/** Cycles of imports between files, one violation each. */
+export function findCycles(files: readonly SourceFile[], options: GraphOptions): Violation[] {
+  return cyclesOf(graphOfFiles(files, "", options)).map((cycle) => ({
+    file: cycle[0]!,
+    rule: `imports form a cycle: ${cycle.join(" -> ")}`,
+    remedy: "move what both need into a file of its own that imports neither",
+  }));
 }

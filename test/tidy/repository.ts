@@ -26,6 +26,14 @@ export interface SourceFile {
   readonly program: unknown;
 }
 
+/** A node of a syntax tree. */
+export interface Node {
+  readonly type: string;
+  readonly start: number;
+  readonly end: number;
+  readonly [key: string]: unknown;
+}
+
 /** Something that breaks a rule of the repository. */
 export interface Violation {
   readonly file: string;
@@ -94,4 +102,14 @@ function parseSource(path: string, text: string): SourceFile {
     comments: parsed.comments.map(({ value }) => value),
     program: parsed.program,
   };
+}
+
+/** Visits every node of a syntax tree, parents first. */
+export function walk(value: unknown, visit: (node: Node) => void): void {
+  if (Array.isArray(value)) {
+    for (const item of value) walk(item, visit);
+  } else if (typeof value === "object" && value !== null) {
+    if ("type" in value && typeof value.type === "string") visit(value as Node);
+    for (const child of Object.values(value)) walk(child, visit);
+  }
 }

@@ -1,9 +1,11 @@
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { findForbiddenSyntax } from "./code.ts";
+import { findErrorCodes } from "./errors.ts";
 import { findBrokenEntries, findUnusedExports, publicSources } from "./exports.ts";
 import { findCycles, findUpwardImports } from "./layers.ts";
 import { parseSources, readTexts, type Violation } from "./repository.ts";
-import { findEmptyNames, findForbiddenSyntax, findForbiddenTexts, findLongFiles, findNotes } from "./text.ts";
+import { findEmptyNames, findForbiddenTexts, findNotes } from "./text.ts";
 
 const texts = readTexts(fileURLToPath(new URL("../..", import.meta.url)));
 const files = parseSources(texts);
@@ -14,10 +16,10 @@ const lines = (violations: readonly Violation[]) =>
 
 test.each<[string, readonly Violation[]]>([
   ["imports point down the layers", findUpwardImports(files)],
-  ["imports form no circle", findCycles(files)],
+  ["imports form no cycle", findCycles(files, { types: false })],
   ["every export is used", findUnusedExports(files, new Set(publicSources(manifest).values()))],
   ["package.json offers only what the build makes", findBrokenEntries(manifest, files)],
-  ["files are short", findLongFiles(texts)],
+  ["an error code belongs to one class", findErrorCodes(files)],
   ["names say what is inside", findEmptyNames(texts)],
   ["nothing mentions the place where it was written", findForbiddenTexts(texts)],
   ["no note is left for later", findNotes(files)],

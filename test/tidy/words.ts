@@ -1,0 +1,120 @@
+/**
+ * One name per thing, and English that nobody has to read twice. docs/architecture.md explains the words that we use;
+ * here are those that we do not, each with what to say in its place. They count wherever a person reads: in code,
+ * comments, messages, tests and documents. An exception is what somebody else has named (torchrun's options, the format
+ * of a file), and what users already have in their configurations.
+ */
+import type { Violation } from "./repository.ts";
+
+interface BannedWord {
+  readonly pattern: RegExp;
+  readonly say: string;
+  /** The files that it is banned from; all by default. */
+  readonly inside?: RegExp;
+  /** Files that may use it. */
+  readonly outside?: RegExp;
+  /** What may contain it. */
+  readonly except?: RegExp;
+}
+
+/** Vocabulary: names of the things of this project. */
+const TERMS: readonly BannedWord[] = [
+  {
+    pattern: /\b\w*chunk\w*\b/i,
+    except: /\bnumChunks\b|\bnum_chunks\b/,
+    // The operator that PyTorch calls so.
+    outside: /^src\/autograd\/(index|operators\/slice(\.test)?)\.ts$/,
+    say: "micro-batch, or piece; numChunks is the name of an option of `step` alone",
+  },
+  {
+    pattern: /\bmicroBatches\??: number\b(?!\[)/,
+    // Keys of a configuration and options of commands, named as users type them.
+    outside: /^src\/(trainer\/config|cli)\//,
+    say: "numMicroBatches",
+  },
+  { pattern: /\b(phases?|streams?|\w+(Phase|Stream))\b/i, inside: /^src\/schedule\//, say: "direction" },
+  {
+    pattern: /\bactivationEdges\b|\bdeferred\b/,
+    inside: /^src\//,
+    say: "backwardInputs and backwardWeights",
+  },
+  {
+    pattern: /\bnodes?\b|\bnode[A-Z]\w*|\b(Node|NODE)[A-Z_]\w*/,
+    inside: /^(src\/launch|docs\/launch)/,
+    except:
+      /\bnode[:_.]|\.node\b|--nnodes|--node-rank|per-node|PET_\w+|NODE_\w+|SLURM_\w+|node --|node_modules/g,
+    say: "host; a node is one of autograd's graph",
+  },
+  { pattern: /\b[A-Z]\w*Places?\b/, except: /\b(\w*InPlace)\b/g, say: "placement, or location" },
+  { pattern: /\bonLost\b|\blossOf\b|#lose\b|\bLOST\b/, say: "disconnect; a loss is a number" },
+  { pattern: /\bsigns? of life\b/i, say: "heartbeat" },
+  {
+    pattern: /\bsilen(ce|t)\b|\bisSilent\b|\bSILENT\b/,
+    except: /--silent\b|--silence-timeout/g,
+    say: "heartbeat timeout",
+  },
+  { pattern: /\btime-?outs\b|\btime-out\b|\bTIME_OUTS?\b/i, except: /\btimeouts?\b/gi, say: "timeout" },
+  { pattern: /\btr(y|ies|ied|ying) (it )?again\b/i, say: "retry" },
+  {
+    pattern: /\b(meets?|met|meeting)\b|\bMet[A-Z]\w*|\bmet-\w+/,
+    except: /--meet-timeout/g,
+    // Text that a model has written.
+    outside: /^README\.md$/,
+    say: "connect, join or rendezvous",
+  },
+  { pattern: /\blower-rendezvous\b/, say: "synchronous sends" },
+  {
+    pattern: /c10d/i,
+    except: /c10d::|c10d\/|"c10d"|USE_C10D_\w+/g,
+    say: "Gloo, or torch.distributed",
+  },
+  { pattern: /\bnumFeatures\b/, inside: /^src\/(models|trainer)\//, say: "hiddenSize" },
+  {
+    pattern: /\bn_embd\b/,
+    outside: /^src\/(models|trainer\/checkpoint)\/|^test\//,
+    say: "hiddenSize",
+  },
+];
+
+/** English: what a native engineer would not write. */
+const ENGLISH: readonly BannedWord[] = [
+  { pattern: /\bwhoever\b/i, say: "the caller, the client, anyone who" },
+  { pattern: /\b(nobody|somebody)\b/i, say: "nothing, no rank, another process" },
+  { pattern: /\balike\b/i, say: "the same, equally" },
+  { pattern: /\bmend(s|ed|ing)?\b/i, say: "fix" },
+  { pattern: /\banew\b/i, say: "again" },
+  { pattern: /\bparted\b/i, say: "separated" },
+  { pattern: /\bbeside\b/i, say: "next to, or compared with" },
+  { pattern: /\bso (many|long)\b(?! (as|that)\b)/i, say: "the number, the time" },
+  { pattern: /\bin vain\b/i, say: "without success" },
+  { pattern: /\bthe user's\b(?= *[,;.:)]|$)/, say: "a user error" },
+  { pattern: /\bto be called (when|once|after|before)\b/i, say: "call when" },
+  {
+    pattern: /(\/\*\*|^ +\*|[.;]) (Of which|By which|For which|To which|In which)\b/,
+    say: "start with the subject",
+  },
+  { pattern: /\/\*\* (Of|By|Undefined but|None but) /, say: "start the docstring with its noun or verb" },
+];
+
+const IS_READ = /\.(ts|mjs|md|cpp|h|ya?ml|sh|sbatch|py|txt)$/;
+// The list itself and its test; the changelog, which names what had another name.
+const IS_EXEMPT = /^test\/tidy\/(words|checker\.test)\.ts$|^CHANGELOG\.md$/;
+
+/** Words of the lists above, one violation for each line and word. */
+export function findBannedWords(texts: ReadonlyMap<string, string>): Violation[] {
+  return [...texts].flatMap(([file, text]) => {
+    if (!IS_READ.test(file) || IS_EXEMPT.test(file)) return [];
+    return [...TERMS, ...ENGLISH]
+      .filter(({ inside, outside }) => (inside?.test(file) ?? true) && !(outside?.test(file) ?? false))
+      .flatMap((word) => findWord(file, text, word));
+  });
+}
+
+function findWord(file: string, text: string, { pattern, except, say }: BannedWord): Violation[] {
+  if (!new RegExp(pattern, `${pattern.flags}m`).test(text)) return [];
+  return text.split("\n").flatMap((line, index) => {
+    const found = pattern.exec(except === undefined ? line : line.replaceAll(new RegExp(except, "g"), ""));
+    if (found === null) return [];
+    return [{ file: `${file}:${index + 1}`, rule: `it says "${found[0].trim()}"`, remedy: `say: ${say}` }];
+  });
+}
