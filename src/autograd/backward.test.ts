@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
+import { failOnLeaks } from "../../test/leak-guard.ts";
 import { operator } from "../tensor/native-operator.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import { finish } from "../tensor/suspension.ts";
@@ -18,15 +19,10 @@ import { split } from "./operators/slice.ts";
 import { Parameter } from "./parameter.ts";
 
 const runtime = Runtime.load();
-let numBefore = 0;
+failOnLeaks(runtime);
 
 beforeEach(() => {
   runtime.seed(7);
-  numBefore = runtime.addon.numTensors();
-});
-
-afterEach(() => {
-  expect(runtime.addon.numTensors()).toBe(numBefore);
 });
 
 const parameter = (...shape: number[]) => new Parameter(runtime.randn(shape, "float64"));

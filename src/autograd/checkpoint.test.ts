@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Loopback } from "../../test/autograd/loopback.ts";
+import { failOnLeaks } from "../../test/leak-guard.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import { finish, type Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -17,13 +18,12 @@ import { exp } from "./operators/pointwise.ts";
 import { Parameter } from "./parameter.ts";
 
 const runtime = Runtime.load();
-let numBefore = 0;
+failOnLeaks(runtime);
 let weight: Parameter;
 let bias: Parameter;
 
 beforeEach(() => {
   runtime.seed(11);
-  numBefore = runtime.addon.numTensors();
   weight = new Parameter(runtime.randn([4, 4], "float64"));
   bias = new Parameter(runtime.randn([4], "float64"));
 });
@@ -31,7 +31,6 @@ beforeEach(() => {
 afterEach(() => {
   weight.dispose();
   bias.dispose();
-  expect(runtime.addon.numTensors()).toBe(numBefore);
 });
 
 /** Outputs, and gradients of the input, the weight and the bias, after a whole or a split backward. */

@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
+import { failOnLeaks } from "../../test/leak-guard.ts";
 import { operator } from "../tensor/native-operator.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import { finish } from "../tensor/suspension.ts";
@@ -14,15 +15,10 @@ import { sum } from "./operators/reduction.ts";
 import { Parameter } from "./parameter.ts";
 
 const runtime = Runtime.load();
-let numBefore = 0;
+const numLive = failOnLeaks(runtime);
 
 beforeEach(() => {
   runtime.seed(7);
-  numBefore = runtime.addon.numTensors();
-});
-
-afterEach(() => {
-  expect(runtime.addon.numTensors()).toBe(numBefore);
 });
 
 const parameter = (...shape: number[]) => new Parameter(runtime.randn(shape, "float64"));
@@ -41,7 +37,7 @@ describe("nothing leaks", () => {
   test("when a root is let go of without a backward", () => {
     const weight = parameter(4, 4);
     const root = runtime.scope(() => rootOf(gelu(linear(runtime.randn([2, 4], "float64"), weight)))!);
-    expect(runtime.addon.numTensors()).toBeGreaterThan(numBefore + 2);
+    expect(numLive()).toBeGreaterThan(2);
     new Backward([root]).end();
     weight.dispose();
   });

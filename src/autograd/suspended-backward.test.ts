@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Loopback } from "../../test/autograd/loopback.ts";
+import { failOnLeaks } from "../../test/leak-guard.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import { finish, type Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -11,13 +12,12 @@ import { linear } from "./operators/linear.ts";
 import { Parameter } from "./parameter.ts";
 
 const runtime = Runtime.load();
-let numBefore = 0;
+failOnLeaks(runtime);
 let link: Loopback;
 let weight: Parameter;
 
 beforeEach(() => {
   runtime.seed(3);
-  numBefore = runtime.addon.numTensors();
   link = new Loopback(runtime, "suspension");
   weight = new Parameter(runtime.randn([4, 4], "float64"));
 });
@@ -25,7 +25,6 @@ beforeEach(() => {
 afterEach(() => {
   weight.dispose();
   link.close();
-  expect(runtime.addon.numTensors()).toBe(numBefore);
 });
 
 function* forward(x: Tensor, name: string): Suspendable<Tensor> {

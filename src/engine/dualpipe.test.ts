@@ -1,5 +1,6 @@
 // Two ranks in one thread: what a pipeline is built from, who owns its parameters, and what it says when a peer is missing.
-import { expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { failOnLeaks } from "../../test/leak-guard.ts";
 import { smallGpt } from "../../test/ranks/gpt-model.ts";
 import { type MlpStage, mlpStage, wholeBatch } from "../../test/ranks/mlp-model.ts";
 import { MoodyStage } from "../../test/ranks/moody-model.ts";
@@ -14,6 +15,7 @@ import type { StageModule } from "./stage-module.ts";
 import type { StepOptions } from "./step-options.ts";
 
 const runtime = Runtime.load();
+failOnLeaks(runtime);
 const sizes = { hidden: 4, sequence: 2, microBatchSize: 1, numMicroBatches: 4, dtype: "float32" } as const;
 const { inputs, targets } = wholeBatch(runtime, sizes);
 const good: StepOptions = { numChunks: 4, criterion: mseLoss, labels: [targets] };
@@ -38,8 +40,24 @@ function errorOf(body: () => unknown): Error & { code?: string } {
   throw new Error("nothing was thrown");
 }
 
-const stage = (index: number, hidden = 4): MlpStage => mlpStage(runtime, { ...sizes, hidden }, index);
-const two: [StageModule, StageModule] = [stage(0), stage(1)];
+const modules: StageModule[] = [];
+
+/** A module that is disposed at the end of the test. */
+function keep<M extends StageModule>(module: M): M {
+  modules.push(module);
+  return module;
+}
+
+const stage = (index: number, hidden = 4): MlpStage => keep(mlpStage(runtime, { ...sizes, hidden }, index));
+let two: [StageModule, StageModule];
+
+beforeEach(() => {
+  two = [stage(0), stage(1)];
+});
+
+afterEach(() => {
+  for (const module of modules.splice(0)) module.dispose();
+});
 
 test.each<[string, () => unknown, string, string]>([
   [
@@ -130,7 +148,7 @@ test("a step whose peer never comes ends after the time of its group, and says w
 
 test("a stage that is stopped in a group of its own stops its pipeline too", () => {
   const [own, other] = groupOf(2);
-  const moody = new MoodyStage(runtime, sizes.hidden, sizes.dtype, 0);
+  const moody = keep(new MoodyStage(runtime, sizes.hidden, sizes.dtype, 0));
   const groups = groupOf(2);
   const first = new DualPipe([moody, stage(1)], { processGroup: groups[0]! });
   const second = new DualPipe([stage(1), stage(0)], { processGroup: groups[1]! });
@@ -163,7 +181,7 @@ test("of two mirrors one owns a parameter, and a tied one is owned once", () => 
     ["0 linear1", "0 linear2"],
     ["1 linear1", "1 linear2"],
   ]);
-  const [head, tail] = smallGpt(runtime, true, 2);
+  const [head, tail] = smallGpt(runtime, true, 2).map(keep);
   const pipe = new DualPipeV([head!, tail!], { processGroup: groupOf(1)[0]! });
   const owned = names(pipe);
   expect(owned).toContain("0 transformer.wte.weight");

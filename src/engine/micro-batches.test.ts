@@ -1,4 +1,5 @@
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { failOnLeaks } from "../../test/leak-guard.ts";
 import { operator } from "../tensor/native-operator.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -6,11 +7,7 @@ import { gather, scatter } from "./micro-batches.ts";
 
 const TENSOR_SPLIT = operator("aten::tensor_split", "sections");
 const runtime = Runtime.load();
-const numTensorsAtStart = runtime.addon.numTensors();
-
-afterAll(() => {
-  expect(runtime.addon.numTensors()).toBe(numTensorsAtStart);
-});
+failOnLeaks(runtime);
 
 const numbered = (shape: readonly number[]): Tensor =>
   runtime.tensor(

@@ -1,5 +1,6 @@
 // Steps of one rank alone, under a V of two stages: what is refused, what it says, and what is left afterwards.
-import { beforeEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
+import { failOnLeaks } from "../../test/leak-guard.ts";
 import { mlpStage, stageSeed, wholeBatch } from "../../test/ranks/mlp-model.ts";
 import { atCall, MoodyStage, thrower, withTrap } from "../../test/ranks/moody-model.ts";
 import { runSequentially } from "../../test/ranks/sequential.ts";
@@ -14,6 +15,7 @@ import type { Criterion } from "./stage-module.ts";
 import type { StepOptions } from "./step-options.ts";
 
 const runtime = Runtime.load();
+failOnLeaks(runtime);
 const sizes = { hidden: 4, sequence: 2, microBatchSize: 1, numMicroBatches: 4, dtype: "float32" } as const;
 const { inputs, targets } = wholeBatch(runtime, sizes);
 const good: StepOptions = { numChunks: 4, criterion: mseLoss, labels: [targets] };
@@ -43,24 +45,22 @@ describe("a step", () => {
     mseLoss,
   );
 
-  beforeEach(() => {
+  const resetStages = () => {
     for (const stage of [first, second]) {
       stage.mood = undefined;
       stage.zeroGrad();
     }
-  });
+  };
+  runtime.scope(() => pipe.step(inputs, good)); // Weights are transposed once, in the first step.
+  resetStages();
+  afterEach(resetStages);
 
   /** Runs a step that fails; then nothing is left of it, and the next step is as good as ever. */
   function expectRefused(step: () => unknown, code: string, message: string): void {
-    runtime.scope(() => pipe.step(inputs, good)); // Weights are transposed once, in the first step.
-    for (const stage of [first, second]) stage.zeroGrad();
     const numTensors = runtime.addon.numTensors();
     const { liveBytes } = runtime.addon.memory();
     expect(errorOf(() => runtime.scope(step))).toMatchObject({ code, message: `dualpipe: ${message}` });
-    for (const stage of [first, second]) {
-      stage.mood = undefined;
-      stage.zeroGrad();
-    }
+    resetStages();
     expect(runtime.addon.numTensors()).toBe(numTensors);
     expect(runtime.addon.memory().liveBytes).toBe(liveBytes);
     runtime.scope(() => {

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { failOnLeaks } from "../../test/leak-guard.ts";
 import { Parameter } from "../autograd/parameter.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -8,6 +9,7 @@ import { SharedParameters } from "./shared-parameters.ts";
 import type { StageModule } from "./stage-module.ts";
 
 const runtime = Runtime.load();
+failOnLeaks(runtime);
 let numGroups = 0;
 
 /** What one holder has: two stages, some parameters of its own for each and some that both use. */

@@ -1,4 +1,5 @@
-import { beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { failOnLeaks } from "../../test/leak-guard.ts";
 import { backward } from "../autograd/backward.ts";
 import { noGrad } from "../autograd/grad-mode.ts";
 import { gelu } from "../autograd/operators/activation.ts";
@@ -11,10 +12,8 @@ import { Linear } from "./linear.ts";
 import { Module } from "./module.ts";
 import { StateDictError } from "./state-dict.ts";
 
-let runtime: Runtime;
-beforeAll(() => {
-  runtime = Runtime.load();
-});
+const runtime = Runtime.load();
+failOnLeaks(runtime);
 
 class Tied extends Module {
   readonly first = new Linear(this.runtime, 3, 3);
@@ -83,9 +82,9 @@ test("an array of modules is refused, not overlooked", () => {
       return this.layers[0]!.call(x);
     }
   }
-  expect(() => new WithArray(runtime).parameters()).toThrow(
-    /WithArray.layers is an array of modules.*ModuleList/,
-  );
+  const module = new WithArray(runtime);
+  expect(() => module.parameters()).toThrow(/WithArray.layers is an array of modules.*ModuleList/);
+  for (const layer of module.layers) layer.dispose();
 });
 
 test("a state dict carries the values over in place, and converts the dtype", () => {
@@ -101,26 +100,28 @@ test("a state dict carries the values over in place, and converts the dtype", ()
 });
 
 test("a state dict that does not fit names every key at fault and changes nothing", () => {
-  using target = new Tied(runtime);
-  const before = target.first.bias!.toArray();
-  const dict = {
-    "first.bias": runtime.ones([3]),
-    "first.weight": runtime.ones([2, 3]),
-    "rest.4.bias": runtime.ones([3]),
-    other: runtime.ones([1]),
-  };
-  expect(() => target.loadStateDict(dict)).toThrow(StateDictError);
-  expect(() => target.loadStateDict(dict)).toThrow(
-    /fit Tied:\n {2}missing: rest.5.weight\n {2}unexpected: other\n {2}first.weight: it is \[2,3\] in the state dict, \[3,3\] in the module/,
-  );
-  expect(() => target.loadStateDict(dict, { strict: false })).toThrow(/first.weight: it is/);
-  expect(target.first.bias!.toArray()).toEqual(before);
-  const { "first.weight": _, ...rest } = dict;
-  expect(target.loadStateDict(rest, { strict: false })).toEqual({
-    missing: ["first.weight", "rest.4.weight", "rest.5.weight"],
-    unexpected: ["other"],
+  runtime.scope(() => {
+    using target = new Tied(runtime);
+    const before = target.first.bias!.toArray();
+    const dict = {
+      "first.bias": runtime.ones([3]),
+      "first.weight": runtime.ones([2, 3]),
+      "rest.4.bias": runtime.ones([3]),
+      other: runtime.ones([1]),
+    };
+    expect(() => target.loadStateDict(dict)).toThrow(StateDictError);
+    expect(() => target.loadStateDict(dict)).toThrow(
+      /fit Tied:\n {2}missing: rest.5.weight\n {2}unexpected: other\n {2}first.weight: it is \[2,3\] in the state dict, \[3,3\] in the module/,
+    );
+    expect(() => target.loadStateDict(dict, { strict: false })).toThrow(/first.weight: it is/);
+    expect(target.first.bias!.toArray()).toEqual(before);
+    const { "first.weight": _, ...rest } = dict;
+    expect(target.loadStateDict(rest, { strict: false })).toEqual({
+      missing: ["first.weight", "rest.4.weight", "rest.5.weight"],
+      unexpected: ["other"],
+    });
+    expect(target.first.bias!.toArray()).toEqual([1, 1, 1]);
   });
-  expect(target.first.bias!.toArray()).toEqual([1, 1, 1]);
 });
 
 test("a tied parameter is not missing when another of its names is there", () => {

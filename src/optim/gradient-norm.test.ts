@@ -1,12 +1,13 @@
 import { beforeAll, expect, test } from "vitest";
+import { failOnLeaks } from "../../test/leak-guard.ts";
 import { Parameter } from "../autograd/parameter.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import { clipFactor, scaleGradients, squaredGradNorm } from "./gradient-norm.ts";
 
-let runtime: Runtime;
+const runtime = Runtime.load();
+failOnLeaks(runtime);
 beforeAll(() => {
-  runtime = Runtime.load();
   runtime.seed(1);
 });
 

@@ -1,5 +1,6 @@
 import fc from "fast-check";
-import { beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { failOnLeaks } from "../../test/leak-guard.ts";
 import { Parameter } from "../autograd/parameter.ts";
 import { OptionError } from "../nn/option-error.ts";
 import { StateDictError } from "../nn/state-dict.ts";
@@ -8,10 +9,8 @@ import { AdamW, type AdamWOptions } from "./adamw.ts";
 import { type NamedParameter, weightDecayGroups } from "./optimizer.ts";
 import { SGD, type SGDOptions } from "./sgd.ts";
 
-let runtime: Runtime;
-beforeAll(() => {
-  runtime = Runtime.load();
-});
+const runtime = Runtime.load();
+failOnLeaks(runtime);
 
 const vector = (numbers: readonly number[]) => new Parameter(runtime.tensor(numbers, undefined, "float64"));
 
@@ -228,9 +227,8 @@ test("options that make no sense are refused", () => {
     /momentum of SGD must be over 0 with nesterov; got 0/,
   );
   expect(() => new SGD(named, { learningRate: Number.NaN })).toThrow(OptionError);
-  expect(() => new SGD([...named, ["w", new Parameter(runtime.ones([1]))]])).toThrow(
-    /two parameters.*name w/,
-  );
+  using other = vector([1]);
+  expect(() => new SGD([...named, ["w", other]])).toThrow(/two parameters.*name w/);
 });
 
 test("a step leaves nothing behind, and dispose the parameters alone", () => {

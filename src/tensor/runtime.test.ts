@@ -1,19 +1,12 @@
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { failOnLeaks } from "../../test/leak-guard.ts";
 import { bytesPerElement, type DType, dtypeCode, dtypeOfCode, isFloatingPoint } from "./dtype.ts";
 import { operator } from "./native-operator.ts";
 import { Runtime } from "./runtime.ts";
 
 const runtime = Runtime.load();
-let numBefore = 0;
-
-beforeEach(() => {
-  numBefore = runtime.addon.numTensors();
-});
-
-afterEach(() => {
-  expect(runtime.addon.numTensors()).toBe(numBefore);
-});
+failOnLeaks(runtime);
 
 const dtypes: readonly DType[] = [
   "uint8",

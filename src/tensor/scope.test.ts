@@ -1,20 +1,12 @@
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { failOnLeaks } from "../../test/leak-guard.ts";
 import { TensorDisposedError } from "./errors.ts";
 import { Runtime } from "./runtime.ts";
 import type { Tensor } from "./tensor.ts";
 
 const runtime = Runtime.load();
-let numBefore = 0;
-
-beforeEach(() => {
-  numBefore = runtime.addon.numTensors();
-});
-
-afterEach(() => {
-  expect(runtime.addon.numTensors()).toBe(numBefore);
-  expect(runtime.currentScope).toBeUndefined();
-});
+const numLive = failOnLeaks(runtime);
 
 describe("a scope", () => {
   test("disposes at its end what was made in it", () => {
@@ -40,7 +32,7 @@ describe("a scope", () => {
       expect(kept.a.item()).toBe(1);
       expect((kept.list[0] as Tensor).item()).toBe(2);
       expect((kept.list[1] as { b: Tensor }).b.item()).toBe(3);
-      expect(runtime.addon.numTensors()).toBe(numBefore + 3);
+      expect(numLive()).toBe(3);
     });
   });
 
@@ -65,7 +57,7 @@ describe("a scope", () => {
         });
       expect(caught).toThrow("planted");
       expect(runtime.currentScope).toBe(outer);
-      expect(runtime.addon.numTensors()).toBe(numBefore);
+      expect(numLive()).toBe(0);
     });
   });
 
@@ -115,15 +107,15 @@ test("any nesting of scopes keeps exactly what each returns", () => {
         try {
           const tensors = grow(root);
           expect(tensors.every((tensor) => !tensor.disposed)).toBe(true);
-          expect(runtime.addon.numTensors()).toBe(numBefore + tensors.length);
+          expect(numLive()).toBe(tensors.length);
           return tensors;
         } catch {
-          expect(runtime.addon.numTensors()).toBe(numBefore);
+          expect(numLive()).toBe(0);
           return [];
         }
       });
       for (const tensor of kept) tensor.dispose();
-      expect(runtime.addon.numTensors()).toBe(numBefore);
+      expect(numLive()).toBe(0);
     }),
   );
 });
@@ -149,7 +141,7 @@ describe("a suspendable scope", () => {
       expect(last.done).toBe(true);
       expect((last.value as Tensor).item()).toBe(3);
       expect(between.item()).toBe(7);
-      expect(runtime.addon.numTensors()).toBe(numBefore + 2);
+      expect(numLive()).toBe(2);
     });
   });
 
@@ -158,15 +150,15 @@ describe("a suspendable scope", () => {
     runtime.scope(() => scope.next());
     runtime.scope(() => scope.next());
     runtime.scope(() => expect((scope.next().value as Tensor).item()).toBe(3));
-    expect(runtime.addon.numTensors()).toBe(numBefore);
+    expect(numLive()).toBe(0);
   });
 
   test("frees everything when it is ended early", () => {
     const scope = runtime.suspendableScope(steps());
     scope.next();
-    expect(runtime.addon.numTensors()).toBe(numBefore + 1);
+    expect(numLive()).toBe(1);
     scope.return(undefined as never);
-    expect(runtime.addon.numTensors()).toBe(numBefore);
+    expect(numLive()).toBe(0);
   });
 
   test("ends what is suspended inside of it when it is ended early", () => {
@@ -181,10 +173,10 @@ describe("a suspendable scope", () => {
       })(),
     );
     scope.next();
-    expect(runtime.addon.numTensors()).toBe(numBefore + 1);
+    expect(numLive()).toBe(1);
     scope.return();
     expect(isCleanedUp).toBe(true);
-    expect(runtime.addon.numTensors()).toBe(numBefore);
+    expect(numLive()).toBe(0);
   });
 
   test("frees everything when its body throws after a suspension", () => {
@@ -197,18 +189,18 @@ describe("a suspendable scope", () => {
     );
     scope.next();
     expect(() => scope.next()).toThrow("planted");
-    expect(runtime.addon.numTensors()).toBe(numBefore);
+    expect(numLive()).toBe(0);
   });
 
   test("two of them, resumed in turn, keep their tensors apart", () => {
     runtime.scope(() => {
       const scopes = [runtime.suspendableScope(steps()), runtime.suspendableScope(steps())];
       for (const _ of [1, 2]) for (const scope of scopes) scope.next();
-      expect(runtime.addon.numTensors()).toBe(numBefore + 4);
+      expect(numLive()).toBe(4);
       scopes[0]!.next();
-      expect(runtime.addon.numTensors()).toBe(numBefore + 3);
+      expect(numLive()).toBe(3);
       expect((scopes[1]!.next().value as Tensor).item()).toBe(3);
-      expect(runtime.addon.numTensors()).toBe(numBefore + 2);
+      expect(numLive()).toBe(2);
     });
   });
 });

@@ -1,29 +1,22 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { failOnLeaks } from "../../test/leak-guard.ts";
 import { TensorDisposedError } from "./errors.ts";
 import { operator } from "./native-operator.ts";
 import { Runtime } from "./runtime.ts";
 
 const runtime = Runtime.load();
-let numBefore = 0;
-
-beforeEach(() => {
-  numBefore = runtime.addon.numTensors();
-});
-
-afterEach(() => {
-  expect(runtime.addon.numTensors()).toBe(numBefore);
-});
+const numLive = failOnLeaks(runtime);
 
 describe("the last owner frees the elements", () => {
   test("whichever it is, and disposing twice does nothing", () => {
     const first = runtime.full([2], 4);
     const second = first.share();
-    expect(runtime.addon.numTensors()).toBe(numBefore + 1);
+    expect(numLive()).toBe(1);
     first.dispose();
     first.dispose();
     expect(second.toArray()).toEqual([4, 4]);
     second.dispose();
-    expect(runtime.addon.numTensors()).toBe(numBefore);
+    expect(numLive()).toBe(0);
   });
 
   test("at the end of a block with `using`", () => {
@@ -31,7 +24,7 @@ describe("the last owner frees the elements", () => {
       using tensor = runtime.ones([2]);
       expect(tensor.shape).toEqual([2]);
     }
-    expect(runtime.addon.numTensors()).toBe(numBefore);
+    expect(numLive()).toBe(0);
   });
 
   test("and their bytes", () => {

@@ -6,6 +6,7 @@ import {
   type GradientCase,
 } from "../../../test/autograd/gradient-case.ts";
 import { broadcastShapes } from "../../../test/autograd/shapes.ts";
+import { failOnLeaks } from "../../../test/leak-guard.ts";
 import { operator } from "../../tensor/native-operator.ts";
 import { Runtime } from "../../tensor/runtime.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
@@ -14,6 +15,7 @@ import { variable } from "../graph.ts";
 import { add, div, maximum, mul, sub, where } from "./arithmetic.ts";
 
 const runtime = Runtime.load();
+failOnLeaks(runtime);
 
 type Shapes = readonly (readonly number[])[];
 

@@ -5,6 +5,7 @@ import {
   checkFiniteDifferences,
   type GradientCase,
 } from "../../../test/autograd/gradient-case.ts";
+import { failOnLeaks } from "../../../test/leak-guard.ts";
 import { ShapeError } from "../../tensor/errors.ts";
 import { operator } from "../../tensor/native-operator.ts";
 import { Runtime } from "../../tensor/runtime.ts";
@@ -12,6 +13,7 @@ import { scaledDotProductAttention } from "./attention.ts";
 import { transpose } from "./shape.ts";
 
 const runtime = Runtime.load();
+failOnLeaks(runtime);
 
 interface Setting {
   readonly batch: number;

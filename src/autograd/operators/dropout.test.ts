@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { failOnLeaks } from "../../../test/leak-guard.ts";
 import { operator } from "../../tensor/native-operator.ts";
 import { Runtime } from "../../tensor/runtime.ts";
 import { backward } from "../backward.ts";
@@ -7,6 +8,7 @@ import { variable } from "../graph.ts";
 import { dropout } from "./dropout.ts";
 
 const runtime = Runtime.load();
+failOnLeaks(runtime);
 
 test("an element and its gradient are both 0, or both divided by the chance to stay", () => {
   fc.assert(

@@ -6,6 +6,7 @@ import {
   type GradientCase,
 } from "../../../test/autograd/gradient-case.ts";
 import { shapeOf } from "../../../test/autograd/shapes.ts";
+import { failOnLeaks } from "../../../test/leak-guard.ts";
 import { ShapeError } from "../../tensor/errors.ts";
 import { operator } from "../../tensor/native-operator.ts";
 import { Runtime } from "../../tensor/runtime.ts";
@@ -16,6 +17,7 @@ import { Parameter } from "../parameter.ts";
 import { embedding } from "./embedding.ts";
 
 const runtime = Runtime.load();
+failOnLeaks(runtime);
 
 interface Setting {
   readonly table: readonly number[];

@@ -6,6 +6,7 @@ import {
   type GradientCase,
 } from "../../../test/autograd/gradient-case.ts";
 import { shapeOf } from "../../../test/autograd/shapes.ts";
+import { failOnLeaks } from "../../../test/leak-guard.ts";
 import { ShapeError } from "../../tensor/errors.ts";
 import { operator } from "../../tensor/native-operator.ts";
 import { Runtime } from "../../tensor/runtime.ts";
@@ -13,6 +14,7 @@ import type { Tensor } from "../../tensor/tensor.ts";
 import { crossEntropy, mseLoss, type Reduction } from "./loss.ts";
 
 const runtime = Runtime.load();
+failOnLeaks(runtime);
 const codes: Record<Reduction, number> = { mean: 1, sum: 2 };
 const reductions = fc.constantFrom<Reduction>("mean", "sum");
 

@@ -6,6 +6,7 @@ import {
   type GradientCase,
 } from "../../../test/autograd/gradient-case.ts";
 import { broadcastShapes, shapeOf } from "../../../test/autograd/shapes.ts";
+import { failOnLeaks } from "../../../test/leak-guard.ts";
 import { ShapeError } from "../../tensor/errors.ts";
 import { operator } from "../../tensor/native-operator.ts";
 import { Runtime } from "../../tensor/runtime.ts";
@@ -13,6 +14,7 @@ import { linear } from "./linear.ts";
 import { bmm, matmul, mm } from "./matmul.ts";
 
 const runtime = Runtime.load();
+failOnLeaks(runtime);
 
 type Shapes = readonly (readonly number[])[];
 

@@ -6,6 +6,7 @@ import {
   type GradientCase,
 } from "../../../test/autograd/gradient-case.ts";
 import { shapeOf } from "../../../test/autograd/shapes.ts";
+import { failOnLeaks } from "../../../test/leak-guard.ts";
 import { dtypeCode } from "../../tensor/dtype.ts";
 import { ShapeError } from "../../tensor/errors.ts";
 import { operator } from "../../tensor/native-operator.ts";
@@ -13,6 +14,7 @@ import { Runtime } from "../../tensor/runtime.ts";
 import { layerNorm, rmsNorm } from "./normalization.ts";
 
 const runtime = Runtime.load();
+failOnLeaks(runtime);
 
 interface Setting {
   readonly batch: readonly number[];

@@ -6,6 +6,7 @@ import {
   type GradientCase,
 } from "../../../test/autograd/gradient-case.ts";
 import { shapeOf } from "../../../test/autograd/shapes.ts";
+import { failOnLeaks } from "../../../test/leak-guard.ts";
 import { dtypeCode } from "../../tensor/dtype.ts";
 import { operator } from "../../tensor/native-operator.ts";
 import { Runtime } from "../../tensor/runtime.ts";
@@ -18,6 +19,7 @@ import { abs, addScalar, exp, log, neg, pow, rsqrt, scale, sqrt } from "./pointw
 import { logSoftmax, softmax } from "./softmax.ts";
 
 const runtime = Runtime.load();
+failOnLeaks(runtime);
 
 interface Unary {
   readonly name: string;

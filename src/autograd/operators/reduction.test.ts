@@ -6,6 +6,7 @@ import {
   type GradientCase,
 } from "../../../test/autograd/gradient-case.ts";
 import { shapeOf } from "../../../test/autograd/shapes.ts";
+import { failOnLeaks } from "../../../test/leak-guard.ts";
 import { operator } from "../../tensor/native-operator.ts";
 import { Runtime } from "../../tensor/runtime.ts";
 import { backward } from "../backward.ts";
@@ -14,6 +15,7 @@ import { addScalar, scale } from "./pointwise.ts";
 import { mean, sum } from "./reduction.ts";
 
 const runtime = Runtime.load();
+failOnLeaks(runtime);
 
 interface Setting {
   readonly shape: readonly number[];

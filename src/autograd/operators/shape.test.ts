@@ -6,12 +6,14 @@ import {
   type GradientCase,
 } from "../../../test/autograd/gradient-case.ts";
 import { shapeOf } from "../../../test/autograd/shapes.ts";
+import { failOnLeaks } from "../../../test/leak-guard.ts";
 import { ShapeError } from "../../tensor/errors.ts";
 import { operator } from "../../tensor/native-operator.ts";
 import { Runtime } from "../../tensor/runtime.ts";
 import { contiguous, expand, flatten, permute, reshape, squeeze, transpose, unsqueeze } from "./shape.ts";
 
 const runtime = Runtime.load();
+failOnLeaks(runtime);
 
 interface Setting {
   readonly shape: readonly number[];

@@ -1,4 +1,5 @@
-import { beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { failOnLeaks } from "../../../test/leak-guard.ts";
 import { Backward, backward, rootOf, scalarGradient } from "../../autograd/backward.ts";
 import { markInput } from "../../autograd/graph.ts";
 import { crossEntropy } from "../../autograd/operators/loss.ts";
@@ -12,10 +13,8 @@ import type { Tensor } from "../../tensor/tensor.ts";
 import type { GptConfig, GptStage } from "./gpt.ts";
 import { gptStages } from "./stages.ts";
 
-let runtime: Runtime;
-beforeAll(() => {
-  runtime = Runtime.load();
-});
+const runtime = Runtime.load();
+failOnLeaks(runtime);
 
 const config: GptConfig = { vocabSize: 17, contextLength: 8, numLayers: 5, numHeads: 2, hiddenSize: 8 };
 const tiedConfig: GptConfig = { ...config, tieEmbeddings: true };

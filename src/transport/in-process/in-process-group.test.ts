@@ -1,8 +1,12 @@
 import { beforeAll, describe, expect, test } from "vitest";
+import { failOnLeaks } from "../../../test/leak-guard.ts";
 import { conformanceCases, NUM_CONFORMANCE_RANKS } from "../../../test/ranks/conformance.ts";
 import { runRanks } from "../../launch/run-ranks.ts";
 import { Runtime } from "../../tensor/runtime.ts";
 import { InProcessGroup } from "./in-process-group.ts";
+
+const runtime = Runtime.load();
+failOnLeaks(runtime);
 
 describe("between the threads of one process", () => {
   let failures: Record<string, string>[] = [];
@@ -19,7 +23,6 @@ describe("between the threads of one process", () => {
 });
 
 test("a receive gives up when nothing arrives in time, and gets the message when it is asked again", () => {
-  const runtime = Runtime.load();
   const [first, second] = [0, 1].map(
     (rank) => new InProcessGroup(runtime, { name: "late", rank, size: 2, timeoutMs: 5 }),
   );
