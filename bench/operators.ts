@@ -89,7 +89,7 @@ function nodeRows(name: string, runtime: Runtime, node: (x: Tensor) => Tensor, k
       });
       const middle = process.hrtime.bigint();
       const walk = new Backward([rootOf(y)!]);
-      finish(walk.all([gradient]));
+      finish(walk.backward([gradient]));
       walk.end();
       forward.push(Number(middle - start) / NUM_CALLS);
       backward.push(Number(process.hrtime.bigint() - middle) / NUM_CALLS);

@@ -41,12 +41,12 @@ function run(
     const walk = new Backward([rootOf(y)!]);
     const gradient = runtime.ones(y.shape, "float64");
     if (isSplit) {
-      finish(walk.inputs([gradient]));
+      finish(walk.backwardInputs([gradient]));
       expect(leaf.grad).not.toBeNull();
       for (const weight of parameters) expect(weight.grad).toBeNull();
-      finish(walk.weights());
+      finish(walk.backwardWeights());
     } else {
-      finish(walk.all([gradient]));
+      finish(walk.backward([gradient]));
     }
     walk.end();
     const gradients = [leaf, ...parameters].map(({ grad }) => grad?.toArray() ?? null);
@@ -150,10 +150,10 @@ test("I frees at once what W does not need", () => {
     y.dispose();
     const before = runtime.addon.numTensors();
     const walk = new Backward([root]);
-    finish(walk.inputs([gradient]));
+    finish(walk.backwardInputs([gradient]));
     // Gone: the inputs of the second and the third gelu. Come: the gradients of x and of the product. Kept: gelu(x).
     expect(runtime.addon.numTensors()).toBe(before - 2 + 2);
-    finish(walk.weights());
+    finish(walk.backwardWeights());
     walk.end();
     // Gone: gelu(x), and the gradient of the product. Come: the gradient of the weight.
     expect(runtime.addon.numTensors()).toBe(before - 1);
@@ -230,9 +230,9 @@ test("what is computed by a stage's indices, targets or conditions belongs to I,
     for (const output of outputs) expect(historyOf(output)!.isActivation).toBe(true);
     expect(historyOf(neg(weight))!.isActivation).toBe(false);
     const walk = new Backward([rootOf(neg(outputs[0]!))!]);
-    finish(walk.inputs([runtime.ones([2, 2], "float64")]));
+    finish(walk.backwardInputs([runtime.ones([2, 2], "float64")]));
     expect(weight.grad).toBeNull();
-    finish(walk.weights());
+    finish(walk.backwardWeights());
     walk.end();
     expect(weight.grad?.toArray()).toEqual([-1, -1, -1, -1]);
     weight.dispose();

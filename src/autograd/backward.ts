@@ -26,8 +26,8 @@ export function rootOf(output: Tensor): GraphRoot | null {
 type Part = "all" | "activations" | "weights";
 
 /**
- * One backward through one graph, whole (`all`) or split: `inputs` is I, the gradients of a stage's inputs and of all
- * activations, and `weights` is W, the gradients of the parameters. Each yields where an operator communicates.
+ * One backward through one graph, whole (`backward`) or split: `backwardInputs` is I, the gradients of a stage's inputs and of all
+ * activations, and `backwardWeights` is W, the gradients of the parameters. Each yields where an operator communicates.
  * Nodes are taken in the reverse order of their making, as libtorch's engine does.
  */
 export class Backward {
@@ -42,19 +42,19 @@ export class Backward {
   }
 
   /** @param gradients One for each root, borrowed. */
-  *all(gradients: readonly Tensor[]): Suspendable<void> {
+  *backward(gradients: readonly Tensor[]): Suspendable<void> {
     this.#seed(gradients);
     yield* this.#walk("all");
   }
 
   /** I. @param gradients One for each root, borrowed. */
-  *inputs(gradients: readonly Tensor[]): Suspendable<void> {
+  *backwardInputs(gradients: readonly Tensor[]): Suspendable<void> {
     this.#seed(gradients);
     yield* this.#walk("activations");
   }
 
-  /** W, once after `inputs`. */
-  *weights(): Suspendable<void> {
+  /** W, once after `backwardInputs`. */
+  *backwardWeights(): Suspendable<void> {
     for (const node of this.#deferred) this.#enqueue(node);
     this.#deferred = [];
     yield* this.#walk("weights");
@@ -143,7 +143,7 @@ export class Backward {
 function* runDeferred(node: Node): Suspendable<void> {
   const inner = node.deferred;
   if (inner === undefined) return;
-  yield* inner.weights();
+  yield* inner.backwardWeights();
   inner.end();
   node.deferred = undefined;
 }
@@ -182,7 +182,7 @@ export function backward(outputs: Tensor | readonly Tensor[], gradients?: readon
   });
   const walk = new Backward(roots);
   try {
-    list[0]!.runtime.scope(() => finish(walk.all(gradients ?? list.map(scalarGradient))));
+    list[0]!.runtime.scope(() => finish(walk.backward(gradients ?? list.map(scalarGradient))));
   } finally {
     walk.end();
   }

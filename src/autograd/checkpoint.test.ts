@@ -46,12 +46,12 @@ function run(forward: (x: Tensor) => readonly Tensor[], isSplit: boolean, reache
     const gradients = used.map((output, i) => runtime.full(output.shape, i + 1, "float64"));
     runtime.randn([5]);
     if (isSplit) {
-      finish(walk.inputs(gradients));
+      finish(walk.backwardInputs(gradients));
       expect([weight.grad, bias.grad]).toEqual([null, null]);
       expect(leaf.grad).not.toBeNull();
-      finish(walk.weights());
+      finish(walk.backwardWeights());
     } else {
-      finish(walk.all(gradients));
+      finish(walk.backward(gradients));
     }
     walk.end();
     const random = runtime.randn([1]).item();
@@ -115,7 +115,7 @@ test("a parameter that is handed through is still a parameter", () => {
     expect(same).not.toBe(weight);
     expect(historyOf(weight)!.source).toBeInstanceOf(Leaf);
     const walk = new Backward([rootOf(y!)!, rootOf(same!)!]);
-    finish(walk.all([runtime.ones([2, 4], "float64"), runtime.ones([4, 4], "float64")]));
+    finish(walk.backward([runtime.ones([2, 4], "float64"), runtime.ones([4, 4], "float64")]));
     walk.end();
     expect(weight.grad?.toArray()).toEqual(new Array(16).fill(3));
     leaf.grad?.dispose();
@@ -141,9 +141,9 @@ test("a body whose only gradients are those of its parameters runs again too", (
     markInput(tokens, false);
     const y = checkpoint((indices) => linear(embedding(weight, indices), weight), tokens);
     const walk = new Backward([rootOf(y)!]);
-    finish(walk.inputs([runtime.ones([3, 4], "float64")]));
+    finish(walk.backwardInputs([runtime.ones([3, 4], "float64")]));
     expect(weight.grad).toBeNull();
-    finish(walk.weights());
+    finish(walk.backwardWeights());
     walk.end();
     expect(weight.grad?.shape).toEqual([4, 4]);
   });
@@ -166,7 +166,7 @@ test("it keeps its inputs only, and recomputes one block at a time", () => {
       });
       const kept = addon.memory().liveBytes - liveBytes;
       const walk = new Backward([rootOf(y)!]);
-      finish(walk.all([runtime.ones([10_000])]));
+      finish(walk.backward([runtime.ones([10_000])]));
       walk.end();
       leaf.grad?.dispose();
       return { kept: kept / x.numBytes, peak: (addon.memory().peakBytes - liveBytes) / x.numBytes };
@@ -200,7 +200,7 @@ describe("nothing leaks", () => {
           }, x);
         if (time === 1) return expect(forward).toThrow("planted");
         const walk = new Backward([rootOf(forward())!]);
-        expect(() => finish(walk.all([runtime.ones([2, 4], "float64")]))).toThrow("planted");
+        expect(() => finish(walk.backward([runtime.ones([2, 4], "float64")]))).toThrow("planted");
         walk.end();
         return leaf.grad?.dispose();
       });
@@ -222,7 +222,7 @@ describe("nothing leaks", () => {
       const x = runtime.ones([2, 4], "float64");
       markInput(x, true);
       const walk = new Backward([rootOf(checkpoint((h) => add(h, failing(h)), x))!]);
-      expect(() => finish(walk.inputs([runtime.ones([2, 4], "float64")]))).toThrow("planted");
+      expect(() => finish(walk.backwardInputs([runtime.ones([2, 4], "float64")]))).toThrow("planted");
       walk.end();
     });
   });
@@ -233,7 +233,7 @@ describe("nothing leaks", () => {
       const leaf = markInput(x, true)!;
       const y = checkpoint((h, w) => linear(gelu(linear(h, weight)), w), x, weight);
       const walk = new Backward([rootOf(y)!]);
-      finish(walk.inputs([runtime.ones([2, 4], "float64")]));
+      finish(walk.backwardInputs([runtime.ones([2, 4], "float64")]));
       walk.end();
       leaf.grad?.dispose();
     });
@@ -280,7 +280,7 @@ describe("a checkpoint that communicates", () => {
       link.discard();
       expect(runtime.gradEnabled).toBe(true);
       const walk = new Backward([rootOf(finish(suspendableCheckpoint(body, x)))!]);
-      const steps = walk.inputs([runtime.ones([2, 4], "float64")]);
+      const steps = walk.backwardInputs([runtime.ones([2, 4], "float64")]);
       steps.next();
       steps.return();
       link.discard();

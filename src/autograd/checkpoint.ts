@@ -66,7 +66,7 @@ function recordRecomputation(
         const saved = saves.map((_, i) => node.saved(i));
         yield* recomputation.run(body, saved.slice(0, inputs.length), saved.slice(inputs.length));
       } else {
-        yield* recomputation.weights();
+        yield* recomputation.backwardWeights();
       }
       return recomputation.takeGradients();
     },

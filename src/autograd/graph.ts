@@ -71,7 +71,7 @@ export type Differentiate = (node: Node) => InputGradients | Suspendable<InputGr
 
 /** A backward within a node, of which I has run. */
 export interface InnerBackward {
-  weights(): Suspendable<void>;
+  backwardWeights(): Suspendable<void>;
   /** Frees all that it holds; a second call does nothing. */
   end(): void;
 }

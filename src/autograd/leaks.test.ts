@@ -49,7 +49,7 @@ describe("nothing leaks", () => {
       const leaf = markInput(x, true)!;
       const y = linear(gelu(linear(x, weight)), weight);
       const walk = new Backward([rootOf(y)!]);
-      finish(walk.inputs([runtime.ones([2, 4], "float64")]));
+      finish(walk.backwardInputs([runtime.ones([2, 4], "float64")]));
       walk.end();
       expect(weight.grad).toBeNull();
       leaf.grad?.dispose();

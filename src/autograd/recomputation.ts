@@ -30,7 +30,7 @@ export class Recomputation implements InnerBackward {
       const walk = new Backward(roots.filter((root) => root !== null));
       this.#walk = walk;
       const gradients = node.gradients.filter((gradient, i) => gradient !== null && roots[i]) as Tensor[];
-      yield* node.isSplit ? walk.inputs(gradients) : walk.all(gradients);
+      yield* node.isSplit ? walk.backwardInputs(gradients) : walk.backward(gradients);
       isComplete = true;
     } finally {
       if (isComplete && node.isSplit) node.deferred = this;
@@ -39,9 +39,9 @@ export class Recomputation implements InnerBackward {
     }
   }
 
-  *weights(): Suspendable<void> {
+  *backwardWeights(): Suspendable<void> {
     if (this.#walk === undefined) return;
-    yield* this.#walk.weights();
+    yield* this.#walk.backwardWeights();
     this.#endWalk();
   }
 

@@ -60,13 +60,13 @@ function gradientsAfter(order: (a: MicroBatch, b: MicroBatch) => void): number[]
 
 test("two interleaved walks give the gradients of one after the other", () => {
   const inTurn = gradientsAfter((a, b) => {
-    finish(a.walk.all([a.gradient]));
-    finish(b.walk.all([b.gradient]));
+    finish(a.walk.backward([a.gradient]));
+    finish(b.walk.backward([b.gradient]));
   });
   link.log.length = 0;
   const interleaved = gradientsAfter((a, b) => {
     const scope = runtime.currentScope;
-    const walks = [a.walk.inputs([a.gradient]), b.walk.inputs([b.gradient])];
+    const walks = [a.walk.backwardInputs([a.gradient]), b.walk.backwardInputs([b.gradient])];
     const numSteps = [0, 0];
     while (walks.length > 0) {
       for (const walk of [...walks]) {
@@ -81,8 +81,8 @@ test("two interleaved walks give the gradients of one after the other", () => {
     }
     expect(numSteps[0]! + numSteps[1]!).toBe(4);
     expect(weight.grad).toBeNull();
-    finish(a.walk.weights());
-    finish(b.walk.weights());
+    finish(a.walk.backwardWeights());
+    finish(b.walk.backwardWeights());
   });
   expect(link.log.filter((name) => name.startsWith("B"))).toEqual(["B a2", "B b2", "B a1", "B b1"]);
   expect(interleaved).toEqual(inTurn);
@@ -90,18 +90,18 @@ test("two interleaved walks give the gradients of one after the other", () => {
 
 test("a forward runs between the parts of a backward", () => {
   const alone = gradientsAfter((a, b) => {
-    finish(a.walk.all([a.gradient]));
-    finish(b.walk.all([b.gradient]));
+    finish(a.walk.backward([a.gradient]));
+    finish(b.walk.backward([b.gradient]));
   });
   const among = gradientsAfter((a, b) => {
-    for (const _ of a.walk.all([a.gradient])) {
+    for (const _ of a.walk.backward([a.gradient])) {
       const between = runtime.scope(() => {
         const x = runtime.ones([2, 4], "float64");
         return finish(runtime.suspendableScope(forward(x, "c"))).toArray();
       });
       expect(between).toHaveLength(8);
     }
-    finish(b.walk.all([b.gradient]));
+    finish(b.walk.backward([b.gradient]));
   });
   expect(among).toEqual(alone);
 });
@@ -109,7 +109,7 @@ test("a forward runs between the parts of a backward", () => {
 test("a suspended walk whose scope ended around it goes on", () => {
   runtime.scope(() => {
     const { leaf, walk, gradient } = start(1, "a");
-    const steps = walk.all([gradient]);
+    const steps = walk.backward([gradient]);
     runtime.scope(() => {
       steps.next();
     });
@@ -125,7 +125,7 @@ test("a walk that is abandoned while it is suspended frees everything", () => {
   runtime.scope(() => {
     const { leaf, walk, gradient, y } = start(1, "a");
     const scope = runtime.currentScope;
-    const steps = walk.inputs([gradient]);
+    const steps = walk.backwardInputs([gradient]);
     expect(steps.next().done).toBe(false);
     y.dispose();
     runtime.scope(() => {

@@ -144,18 +144,18 @@ export class ModuleStage implements Stage<Message> {
   backwardInput(microBatch: number, outputGrads: Message): Suspendable<Message> {
     const state = this.#state(microBatch);
     const gradients = this.#startBackward(microBatch, state, outputGrads);
-    return this.#disposing(outputGrads, this.#walk(state, state.backward!.inputs(gradients)));
+    return this.#disposing(outputGrads, this.#walk(state, state.backward!.backwardInputs(gradients)));
   }
 
   *backwardWeight(microBatch: number): Suspendable<void> {
-    yield* this.#state(microBatch).backward!.weights();
+    yield* this.#state(microBatch).backward!.backwardWeights();
     this.#finishBackward(microBatch);
   }
 
   *backward(microBatch: number, outputGrads: Message): Suspendable<void> {
     const state = this.#state(microBatch);
     const gradients = this.#startBackward(microBatch, state, outputGrads);
-    yield* this.#disposing(outputGrads, this.#walk(state, state.backward!.all(gradients)));
+    yield* this.#disposing(outputGrads, this.#walk(state, state.backward!.backward(gradients)));
     this.#finishBackward(microBatch);
   }
 
@@ -222,9 +222,9 @@ export class ModuleStage implements Stage<Message> {
     };
     const backward: OverlapBackward = {
       module: backwardStage.module,
-      all: () => noting("all", walk.all(gradients)),
-      inputs: () => noting("inputs", walk.inputs(gradients)),
-      weights: () => noting("weights", walk.weights()),
+      all: () => noting("all", walk.backward(gradients)),
+      inputs: () => noting("inputs", walk.backwardInputs(gradients)),
+      weights: () => noting("weights", walk.backwardWeights()),
     };
     const forward = this.#hooked(hook, microBatch, inputs, backward);
     const outputs = yield* this.#disposing(inputs, this.module.runtime.suspendableScope(forward));

@@ -154,19 +154,19 @@ class StageInputs {
     this.#runtime.scope(() => {
       if (isSplit) {
         const before = this.#read();
-        finish(walk.inputs(gradients));
+        finish(walk.backwardInputs(gradients));
         const between = this.#read();
         this.#roles.forEach((role, i) => {
           if (role === "parameter" && i < this.tensors.length) expect(between[i]).toEqual(before[i]);
         });
         for (const output of outputs) output.dispose();
-        finish(walk.weights());
+        finish(walk.backwardWeights());
         const after = this.#read();
         this.#roles.forEach((role, i) => {
           if (role === "input" && i < this.tensors.length) expect(after[i]).toEqual(between[i]);
         });
       } else {
-        finish(walk.all(gradients));
+        finish(walk.backward(gradients));
       }
     });
     walk.end();
@@ -252,7 +252,7 @@ export function checkFiniteDifferences<S>(runtime: Runtime, gradientCase: Gradie
         const roots = outputs.map((output, i) => ({ root: rootOf(output), weight: weights[i]! }));
         const used = roots.filter(({ root }) => root !== null);
         const walk = new Backward(used.map(({ root }) => root!));
-        finish(walk.all(used.map(({ weight }) => weight)));
+        finish(walk.backward(used.map(({ weight }) => weight)));
         walk.end();
         values.forEach((_, i) => {
           const slope = slopeAlong(runtime, gradientCase, setting, values, weights, i);

@@ -176,9 +176,9 @@ function runStages(stages: readonly GptStage[], { tokens, targets }: MicroBatch)
   });
   let gradient = scalarGradient(x);
   for (const { input, leaf, walk } of graphs.reverse()) {
-    finish(walk.inputs([gradient]));
+    finish(walk.backwardInputs([gradient]));
     if (leaf?.grad) gradient = leaf.grad;
-    finish(walk.weights());
+    finish(walk.backwardWeights());
     walk.end();
     input.dispose();
   }
