@@ -28,12 +28,23 @@ test("a link to a missing file and one to a missing heading are found", () => {
   expect(brokenLinks(parseMarkdown("x.md", text))).toEqual(["docs/none.md", "#there"]);
 });
 
-/** Paths in code marks, such as `src/engine/plan.ts`. */
-function pathsIn({ text }: MarkdownFile): string[] {
+const OUR_PATH = /\b(?:src|native|test|bench|examples|docs|scripts)\/[\w./-]*\w/g;
+
+/** Paths in code marks, such as `src/engine/plan.ts`, and in diagrams. */
+function pathsIn({ text, blocks }: MarkdownFile): string[] {
   const prose = text.replace(/^```[\s\S]*?^```$/gm, "");
   const marked = [...prose.matchAll(/`([^`\n]+)`/g)].map(([, code]) => code!);
-  return marked.filter((code) => /^(src|native|test|bench|examples|docs|scripts)\/[\w./-]*$/.test(code));
+  const diagrams = blocks.filter(({ language }) => language === "mermaid");
+  return [
+    ...marked.filter((code) => /^(src|native|test|bench|examples|docs|scripts)\/[\w./-]*$/.test(code)),
+    ...diagrams.flatMap((diagram) => diagram.text.match(OUR_PATH) ?? []),
+  ];
 }
+
+test("paths are found in code marks and in diagrams", () => {
+  const text = '`src/a.ts` `src/ and b`\n```mermaid\na["A<br>src/b.ts"] --> b[native/c.cpp]\n```\n';
+  expect(pathsIn(parseMarkdown("x.md", text))).toEqual(["src/a.ts", "src/b.ts", "native/c.cpp"]);
+});
 
 test.each(readDocuments().map((document) => [document.path, document] as const))(
   "the paths that %s names exist",
