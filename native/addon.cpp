@@ -22,7 +22,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   dualpipe::defineTensors(exports);
   dualpipe::defineMemory(exports);
   dualpipe::defineMailbox(exports);
-  dualpipe::defineC10d(exports);
+  dualpipe::defineGloo(exports);
   dualpipe::defineOracle(exports);
   return exports;
 }

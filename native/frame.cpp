@@ -10,11 +10,11 @@ namespace dualpipe {
 namespace {
 
 constexpr int64_t kWordBytes = sizeof(int64_t);
-// What LibTorch aligns tensors to, so that kernels find aligned elements.
+// LibTorch aligns tensors to this, and its kernels expect it.
 constexpr int64_t kAlignmentBytes = 64;
 constexpr int64_t kAbsent = -1;
-// Words that every frame begins with: its size, whether it is only announced, then the fields of Message.
-enum Word { kNumBytes, kAnnounced, kKind, kOfficeBytes, kReasonBytes, kNumBoxes, kBox, kNumTensors, kNumWords };
+// Words that every frame begins with: its size, whether it is only announced, then the fields of Packet.
+enum Word { kNumBytes, kAnnounced, kKind, kMailboxesBytes, kReasonBytes, kNumMailboxes, kMailbox, kNumTensors, kNumWords };
 
 int64_t aligned(int64_t offset) { return (offset + kAlignmentBytes - 1) / kAlignmentBytes * kAlignmentBytes; }
 
@@ -64,23 +64,23 @@ at::Tensor tensorIn(const at::Tensor& frame, Reader& reader, const TensorHead& h
 
 at::Tensor emptyFrame(int64_t numBytes) { return at::empty({numBytes}, at::TensorOptions().dtype(at::kByte)); }
 
-at::Tensor packMessage(const Message& message) {
+at::Tensor packFrame(const Packet& packet) {
   std::vector<int64_t> words(kNumWords);
-  words[kKind] = static_cast<int64_t>(message.kind);
-  words[kOfficeBytes] = static_cast<int64_t>(message.office.size());
-  words[kReasonBytes] = static_cast<int64_t>(message.reason.size());
-  words[kNumBoxes] = message.numBoxes;
-  words[kBox] = message.box;
-  words[kNumTensors] = static_cast<int64_t>(message.letter.size());
+  words[kKind] = static_cast<int64_t>(packet.kind);
+  words[kMailboxesBytes] = static_cast<int64_t>(packet.mailboxes.size());
+  words[kReasonBytes] = static_cast<int64_t>(packet.reason.size());
+  words[kNumMailboxes] = packet.numMailboxes;
+  words[kMailbox] = packet.mailbox;
+  words[kNumTensors] = static_cast<int64_t>(packet.message.size());
   std::vector<at::Tensor> contiguous;
-  for (const auto& tensor : message.letter) {
+  for (const auto& tensor : packet.message) {
     words.push_back(tensor.defined() ? static_cast<int64_t>(tensor.scalar_type()) : kAbsent);
     words.push_back(tensor.defined() ? tensor.dim() : 0);
     if (!tensor.defined()) continue;
     words.insert(words.end(), tensor.sizes().begin(), tensor.sizes().end());
     contiguous.push_back(tensor.contiguous());
   }
-  int64_t numBytes = static_cast<int64_t>(words.size()) * kWordBytes + words[kOfficeBytes] + words[kReasonBytes];
+  int64_t numBytes = static_cast<int64_t>(words.size()) * kWordBytes + words[kMailboxesBytes] + words[kReasonBytes];
   for (const auto& tensor : contiguous) numBytes = aligned(numBytes) + static_cast<int64_t>(tensor.nbytes());
   words[kNumBytes] = numBytes;
 
@@ -92,8 +92,8 @@ at::Tensor packMessage(const Message& message) {
     offset += size;
   };
   append(words.data(), static_cast<int64_t>(words.size()) * kWordBytes);
-  append(message.office.data(), words[kOfficeBytes]);
-  append(message.reason.data(), words[kReasonBytes]);
+  append(packet.mailboxes.data(), words[kMailboxesBytes]);
+  append(packet.reason.data(), words[kReasonBytes]);
   for (const auto& tensor : contiguous) {
     offset = aligned(offset);
     append(tensor.data_ptr(), static_cast<int64_t>(tensor.nbytes()));
@@ -101,7 +101,7 @@ at::Tensor packMessage(const Message& message) {
   return frame;
 }
 
-Message unpackMessage(const at::Tensor& frame) {
+Packet unpackFrame(const at::Tensor& frame) {
   Reader reader(frame);
   int64_t words[kNumWords];
   for (auto& word : words) word = reader.word();
@@ -111,14 +111,14 @@ Message unpackMessage(const at::Tensor& frame) {
     for (int64_t numDims = reader.word(); numDims > 0; numDims--) head.sizes.push_back(reader.word());
     heads.push_back(std::move(head));
   }
-  Message message;
-  message.kind = static_cast<FrameKind>(words[kKind]);
-  message.office = reader.text(words[kOfficeBytes]);
-  message.reason = reader.text(words[kReasonBytes]);
-  message.numBoxes = words[kNumBoxes];
-  message.box = words[kBox];
-  for (const auto& head : heads) message.letter.push_back(tensorIn(frame, reader, head));
-  return message;
+  Packet packet;
+  packet.kind = static_cast<PacketKind>(words[kKind]);
+  packet.mailboxes = reader.text(words[kMailboxesBytes]);
+  packet.reason = reader.text(words[kReasonBytes]);
+  packet.numMailboxes = words[kNumMailboxes];
+  packet.mailbox = words[kMailbox];
+  for (const auto& head : heads) packet.message.push_back(tensorIn(frame, reader, head));
+  return packet;
 }
 
 at::Tensor packAnnouncement(int64_t numBytes) {

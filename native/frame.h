@@ -1,4 +1,4 @@
-// What travels between processes: a message packed into one run of bytes, and unpacked without a copy of its tensors.
+// What travels between processes: a packet, as one run of bytes (a frame). Unpacking does not copy its tensors.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -6,26 +6,28 @@
 #include <string>
 #include <vector>
 
+#include "mailbox.h"
+
 namespace dualpipe {
 
-enum class FrameKind : int64_t { Letter, Abort, Bye };
+enum class PacketKind : int64_t { Message, Abort, Bye };
 
-struct Message {
-  FrameKind kind = FrameKind::Letter;
-  // The post office of a letter, or the prefix of the offices that an abort closes.
-  std::string office;
+struct Packet {
+  PacketKind kind = PacketKind::Message;
+  // The name of a message's set of mailboxes, or the prefix of the sets that an abort closes.
+  std::string mailboxes;
   std::string reason;
-  int64_t numBoxes = 0;
-  int64_t box = 0;
-  std::vector<at::Tensor> letter;
+  int64_t numMailboxes = 0;
+  int64_t mailbox = 0;
+  Message message;
 };
 
 at::Tensor emptyFrame(int64_t numBytes);
-at::Tensor packMessage(const Message& message);
-// The letter's tensors lie in the frame and keep it alive.
-Message unpackMessage(const at::Tensor& frame);
+at::Tensor packFrame(const Packet& packet);
+// The message's tensors lie in the frame and keep it alive.
+Packet unpackFrame(const at::Tensor& frame);
 
-// Stands where a frame is larger than the receiver has foreseen; the frame follows.
+// Sent ahead of a frame that is larger than the receiver expects.
 at::Tensor packAnnouncement(int64_t numBytes);
 bool isAnnouncement(const at::Tensor& frame);
 // The size of the frame, or of the announced one.

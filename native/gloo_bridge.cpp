@@ -1,3 +1,20 @@
+// Messages between the processes of a run, over Gloo.
+//
+// Gloo has blocking sends and receives between two processes, told apart by a number (the tag). It knows no mailboxes, no
+// sizes, no reasons for a failure, and one timeout of Gloo's closes every connection. Built on that, a rank must be able
+// to send without waiting for the receiver, one slow channel must not hold up another, and a failure must reach every
+// rank with its reason.
+//
+// So each channel (a directed edge between two ranks, of one kind) has a thread at both ends. The Outbox packs packets
+// into frames and sends them one after another; the Inbox receives frames and puts their messages into the mailboxes
+// (mailbox.cpp), where ranks wait as they wait for messages of their own process. Gloo's own waits never time out: how
+// long a rank waits is decided at its mailbox.
+//
+// A receive needs the size of the frame in advance. Both ends predict it from the frame kNumAhead before, so that
+// kNumAhead receives can be posted ahead and equal frames, which a training step sends, need no round trip. A larger frame
+// is announced, and follows on a tag of its own. Invariant: both ends of a channel predict from the same sequence of sizes.
+//
+// A control channel per process carries aborts and goodbyes. A connection that breaks before a goodbye aborts everything.
 #include "gloo_bridge.h"
 
 #if DUALPIPE_WITH_GLOO
@@ -10,19 +27,19 @@ namespace dualpipe {
 
 namespace {
 
-// Receives that wait ahead on a channel: a message needs no answer before it can go while the one before is unpacked.
+// Receives posted ahead on a channel: the next frame can travel while the one before is unpacked.
 constexpr size_t kNumAhead = 2;
-// Small messages never need an announcement.
+// Frames up to this size are never announced.
 constexpr int64_t kMinFrameBytes = 1024;
-// Gloo closes all connections when one of its waits times out; how long a rank waits is the mailbox's affair.
+// Gloo closes all connections when one of its waits times out.
 constexpr std::chrono::hours kForever(24 * 365);
-// For what was sent last by a process that has failed.
+// The time that the last packets of a failed process have to go out.
 constexpr std::chrono::milliseconds kFarewell(2000);
-// Frames, and those too large for the foreseen size, have tags of their own.
+// One for frames of the expected size, one for announced frames.
 constexpr int kTagsPerChannel = 2;
 
-// Both ends know it without asking: the size of the message kNumAhead before.
-class ForeseenSize {
+// The size of the frame kNumAhead before.
+class ExpectedSize {
  public:
   int64_t next() const { return std::max(kMinFrameBytes, sizes_[index_ % kNumAhead]); }
   void was(int64_t numBytes) { sizes_[index_++ % kNumAhead] = numBytes; }
@@ -63,17 +80,17 @@ class Bridge::Outbox : public ChannelEnd {
   }
   ~Outbox() override { stop(); }
 
-  void push(Message message) {
+  void push(Packet packet) {
     {
       std::lock_guard<std::mutex> lock(mutex_);
-      messages_.push_back(std::move(message));
+      packets_.push_back(std::move(packet));
     }
     changed_.notify_all();
   }
 
   bool flush(std::chrono::steady_clock::time_point deadline) {
     std::unique_lock<std::mutex> lock(mutex_);
-    return changed_.wait_until(lock, deadline, [&] { return stopped_ || broken_ || messages_.empty(); });
+    return changed_.wait_until(lock, deadline, [&] { return stopped_ || broken_ || packets_.empty(); });
   }
 
  private:
@@ -82,7 +99,7 @@ class Bridge::Outbox : public ChannelEnd {
       while (sendNext()) {
       }
     } catch (const std::exception& e) {
-      bridge_.lost(channel_.first, e.what());
+      bridge_.disconnected(channel_.first, e.what());
     }
     std::lock_guard<std::mutex> lock(mutex_);
     broken_ = true;
@@ -93,21 +110,21 @@ class Bridge::Outbox : public ChannelEnd {
     at::Tensor frame;
     {
       std::unique_lock<std::mutex> lock(mutex_);
-      changed_.wait(lock, [&] { return stopped_ || !messages_.empty(); });
+      changed_.wait(lock, [&] { return stopped_ || !packets_.empty(); });
       if (stopped_) return false;
-      Message& first = messages_.front();
+      Packet& first = packets_.front();
       lock.unlock();
-      frame = packMessage(first);
-      // The sender may then change or free its tensors in place.
-      first.letter.clear();
+      frame = packFrame(first);
+      // Frees the tensors, or gives them back to a sender that changes them in place.
+      first.message.clear();
     }
     int64_t numBytes = frame.numel();
-    bool foreseen = numBytes <= foreseen_.next();
-    foreseen_.was(numBytes);
-    if (!foreseen && !transmit(packAnnouncement(numBytes), channel_.second)) return false;
-    if (!transmit(frame, foreseen ? channel_.second : channel_.second + 1)) return false;
+    bool expected = numBytes <= expected_.next();
+    expected_.was(numBytes);
+    if (!expected && !transmit(packAnnouncement(numBytes), channel_.second)) return false;
+    if (!transmit(frame, expected ? channel_.second : channel_.second + 1)) return false;
     std::lock_guard<std::mutex> lock(mutex_);
-    messages_.pop_front();
+    packets_.pop_front();
     changed_.notify_all();
     return true;
   }
@@ -119,8 +136,8 @@ class Bridge::Outbox : public ChannelEnd {
 
   Bridge& bridge_;
   const Channel channel_;
-  std::deque<Message> messages_;
-  ForeseenSize foreseen_;
+  std::deque<Packet> packets_;
+  ExpectedSize expected_;
   bool broken_ = false;
 };
 
@@ -143,7 +160,7 @@ class Bridge::Inbox : public ChannelEnd {
       while (receiveNext()) {
       }
     } catch (const std::exception& e) {
-      bridge_.lost(channel_.first, e.what());
+      bridge_.disconnected(channel_.first, e.what());
     }
   }
 
@@ -157,9 +174,9 @@ class Bridge::Inbox : public ChannelEnd {
       if (!finish(next.work)) return false;
     }
     posted_.push_back(post(std::max(kMinFrameBytes, numBytes), channel_.second));
-    // A small message must not keep a large buffer alive.
+    // A small message must not keep a large frame alive.
     bool roomy = next.frame.numel() > 2 * numBytes;
-    bridge_.received(channel_.first, unpackMessage(roomy ? next.frame.narrow(0, 0, numBytes).clone() : next.frame));
+    bridge_.received(channel_.first, unpackFrame(roomy ? next.frame.narrow(0, 0, numBytes).clone() : next.frame));
     return true;
   }
 
@@ -174,10 +191,10 @@ class Bridge::Inbox : public ChannelEnd {
 };
 
 Bridge::Bridge(BridgeOptions options, const c10::intrusive_ptr<c10d::Store>& store) : options_(std::move(options)) {
-  // While it connects, Gloo waits five times as long as it is told.
+  // While it connects, Gloo waits five times as long as this.
   auto glooOptions = c10d::ProcessGroupGloo::Options::create(options_.connectTimeout / 5);
   glooOptions->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(options_.address));
-  // For collectives, of which there are none.
+  // For collectives, which we do not use.
   glooOptions->threads = 1;
   gloo_ = c10::make_intrusive<c10d::ProcessGroupGloo>(store, options_.process, options_.numProcesses, glooOptions);
   exchangeTokens();
@@ -185,10 +202,10 @@ Bridge::Bridge(BridgeOptions options, const c10::intrusive_ptr<c10d::Store>& sto
     if (process != options_.process) listen(process, controlTag());
 }
 
-// Gloo takes whoever connects first for the process that it waits for.
+// Gloo accepts the first connection, whichever program makes it; so each process first proves that it belongs to the run.
 void Bridge::exchangeTokens() {
   std::vector<c10::intrusive_ptr<c10d::Work>> works;
-  // Buffers that Gloo works on must outlive its work.
+  // Buffers must outlive Gloo's work on them.
   std::vector<std::vector<at::Tensor>> own, theirs;
   std::vector<int> processes;
   for (int process = 0; process < options_.numProcesses; process++) {
@@ -206,7 +223,7 @@ void Bridge::exchangeTokens() {
   for (auto& work : works) work->wait(options_.connectTimeout);
   for (size_t i = 0; i < processes.size(); i++) {
     const std::string& expected = options_.theirTokens.at(processes[i]);
-    TORCH_CHECK(std::memcmp(theirs[i][0].data_ptr(), expected.data(), expected.size()) == 0, "somebody else answered in the place of process ", processes[i]);
+    TORCH_CHECK(std::memcmp(theirs[i][0].data_ptr(), expected.data(), expected.size()) == 0, "another program answered in the place of process ", processes[i]);
   }
 }
 
@@ -223,15 +240,15 @@ Bridge::~Bridge() {
 
 int Bridge::controlTag() const {
   int numRanks = options_.numProcesses * options_.ranksPerProcess;
-  // Behind the tags of all edges between ranks and of all kinds, of which there are at most 16.
+  // After the tags of all channels: edges between ranks, times at most 16 kinds.
   return numRanks * numRanks * 16 * kTagsPerChannel;
 }
 
-void Bridge::send(int process, int tag, Message message) {
+void Bridge::send(int process, int tag, Packet packet) {
   std::lock_guard<std::mutex> lock(mutex_);
   auto& outbox = outboxes_[{process, tag}];
   if (!outbox) outbox = std::make_unique<Outbox>(*this, Channel{process, tag});
-  outbox->push(std::move(message));
+  outbox->push(std::move(packet));
 }
 
 void Bridge::listen(int process, int tag) {
@@ -242,12 +259,12 @@ void Bridge::listen(int process, int tag) {
 
 void Bridge::abort(const std::string& prefix, const std::string& reason) {
   recordAbort(prefix, reason);
-  Message message;
-  message.kind = FrameKind::Abort;
-  message.office = prefix;
-  message.reason = reason;
+  Packet packet;
+  packet.kind = PacketKind::Abort;
+  packet.mailboxes = prefix;
+  packet.reason = reason;
   for (int process = 0; process < options_.numProcesses; process++)
-    if (process != options_.process) send(process, controlTag(), message);
+    if (process != options_.process) send(process, controlTag(), packet);
 }
 
 void Bridge::recordAbort(const std::string& prefix, const std::string& reason) {
@@ -255,35 +272,35 @@ void Bridge::recordAbort(const std::string& prefix, const std::string& reason) {
     std::lock_guard<std::mutex> lock(mutex_);
     aborts_.emplace_back(prefix, reason);
   }
-  closeOffices(options_.name + prefix, reason);
+  closeMailboxes(options_.name + prefix, reason);
 }
 
-const std::string* Bridge::abortReason(const std::string& office) {
+const std::string* Bridge::abortReason(const std::string& mailboxes) {
   for (const auto& [prefix, reason] : aborts_)
-    if (office.compare(0, prefix.size(), prefix) == 0) return &reason;
+    if (mailboxes.compare(0, prefix.size(), prefix) == 0) return &reason;
   return nullptr;
 }
 
-std::shared_ptr<Office> Bridge::open(const std::string& name, size_t numBoxes) {
-  auto office = openOffice(options_.name + name, numBoxes);
+std::shared_ptr<Mailboxes> Bridge::open(const std::string& name, size_t numMailboxes) {
+  auto mailboxes = openMailboxes(options_.name + name, numMailboxes);
   std::unique_lock<std::mutex> lock(mutex_);
   const std::string* found = abortReason(name);
-  if (found == nullptr) return office;
+  if (found == nullptr) return mailboxes;
   std::string reason = *found;
   lock.unlock();
-  closeOffices(options_.name + name, reason);
-  return office;
+  closeMailboxes(options_.name + name, reason);
+  return mailboxes;
 }
 
-void Bridge::received(int process, Message message) {
-  switch (message.kind) {
-    case FrameKind::Letter: {
-      auto office = open(message.office, static_cast<size_t>(message.numBoxes));
-      if (!office->closed) office->deliver(static_cast<double>(message.box), std::move(message.letter));
+void Bridge::received(int process, Packet packet) {
+  switch (packet.kind) {
+    case PacketKind::Message: {
+      auto mailboxes = open(packet.mailboxes, static_cast<size_t>(packet.numMailboxes));
+      if (!mailboxes->closed) mailboxes->deliver(static_cast<double>(packet.mailbox), std::move(packet.message));
       break;
     }
-    case FrameKind::Abort: recordAbort(message.office, message.reason); break;
-    case FrameKind::Bye: {
+    case PacketKind::Abort: recordAbort(packet.mailboxes, packet.reason); break;
+    case PacketKind::Bye: {
       std::lock_guard<std::mutex> lock(mutex_);
       gone_.insert(process);
       changed_.notify_all();
@@ -292,7 +309,7 @@ void Bridge::received(int process, Message message) {
   }
 }
 
-void Bridge::lost(int process, const std::string& why) {
+void Bridge::disconnected(int process, const std::string& why) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     bool expected = leaving_ || gone_.count(process) > 0;
@@ -302,7 +319,7 @@ void Bridge::lost(int process, const std::string& why) {
   }
   int first = process * options_.ranksPerProcess, last = first + options_.ranksPerProcess - 1;
   std::string ranks = first == last ? "rank " + std::to_string(first) : "the ranks " + std::to_string(first) + " to " + std::to_string(last);
-  // The others may hear of it later, and must not name this process then, which ends because of it.
+  // Tells the others now: they would otherwise see this process disconnect, which ends because of it, and name it.
   abort("", "the connection to " + ranks + " is lost: " + why);
 }
 
@@ -329,8 +346,8 @@ bool Bridge::leave(bool well) {
   }
   if (!well || (last && !allWell)) flush(kFarewell);
   if (!last || !allWell) return last;
-  Message bye;
-  bye.kind = FrameKind::Bye;
+  Packet bye;
+  bye.kind = PacketKind::Bye;
   for (int process = 0; process < options_.numProcesses; process++)
     if (process != options_.process) send(process, controlTag(), bye);
   flush(options_.leaveTimeout);

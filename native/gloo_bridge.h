@@ -1,6 +1,4 @@
-// Letters between the processes of a run, over Gloo.
-// Each channel (a directed edge between two ranks, of one kind) has threads of its own at both ends, so that none waits
-// for another; what arrives is put into the mailboxes of this process, where ranks wait for it.
+// One process's connections to the other processes of a run, over Gloo; see gloo_bridge.cpp.
 #pragma once
 
 #if DUALPIPE_WITH_GLOO
@@ -17,27 +15,27 @@
 namespace dualpipe {
 
 struct BridgeOptions {
-  // Unique in this process; the names of its post offices begin so.
+  // Unique in this process; the prefix of the names of its sets of mailboxes.
   std::string name;
-  // Where this process listens for the others.
+  // The address at which this process listens for the others.
   std::string address;
   int process;
   int numProcesses;
   int ranksPerProcess;
-  // How long the others have to connect.
+  // The time that the others have to connect.
   std::chrono::milliseconds connectTimeout;
-  // How long they have to leave, once this process has.
+  // The time that they have to leave, once this process has left.
   std::chrono::milliseconds leaveTimeout;
-  // By process: what it is told first, and what it must say first.
+  // By process: the first bytes that this process sends to it, and the first that it must send.
   std::vector<std::string> ownTokens;
   std::vector<std::string> theirTokens;
 };
 
-// One direction of a channel.
+// The sending or the receiving end of a channel, with its thread.
 class ChannelEnd {
  public:
   virtual ~ChannelEnd() = default;
-  // Ends the thread, whatever it waits for.
+  // Ends the thread, whatever it is waiting for.
   void stop();
 
  protected:
@@ -54,25 +52,25 @@ class ChannelEnd {
 class Bridge {
  public:
   // Blocks until all processes are connected and have shown their tokens. The store is needed until then. Throws when
-  // one of them is not there within the timeout, or somebody else took its place.
+  // one of them does not come within the timeout, or another program answers in its place.
   Bridge(BridgeOptions options, const c10::intrusive_ptr<c10d::Store>& store);
   ~Bridge();
 
-  void send(int process, int tag, Message message);
-  // Messages of the channel are taken from now on.
+  void send(int process, int tag, Packet packet);
+  // Receives the channel's messages from now on.
   void listen(int process, int tag);
-  // Closes the offices here and in all processes. `prefix` is without the bridge's name.
+  // Closes sets of mailboxes here and in all processes. `prefix` does not include the bridge's name.
   void abort(const std::string& prefix, const std::string& reason);
-  // The office, closed already when an abort of it was heard before.
-  std::shared_ptr<Office> open(const std::string& name, size_t numBoxes);
-  // True when the last rank of this process leaves. It waits until what was sent is on its way and, when all left well,
-  // until the others leave, too.
+  // Opens a set of mailboxes; it is closed at once when an abort of it came before.
+  std::shared_ptr<Mailboxes> open(const std::string& name, size_t numMailboxes);
+  // Returns true to the last rank of this process to leave. That rank waits until everything sent is on its way and, when
+  // all ranks ended well, until the other processes leave.
   bool leave(bool well);
 
   const BridgeOptions& options() const { return options_; }
   c10d::ProcessGroupGloo& gloo() { return *gloo_; }
-  void received(int process, Message message);
-  void lost(int process, const std::string& why);
+  void received(int process, Packet packet);
+  void disconnected(int process, const std::string& why);
 
  private:
   using Channel = std::pair<int, int>;
@@ -82,7 +80,7 @@ class Bridge {
   int controlTag() const;
   void exchangeTokens();
   void recordAbort(const std::string& prefix, const std::string& reason);
-  const std::string* abortReason(const std::string& office);
+  const std::string* abortReason(const std::string& mailboxes);
   bool flush(std::chrono::milliseconds timeout);
 
   const BridgeOptions options_;
@@ -91,7 +89,7 @@ class Bridge {
   std::condition_variable changed_;
   std::map<Channel, std::unique_ptr<Outbox>> outboxes_;
   std::map<Channel, std::unique_ptr<Inbox>> inboxes_;
-  // Prefixes of offices that were closed, oldest first: late letters to them are dropped.
+  // Prefixes of closed sets of mailboxes, with the reason, oldest first: late messages to them are dropped.
   std::vector<std::pair<std::string, std::string>> aborts_;
   std::set<int> gone_;
   int numLeft_ = 0;

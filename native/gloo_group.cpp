@@ -1,4 +1,4 @@
-// The processes of a run as JavaScript sees them: one bridge to the others, shared by the threads of this process.
+// The connections between the processes of a run, for JavaScript: one bridge per process, shared by its threads.
 #include "gloo_group.h"
 
 #if DUALPIPE_WITH_GLOO
@@ -16,7 +16,7 @@ namespace dualpipe {
 namespace {
 
 std::mutex bridgesMutex;
-// By name. Never destroyed: their threads may outlive the end of main.
+// By name. Never destroyed: their threads may outlive main.
 auto& bridges = *new std::map<std::string, std::shared_ptr<Bridge>>();
 
 using Handle = Napi::External<std::shared_ptr<Bridge>>;
@@ -60,7 +60,7 @@ RelayedStore::Value bytesOf(const Napi::Value& value) {
 
 Napi::Value toBytes(Napi::Env env, const RelayedStore::Value& value) { return Napi::Buffer<uint8_t>::Copy(env, value.data(), value.size()); }
 
-// connect(options, publish) -> { store, connected }: meets the others on a thread of its own.
+// connect(options, publish) -> { store, connected }: connects to the others, in a thread of its own.
 Napi::Value connect(const Napi::CallbackInfo& info) {
   BridgeOptions options = optionsOf(info);
   auto settlement = std::make_shared<Settlement>(info.Env(), info[1].As<Napi::Function>());
@@ -86,7 +86,8 @@ Napi::Value learn(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// exchange(host, port, key, value, timeoutMs) -> the key's value in a TCPStore that somebody serves, which an absent value waits for.
+// exchange(host, port, key, value, timeoutMs) -> the key's value in another program's TCPStore, after setting it to
+// `value`; without one it waits until the key is set.
 Napi::Value exchange(const Napi::CallbackInfo& info) {
   std::string host = text(info.Env(), info[0], "host");
   c10d::TCPStoreOptions options;
@@ -121,21 +122,21 @@ Napi::Value attach(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value open(const Napi::CallbackInfo& info) {
-  auto numBoxes = static_cast<size_t>(number(info.Env(), info[2], "boxes"));
-  return officeHandle(info.Env(), bridgeOf(info).open(text(info.Env(), info[1], "name"), numBoxes));
+  auto numMailboxes = static_cast<size_t>(number(info.Env(), info[2], "numMailboxes"));
+  return mailboxesHandle(info.Env(), bridgeOf(info).open(text(info.Env(), info[1], "name"), numMailboxes));
 }
 
-// send(bridge, office, box, process, tag, tensors)
+// send(bridge, mailboxes, mailbox, process, tag, tensors)
 Napi::Value send(const Napi::CallbackInfo& info) {
   Bridge& bridge = bridgeOf(info);
-  Office& office = officeOf(info[1]);
-  office.refuseWhenClosed();
-  Message message;
-  message.office = office.name.substr(bridge.options().name.size());
-  message.numBoxes = static_cast<int64_t>(office.boxes.size());
-  message.box = integer(info, 2, "box");
-  message.letter = tensors(Environment::of(info.Env()), info.Env(), info[5], "tensors");
-  bridge.send(integer(info, 3, "process"), integer(info, 4, "tag"), std::move(message));
+  Mailboxes& mailboxes = mailboxesOf(info[1]);
+  mailboxes.refuseWhenClosed();
+  Packet packet;
+  packet.mailboxes = mailboxes.name.substr(bridge.options().name.size());
+  packet.numMailboxes = static_cast<int64_t>(mailboxes.boxes.size());
+  packet.mailbox = integer(info, 2, "mailbox");
+  packet.message = tensors(Environment::of(info.Env()), info.Env(), info[5], "tensors");
+  bridge.send(integer(info, 3, "process"), integer(info, 4, "tag"), std::move(packet));
   return info.Env().Undefined();
 }
 
@@ -160,7 +161,7 @@ Napi::Value leave(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// disconnect(name): ends the connections of a process whose ranks never attached, or do not run any more.
+// disconnect(name): ends the connections of a process whose ranks never attached, or no longer run.
 Napi::Value disconnect(const Napi::CallbackInfo& info) {
   std::lock_guard<std::mutex> lock(bridgesMutex);
   bridges.erase(text(info.Env(), info[0], "name"));
@@ -169,19 +170,19 @@ Napi::Value disconnect(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-void defineC10d(Napi::Object& exports) {
-  auto c10d = Napi::Object::New(exports.Env());
-  define<connect>(c10d, "connect");
-  define<learn>(c10d, "learn");
-  define<exchange>(c10d, "exchange");
-  define<attach>(c10d, "attach");
-  define<open>(c10d, "open");
-  define<send>(c10d, "send");
-  define<listen>(c10d, "listen");
-  define<abort>(c10d, "abort");
-  define<leave>(c10d, "leave");
-  define<disconnect>(c10d, "disconnect");
-  exports.Set("c10d", c10d);
+void defineGloo(Napi::Object& exports) {
+  auto gloo = Napi::Object::New(exports.Env());
+  define<connect>(gloo, "connect");
+  define<learn>(gloo, "learn");
+  define<exchange>(gloo, "exchange");
+  define<attach>(gloo, "attach");
+  define<open>(gloo, "open");
+  define<send>(gloo, "send");
+  define<listen>(gloo, "listen");
+  define<abort>(gloo, "abort");
+  define<leave>(gloo, "leave");
+  define<disconnect>(gloo, "disconnect");
+  exports.Set("gloo", gloo);
 }
 
 }  // namespace dualpipe
@@ -189,7 +190,7 @@ void defineC10d(Napi::Object& exports) {
 #else
 
 namespace dualpipe {
-void defineC10d(Napi::Object& exports) { exports.Set("c10d", exports.Env().Null()); }
+void defineGloo(Napi::Object& exports) { exports.Set("gloo", exports.Env().Null()); }
 }  // namespace dualpipe
 
 #endif

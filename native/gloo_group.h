@@ -1,5 +1,5 @@
 #pragma once
 #include <napi.h>
 namespace dualpipe {
-void defineC10d(Napi::Object& exports);
+void defineGloo(Napi::Object& exports);
 }

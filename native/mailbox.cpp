@@ -1,5 +1,17 @@
-// Mailboxes between the threads of one process: a tensor is handed over without a copy.
-// A post office holds numbered boxes, each a FIFO; a wait ends with a letter, a time-out or the office's closing.
+// Mailboxes: how a rank waits for a message, whoever brings it.
+//
+// Ranks are threads of this process, each with a JavaScript of its own, and JavaScript cannot hand a tensor to another
+// thread. LibTorch's tensors can be: they are reference-counted and thread-safe. So a message is a list of tensors in
+// C++, put into a mailbox by one thread and taken out by another, without a copy and without JavaScript's event loop.
+//
+// A group of ranks has one numbered mailbox for each channel (sender, receiver, kind), a FIFO with a lock of its own,
+// and finds the whole set by its name. Only messages of one channel are ordered, so a receiver never waits behind a
+// message that it did not ask for. Messages from other processes are put into the same mailboxes by Gloo's threads
+// (gloo_bridge.cpp), so there is one way to wait: until a message is here, the time is up, or the set is closed.
+//
+// Closing is how a failure travels. It ends every wait, now and later, with the reason, frees the messages that were not
+// taken, and frees the name: the ranks then open a new set under the next name. Invariant: no message enters a closed
+// set. What a wait was for, the caller knows and says; this file throws a code and a reason only.
 #include "mailbox.h"
 
 #include <chrono>
@@ -13,130 +25,131 @@ namespace dualpipe {
 
 namespace {
 
-constexpr size_t kMaxLetters = 1 << 16;
-// A neighbour's answer is often microseconds away, less than a sleep and a wake-up cost.
+constexpr size_t kMaxMessages = 1 << 16;
+// A neighbour's answer is often microseconds away: less than it costs to sleep and to wake up.
 constexpr int kNumYieldsBeforeSleep = 64;
 
-std::mutex officesMutex;
-std::map<std::string, std::shared_ptr<Office>> offices;
+std::mutex setsMutex;
+std::map<std::string, std::shared_ptr<Mailboxes>> sets;
 
-using Handle = Napi::External<std::shared_ptr<Office>>;
+using Handle = Napi::External<std::shared_ptr<Mailboxes>>;
 
 Napi::Value open(const Napi::CallbackInfo& info) {
   std::string name = text(info.Env(), info[0], "name");
-  return officeHandle(info.Env(), openOffice(name, static_cast<size_t>(number(info.Env(), info[1], "boxes"))));
+  return mailboxesHandle(info.Env(), openMailboxes(name, static_cast<size_t>(number(info.Env(), info[1], "numMailboxes"))));
 }
 
-Napi::Value post(const Napi::CallbackInfo& info) {
-  Office& office = officeOf(info[0]);
-  office.refuseWhenClosed();
-  office.deliver(number(info.Env(), info[1], "box"), tensors(Environment::of(info.Env()), info.Env(), info[2], "tensors"));
+// put(mailboxes, mailbox, tensors)
+Napi::Value put(const Napi::CallbackInfo& info) {
+  Mailboxes& mailboxes = mailboxesOf(info[0]);
+  mailboxes.refuseWhenClosed();
+  mailboxes.deliver(number(info.Env(), info[1], "mailbox"), tensors(Environment::of(info.Env()), info.Env(), info[2], "tensors"));
   return info.Env().Undefined();
 }
 
-// take(office, box, timeoutMs): the oldest letter; waits for it, blocking this thread.
+// take(mailboxes, mailbox, timeoutMs): the oldest message; waits for it, blocking this thread.
 Napi::Value take(const Napi::CallbackInfo& info) {
-  Office& office = officeOf(info[0]);
-  Box& box = office.box(number(info.Env(), info[1], "box"));
+  Mailboxes& mailboxes = mailboxesOf(info[0]);
+  Mailbox& mailbox = mailboxes.mailbox(number(info.Env(), info[1], "mailbox"));
   auto timeout = std::chrono::duration<double, std::milli>(number(info.Env(), info[2], "timeoutMs"));
-  std::unique_lock<std::mutex> lock(box.mutex);
-  for (int i = 0; i < kNumYieldsBeforeSleep && box.letters.empty() && !office.closed; i++) {
+  std::unique_lock<std::mutex> lock(mailbox.mutex);
+  for (int i = 0; i < kNumYieldsBeforeSleep && mailbox.messages.empty() && !mailboxes.closed; i++) {
     lock.unlock();
     std::this_thread::yield();
     lock.lock();
   }
-  bool ready = box.arrived.wait_for(lock, timeout, [&] { return !box.letters.empty() || office.closed; });
-  if (box.letters.empty()) {
+  bool ready = mailbox.arrived.wait_for(lock, timeout, [&] { return !mailbox.messages.empty() || mailboxes.closed; });
+  if (mailbox.messages.empty()) {
     lock.unlock();
-    office.refuseWhenClosed();
-    if (!ready) throw WaitError("TIMEOUT", "nothing arrived within " + std::to_string(static_cast<int64_t>(timeout.count())) + " ms");
+    mailboxes.refuseWhenClosed();
+    if (!ready) throw WaitError("TIMEOUT", "no message");
   }
-  Letter letter = std::move(box.letters.front());
-  box.letters.pop_front();
+  Message message = std::move(mailbox.messages.front());
+  mailbox.messages.pop_front();
   lock.unlock();
-  return Napi::Value(info.Env(), fromTensors(Environment::of(info.Env()), info.Env(), letter));
+  return Napi::Value(info.Env(), fromTensors(Environment::of(info.Env()), info.Env(), message));
 }
 
 Napi::Value arrived(const Napi::CallbackInfo& info) {
-  Office& office = officeOf(info[0]);
-  office.refuseWhenClosed();
-  Box& box = office.box(number(info.Env(), info[1], "box"));
-  std::lock_guard<std::mutex> lock(box.mutex);
-  return Napi::Boolean::New(info.Env(), !box.letters.empty());
+  Mailboxes& mailboxes = mailboxesOf(info[0]);
+  mailboxes.refuseWhenClosed();
+  Mailbox& mailbox = mailboxes.mailbox(number(info.Env(), info[1], "mailbox"));
+  std::lock_guard<std::mutex> lock(mailbox.mutex);
+  return Napi::Boolean::New(info.Env(), !mailbox.messages.empty());
 }
 
 Napi::Value close(const Napi::CallbackInfo& info) {
-  closeOffices(text(info.Env(), info[0], "prefix"), text(info.Env(), info[1], "reason"));
+  closeMailboxes(text(info.Env(), info[0], "prefix"), text(info.Env(), info[1], "reason"));
   return info.Env().Undefined();
 }
 
 }  // namespace
 
-Box& Office::box(double index) {
-  TORCH_CHECK(index >= 0 && index < boxes.size(), "there is no box ", index, " among ", boxes.size());
+Mailbox& Mailboxes::mailbox(double index) {
+  TORCH_CHECK(index >= 0 && index < boxes.size(), "there is no mailbox ", index, " among ", boxes.size());
   return boxes[static_cast<size_t>(index)];
 }
 
-void Office::refuseWhenClosed() {
+void Mailboxes::refuseWhenClosed() {
   if (!closed.load()) return;
   std::lock_guard<std::mutex> lock(mutex);
   throw WaitError("ABORTED", closedBecause);
 }
 
-void Office::deliver(double index, Letter letter) {
-  Box& to = box(index);
+void Mailboxes::deliver(double index, Message message) {
+  Mailbox& to = mailbox(index);
   {
     std::lock_guard<std::mutex> lock(to.mutex);
-    // Closed in the meantime: its boxes were emptied, and nobody would free this letter.
+    // Closed in the meantime: its mailboxes were emptied, and this message would never be freed.
     if (closed.load()) return;
-    TORCH_CHECK(to.letters.size() < kMaxLetters, "a mailbox holds ", kMaxLetters, " letters: its reader has stopped");
-    to.letters.push_back(std::move(letter));
+    TORCH_CHECK(to.messages.size() < kMaxMessages, "a mailbox holds ", kMaxMessages, " messages: its reader has stopped");
+    to.messages.push_back(std::move(message));
   }
   to.arrived.notify_one();
 }
 
-std::shared_ptr<Office> openOffice(const std::string& name, size_t numBoxes) {
-  std::lock_guard<std::mutex> lock(officesMutex);
-  auto& office = offices[name];
-  if (!office) office = std::make_shared<Office>(name, numBoxes);
-  TORCH_CHECK(office->boxes.size() == numBoxes, "the mailboxes ", name, " are ", office->boxes.size(), ", not ", numBoxes);
-  return office;
+std::shared_ptr<Mailboxes> openMailboxes(const std::string& name, size_t numMailboxes) {
+  std::lock_guard<std::mutex> lock(setsMutex);
+  auto& mailboxes = sets[name];
+  if (!mailboxes) mailboxes = std::make_shared<Mailboxes>(name, numMailboxes);
+  TORCH_CHECK(mailboxes->boxes.size() == numMailboxes, "the set ", name, " has ", mailboxes->boxes.size(), " mailboxes, not ", numMailboxes);
+  return mailboxes;
 }
 
-void closeOffices(const std::string& prefix, const std::string& reason) {
-  std::vector<std::shared_ptr<Office>> closing;
+void closeMailboxes(const std::string& prefix, const std::string& reason) {
+  std::vector<std::shared_ptr<Mailboxes>> closing;
   {
-    std::lock_guard<std::mutex> lock(officesMutex);
-    auto found = offices.lower_bound(prefix);
-    while (found != offices.end() && found->first.compare(0, prefix.size(), prefix) == 0) {
+    std::lock_guard<std::mutex> lock(setsMutex);
+    auto found = sets.lower_bound(prefix);
+    while (found != sets.end() && found->first.compare(0, prefix.size(), prefix) == 0) {
       closing.push_back(found->second);
-      found = offices.erase(found);
+      found = sets.erase(found);
     }
   }
-  for (auto& office : closing) {
+  for (auto& mailboxes : closing) {
     {
-      std::lock_guard<std::mutex> lock(office->mutex);
-      office->closedBecause = reason;
-      office->closed = true;
+      std::lock_guard<std::mutex> lock(mailboxes->mutex);
+      mailboxes->closedBecause = reason;
+      mailboxes->closed = true;
     }
-    for (auto& box : office->boxes) {
-      std::lock_guard<std::mutex> lock(box.mutex);
-      box.letters.clear();
-      box.arrived.notify_all();
+    for (auto& mailbox : mailboxes->boxes) {
+      std::lock_guard<std::mutex> lock(mailbox.mutex);
+      mailbox.messages.clear();
+      mailbox.arrived.notify_all();
     }
   }
 }
 
-Napi::Value officeHandle(napi_env env, std::shared_ptr<Office> office) {
-  return Handle::New(env, new std::shared_ptr<Office>(std::move(office)), [](Napi::Env, std::shared_ptr<Office>* held) { delete held; });
+Napi::Value mailboxesHandle(napi_env env, std::shared_ptr<Mailboxes> mailboxes) {
+  return Handle::New(env, new std::shared_ptr<Mailboxes>(std::move(mailboxes)), [](Napi::Env, std::shared_ptr<Mailboxes>* held) { delete held; });
 }
 
-Office& officeOf(const Napi::Value& handle) { return **handle.As<Handle>().Data(); }
+Mailboxes& mailboxesOf(const Napi::Value& handle) { return **handle.As<Handle>().Data(); }
 
 void defineMailbox(Napi::Object& exports) {
   auto mailbox = Napi::Object::New(exports.Env());
   define<open>(mailbox, "open");
-  define<post>(mailbox, "post");
+  define<put>(mailbox, "put");
   define<take>(mailbox, "take");
   define<arrived>(mailbox, "arrived");
   define<close>(mailbox, "close");

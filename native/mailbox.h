@@ -12,34 +12,36 @@
 
 namespace dualpipe {
 
-using Letter = std::vector<at::Tensor>;
+// Tensors that travel together; an undefined one is absent.
+using Message = std::vector<at::Tensor>;
 
-struct Box {
+struct Mailbox {
   std::mutex mutex;
   std::condition_variable arrived;
-  std::deque<Letter> letters;
+  std::deque<Message> messages;
 };
 
-struct Office {
-  Office(std::string name, size_t numBoxes) : name(std::move(name)), boxes(numBoxes) {}
+// The mailboxes of one group in one process.
+struct Mailboxes {
+  Mailboxes(std::string name, size_t numMailboxes) : name(std::move(name)), boxes(numMailboxes) {}
   const std::string name;
-  std::vector<Box> boxes;
+  std::vector<Mailbox> boxes;
   std::mutex mutex;
   std::string closedBecause;
   std::atomic<bool> closed{false};
 
-  Box& box(double index);
+  Mailbox& mailbox(double index);
   void refuseWhenClosed();
-  void deliver(double box, Letter letter);
+  void deliver(double mailbox, Message message);
 };
 
-// Offices are found by name, so that all threads of the process reach the same one.
-std::shared_ptr<Office> openOffice(const std::string& name, size_t numBoxes);
-// Ends every wait, now and later, in each office whose name begins so; the names are free again.
-void closeOffices(const std::string& prefix, const std::string& reason);
+// Makes the set at the first call of a name; all threads of the process then find the same one.
+std::shared_ptr<Mailboxes> openMailboxes(const std::string& name, size_t numMailboxes);
+// Ends every wait, now and later, in each set whose name has this prefix; the names are free again.
+void closeMailboxes(const std::string& prefix, const std::string& reason);
 
-Napi::Value officeHandle(napi_env env, std::shared_ptr<Office> office);
-Office& officeOf(const Napi::Value& handle);
+Napi::Value mailboxesHandle(napi_env env, std::shared_ptr<Mailboxes> mailboxes);
+Mailboxes& mailboxesOf(const Napi::Value& handle);
 
 void defineMailbox(Napi::Object& exports);
 

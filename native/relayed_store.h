@@ -1,5 +1,5 @@
-// A c10d store whose keys travel by the program's own connections: Gloo's keys are given to `publish`, and those of the
-// other processes are put in by `learn`. Unlike c10d's TCPStore it opens no port.
+// A c10d store whose keys travel over the program's own connections: `publish` gets the keys that Gloo sets here, and
+// `learn` adds those of the other processes. Unlike c10d's TCPStore it opens no port.
 #pragma once
 
 #if DUALPIPE_WITH_GLOO
@@ -25,7 +25,7 @@ class RelayedStore : public c10d::HashStore {
     publish_(key, value);
   }
 
-  // LibTorch 2 asks; keys that it sets by other calls than `set` would not be published.
+  // LibTorch 2 would then set keys by calls other than `set`, which are not published.
   virtual bool hasExtendedApi() const { return false; }
 
  private:

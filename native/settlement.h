@@ -1,4 +1,4 @@
-// A promise that a thread of its own settles, and a function of JavaScript that this thread may call meanwhile.
+// A promise that a C++ thread settles, and a JavaScript function that the thread may call before it does.
 #pragma once
 
 #include <napi.h>
@@ -14,7 +14,7 @@ namespace dualpipe {
 
 class Settlement {
  public:
-  // Makes the promise's value, in the thread of JavaScript.
+  // Makes the promise's value, in JavaScript's thread.
   using Outcome = std::function<Napi::Value(Napi::Env)>;
   using Call = std::function<void(Napi::Env, Napi::Function)>;
 
@@ -23,7 +23,7 @@ class Settlement {
 
   Napi::Promise promise() const { return deferred_.Promise(); }
 
-  // Does nothing once the promise is settled, or when the environment is being torn down.
+  // Does nothing once the promise is settled, or while the environment is torn down.
   void call(Call call) {
     std::lock_guard<std::mutex> lock(mutex_);
     enqueue(std::move(call));

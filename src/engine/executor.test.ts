@@ -92,7 +92,7 @@ function prepare(program: Program, rank: number): Run {
         const entry = receives.next().value!;
         const { kind: action, stage, microBatch } = entry.receive;
         expect(peer).toBe(entry.peer);
-        expect(kind).toBe(action === "RECV_F" ? "activations" : "gradients");
+        expect(kind).toBe(action === "RECV_F" ? "activations" : "activation-gradients");
         const value =
           action === "RECV_F" ? activation(stage - 1, microBatch) : gradient(stage + 1, microBatch);
         return { take: () => value };

@@ -10,8 +10,8 @@ export interface Pending<Value> {
 
 /** The edges of this rank, as the executor sees them. */
 export interface Link<Value> {
-  send(peer: number, kind: "activations" | "gradients", value: Value): void;
-  receive(peer: number, kind: "activations" | "gradients"): Pending<Value>;
+  send(peer: number, kind: "activations" | "activation-gradients", value: Value): void;
+  receive(peer: number, kind: "activations" | "activation-gradients"): Pending<Value>;
 }
 
 /** Told when each computation starts and ends, and when it first has to wait for data. */
@@ -66,7 +66,7 @@ export class Executor<Value> {
         const { kind, stage, microBatch } = entry.receive;
         if (kind === "RECV_F")
           this.#activations.set(slot(stage, microBatch), link.receive(entry.peer, "activations"));
-        else this.#gradients.set(slot(stage, microBatch), link.receive(entry.peer, "gradients"));
+        else this.#gradients.set(slot(stage, microBatch), link.receive(entry.peer, "activation-gradients"));
         continue;
       }
       try {
@@ -157,7 +157,7 @@ export class Executor<Value> {
       this.#gradients.set(slot(stage - 1, microBatch), { take: () => grads });
       return;
     }
-    this.#options.link.send(inputGradTo, "gradients", grads);
+    this.#options.link.send(inputGradTo, "activation-gradients", grads);
     this.#held.delete(grads);
   }
 

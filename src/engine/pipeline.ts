@@ -200,7 +200,7 @@ export class Pipeline {
       link: {
         send: (peer, kind, value) => {
           this.group.send(peer, kind, value);
-          if (kind === "gradients") disposeAll(value);
+          if (kind === "activation-gradients") disposeAll(value);
         },
         receive: (peer, kind) => this.group.receive(peer, kind),
       },

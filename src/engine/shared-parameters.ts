@@ -97,7 +97,7 @@ export class SharedParameters {
         continue;
       const gradients = bundle.parameters.map((parameter) => parameter.grad);
       for (const holder of this.#others())
-        if (this.#isSummedAt(holder, bundle)) this.#holders.send(holder, "parameters", gradients);
+        if (this.#isSummedAt(holder, bundle)) this.#holders.send(holder, "weight-gradients", gradients);
     }
   }
 
@@ -113,7 +113,7 @@ export class SharedParameters {
       const doneAt = ({ stages }: Bundle): number => Math.max(...stages.map((stage) => order.indexOf(stage)));
       // Bundles that became final with the same stage were sent in the order in which all holders list them.
       for (const bundle of summed.toSorted((a, b) => doneAt(a) - doneAt(b)))
-        receipts.get(bundle)![holder] = this.#holders.receive(holder, "parameters");
+        receipts.get(bundle)![holder] = this.#holders.receive(holder, "weight-gradients");
     }
     this.#bundles.forEach((bundle, i) => {
       const ofOthers = receipts.get(bundle);
@@ -170,13 +170,13 @@ export class SharedParameters {
         runtime.scope(() => {
           // What is sent must stay as it is, and a parameter does not.
           const copies = bundle.parameters.map((parameter) => kernels.clone(parameter));
-          for (const holder of this.#others()) this.#holders.send(holder, "parameters", copies);
+          for (const holder of this.#others()) this.#holders.send(holder, "weights", copies);
         });
     for (const bundle of this.#bundles) {
       const source = sourceOf(bundle);
       if (source === rank) continue;
       runtime.scope(() => {
-        const values = this.#holders.receive(source, "parameters").take();
+        const values = this.#holders.receive(source, "weights").take();
         bundle.parameters.forEach((parameter, i) => {
           kernels.copy_(parameter, values[i]!);
         });
@@ -192,10 +192,10 @@ export class SharedParameters {
     runtime.scope(() => {
       if (rank === 0) {
         const message = [runtime.fromArray(ours, [ours.length], "uint8")];
-        for (const holder of this.#others()) this.#holders.send(holder, "parameters", message);
+        for (const holder of this.#others()) this.#holders.send(holder, "control", message);
         return;
       }
-      const [theirs] = this.#holders.receive(0, "parameters").take();
+      const [theirs] = this.#holders.receive(0, "control").take();
       const text = Buffer.from(runtime.addon.toBytes(theirs!.handle)).toString();
       if (text !== ours.toString())
         throw new StepError(

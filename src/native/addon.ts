@@ -42,26 +42,26 @@ export interface Addon {
   resetPeakBytes(): void;
   releaseCache(): void;
   readonly mailbox: {
-    open(name: string, numBoxes: number): PostOffice;
-    post(office: PostOffice, box: number, tensors: readonly (Handle | null)[]): void;
-    /** Blocks this thread until something arrives. */
-    take(office: PostOffice, box: number, timeoutMs: number): (Handle | null)[];
-    arrived(office: PostOffice, box: number): boolean;
-    /** Ends every wait, now and later, in each post office whose name begins so. */
+    open(name: string, numMailboxes: number): Mailboxes;
+    put(mailboxes: Mailboxes, mailbox: number, tensors: readonly (Handle | null)[]): void;
+    /** The oldest message; blocks this thread until there is one. Fails with a code, and the reason if it was closed. */
+    take(mailboxes: Mailboxes, mailbox: number, timeoutMs: number): (Handle | null)[];
+    arrived(mailboxes: Mailboxes, mailbox: number): boolean;
+    /** Ends every wait, now and later, in each set whose name has this prefix. */
     close(prefix: string, reason: string): void;
   };
   /** Absent when LibTorch was built without Gloo. */
-  readonly c10d: {
+  readonly gloo: {
     /**
-     * Connects this process to the others, on a thread of its own; `attach` then finds the bridge by its name. What
-     * `publish` is given, the other processes must `learn`.
+     * Connects this process to the others, in a thread of its own; `attach` then finds the bridge by its name. The other
+     * processes must `learn` each key that `publish` is called with.
      */
     connect(
       options: BridgeOptions,
       publish: (key: string, value: Uint8Array) => void,
     ): { readonly store: RelayedStore; readonly connected: Promise<void> };
     learn(store: RelayedStore, key: string, value: Uint8Array): void;
-    /** Sets a key of a TCPStore that another program serves, or waits until it is set; gives its value. */
+    /** Sets a key of another program's TCPStore, or waits until it is set; returns its value. */
     exchange(
       host: string,
       port: number,
@@ -71,23 +71,26 @@ export interface Addon {
     ): Promise<Uint8Array>;
     /** The bridge that this process has connected by this name, for any of its threads. */
     attach(bridgeName: string): Bridge;
-    /** An office whose letters may come from other processes; closed when it was aborted before. */
-    open(bridge: Bridge, name: string, numBoxes: number): PostOffice;
+    /** A set whose messages may come from other processes; closed at once when it was aborted before. */
+    open(bridge: Bridge, name: string, numMailboxes: number): Mailboxes;
     send(
       bridge: Bridge,
-      office: PostOffice,
-      box: number,
+      mailboxes: Mailboxes,
+      mailbox: number,
       process: number,
       tag: number,
       tensors: readonly (Handle | null)[],
     ): void;
-    /** Letters with this tag are taken from now on. */
+    /** Receives messages with this tag from now on. */
     listen(bridge: Bridge, process: number, tag: number): void;
-    /** From any thread: closes the offices whose names begin so, in all processes. False when nothing is connected. */
+    /** From any thread: closes the sets whose names have this prefix, in all processes. Returns false when nothing is connected. */
     abort(bridgeName: string, prefix: string, reason: string): boolean;
-    /** Each rank's last call. The last one of a process waits until what was sent is on its way and, if all ranks ended well, for the other processes. */
+    /**
+     * Each rank's last call. The last rank of a process waits until everything sent is on its way and, when all ranks ended
+     * well, for the other processes.
+     */
     leave(bridge: Bridge, well: boolean): void;
-    /** Ends the connections of a process whose ranks have not left, and will not. */
+    /** Ends the connections of a process whose ranks have not left and never will. */
     disconnect(bridgeName: string): void;
   } | null;
   /** LibTorch's own autograd, for tests to compare with. */
@@ -102,30 +105,30 @@ export interface Addon {
   };
 }
 
-/** An open set of mailboxes; opaque. */
-export interface PostOffice {
-  readonly postOffice: unique symbol;
+/** An open set of mailboxes, one per channel of a group; opaque. */
+export interface Mailboxes {
+  readonly mailboxes: unique symbol;
 }
 
-/** Which process of a run this is, and how it connects to the others. */
+/** The processes of a run, which one this is, and how it connects to the others. */
 export interface BridgeOptions {
   /** Unique in this process. */
   readonly name: string;
-  /** Where this process listens for the others. */
+  /** The address at which this process listens for the others. */
   readonly address: string;
   readonly process: number;
   readonly numProcesses: number;
   readonly ranksPerProcess: number;
-  /** How long the others have to connect. */
+  /** The time that the others have to connect. */
   readonly connectTimeoutMs: number;
-  /** How long they have to leave, once this process has. */
+  /** The time that they have to leave, once this process has left. */
   readonly leaveTimeoutMs: number;
-  /** By process: what it is told first, and what it must say first. Gloo itself asks nobody who he is. */
+  /** By process: the first bytes sent to it, and the first that it must send. Gloo itself accepts any connection. */
   readonly ownTokens: readonly string[];
   readonly theirTokens: readonly string[];
 }
 
-/** What processes tell one another in order to connect; opaque. */
+/** The keys and values that processes exchange in order to connect; opaque. */
 export interface RelayedStore {
   readonly relayedStore: unique symbol;
 }

@@ -102,7 +102,7 @@ describe("a tensor is its elements' sole owner", () => {
       expect(tensor.isSoleOwner).toBe(true);
       const { mailbox } = runtime.addon;
       const office = mailbox.open("sole owner", 1);
-      mailbox.post(office, 0, [tensor.handle]);
+      mailbox.put(office, 0, [tensor.handle]);
       expect(tensor.isSoleOwner).toBe(false);
       runtime.addon.free(mailbox.take(office, 0, 1000)[0]!);
       expect(tensor.isSoleOwner).toBe(true);

@@ -1,5 +1,18 @@
-import type { Handle, PostOffice } from "../native/addon.ts";
+// The contract of a ProcessGroup on top of mailboxes, the same for every transport: see carrier.ts.
+//
+// The hard part is failure. When one rank fails, each of the others must hear of it exactly once, wherever it is, and
+// then all must be able to go on. It cannot be done by a message: the others may be waiting for another one. And a flag
+// that all see must be taken back at some time, before which a fast rank would see it twice and after which a slow one
+// would never see it.
+//
+// So a group lives in generations. The mailboxes of a generation have a name with its number. An abort closes them for
+// good, which ends every wait in them, now and later. A rank that finds its mailboxes closed throws one ABORTED error and
+// opens those of the next generation, and so does the rank that aborts. What was under way belongs to the old name and is
+// lost with it. Invariant: a rank advances by one generation per abort, in whatever transfer it hears of it, so that all
+// ranks meet in the same one. A receipt from before an abort that its rank has heard of fails again, but does not count.
 import type { Runtime } from "../tensor/runtime.ts";
+import type { Carrier, Channel } from "./carrier.ts";
+import { Inbox } from "./inbox.ts";
 import {
   CHANNEL_KINDS,
   type ChannelKind,
@@ -10,7 +23,7 @@ import {
 import { TransportError } from "./transport-error.ts";
 
 export interface GroupOptions {
-  /** Shared by the group's ranks and by nobody else. */
+  /** Names the group in its process: its ranks use the same name, and other groups another. */
   readonly name: string;
   readonly rank: number;
   readonly size: number;
@@ -18,109 +31,59 @@ export interface GroupOptions {
   readonly timeoutMs?: number | undefined;
 }
 
-/** One of a group's boxes; `source` and `destination` are ranks of the group. */
-export interface Box {
-  readonly index: number;
-  readonly kind: ChannelKind;
-  readonly source: number;
-  readonly destination: number;
-}
-
-/** How letters get from rank to rank, and where they wait to be taken. */
-export interface Carrier {
-  /** The group's post office in this process; made at the first call of a name. */
-  open(name: string, numBoxes: number): PostOffice;
-  send(office: PostOffice, box: Box, letter: readonly (Handle | null)[]): void;
-  /** Letters of this box are asked for from now on. */
-  expect(box: Box): void;
-  /** Ends every wait in the offices whose names begin so, wherever they are. */
-  close(prefix: string, reason: string): void;
-  /** That of a group of some of the ranks. */
-  subset(ranks: readonly number[]): Carrier;
-}
-
-/** A receive, and what the mailbox had for it. */
-interface PostedReceive {
-  letter: readonly (Handle | null)[] | undefined;
-}
-
 const DEFAULT_TIMEOUT_MS = 600_000;
 
-/** A group whose messages wait in mailboxes of the receiver's process, however a carrier brings them there. */
+/** A group whose messages wait in mailboxes of the receiver's process, to which a carrier brings them. */
 export class MailboxGroup implements ProcessGroup {
   readonly runtime: Runtime;
   readonly rank: number;
   readonly size: number;
   readonly root = this;
   readonly #carrier: Carrier;
+  /** The run's rank of each rank of the group. */
+  readonly #runRanks: readonly number[];
   readonly #name: string;
   readonly #timeoutMs: number;
-  #office: PostOffice;
-  /** By box: receives that have no letter yet, in the order of posting. */
-  #posted: PostedReceive[][];
-  /** Receives whose letter is here, while nobody has taken it. */
-  readonly #untaken = new Set<PostedReceive>();
-  /** Grows when the group was aborted: what was under way then is lost, and the ranks meet again under a new name. */
   #generation = 0;
+  /** That of the present generation. */
+  #inbox: Inbox;
 
-  constructor(runtime: Runtime, carrier: Carrier, options: GroupOptions) {
+  constructor(
+    runtime: Runtime,
+    carrier: Carrier,
+    options: GroupOptions,
+    runRanks: readonly number[] = Array.from({ length: options.size }, (_, rank) => rank),
+  ) {
     this.runtime = runtime;
     this.#carrier = carrier;
+    this.#runRanks = runRanks;
     this.rank = options.rank;
     this.size = options.size;
     this.#name = options.name;
     this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    this.#office = this.#open();
-    this.#posted = emptyQueues(this.#numBoxes);
+    this.#inbox = this.#open();
   }
 
   send(peer: number, kind: ChannelKind, message: Message): void {
-    const box = this.#box(this.rank, peer, kind);
+    const channel = this.#channel(this.rank, peer, kind);
     const handles = message.map((tensor) => tensor?.handle ?? null);
-    const office = this.#office;
-    this.#guard(office, `sending ${kind} to rank ${peer}`, () => this.#carrier.send(office, box, handles));
+    const inbox = this.#inbox;
+    try {
+      this.#carrier.send(inbox.mailboxes, channel, handles);
+    } catch (error) {
+      throw this.#explain(error, "send", inbox, channel, 0);
+    }
   }
 
   receive(peer: number, kind: ChannelKind): Receipt {
-    const { mailbox } = this.runtime.addon;
-    const office = this.#office;
-    const box = this.#box(peer, this.rank, kind);
-    const what = `waiting for ${kind} of rank ${peer}`;
-    this.#carrier.expect(box);
-    const posted = this.#posted[box.index]!;
-    const own: PostedReceive = { letter: undefined };
-    posted.push(own);
-    // Letters go to the receives in the order in which these were posted, whichever is waited for first.
-    const takeNext = (): void => {
-      const letter = this.#guard(office, what, () => mailbox.take(office, box.index, this.#timeoutMs));
-      const first = posted.shift()!;
-      first.letter = letter;
-      this.#untaken.add(first);
-    };
-    const wait = (): void => {
-      while (own.letter === undefined) takeNext();
-    };
-    return {
-      isDone: () => {
-        while (
-          own.letter === undefined &&
-          this.#guard(office, what, () => mailbox.arrived(office, box.index))
-        )
-          takeNext();
-        return own.letter !== undefined;
-      },
-      wait,
-      take: () => {
-        wait();
-        this.#untaken.delete(own);
-        return own.letter!.map((handle) => (handle === null ? null : this.runtime.adoptHandle(handle)));
-      },
-    };
+    const channel = this.#channel(peer, this.rank, kind);
+    this.#carrier.expect(channel);
+    return this.#inbox.post(channel);
   }
 
   abort(reason: string): void {
-    this.#carrier.close(this.#officeName(), reason);
-    this.#meetAgain();
+    this.#carrier.close(this.#generationName(), reason);
+    this.#advance();
   }
 
   subgroup(ranks: readonly number[]): ProcessGroup {
@@ -133,39 +96,38 @@ export class MailboxGroup implements ProcessGroup {
         "INVALID_PEER",
         `rank ${this.rank} is not in the group of the ranks ${ranks.join(", ")}`,
       );
-    const name = `${this.#officeName()}/${ranks.join(",")}`;
+    const name = `${this.#generationName()}/${ranks.join(",")}`;
     const options = { name, rank, size: ranks.length, timeoutMs: this.#timeoutMs };
-    return new MailboxGroup(this.runtime, this.#carrier.subset(ranks), options);
+    const runRanks = ranks.map((each) => this.#runRanks[each]!);
+    return new MailboxGroup(this.runtime, this.#carrier, options, runRanks);
   }
 
-  #officeName(): string {
+  #generationName(): string {
     return `${this.#name}#${this.#generation}.`;
   }
 
-  #meetAgain(): void {
-    for (const receive of this.#untaken) {
-      for (const handle of receive.letter!) if (handle !== null) this.runtime.addon.free(handle);
-      receive.letter = undefined;
-    }
-    this.#untaken.clear();
+  #advance(): void {
+    this.#inbox.discard();
     this.#generation++;
-    this.#office = this.#open();
-    this.#posted = emptyQueues(this.#numBoxes);
+    this.#inbox = this.#open();
   }
 
-  #open(): PostOffice {
-    return this.#carrier.open(this.#officeName(), this.#numBoxes);
+  #open(): Inbox {
+    const numMailboxes = this.size * this.size * CHANNEL_KINDS.length;
+    return new Inbox({
+      runtime: this.runtime,
+      mailboxes: this.#carrier.open(this.#generationName(), numMailboxes),
+      timeoutMs: this.#timeoutMs,
+      explain: (error, inbox, channel, waitedMs) =>
+        this.#explain(error, "receive", inbox, channel, waitedMs),
+    });
   }
 
-  get #numBoxes(): number {
-    return this.size * this.size * CHANNEL_KINDS.length;
-  }
-
-  #box(source: number, destination: number, kind: ChannelKind): Box {
+  #channel(source: number, destination: number, kind: ChannelKind): Channel {
     this.#checkPeer(source);
     this.#checkPeer(destination);
     const index = (source * this.size + destination) * CHANNEL_KINDS.length + CHANNEL_KINDS.indexOf(kind);
-    return { index, kind, source, destination };
+    return { index, kind, source: this.#runRanks[source]!, destination: this.#runRanks[destination]! };
   }
 
   #checkPeer(peer: number): void {
@@ -173,28 +135,21 @@ export class MailboxGroup implements ProcessGroup {
       throw new TransportError("INVALID_PEER", `there is no rank ${peer} in a group of ${this.size}`);
   }
 
-  #guard<T>(office: PostOffice, what: string, body: () => T): T {
-    try {
-      return body();
-    } catch (error) {
-      const { code, message } = error as { code?: string; message?: string };
-      if (code === "ABORTED") {
-        // A receive from before an abort that this rank knows of already.
-        if (office === this.#office) this.#meetAgain();
-        throw new TransportError("ABORTED", `rank ${this.rank} stopped while ${what}: ${message}`, {
-          cause: error,
-          group: this,
-        });
-      }
-      if (code === "TIMEOUT")
-        throw new TransportError("TIMEOUT", `rank ${this.rank} gave up ${what}: ${message}`, {
-          group: this,
-        });
-      throw error;
-    }
+  /** Native code throws a code and a reason; what was transferred is added here. */
+  #explain(
+    error: unknown,
+    operation: "send" | "receive",
+    inbox: Inbox,
+    { kind, source, destination }: Channel,
+    waitedMs: number,
+  ): unknown {
+    const { code, message } = error as { code?: string; message: string };
+    if (code !== "ABORTED" && code !== "TIMEOUT") return error;
+    const peer = this.#runRanks.indexOf(operation === "send" ? destination : source);
+    const transfer = { operation, rank: this.rank, peer, kind };
+    if (code === "TIMEOUT")
+      return new TransportError(code, { ...transfer, waitedMs: this.#timeoutMs }, { group: this });
+    if (inbox === this.#inbox) this.#advance();
+    return new TransportError(code, { ...transfer, waitedMs, reason: message }, { cause: error, group: this });
   }
-}
-
-function emptyQueues(numBoxes: number): PostedReceive[][] {
-  return Array.from({ length: numBoxes }, () => []);
 }

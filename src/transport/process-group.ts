@@ -2,41 +2,55 @@ import type { Runtime } from "../tensor/runtime.ts";
 import type { Transfer } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
-/** What travels on one edge: each kind has a channel of its own, so that no early receive blocks a ready send. */
-export const CHANNEL_KINDS = ["activations", "gradients", "parameters", "control"] as const;
+/**
+ * What travels from one rank to another. Each kind has a channel of its own, so that a receive posted early for one kind
+ * does not hold up another.
+ */
+export const CHANNEL_KINDS = [
+  "activations",
+  "activation-gradients",
+  "weight-gradients",
+  "weights",
+  "control",
+] as const;
 export type ChannelKind = (typeof CHANNEL_KINDS)[number];
 
 /** Tensors sent together; an absent one is null. Shapes and dtypes may differ from message to message. */
 export type Message = readonly (Tensor | null)[];
 
-/** A receive that was posted. */
-export interface Receipt extends Transfer {
+/** A receive that was posted, of a message or of another value. */
+export interface Receipt<Value = Message> extends Transfer {
   /**
-   * Waits, blocking this thread, and gives the tensors to the current scope or, without one, to the caller.
-   * @throws TransportError when the peer failed or nothing arrived in time.
+   * Waits, blocking this thread, and returns the value. Its tensors belong to the current scope or, outside of every
+   * scope (`Runtime.outsideScopes`), to the caller.
+   * @throws TransportError when the peer failed, or when nothing arrived in time.
    */
-  take(): (Tensor | null)[];
+  take(): Value;
 }
 
 /**
- * One rank's end of the edges to its peers. On each directed edge and kind, messages arrive in the order in which
- * they were sent, and the k-th posted receive gets the k-th message.
+ * One rank's channels to the other ranks of a group. On each channel (a sender, a receiver and a kind) messages arrive in
+ * the order in which they were sent, and the k-th posted receive gets the k-th message.
  */
 export interface ProcessGroup {
   readonly runtime: Runtime;
-  /** The group whose channels these are, which errors name: itself, but for a view of another. */
+  /** The group that owns the channels, which errors name: the group itself, or the one that it is a view of. */
   readonly root: ProcessGroup;
   readonly rank: number;
   readonly size: number;
-  /** Returns at once. The tensors are borrowed, and nobody may change a tensor that was sent. */
+  /** Returns at once. The tensors stay the caller's, and must not be changed after the send. */
   send(peer: number, kind: ChannelKind, message: Message): void;
   /** Posts a receive and returns at once. */
   receive(peer: number, kind: ChannelKind): Receipt;
   /**
    * Ends what is under way: each of the other ranks gets one TransportError with this reason, in its present or its
-   * next transfer; then the group is as new. Not to be called by a rank that got such an error itself.
+   * next transfer. After that the group works as if it were new. A rank that got such an error must not call it.
    */
   abort(reason: string): void;
-  /** The group of some of the ranks, numbered in the order given. @throws TransportError when this rank is not among them. */
+  /**
+   * A group of some of the ranks, numbered in the order given, with channels and aborts of its own. A `GroupView` also has
+   * some of the ranks, but sends over this group's channels, and its aborts reach the whole group.
+   * @throws TransportError when this rank is not among them.
+   */
   subgroup(ranks: readonly number[]): ProcessGroup;
 }

@@ -35,7 +35,7 @@ export class Loopback {
   *#roundTrip(name: string, x: Tensor, box: number): Suspendable<Tensor> {
     const { addon } = this.#runtime;
     this.log.push(name);
-    addon.mailbox.post(this.#office, box, [x.handle]);
+    addon.mailbox.put(this.#office, box, [x.handle]);
     yield this.#transfer(box);
     const [handle] = addon.mailbox.take(this.#office, box, 1000);
     return this.#runtime.adoptHandle(handle!);

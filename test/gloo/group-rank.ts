@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { RankContext } from "../../src/launch/rank-context.ts";
-import { C10dGroup } from "../../src/transport/gloo/gloo-group.ts";
+import { GlooGroup } from "../../src/transport/gloo/gloo-group.ts";
 import { runConformance } from "../ranks/conformance.ts";
 
 export interface GroupRankData {
@@ -16,9 +16,9 @@ export interface GroupRankData {
 export default function run({ rank, runtime, data }: RankContext<GroupRankData>): unknown {
   const { ranksPerProcess, numProcesses, bridges, timeoutMs = 20_000 } = data;
   const process = Math.floor(rank / ranksPerProcess);
-  const group = new C10dGroup(runtime, {
+  const group = new GlooGroup(runtime, {
     bridge: bridges[process]!,
-    place: { process, numProcesses, ranksPerProcess },
+    layout: { process, numProcesses, ranksPerProcess },
     rank,
     timeoutMs,
   });
@@ -41,7 +41,7 @@ const behaviours = {
   conformance: runConformance,
 
   /** Sizes that grow and shrink, so that frames are foreseen, announced and much smaller than foreseen. */
-  changingSizes: (group: C10dGroup): void => {
+  changingSizes: (group: GlooGroup): void => {
     const { runtime, rank } = group;
     const sizes = [1, 5000, 5000, 5000, 3, 5000, 2, 2, 70_000, 1, 70_000, 70_000, 70_000, 0, 5000, 1];
     if (rank === 0)
@@ -56,21 +56,21 @@ const behaviours = {
   },
 
   /** Every rank tells every other its number, on all edges: those within a process and those between two. */
-  everyone: (group: C10dGroup): number[] => {
+  everyone: (group: GlooGroup): number[] => {
     const { runtime, rank, size } = group;
     const peers = Array.from({ length: size }, (_, peer) => peer).filter((peer) => peer !== rank);
-    for (const peer of peers) group.send(peer, "gradients", [runtime.tensor([10 * rank + peer])]);
-    return peers.map((peer) => group.receive(peer, "gradients").take()[0]!.item());
+    for (const peer of peers) group.send(peer, "activation-gradients", [runtime.tensor([10 * rank + peer])]);
+    return peers.map((peer) => group.receive(peer, "activation-gradients").take()[0]!.item());
   },
 
   /** Rank 1 leaves without a word; rank 0 waits for it. */
-  deserted: (group: C10dGroup): void => {
+  deserted: (group: GlooGroup): void => {
     if (group.rank === 1) throw new Desertion();
-    group.receive(1, "gradients").wait();
+    group.receive(1, "activation-gradients").wait();
   },
 
-  silent: (group: C10dGroup): void => {
-    if (group.rank === 0) group.receive(1, "gradients").wait();
+  silent: (group: GlooGroup): void => {
+    if (group.rank === 0) group.receive(1, "activation-gradients").wait();
     else group.receive(0, "control").wait();
   },
 };

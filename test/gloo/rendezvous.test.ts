@@ -85,12 +85,12 @@ function opened(before: readonly ListeningSocket[]): ListeningSocket[] {
 
 /** An addon at whose first attempt to connect somebody else comes to each of Gloo's ports before the other process does. */
 function disturbed(said: Uint8Array | undefined): Addon {
-  const c10d: Addon["c10d"] = {
-    ...addon.c10d!,
+  const gloo: Addon["gloo"] = {
+    ...addon.gloo!,
     connect: (options, publish) => {
       const before = listeningSockets();
       let sending = Promise.resolve();
-      return addon.c10d!.connect(options, (key, value) => {
+      return addon.gloo!.connect(options, (key, value) => {
         sending = sending.then(async () => {
           if (options.name.endsWith("-0/"))
             await Promise.all(opened(before).map((socket) => visit(socket, said)));
@@ -99,7 +99,7 @@ function disturbed(said: Uint8Array | undefined): Addon {
       });
     },
   };
-  return { ...addon, c10d };
+  return { ...addon, gloo };
 }
 
 async function visit({ port, address }: ListeningSocket, said: Uint8Array | undefined): Promise<void> {

@@ -4,7 +4,7 @@ import type { RankContext } from "../../src/launch/rank-context.ts";
 export default function run({ rank, numRanks, processGroup }: RankContext): void {
   const last = numRanks - 1;
   if (rank === 0) {
-    const lost = processGroup.receive(last, "gradients");
+    const lost = processGroup.receive(last, "activation-gradients");
     processGroup.send(last, "control", []);
     lost.wait();
   } else if (rank === last) {

@@ -81,7 +81,7 @@ test("when a process is killed, the ranks that are left name its ranks and what 
   const { status, stdout } = await startDualpipe(["launch", "--nproc-per-node", "2", script]).ended;
   expect(status).toBe(3);
   expect(stdout).toMatch(
-    /^(DISCONNECTED|ABORTED): dualpipe: rank 0 stopped while waiting for gradients of rank 3: the (connection to|process of) the ranks 2 to 3 is lost/,
+    /^(DISCONNECTED|ABORTED): dualpipe: rank 0 stopped while waiting for activation gradients of rank 3: the (connection to|process of) the ranks 2 to 3 is lost/,
   );
 });
 

@@ -41,14 +41,14 @@ const cases: Readonly<Record<string, RankBody>> = {
   },
 
   "a receive is done when its own message is there": (group) => {
-    const [first, second] = [0, 1].map(() => group.receive(next(group), "gradients"));
+    const [first, second] = [0, 1].map(() => group.receive(next(group), "activation-gradients"));
     assert.equal(first!.isDone(), false);
     synchronize(group);
-    sendNumbers(group, previous(group), "gradients", [1]);
+    sendNumbers(group, previous(group), "activation-gradients", [1]);
     while (!first!.isDone());
     assert.equal(second!.isDone(), false);
     synchronize(group);
-    sendNumbers(group, previous(group), "gradients", [2]);
+    sendNumbers(group, previous(group), "activation-gradients", [2]);
     second!.wait();
     assert.equal(second!.isDone(), true);
     assert.deepEqual(numbersOf(first!.take()), [1]);
@@ -98,10 +98,10 @@ const cases: Readonly<Record<string, RankBody>> = {
     const { runtime } = group;
     const before = runtime.addon.numTensors();
     const tensor = runtime.full([1000], group.rank);
-    group.send(next(group), "parameters", [tensor]);
+    group.send(next(group), "weight-gradients", [tensor]);
     tensor.dispose();
     const expected = new Array<number>(1000).fill(previous(group));
-    assert.deepEqual(receiveNumbers(group, previous(group), "parameters"), expected);
+    assert.deepEqual(receiveNumbers(group, previous(group), "weight-gradients"), expected);
     assert.equal(runtime.addon.numTensors(), before);
   },
 
@@ -126,7 +126,7 @@ const cases: Readonly<Record<string, RankBody>> = {
       pair.abort("only the pair");
     } else {
       sendNumbers(pair, 0, "control", [0]);
-      assertFailure(() => pair.receive(0, "gradients").wait(), "ABORTED", "only the pair", pair);
+      assertFailure(() => pair.receive(0, "activation-gradients").wait(), "ABORTED", "only the pair", pair);
     }
     assert.deepEqual(receiveNumbers(group, other, "activations"), [1]);
     sendNumbers(pair, 1 - pair.rank, "activations", [3]);
@@ -136,8 +136,8 @@ const cases: Readonly<Record<string, RankBody>> = {
   "an abort ends every wait once, and then the group is as new": (group) => {
     for (let round = 0; round < NUM_CONFORMANCE_RANKS; round++) {
       const reason = `the reason of round ${round}`;
-      const lost = group.receive(previous(group), "gradients");
-      const alsoLost = group.receive(previous(group), "parameters");
+      const lost = group.receive(previous(group), "activation-gradients");
+      const alsoLost = group.receive(previous(group), "weight-gradients");
       if (group.rank === round) {
         // Whoever is still in a transfer from before would get the abort there.
         for (const peer of peersOf(group)) receiveNumbers(group, peer, "control");
@@ -149,8 +149,8 @@ const cases: Readonly<Record<string, RankBody>> = {
       // What was under way is lost, and asking for it, which only one rank does, is no second abort.
       if (group.rank === (round + 1) % group.size)
         assertFailure(() => alsoLost.wait(), "ABORTED", reason, group);
-      sendNumbers(group, next(group), "gradients", [round]);
-      assert.deepEqual(receiveNumbers(group, previous(group), "gradients"), [round]);
+      sendNumbers(group, next(group), "activation-gradients", [round]);
+      assert.deepEqual(receiveNumbers(group, previous(group), "activation-gradients"), [round]);
     }
   },
 
@@ -164,8 +164,8 @@ const cases: Readonly<Record<string, RankBody>> = {
 
   "a message that an abort finds here, and that nobody has taken, is lost and freed": (group) => {
     const before = group.runtime.addon.numTensors();
-    const [first, second] = [0, 1].map(() => group.receive(previous(group), "parameters"));
-    for (let i = 0; i < 2; i++) sendNumbers(group, next(group), "parameters", [i]);
+    const [first, second] = [0, 1].map(() => group.receive(previous(group), "weight-gradients"));
+    for (let i = 0; i < 2; i++) sendNumbers(group, next(group), "weight-gradients", [i]);
     second!.wait();
     abortByRank0(group, "found here");
     assert.equal(group.runtime.addon.numTensors(), before);
@@ -246,7 +246,7 @@ function abortByRank0(group: ProcessGroup, reason: string): void {
     group.abort(reason);
   } else {
     sendNumbers(group, 0, "control", [0]);
-    assertFailure(() => group.receive(0, "gradients").wait(), "ABORTED", reason, group);
+    assertFailure(() => group.receive(0, "activation-gradients").wait(), "ABORTED", reason, group);
   }
 }
 

@@ -2,32 +2,32 @@ import { createHmac } from "node:crypto";
 import type { Addon } from "../../native/addon.ts";
 import { TransportError } from "../transport-error.ts";
 
-/** Which process of a run this is: process `p` has the ranks `p * ranksPerProcess` and following. */
-export interface ProcessPlace {
+/** The processes of a run, and which one this is: process `p` has `ranksPerProcess` ranks, from `p * ranksPerProcess` on. */
+export interface ProcessLayout {
   readonly process: number;
   readonly numProcesses: number;
   readonly ranksPerProcess: number;
 }
 
 export interface ConnectOptions {
-  /** By which this process finds the connections again; unique in it. */
+  /** The name of the connections in this process. */
   readonly name: string;
-  readonly place: ProcessPlace;
-  /** Where this process listens for the others. */
+  readonly layout: ProcessLayout;
+  /** The address at which this process listens for the others. */
   readonly address: string;
-  /** Known to the processes of the run alone, and new for each attempt to connect. */
+  /** Known only to the processes of the run, and new for each attempt to connect. */
   readonly secret: string;
   readonly connectTimeoutMs: number;
-  /** How long the other processes have to leave, once this one has. */
+  /** The time that the other processes have to leave, once this one has left. */
   readonly leaveTimeoutMs: number;
-  /** Gets what all other processes must `learn`. */
+  /** Called with each key that all other processes must `learn`. */
   readonly publish: (key: string, value: Uint8Array) => void;
 }
 
 /** An attempt to connect that is under way. */
 export interface Connecting {
   learn(key: string, value: Uint8Array): void;
-  /** Rejects when one of the others is not there in time, or somebody else took its place. */
+  /** Rejects when one of the others does not come in time, or another program answers in its place. */
   readonly connected: Promise<void>;
 }
 
@@ -36,42 +36,42 @@ export interface Connecting {
  * @throws TransportError NO_GLOO when this LibTorch has no Gloo.
  */
 export function connectProcesses(addon: Addon, options: ConnectOptions): Connecting {
-  const { name, place, address, secret, connectTimeoutMs, leaveTimeoutMs, publish } = options;
-  const c10d = c10dOf(addon);
+  const { name, layout, address, secret, connectTimeoutMs, leaveTimeoutMs, publish } = options;
+  const gloo = glooOf(addon);
   const token = (from: number, to: number): string =>
     createHmac("sha256", secret).update(`${from} to ${to}`).digest("hex");
-  const processes = Array.from({ length: place.numProcesses }, (_, process) => process);
-  const { store, connected } = c10d.connect(
+  const processes = Array.from({ length: layout.numProcesses }, (_, process) => process);
+  const { store, connected } = gloo.connect(
     {
       name,
-      ...place,
+      ...layout,
       address,
       connectTimeoutMs,
       leaveTimeoutMs,
-      ownTokens: processes.map((other) => token(place.process, other)),
-      theirTokens: processes.map((other) => token(other, place.process)),
+      ownTokens: processes.map((other) => token(layout.process, other)),
+      theirTokens: processes.map((other) => token(other, layout.process)),
     },
     publish,
   );
-  return { learn: (key, value) => c10d.learn(store, key, value), connected };
+  return { learn: (key, value) => gloo.learn(store, key, value), connected };
 }
 
-/** Ends every wait of a run's ranks, in all processes, for a thread that is no rank. False when they are not connected. */
+/** Ends every wait of a run's ranks, in all processes, from any thread. Returns false when they are not connected. */
 export function abortProcesses(addon: Addon, name: string, reason: string): boolean {
-  return c10dOf(addon).abort(name, "", reason);
+  return glooOf(addon).abort(name, "", reason);
 }
 
-/** Ends the connections of a process whose ranks have not left, and will not. */
+/** Ends the connections of a process whose ranks have not left and never will. */
 export function disconnectProcesses(addon: Addon, name: string): void {
-  c10dOf(addon).disconnect(name);
+  glooOf(addon).disconnect(name);
 }
 
 /** @throws TransportError NO_GLOO */
-export function c10dOf({ c10d }: Addon): NonNullable<Addon["c10d"]> {
-  if (c10d === null)
+export function glooOf({ gloo }: Addon): NonNullable<Addon["gloo"]> {
+  if (gloo === null)
     throw new TransportError(
       "NO_GLOO",
       "ranks in several processes need Gloo, which this LibTorch was built without; see: npx dualpipe doctor",
     );
-  return c10d;
+  return gloo;
 }

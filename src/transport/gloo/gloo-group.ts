@@ -1,100 +1,98 @@
-import type { Addon, Bridge } from "../../native/addon.ts";
+import type { Addon, Bridge, Handle, Mailboxes } from "../../native/addon.ts";
 import type { Runtime } from "../../tensor/runtime.ts";
-import { type Box, type Carrier, MailboxGroup } from "../mailbox-group.ts";
+import type { Carrier, Channel } from "../carrier.ts";
+import { MailboxGroup } from "../mailbox-group.ts";
 import { CHANNEL_KINDS } from "../process-group.ts";
-import { c10dOf, type ProcessPlace } from "./connect-processes.ts";
+import { glooOf, type ProcessLayout } from "./connect-processes.ts";
 
-export interface C10dOptions {
+export interface GlooOptions {
   /** The name by which this process was connected. */
   readonly bridge: string;
-  readonly place: ProcessPlace;
+  readonly layout: ProcessLayout;
   readonly rank: number;
   /** How long a receive waits before it gives up. */
   readonly timeoutMs?: number | undefined;
 }
 
-/** A frame of foreseen size, and one that was announced. */
+/** Frames of the expected size, and announced ones. */
 const TAGS_PER_CHANNEL = 2;
 
-type C10d = NonNullable<Addon["c10d"]>;
+type Gloo = NonNullable<Addon["gloo"]>;
 
 /**
- * Ranks of several processes, which speak over Gloo; those of one process hand tensors over without a copy. The process
- * must be connected to the others already.
+ * Ranks of several processes, which communicate over Gloo; those of one process hand tensors over without a copy. The
+ * process must be connected to the others already.
  */
-export class C10dGroup extends MailboxGroup {
-  readonly #c10d: C10d;
+export class GlooGroup extends MailboxGroup {
+  readonly #gloo: Gloo;
   readonly #bridge: Bridge;
 
-  constructor(runtime: Runtime, options: C10dOptions) {
-    const c10d = c10dOf(runtime.addon);
-    const { rank, timeoutMs, place } = options;
-    const bridge = c10d.attach(options.bridge);
-    const size = place.numProcesses * place.ranksPerProcess;
-    const everyone = Array.from({ length: size }, (_, rank) => rank);
-    const carrier = new C10dCarrier(runtime.addon, c10d, bridge, options, everyone);
-    super(runtime, carrier, { name: "ranks", rank, size, timeoutMs });
-    this.#c10d = c10d;
+  constructor(runtime: Runtime, options: GlooOptions) {
+    const gloo = glooOf(runtime.addon);
+    const { rank, timeoutMs, layout } = options;
+    const bridge = gloo.attach(options.bridge);
+    const size = layout.numProcesses * layout.ranksPerProcess;
+    super(runtime, new GlooCarrier(runtime.addon, gloo, bridge, options), {
+      name: "ranks",
+      rank,
+      size,
+      timeoutMs,
+    });
+    this.#gloo = gloo;
     this.#bridge = bridge;
   }
 
   /**
-   * Ends this rank's part; nothing may be sent or received afterwards. The last rank of a process blocks until what was sent
-   * is on its way and, when all ended well, until the other processes leave, too.
+   * Ends this rank's part; nothing may be sent or received afterwards. The last rank of a process blocks until everything
+   * sent is on its way and, when all ranks ended well, until the other processes leave.
    */
   leave({ well }: { readonly well: boolean }): void {
-    this.#c10d.leave(this.#bridge, well);
+    this.#gloo.leave(this.#bridge, well);
   }
 }
 
-class C10dCarrier implements Carrier {
+class GlooCarrier implements Carrier {
   readonly #addon: Addon;
-  readonly #c10d: C10d;
+  readonly #gloo: Gloo;
   readonly #bridge: Bridge;
-  readonly #options: C10dOptions;
-  /** The run's rank of each rank of the group. */
-  readonly #ranks: readonly number[];
+  readonly #options: GlooOptions;
 
-  constructor(addon: Addon, c10d: C10d, bridge: Bridge, options: C10dOptions, ranks: readonly number[]) {
+  constructor(addon: Addon, gloo: Gloo, bridge: Bridge, options: GlooOptions) {
     this.#addon = addon;
-    this.#c10d = c10d;
+    this.#gloo = gloo;
     this.#bridge = bridge;
     this.#options = options;
-    this.#ranks = ranks;
   }
 
-  open(name: string, numBoxes: number): ReturnType<Carrier["open"]> {
-    return this.#c10d.open(this.#bridge, name, numBoxes);
+  open(name: string, numMailboxes: number): Mailboxes {
+    return this.#gloo.open(this.#bridge, name, numMailboxes);
   }
 
-  send(...[office, box, letter]: Parameters<Carrier["send"]>): void {
-    const process = this.#processOf(box.destination);
-    if (process === this.#options.place.process) this.#addon.mailbox.post(office, box.index, letter);
-    else this.#c10d.send(this.#bridge, office, box.index, process, this.#tag(box), letter);
+  send(mailboxes: Mailboxes, channel: Channel, message: readonly (Handle | null)[]): void {
+    const process = this.#processOf(channel.destination);
+    if (process === this.#options.layout.process)
+      this.#addon.mailbox.put(mailboxes, channel.index, message);
+    else this.#gloo.send(this.#bridge, mailboxes, channel.index, process, this.#tagOf(channel), message);
   }
 
-  expect(box: Box): void {
-    const process = this.#processOf(box.source);
-    if (process !== this.#options.place.process) this.#c10d.listen(this.#bridge, process, this.#tag(box));
+  expect(channel: Channel): void {
+    const process = this.#processOf(channel.source);
+    if (process !== this.#options.layout.process)
+      this.#gloo.listen(this.#bridge, process, this.#tagOf(channel));
   }
 
   close(prefix: string, reason: string): void {
-    this.#c10d.abort(this.#options.bridge, prefix, reason);
-  }
-
-  subset(ranks: readonly number[]): Carrier {
-    const chosen = ranks.map((rank) => this.#ranks[rank]!);
-    return new C10dCarrier(this.#addon, this.#c10d, this.#bridge, this.#options, chosen);
+    this.#gloo.abort(this.#options.bridge, prefix, reason);
   }
 
   #processOf(rank: number): number {
-    return Math.floor(this.#ranks[rank]! / this.#options.place.ranksPerProcess);
+    return Math.floor(rank / this.#options.layout.ranksPerProcess);
   }
 
-  /** A group of some ranks shares the channels of all. */
-  #tag({ source, destination, kind }: Box): number {
-    const { numProcesses, ranksPerProcess } = this.#options.place;
-    const edge = this.#ranks[source]! * numProcesses * ranksPerProcess + this.#ranks[destination]!;
+  /** A group of some of the ranks uses the same tags as the group of all: packets name their mailboxes. */
+  #tagOf({ source, destination, kind }: Channel): number {
+    const { numProcesses, ranksPerProcess } = this.#options.layout;
+    const edge = source * numProcesses * ranksPerProcess + destination;
     return (edge * CHANNEL_KINDS.length + CHANNEL_KINDS.indexOf(kind)) * TAGS_PER_CHANNEL;
   }
 }

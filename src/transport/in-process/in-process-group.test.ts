@@ -26,13 +26,13 @@ test("a receive gives up when nothing arrives in time, and gets the message when
   const [first, second] = [0, 1].map(
     (rank) => new InProcessGroup(runtime, { name: "late", rank, size: 2, timeoutMs: 5 }),
   );
-  const receipt = first!.receive(1, "gradients");
+  const receipt = first!.receive(1, "activation-gradients");
   expect(() => receipt.wait()).toThrow(
     expect.objectContaining({
       code: "TIMEOUT",
-      message: "dualpipe: rank 0 gave up waiting for gradients of rank 1: nothing arrived within 5 ms",
+      message: "dualpipe: rank 0 gave up waiting for activation gradients of rank 1: nothing arrived within 5 ms",
     }),
   );
-  second!.send(0, "gradients", [null]);
+  second!.send(0, "activation-gradients", [null]);
   expect(receipt.take()).toEqual([null]);
 });

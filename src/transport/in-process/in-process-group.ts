@@ -1,6 +1,7 @@
 import type { Addon } from "../../native/addon.ts";
 import type { Runtime } from "../../tensor/runtime.ts";
-import { type Carrier, type GroupOptions, MailboxGroup } from "../mailbox-group.ts";
+import type { Carrier } from "../carrier.ts";
+import { type GroupOptions, MailboxGroup } from "../mailbox-group.ts";
 
 export type InProcessOptions = GroupOptions;
 
@@ -12,12 +13,10 @@ export class InProcessGroup extends MailboxGroup {
 }
 
 function carrierOf({ mailbox }: Addon): Carrier {
-  const carrier: Carrier = {
-    open: (name, numBoxes) => mailbox.open(name, numBoxes),
-    send: (office, box, letter) => mailbox.post(office, box.index, letter),
+  return {
+    open: (name, numMailboxes) => mailbox.open(name, numMailboxes),
+    send: (mailboxes, channel, message) => mailbox.put(mailboxes, channel.index, message),
     expect: () => {},
     close: (prefix, reason) => mailbox.close(prefix, reason),
-    subset: () => carrier,
   };
-  return carrier;
 }
