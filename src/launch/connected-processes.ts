@@ -2,10 +2,10 @@ import { randomBytes, randomInt, randomUUID } from "node:crypto";
 import type { Addon } from "../native/addon.ts";
 import {
   type Connecting,
-  c10dOf,
+  glooOf,
   connectProcesses,
   disconnectProcesses,
-  type ProcessPlace,
+  type ProcessLayout,
 } from "../transport/gloo/connect-processes.ts";
 import { findHub, type ProcessHub } from "./hub/find-hub.ts";
 import { HubMember } from "./hub/hub-member.ts";
@@ -53,7 +53,7 @@ function addressForGloo(address: string): string {
 
 /** The processes of a run, all of them there and connected. */
 export class ConnectedProcesses {
-  readonly place: ProcessPlace;
+  readonly layout: ProcessLayout;
   onMessage: ((from: number, body: unknown) => void) | undefined;
   /** A process is lost; undefined when it is the hub. */
   onLost: ((process: number | undefined, loss: WireEnd) => void) | undefined;
@@ -80,7 +80,7 @@ export class ConnectedProcesses {
     options: RendezvousOptions = {},
   ): Promise<ConnectedProcesses> {
     // Whether it can connect at all, it says now.
-    c10dOf(addon);
+    glooOf(addon);
     const {
       rendezvousTimeoutMs = DEFAULT_RENDEZVOUS_TIMEOUT_MS,
       heartbeatTimeoutMs = DEFAULT_HEARTBEAT_TIMEOUT_MS,
@@ -103,7 +103,7 @@ export class ConnectedProcesses {
     rendezvousTimeoutMs: number,
   ) {
     const { process, numProcesses, ranksPerProcess } = placement;
-    this.place = { process, numProcesses, ranksPerProcess };
+    this.layout = { process, numProcesses, ranksPerProcess };
     this.#addon = addon;
     this.#address = addressForGloo(placement.address);
     this.#hub = hub;
@@ -223,7 +223,7 @@ export class ConnectedProcesses {
   }
 
   async #allTried(): Promise<void> {
-    while (this.#tried.size < this.place.numProcesses)
+    while (this.#tried.size < this.layout.numProcesses)
       await new Promise<void>((resolve) => {
         this.#onTried = resolve;
       });
@@ -235,7 +235,7 @@ export class ConnectedProcesses {
     disconnectProcesses(this.#addon, this.bridge);
     const connecting = connectProcesses(this.#addon, {
       name: `${this.#name}-${number}/`,
-      place: this.place,
+      layout: this.layout,
       address: this.#address,
       secret,
       connectTimeoutMs: timeoutMs,

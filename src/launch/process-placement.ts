@@ -1,11 +1,11 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import type { ProcessPlace } from "../transport/gloo/connect-processes.ts";
+import type { ProcessLayout } from "../transport/gloo/connect-processes.ts";
 import { LaunchError } from "./launch-error.ts";
 import { type HubServer, readLaunchVariables } from "./launcher-variables.ts";
 
 /** Where a process stands in a run, and how it finds the others. */
-export interface ProcessPlacement extends ProcessPlace {
+export interface ProcessPlacement extends ProcessLayout {
   /** Where the processes meet. */
   readonly masterAddress: string;
   readonly masterPort: number;

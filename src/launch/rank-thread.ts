@@ -1,8 +1,8 @@
 // The entry of a rank's worker thread; started by threads.ts.
 import { parentPort, workerData } from "node:worker_threads";
 import { Runtime } from "../tensor/runtime.ts";
-import { abortProcesses, type ProcessPlace } from "../transport/gloo/connect-processes.ts";
-import { C10dGroup } from "../transport/gloo/gloo-group.ts";
+import { abortProcesses, type ProcessLayout } from "../transport/gloo/connect-processes.ts";
+import { GlooGroup } from "../transport/gloo/gloo-group.ts";
 import { InProcessGroup } from "../transport/in-process/in-process-group.ts";
 import type { RankContext, RankProgram } from "./rank-context.ts";
 
@@ -14,8 +14,8 @@ export interface RankThreadData {
   readonly numRanks: number;
   readonly data: unknown;
   readonly timeoutMs: number | undefined;
-  /** Of a run with other processes: the connections to them, by name, and this one's place. */
-  readonly processes: { readonly bridge: string; readonly place: ProcessPlace } | undefined;
+  /** Of a run with other processes: the connections to them, by name. */
+  readonly processes: { readonly bridge: string; readonly layout: ProcessLayout } | undefined;
 }
 
 export type RankMessage =
@@ -36,7 +36,7 @@ async function main(threadData: RankThreadData): Promise<void> {
   const send = (message: RankMessage, transfer?: readonly ArrayBuffer[]): void =>
     parentPort!.postMessage(message, transfer);
   const runtime = Runtime.load();
-  let group: InProcessGroup | C10dGroup | undefined;
+  let group: InProcessGroup | GlooGroup | undefined;
   let well = false;
   try {
     group = openGroup(runtime, threadData);
@@ -57,15 +57,15 @@ async function main(threadData: RankThreadData): Promise<void> {
       else abortProcesses(runtime.addon, processes.bridge, reason);
     }
   } finally {
-    if (group instanceof C10dGroup) group.leave({ well });
+    if (group instanceof GlooGroup) group.leave({ well });
   }
 }
 
-function openGroup(runtime: Runtime, threadData: RankThreadData): InProcessGroup | C10dGroup {
+function openGroup(runtime: Runtime, threadData: RankThreadData): InProcessGroup | GlooGroup {
   const { groupName, rank, numRanks, timeoutMs, processes } = threadData;
   return processes === undefined
     ? new InProcessGroup(runtime, { name: groupName, rank, size: numRanks, timeoutMs })
-    : new C10dGroup(runtime, { ...processes, rank, timeoutMs });
+    : new GlooGroup(runtime, { ...processes, rank, timeoutMs });
 }
 
 async function importProgram(program: string): Promise<{ default?: RankProgram }> {

@@ -103,7 +103,7 @@ class RankThreads {
   }
 
   #ranks(): number[] {
-    const { process, ranksPerProcess } = this.#met?.place ?? {
+    const { process, ranksPerProcess } = this.#met?.layout ?? {
       process: 0,
       ranksPerProcess: this.#options.numRanks,
     };
@@ -154,7 +154,7 @@ class RankThreads {
       numRanks,
       data,
       timeoutMs,
-      processes: this.#met && { bridge: this.#met.bridge, place: this.#met.place },
+      processes: this.#met && { bridge: this.#met.bridge, layout: this.#met.layout },
     };
     const entry = new URL(
       import.meta.url.endsWith(".ts") ? "./rank-thread.ts" : "./rank-thread.js",
@@ -196,7 +196,7 @@ class RankThreads {
   }
 }
 
-function describeProcess(process: number, { place: { ranksPerProcess } }: ConnectedProcesses): string {
+function describeProcess(process: number, { layout: { ranksPerProcess } }: ConnectedProcesses): string {
   const first = process * ranksPerProcess;
   return ranksPerProcess === 1
     ? `rank ${first}`

@@ -83,7 +83,7 @@ async function runMetTraining(
   const completion = new CheckpointCompletion({
     store,
     keep: config.checkpoint.keep,
-    numProcesses: met?.place.numProcesses ?? 1,
+    numProcesses: met?.layout.numProcesses ?? 1,
     describe: (step) => describeCheckpoint(options, step),
     onWritten: (step, folder) => {
       newest = folder;
@@ -98,7 +98,7 @@ async function runMetTraining(
   });
   const parts = new PartWriter({
     store,
-    numRanks: met?.place.ranksPerProcess ?? numRanks(pipeline),
+    numRanks: met?.layout.ranksPerProcess ?? numRanks(pipeline),
     onWritten: (step, outcome) => completion.add(step, outcome),
   });
   if (met) met.onMessage = (_from, message) => hear(message as TrainMessage, { completion, requests });
@@ -112,7 +112,7 @@ async function runMetTraining(
   const { memory } = requests;
   try {
     const results = met
-      ? (await runTrainRanksOf(met, { config, requests: memory, place: met.place, shared }, rankOptions))!
+      ? (await runTrainRanksOf(met, { config, requests: memory, layout: met.layout, shared }, rankOptions))!
       : await runTrainRanks({ config, requests: memory, ...shared }, rankOptions);
     await parts.finish();
     await Promise.race([completion.finish(), ...(met ? [lossOf(met)] : [])]);

@@ -37,12 +37,12 @@ export class JoinedTraining {
     };
     const parts = new PartWriter({
       store: new CheckpointStore(this.#config.output.dir),
-      numRanks: met.place.ranksPerProcess,
+      numRanks: met.layout.ranksPerProcess,
       onWritten: (step, outcome) => this.#tell({ kind: "parts", step, outcome }),
     });
     let well = false;
     try {
-      const data = { config: this.#config, requests: requests.memory, place: met.place, shared: undefined };
+      const data = { config: this.#config, requests: requests.memory, layout: met.layout, shared: undefined };
       await runTrainRanksOf(met, data, {
         signal,
         onReport: (rank, report) => {

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Addon } from "../../native/addon.ts";
-import { c10dOf } from "../../transport/gloo/connect-processes.ts";
+import { glooOf } from "../../transport/gloo/connect-processes.ts";
 import { type ProcessPlacement, publicSecret } from "../process-placement.ts";
 import { Hub } from "./hub.ts";
 import type { HubLocation } from "./secure-connection.ts";
@@ -37,7 +37,7 @@ async function findByStore(
   rendezvousTimeoutMs: number,
 ): Promise<ProcessHub> {
   const exchange = (value?: Uint8Array): Promise<Uint8Array> =>
-    c10dOf(addon).exchange(masterAddress, masterPort, key, value, rendezvousTimeoutMs);
+    glooOf(addon).exchange(masterAddress, masterPort, key, value, rendezvousTimeoutMs);
   if (process !== 0)
     return {
       locate: async () => JSON.parse(Buffer.from(await exchange()).toString()) as HubLocation,

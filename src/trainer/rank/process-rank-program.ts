@@ -1,7 +1,7 @@
 // One rank of a training run over several processes: all get from rank 0 what they must have alike, and give it their results.
 import { deserialize, serialize } from "node:v8";
 import type { RankContext } from "../../launch/rank-context.ts";
-import type { ProcessPlace } from "../../transport/gloo/connect-processes.ts";
+import type { ProcessLayout } from "../../transport/gloo/connect-processes.ts";
 import type { ProcessGroup } from "../../transport/process-group.ts";
 import type { TrainConfig } from "../config/config.ts";
 import trainRank, { type TrainRankData, type TrainRankResult } from "./rank-program.ts";
@@ -12,7 +12,7 @@ type SharedData = Pick<TrainRankData, "train" | "validation" | "resume">;
 export interface TrainProcessRankData {
   readonly config: TrainConfig;
   readonly requests: SharedArrayBuffer;
-  readonly place: ProcessPlace;
+  readonly layout: ProcessLayout;
   /** Undefined but in process 0. */
   readonly shared: SharedData | undefined;
 }
@@ -22,10 +22,10 @@ export default async function trainProcessRank(
   context: RankContext<TrainProcessRankData>,
 ): Promise<TrainRankResult[] | undefined> {
   const { rank, processGroup, data } = context;
-  const { config, requests, place } = data;
+  const { config, requests, layout } = data;
   const shared = data.shared ?? (receiveValue(processGroup, 0) as SharedData);
   if (rank === 0)
-    for (let peer = place.ranksPerProcess; peer < processGroup.size; peer++)
+    for (let peer = layout.ranksPerProcess; peer < processGroup.size; peer++)
       sendValue(processGroup, peer, shared);
   const result = await trainRank({ ...context, data: { config, requests, ...shared } });
   return gather(processGroup, result) as TrainRankResult[] | undefined;
