@@ -2,9 +2,9 @@ import { randomBytes, randomInt, randomUUID } from "node:crypto";
 import type { Addon } from "../native/addon.ts";
 import {
   type Connecting,
-  glooOf,
   connectProcesses,
   disconnectProcesses,
+  glooOf,
   type ProcessLayout,
 } from "../transport/gloo/connect-processes.ts";
 import { findHub, type ProcessHub } from "./hub/find-hub.ts";

@@ -118,8 +118,7 @@ export class MailboxGroup implements ProcessGroup {
       runtime: this.runtime,
       mailboxes: this.#carrier.open(this.#generationName(), numMailboxes),
       timeoutMs: this.#timeoutMs,
-      explain: (error, inbox, channel, waitedMs) =>
-        this.#explain(error, "receive", inbox, channel, waitedMs),
+      explain: (error, inbox, channel, waitedMs) => this.#explain(error, "receive", inbox, channel, waitedMs),
     });
   }
 
@@ -150,6 +149,10 @@ export class MailboxGroup implements ProcessGroup {
     if (code === "TIMEOUT")
       return new TransportError(code, { ...transfer, waitedMs: this.#timeoutMs }, { group: this });
     if (inbox === this.#inbox) this.#advance();
-    return new TransportError(code, { ...transfer, waitedMs, reason: message }, { cause: error, group: this });
+    return new TransportError(
+      code,
+      { ...transfer, waitedMs, reason: message },
+      { cause: error, group: this },
+    );
   }
 }

@@ -70,8 +70,7 @@ class GlooCarrier implements Carrier {
 
   send(mailboxes: Mailboxes, channel: Channel, message: readonly (Handle | null)[]): void {
     const process = this.#processOf(channel.destination);
-    if (process === this.#options.layout.process)
-      this.#addon.mailbox.put(mailboxes, channel.index, message);
+    if (process === this.#options.layout.process) this.#addon.mailbox.put(mailboxes, channel.index, message);
     else this.#gloo.send(this.#bridge, mailboxes, channel.index, process, this.#tagOf(channel), message);
   }
 

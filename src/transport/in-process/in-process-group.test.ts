@@ -30,7 +30,8 @@ test("a receive gives up when nothing arrives in time, and gets the message when
   expect(() => receipt.wait()).toThrow(
     expect.objectContaining({
       code: "TIMEOUT",
-      message: "dualpipe: rank 0 gave up waiting for activation gradients of rank 1: nothing arrived within 5 ms",
+      message:
+        "dualpipe: rank 0 gave up waiting for activation gradients of rank 1: nothing arrived within 5 ms",
     }),
   );
   second!.send(0, "activation-gradients", [null]);
