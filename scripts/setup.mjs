@@ -122,8 +122,9 @@ function listFiles(folder) {
 
 async function installSystemPackages(wanted) {
   const { missingPackages, installCommand } = await importBuilt("native/prerequisites.js");
-  const { defaultCache, locateAndRemember, locateWithMemo } = await importBuilt("native/cache.js");
-  const libtorch = locateWithMemo(defaultCache());
+  const { defaultCache } = await importBuilt("native/cache.js");
+  const { locateAndRemember, locateOrRecall } = await importBuilt("native/remembered.js");
+  const libtorch = locateOrRecall(defaultCache());
   const needed = missingPackages(libtorch === undefined || libtorch.source === "system");
   const packages = [...needed, ...wanted];
   if (packages.length === 0) return;
@@ -148,7 +149,7 @@ async function installSystemPackages(wanted) {
 
 async function buildNativeAddon() {
   const { buildAddon } = await importBuilt("native/build.js");
-  await buildAddon({ onStart: (line) => console.error(`dualpipe: ${line}`) });
+  await buildAddon({ onProgress: (line) => console.error(`dualpipe: ${line}`) });
 }
 
 /** Imports a module that `compileTypeScript` made. */

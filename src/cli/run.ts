@@ -48,7 +48,7 @@ const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: "doctor",
-    summary: "show what dualpipe found on this machine, what is missing and how to mend it",
+    summary: "show what dualpipe found on this machine, what is missing and how to fix it",
     load: async () => (await import("./doctor.ts")).doctorCommand(),
   },
 ];

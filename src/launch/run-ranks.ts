@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { Worker } from "node:worker_threads";
 import type { Addon } from "../native/addon.ts";
-import { loadAddon } from "../native/load.ts";
+import { prepareAddon } from "../native/load.ts";
 import { abortProcesses } from "../transport/gloo/connect-processes.ts";
 import { ConnectedProcesses } from "./connected-processes.ts";
 import type { WireEnd } from "./hub/wire.ts";
@@ -46,7 +46,7 @@ const CLOSE_AGAIN_MS = 50;
  */
 export async function runRanks<Result>(program: URL, options: RunRanksOptions): Promise<Result[]> {
   // Loaded here first: only the main thread can set the environment that LibTorch reads.
-  const addon = loadAddon<Addon>();
+  const addon = await prepareAddon<Addon>(options.signal);
   const { processes } = options;
   if (processes === undefined || processes instanceof ConnectedProcesses)
     return new RankThreads(addon, program, options, processes).run() as Promise<Result[]>;

@@ -1,8 +1,9 @@
-import { existsSync, readFileSync, rmSync, utimesSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { fakeLibTorch, fakePython, temporaryFolder, writeTree } from "../../test/native/fake-libtorch.ts";
-import { addonKey, findAddon, locateWithMemo, type NativeCache, storeAddon } from "./cache.ts";
+import { addonKey, defaultCache, findAddon, type NativeCache, storeAddon } from "./cache.ts";
+import { locateOrRecall } from "./remembered.ts";
 
 function cacheWithPythonTorch() {
   const root = temporaryFolder();
@@ -14,47 +15,12 @@ function cacheWithPythonTorch() {
     sources: join(root, "native"),
     env: { PATH: join(root, "bin") },
   };
-  const starts = () =>
-    readFileSync(join(root, "bin", "starts"), "utf8")
-      .trim()
-      .split("\n").length;
-  return { root, torch, cache, starts };
+  return { root, torch, cache };
 }
-
-test("a second search starts no python", () => {
-  const { cache, starts } = cacheWithPythonTorch();
-  const first = locateWithMemo(cache);
-  expect(first?.source).toBe("python3");
-  expect(locateWithMemo(cache)).toEqual(first);
-  expect(starts()).toBe(1);
-});
-
-test("a changed library, LIBTORCH or python3 is searched afresh", () => {
-  const { root, torch, cache, starts } = cacheWithPythonTorch();
-  locateWithMemo(cache);
-  utimesSync(join(torch, "lib", "libtorch.so"), 1, 1);
-  locateWithMemo(cache);
-  expect(starts()).toBe(2);
-
-  const given = fakeLibTorch(join(root, "given"), { version: "2.6.0" });
-  expect(locateWithMemo({ ...cache, env: { ...cache.env, LIBTORCH: given } })?.version).toBe("2.6.0");
-
-  locateWithMemo(cache);
-  fakePython(join(root, "venv"), fakeLibTorch(join(root, "other"), { version: "2.5.0" }));
-  const inVenv = { ...cache, env: { PATH: `${join(root, "venv")}:${cache.env.PATH}` } };
-  expect(locateWithMemo(inVenv)?.version).toBe("2.5.0");
-});
-
-test("a damaged memo is searched afresh", () => {
-  const { root, cache } = cacheWithPythonTorch();
-  locateWithMemo(cache);
-  writeTree(join(root, "cache"), { "located.json": "{" });
-  expect(locateWithMemo(cache)?.source).toBe("python3");
-});
 
 test("an addon is found for its own sources and LibTorch only", () => {
   const { root, cache } = cacheWithPythonTorch();
-  const libtorch = locateWithMemo(cache)!;
+  const libtorch = locateOrRecall(cache)!;
   const path = storeAddon(cache, libtorch, Buffer.from("addon"));
   expect(findAddon(cache, libtorch)).toBe(path);
   expect(findAddon(cache, { ...libtorch, version: "2.12.0" })).toBeUndefined();
@@ -71,11 +37,26 @@ test("an addon is found for its own sources and LibTorch only", () => {
   expect(findAddon(cache, libtorch)).toBeUndefined();
 });
 
-test("a folder that cannot be made is passed over for the next one", () => {
+test("a folder that cannot be created is passed over for the next one", () => {
   const { root, cache } = cacheWithPythonTorch();
   writeTree(root, { file: "" });
   const fallback = { ...cache, folders: [join(root, "file", "inside"), join(root, "home")] };
-  const libtorch = locateWithMemo(fallback)!;
+  const libtorch = locateOrRecall(fallback)!;
   expect(storeAddon(fallback, libtorch, Buffer.from("addon"))).toContain(join(root, "home"));
-  expect(existsSync(join(root, "home", "located.json"))).toBe(true);
+  expect(readdirSync(join(root, "home"))).toContainEqual(expect.stringMatching(/^located-.*\.json$/));
+});
+
+test("when no folder can be written the message names the variable", () => {
+  const { root, cache } = cacheWithPythonTorch();
+  writeTree(root, { file: "" });
+  const nowhere = { ...cache, folders: [join(root, "file", "inside")] };
+  expect(() => locateOrRecall(nowhere)).toThrow(expect.objectContaining({ code: "CACHE_NOT_WRITABLE" }));
+  expect(() => locateOrRecall(nowhere)).toThrow("set DUALPIPE_CACHE to a folder that can");
+});
+
+test("the cache is the user's, or the folder in DUALPIPE_CACHE, so that it survives a new install", () => {
+  expect(defaultCache({ XDG_CACHE_HOME: "/users/cache" }).folders[0]).toBe("/users/cache/dualpipe/native");
+  expect(defaultCache({ HOME: "/users" }).folders[0]).toMatch(/\/\.cache\/dualpipe\/native$/);
+  const chosen = defaultCache({ DUALPIPE_CACHE: "/chosen", XDG_CACHE_HOME: "/users/cache" });
+  expect(chosen.folders).toEqual(["/chosen/native"]);
 });

@@ -1,4 +1,21 @@
-import { createHash } from "node:crypto";
+/**
+ * The user's cache of native addons: one addon per LibTorch and state of the C++ sources.
+ *
+ * The addon cannot be shipped: its machine code fits one LibTorch (version, C++ ABI, headers and library folder), and
+ * users bring LibTorch from Debian, from a Python wheel or from a folder of their own. Kept in `node_modules`, it would
+ * be lost with every `npm ci` and built again for every project. So it lives in the user's cache folder, under a name
+ * that is a digest of everything its machine code depends on:
+ *
+ *     ~/.cache/dualpipe/native/libtorch-1.13.0-abi1-x64-<installation and system>-<C++ sources>/dualpipe.node
+ *
+ * The running Node is not part of the name: the addon is compiled for version 8 of Node-API (native/CMakeLists.txt),
+ * which every Node from 20 on, Bun and Deno provide.
+ *
+ * Invariant: a file under such a name is complete and never changes, since it is written elsewhere and renamed. So
+ * checkouts, projects, LibTorch versions and processes share the cache without knowing of each other, and deleting
+ * anything in it costs only a build.
+ */
+import { createHash, randomUUID } from "node:crypto";
 import {
   accessSync,
   constants,
@@ -7,39 +24,43 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
-  statSync,
   writeFileSync,
 } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { LibTorch } from "./inspect.ts";
-import { locateLibTorch } from "./locate.ts";
-import { findProgram } from "./programs.ts";
+import { NativeSetupError } from "./setup-error.ts";
+
+/** The environment variable that names another cache folder. */
+export const CACHE_VARIABLE = "DUALPIPE_CACHE";
 
 // The same from `src/native` and from `dist/native`.
 const PACKAGE_FOLDER = fileURLToPath(new URL("../..", import.meta.url));
 const ADDON_FILE = "dualpipe.node";
-const MEMO_FILE = "located.json";
+const DISTRIBUTION_FILE = "/etc/os-release";
 
-const NATIVE_SOURCES = join(PACKAGE_FOLDER, "native");
-
-/** Where built addons are kept. */
+/** Where built addons are kept, and what they are built from. */
 export interface NativeCache {
-  /** Folders to look in, in order; the first writable one is written to. */
+  /** Folders to search, in order; the first writable one is written to. */
   readonly folders: readonly string[];
+  /** The folder of the C++ sources. */
   readonly sources: string;
   readonly env: NodeJS.ProcessEnv;
 }
 
-/** The cache in the package's folder, or the user's own where that is read-only. */
+/**
+ * The folder in `DUALPIPE_CACHE`, or the user's cache folder; the package's own folder where that cannot be written.
+ */
 export function defaultCache(env: NodeJS.ProcessEnv = process.env): NativeCache {
-  const userCache = env.XDG_CACHE_HOME || join(homedir(), ".cache");
-  const folders = [join(PACKAGE_FOLDER, ".cache", "native"), join(userCache, "dualpipe", "native")];
-  return { folders, sources: NATIVE_SOURCES, env };
+  const usersCache = env.XDG_CACHE_HOME || join(homedir(), ".cache");
+  const folders = env[CACHE_VARIABLE]
+    ? [join(env[CACHE_VARIABLE], "native")]
+    : [join(usersCache, "dualpipe", "native"), join(PACKAGE_FOLDER, ".cache", "native")];
+  return { folders, sources: join(PACKAGE_FOLDER, "native"), env };
 }
 
-/** The first folder that can be written to, made if need be. */
+/** The first folder that can be written to; it is created if it does not exist. */
 export function writableFolder(cache: NativeCache): string {
   for (const folder of cache.folders) {
     try {
@@ -48,28 +69,30 @@ export function writableFolder(cache: NativeCache): string {
       return folder;
     } catch {}
   }
-  throw new Error(`no writable folder among ${cache.folders.join(", ")}`);
+  throw new NativeSetupError(
+    "CACHE_NOT_WRITABLE",
+    `the native addon has no place: none of these folders can be written: ${cache.folders.join(", ")}; set ${CACHE_VARIABLE} to a folder that can`,
+  );
 }
 
-/** Names one build: LibTorch, its ABI and place, Node-API and processor. */
-export function buildKey(libtorch: LibTorch): string {
-  const { version, cxx11Abi, libDir, includeDirs } = libtorch;
-  const place = digest([libDir, ...includeDirs]);
-  return `libtorch-${version}-abi${Number(cxx11Abi)}-napi${process.versions.napi}-${process.arch}-${place}`;
+/** Names what an addon is compiled for: LibTorch, its ABI and installation, the processor and the system. */
+export function targetKey({ version, cxx11Abi, libDir, includeDirs }: LibTorch): string {
+  const installation = digest([libDir, ...includeDirs, readIfPresent(DISTRIBUTION_FILE)]);
+  return `libtorch-${version}-abi${Number(cxx11Abi)}-${process.arch}-${installation}`;
 }
 
-/** Names one addon: its build and the text of its sources. */
+/** Names one addon: its target and the text of its sources. */
 export function addonKey(cache: NativeCache, libtorch: LibTorch): string {
-  return `${buildKey(libtorch)}-${hashSources(cache.sources)}`;
+  return `${targetKey(libtorch)}-${hashSources(cache.sources)}`;
 }
 
-/** The built addon that fits this LibTorch and these sources, if there is one. */
+/** The addon built for this LibTorch from these sources, if there is one. */
 export function findAddon(cache: NativeCache, libtorch: LibTorch): string | undefined {
   const key = addonKey(cache, libtorch);
   return cache.folders.map((folder) => join(folder, key, ADDON_FILE)).find((path) => existsSync(path));
 }
 
-/** Puts a built addon in its place at once, so that no reader sees half of it. */
+/** Puts a built addon into the cache. @returns Its path. */
 export function storeAddon(cache: NativeCache, libtorch: LibTorch, content: Uint8Array): string {
   const path = join(writableFolder(cache), addonKey(cache, libtorch), ADDON_FILE);
   mkdirSync(dirname(path), { recursive: true });
@@ -77,43 +100,18 @@ export function storeAddon(cache: NativeCache, libtorch: LibTorch, content: Uint
   return path;
 }
 
-/** The LibTorch that a fresh search would find, without starting a Python when nothing has changed. */
-export function locateWithMemo(cache: NativeCache): LibTorch | undefined {
-  const remembered = cache.folders.map((folder) => readMemo(join(folder, MEMO_FILE), cache.env));
-  return remembered.find((libtorch) => libtorch !== undefined) ?? locateAndRemember(cache);
+/** A short name for a list of texts. */
+export function digest(parts: readonly string[]): string {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(`${part.length}:${part}`);
+  return hash.digest("hex").slice(0, 12);
 }
 
-/** A fresh search, remembered for the next `locateWithMemo`. */
-export function locateAndRemember(cache: NativeCache): LibTorch | undefined {
-  const { libtorch } = locateLibTorch({ env: cache.env });
-  if (libtorch !== undefined) {
-    const memo: Memo = { witness: takeWitness(libtorch, cache.env), libtorch };
-    replaceFile(join(writableFolder(cache), MEMO_FILE), JSON.stringify(memo, undefined, 2));
-  }
-  return libtorch;
-}
-
-interface Memo {
-  /** What the result of a search depends on, as far as it can be seen without a search. */
-  readonly witness: string;
-  readonly libtorch: LibTorch;
-}
-
-function takeWitness(libtorch: LibTorch, env: NodeJS.ProcessEnv): string {
-  const library = statSync(join(libtorch.libDir, "libtorch.so"), { throwIfNoEntry: false });
-  // Gloo's headers are a package of their own and may come later than LibTorch.
-  const hasSystemGloo = existsSync("/usr/include/gloo/context.h");
-  const python = findProgram("python3", env);
-  return JSON.stringify([env.LIBTORCH ?? "", python ?? "", library?.mtimeMs ?? 0, hasSystemGloo]);
-}
-
-function readMemo(path: string, env: NodeJS.ProcessEnv): LibTorch | undefined {
-  try {
-    const memo = JSON.parse(readFileSync(path, "utf8")) as Memo;
-    return memo.witness === takeWitness(memo.libtorch, env) ? memo.libtorch : undefined;
-  } catch {
-    return undefined;
-  }
+/** Replaces a file at once, so that no reader sees half of it. */
+export function replaceFile(path: string, content: string | Uint8Array): void {
+  const temporary = `${path}.${randomUUID()}`;
+  writeFileSync(temporary, content);
+  renameSync(temporary, path);
 }
 
 function hashSources(folder: string): string {
@@ -124,15 +122,10 @@ function hashSources(folder: string): string {
   return digest(files.flatMap((path) => [path.slice(folder.length), readFileSync(path, "utf8")]));
 }
 
-/** A short name for a list of texts. */
-export function digest(parts: readonly string[]): string {
-  const hash = createHash("sha256");
-  for (const part of parts) hash.update(`${part.length}:${part}`);
-  return hash.digest("hex").slice(0, 12);
-}
-
-function replaceFile(path: string, content: string | Uint8Array): void {
-  const temporary = `${path}.${process.pid}`;
-  writeFileSync(temporary, content);
-  renameSync(temporary, path);
+function readIfPresent(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
 }

@@ -1,8 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { availableParallelism } from "node:os";
+import { problemOf } from "../errors/dualpipe-error.ts";
 import { defaultCache, findAddon, type NativeCache } from "./cache.ts";
 import type { LibTorch } from "./inspect.ts";
-import { loadAddon } from "./load.ts";
+import { openAddon } from "./load.ts";
 import { describeAttempts, type LocateAttempt, locateLibTorch } from "./locate.ts";
 import {
   chooseBlasCommand,
@@ -14,25 +15,25 @@ import {
 } from "./prerequisites.ts";
 import { findProgram } from "./programs.ts";
 
-/** One thing that dualpipe needs or profits from. */
+/** One thing that dualpipe needs or benefits from. */
 export interface Finding {
   readonly name: string;
-  /** `lacking` things cost speed or features; without the `missing` ones nothing trains. */
+  /** What is `lacking` costs speed or features; nothing trains while anything is `missing`. */
   readonly status: "ok" | "lacking" | "missing";
   readonly detail: string;
-  /** What mends it: a command, or what to do. */
+  /** How to fix it: a command, or what to do. */
   readonly remedy?: string;
 }
 
 export interface Diagnosis {
-  /** Nothing is missing. */
+  /** True when nothing is missing. */
   readonly ok: boolean;
   readonly findings: readonly Finding[];
   readonly libtorch: LibTorch | undefined;
   readonly attempts: readonly LocateAttempt[];
 }
 
-/** Looks at everything that training needs on this machine. Loads the native addon, when it is built, to see that it works. */
+/** Examines everything that training needs on this machine. Loads the native addon, if it is built, to see that it works. */
 export function diagnose(cache: NativeCache = defaultCache()): Diagnosis {
   const { libtorch, attempts } = locateLibTorch({ env: cache.env });
   const usesSystem = libtorch === undefined ? !cache.env.LIBTORCH : libtorch.source === "system";
@@ -91,7 +92,9 @@ function glooFinding(libtorch: LibTorch, install: string): Finding {
   if (libtorch.hasGloo) return { name, status: "ok", detail: `headers in ${libtorch.glooIncludeDir}` };
   const detail = "no headers that fit this LibTorch: ranks on CPUs can only be threads of one process";
   const remedy =
-    libtorch.source === "system" ? install : "none is needed on GPUs, where NCCL connects processes";
+    libtorch.source === "system"
+      ? install
+      : "none for this LibTorch: train with ranks as threads, or use a LibTorch that includes Gloo's headers";
   return { name, status: "lacking", detail, remedy };
 }
 
@@ -105,22 +108,22 @@ function blasFinding(install: string): Finding {
   const detail =
     blas === undefined
       ? "no libblas.so.3"
-      : `the reference BLAS (${blas.path}): matrix products are some 25 times slower`;
+      : `the reference BLAS (${blas.path}): matrix products are about 25 times slower`;
   return { name, status: "lacking", detail, remedy: installed ? chooseBlasCommand(installed) : install };
 }
 
 function addonFinding(cache: NativeCache, libtorch: LibTorch | undefined): Finding {
   const name = "Native addon";
-  const remedy = "npx dualpipe doctor --build";
+  const remedy = "npx dualpipe doctor --build, or start a training, which builds it";
   const path = libtorch && findAddon(cache, libtorch);
   if (path === undefined) {
-    return { name, status: "missing", detail: "not built for this LibTorch and these sources", remedy };
+    return { name, status: "missing", detail: "not built yet for this LibTorch", remedy };
   }
   try {
-    loadAddon(cache);
+    openAddon(path);
     return { name, status: "ok", detail: `built and loads (${path})` };
   } catch (error) {
-    return { name, status: "missing", detail: `does not load: ${(error as Error).message}`, remedy };
+    return { name, status: "missing", detail: problemOf(error), remedy };
   }
 }
 
@@ -130,7 +133,7 @@ function describeDevices(libtorch: LibTorch | undefined): string {
   return libtorch.cuda ? `${cores}; LibTorch is built with CUDA` : `${cores}; no CUDA in this LibTorch`;
 }
 
-/** The whole diagnosis as text, with the places that were searched for LibTorch. */
+/** The whole diagnosis as text, with everything that was searched for LibTorch. */
 export function describeDiagnosis(diagnosis: Diagnosis): string {
   const marks = { ok: "ok     ", lacking: "lacking", missing: "MISSING" } as const;
   const lines = diagnosis.findings.flatMap(({ name, status, detail, remedy }) => [
@@ -138,7 +141,7 @@ export function describeDiagnosis(diagnosis: Diagnosis): string {
     ...(name === "LibTorch"
       ? describeAttempts(diagnosis.attempts).map((line) => `${" ".repeat(26)}${line}`)
       : []),
-    ...(remedy === undefined ? [] : [`${" ".repeat(24)} to mend: ${remedy}`]),
+    ...(remedy === undefined ? [] : [`${" ".repeat(24)} fix: ${remedy}`]),
   ]);
   return `${lines.join("\n")}\n`;
 }

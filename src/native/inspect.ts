@@ -1,24 +1,24 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
-/** How a LibTorch was found. */
+/** The rule by which a LibTorch was found. */
 export type LibTorchSource = "LIBTORCH" | "python3" | "system";
 
-/** What the native build and the loader need to know of one LibTorch. */
+/** What the native build and the loader need to know about a LibTorch. */
 export interface LibTorch {
   readonly source: LibTorchSource;
   readonly version: string;
-  /** Folders that the compiler must search, beyond its own. */
+  /** Folders for the compiler to search, in addition to its own. */
   readonly includeDirs: readonly string[];
   readonly libDir: string;
   readonly cxx11Abi: boolean;
   readonly cuda: boolean;
-  /** The Gloo headers that go with this LibTorch are there. */
+  /** True when the Gloo headers of this LibTorch are installed. */
   readonly hasGloo: boolean;
   readonly glooIncludeDir: string | undefined;
 }
 
-/** Where the parts of one LibTorch would lie. */
+/** The folders in which the parts of a LibTorch are expected. */
 export interface LibTorchLayout {
   readonly source: LibTorchSource;
   readonly includeDir: string;
@@ -30,12 +30,12 @@ export type Inspection =
   | { readonly ok: false; readonly why: string };
 
 const API_INCLUDE = join("torch", "csrc", "api", "include");
-// LibTorch 2.9 moved the numbers and left an #include behind.
+// LibTorch 2.9 moved the version numbers to the first file and left an #include in the second.
 const VERSION_HEADERS = [join("torch", "headeronly", "version.h"), join(API_INCLUDE, "torch", "version.h")];
-// A compiler searches this one by itself, and naming it breaks `#include_next` of the C++ headers.
+// Compilers search this folder anyway; naming it breaks `#include_next` in the C++ headers.
 const IMPLICIT_INCLUDE_DIR = "/usr/include";
 
-/** Reads headers and CMake files of a LibTorch, never its binaries; `why` says which file is missing. */
+/** Reads the headers and CMake files of a LibTorch, never its binaries; `why` names the missing file. */
 export function inspectLibTorch(layout: LibTorchLayout): Inspection {
   const { source, includeDir, libDir } = layout;
   const library = join(libDir, "libtorch.so");
@@ -45,7 +45,7 @@ export function inspectLibTorch(layout: LibTorchLayout): Inspection {
   }
   const version = readVersion(includeDir);
   if (version === undefined) {
-    return { ok: false, why: `no version in any of ${VERSION_HEADERS.join(", ")} of ${includeDir}` };
+    return { ok: false, why: `no version number in ${VERSION_HEADERS.join(" or ")} of ${includeDir}` };
   }
   const glooIncludeDir = findGloo(includeDir);
   return {
@@ -76,13 +76,13 @@ function readCxx11Abi(libDir: string): boolean {
   const config = candidates
     .map((folder) => join(folder, "Torch", "TorchConfig.cmake"))
     .find((path) => existsSync(path));
-  // LibTorch 2.6 and later know only the new ABI and do not write it down.
+  // LibTorch 2.6 and later have only the new ABI and do not mention it.
   if (config === undefined) return true;
   return !readFileSync(config, "utf8").includes("_GLIBCXX_USE_CXX11_ABI=0");
 }
 
 function findGloo(includeDir: string): string | undefined {
   const backend = join(includeDir, "torch", "csrc", "distributed", "c10d", "ProcessGroupGloo.hpp");
-  // Gloo headers of another place may not fit the Gloo that is inside this LibTorch.
+  // Gloo headers from elsewhere may not match the Gloo inside this LibTorch.
   return existsSync(backend) && existsSync(join(includeDir, "gloo", "context.h")) ? includeDir : undefined;
 }

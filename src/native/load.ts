@@ -1,28 +1,83 @@
+import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
 import type { Addon } from "./addon.ts";
-import { defaultCache, findAddon, locateWithMemo, type NativeCache } from "./cache.ts";
-import { NativeSetupError } from "./setup-error.ts";
+import { buildAddon } from "./build.ts";
+import { defaultCache, findAddon, type NativeCache } from "./cache.ts";
+import { libtorchNotFound } from "./locate.ts";
+import { locateOrRecall } from "./remembered.ts";
+import { type NativeSetupCode, NativeSetupError } from "./setup-error.ts";
+
+/** What the program of a build prints. */
+export type BuildOutcome =
+  | { readonly path: string }
+  | { readonly code: NativeSetupCode; readonly problem: string };
 
 /**
- * Loads the native addon built for the LibTorch of this machine.
+ * Loads the native addon for the LibTorch of this machine; when it is not in the cache, builds it first, which takes
+ * minutes, with its progress on standard error.
  * Call it on the main thread before ranks start as worker threads: a worker cannot set the environment that LibTorch reads.
- * @throws NativeSetupError when there is no addon for this LibTorch and these sources.
+ * @throws NativeSetupError when LibTorch or a build tool is missing, or when the build fails.
  */
 export function loadAddon<A = Addon>(cache: NativeCache = defaultCache()): A {
-  const libtorch = locateWithMemo(cache);
-  const path = libtorch && findAddon(cache, libtorch);
-  if (path === undefined) {
-    const what =
-      libtorch === undefined
-        ? "no LibTorch was found"
-        : `there is no native addon for LibTorch ${libtorch.version} (${libtorch.source})`;
+  return openAddon<A>(findBuilt(cache) ?? buildInChild(cache));
+}
+
+/**
+ * The same as `loadAddon` for asynchronous callers: the event loop keeps running during a build.
+ * @throws NativeSetupError as `loadAddon` does; the reason of `signal` when it is aborted during a build.
+ */
+export async function prepareAddon<A = Addon>(
+  signal?: AbortSignal,
+  cache: NativeCache = defaultCache(),
+): Promise<A> {
+  const onProgress = (line: string) => process.stderr.write(`dualpipe: ${line}\n`);
+  return openAddon<A>(findBuilt(cache) ?? (await buildAddon({ cache, signal, onProgress })).path);
+}
+
+/** Loads a built addon. @throws NativeSetupError when the system's loader refuses it. */
+export function openAddon<A = Addon>(path: string): A {
+  limitThreadsPerRank();
+  try {
+    return createRequire(import.meta.url)(path) as A;
+  } catch (error) {
     throw new NativeSetupError(
-      libtorch === undefined ? "LIBTORCH_NOT_FOUND" : "ADDON_NOT_BUILT",
-      `${what}; run: npx dualpipe doctor --build`,
+      "ADDON_NOT_LOADED",
+      `the native addon ${path} cannot be loaded: ${(error as Error).message}; build it again: npx dualpipe doctor --build`,
+      { cause: error },
     );
   }
-  limitThreadsPerRank();
-  return createRequire(import.meta.url)(path) as A;
+}
+
+function findBuilt(cache: NativeCache): string | undefined {
+  const libtorch = locateOrRecall(cache);
+  if (libtorch === undefined) throw libtorchNotFound(cache.env);
+  return findAddon(cache, libtorch);
+}
+
+/** Builds in a program of its own, since a synchronous caller cannot wait for CMake and show progress. */
+function buildInChild({ folders, sources, env }: NativeCache): string {
+  const isSource = import.meta.url.endsWith(".ts");
+  const program = fileURLToPath(new URL(`./build-program${isSource ? ".ts" : ".js"}`, import.meta.url));
+  const options = process.versions.deno ? ["run", "-A"] : isSource ? moduleLoaders(process.execArgv) : [];
+  const args = [...options, program, JSON.stringify({ folders, sources })];
+  const child = spawnSync(process.execPath, args, {
+    env,
+    stdio: ["ignore", "pipe", "inherit"],
+    encoding: "utf8",
+  });
+  if (child.status !== 0) {
+    const reason = child.error?.message ?? child.signal ?? `exit status ${child.status}`;
+    throw new NativeSetupError("BUILD_FAILED", `the build of the native addon was interrupted (${reason})`);
+  }
+  const outcome = JSON.parse(child.stdout) as BuildOutcome;
+  if ("path" in outcome) return outcome.path;
+  throw new NativeSetupError(outcome.code, outcome.problem);
+}
+
+/** The options of this process that let Node import TypeScript, and no others: `-e` would run the caller again. */
+function moduleLoaders(options: readonly string[]): string[] {
+  return options.filter((option, i) => option.startsWith("--import") || options[i - 1] === "--import");
 }
 
 /** One rank is one thread: a pool of threads in each would share the same cores. Read when LibTorch is loaded. */

@@ -1,10 +1,22 @@
+/**
+ * Finds LibTorch: the folder in `LIBTORCH`, then a `python3` that has torch, then the system's packages.
+ *
+ * The first usable one wins, from the most deliberate choice to the least: a variable that the user set, an environment
+ * that the user activated, what the machine happens to have. Two rules keep this from surprising. A `LIBTORCH` that is
+ * set but unusable is an error: to go on would compute with another LibTorch than the one asked for. And every folder
+ * that was looked at is recorded with the reason why it was not taken, for the error and for `dualpipe doctor`.
+ *
+ * Debian is a trap: its `python3-torch` has a `torch/lib` that links to the system's LibTorch, but no headers beside
+ * it. Such a torch is passed over; the system's own rule finds the same library with its headers.
+ */
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, realpathSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { inspectLibTorch, type LibTorch, type LibTorchSource } from "./inspect.ts";
 import { findProgram } from "./programs.ts";
+import { NativeSetupError } from "./setup-error.ts";
 
-/** One place that was looked at, and why it was not taken (`undefined`: it was). */
+/** A folder or program that was looked at, and why it was not taken; `why` is undefined for the one that was. */
 export interface LocateAttempt {
   readonly source: LibTorchSource;
   readonly where: string;
@@ -18,24 +30,21 @@ export interface LocateResult {
 
 export interface LocateOptions {
   readonly env?: NodeJS.ProcessEnv;
-  /** Prefixes with `include` and `lib`, in order of preference. */
+  /** Prefixes that contain `include` and `lib`, in order of preference. */
   readonly systemPrefixes?: readonly string[];
-  /** A Python to ask when the first one on PATH has no torch. */
+  /** The Python to ask when the first one on PATH has no torch. */
   readonly systemPython?: string;
 }
 
 const PYTHON_LIMIT_MS = 20_000;
-// find_spec reads the place without the second or two of an `import torch`.
+// find_spec finds the folder without `import torch`, which takes a second or two.
 const ASK_PYTHON = `
 import importlib.util
 spec = importlib.util.find_spec("torch")
 print(spec.submodule_search_locations[0] if spec and spec.origin else "")
 `;
 
-/**
- * Finds a LibTorch: the folder in `LIBTORCH`, then a `python3` that has torch, then the system.
- * A `LIBTORCH` that is set but unusable ends the search, so that no other one is taken in silence.
- */
+/** Searches this machine for LibTorch. A `LIBTORCH` that is set but unusable ends the search. */
 export function locateLibTorch(options: LocateOptions = {}): LocateResult {
   const env = options.env ?? process.env;
   const prefixes = options.systemPrefixes ?? ["/usr/local", "/usr"];
@@ -59,6 +68,10 @@ function tryFolder(given: string | undefined, attempts: LocateAttempt[]): LibTor
     return undefined;
   }
   const folder = resolve(given);
+  if (!existsSync(folder)) {
+    attempts.push({ source: "LIBTORCH", where: folder, why: `${folder} does not exist` });
+    return undefined;
+  }
   return tryLayout("LIBTORCH", folder, join(folder, "include"), join(folder, "lib"), attempts);
 }
 
@@ -98,12 +111,11 @@ function tryPython(
   const folder = asked.stdout.trim();
   if (folder === "") return refuse("it has no torch");
   const library = join(folder, "lib", "libtorch.so");
-  // A distribution's torch is a view of its LibTorch, whose headers are a package of their own.
   if (
     existsSync(library) &&
     systemLibDirs(prefixes).some((dir) => realpathSync(library).startsWith(`${dir}/libtorch`))
   ) {
-    return refuse(`its torch (${folder}) is a view of the system's LibTorch`);
+    return refuse(`its torch (${folder}) is the system's LibTorch without headers`);
   }
   return tryLayout(
     "python3",
@@ -143,7 +155,7 @@ function tryLayout(
   return inspection.ok ? inspection.libtorch : undefined;
 }
 
-/** The library folders under some prefixes, those of the machine's architecture first. */
+/** The library folders under the given prefixes; those for one architecture come first. */
 export function systemLibDirs(prefixes: readonly string[]): string[] {
   return prefixes.flatMap((prefix) => {
     const lib = join(prefix, "lib");
@@ -152,7 +164,24 @@ export function systemLibDirs(prefixes: readonly string[]): string[] {
   });
 }
 
-/** The attempts as lines that a person can act on. */
+/** One line per attempt: the rule, what was looked at, and why it was not taken. */
 export function describeAttempts(attempts: readonly LocateAttempt[]): string[] {
   return attempts.map(({ source, where, why }) => `${source} (${where}): ${why ?? "taken"}`);
+}
+
+/** The error of a search that found nothing. */
+export function libtorchNotFound(env: NodeJS.ProcessEnv): NativeSetupError {
+  const { attempts } = locateLibTorch({ env });
+  if (env.LIBTORCH) {
+    const why = attempts.at(-1)?.why ?? "it was usable a moment ago";
+    return new NativeSetupError(
+      "LIBTORCH_NOT_FOUND",
+      `the environment variable LIBTORCH is set to ${env.LIBTORCH}, which is no usable LibTorch: ${why}; set it to a folder that contains include/ and lib/, or unset it to search elsewhere`,
+    );
+  }
+  const tried = describeAttempts(attempts).map((line) => `  ${line}`);
+  return new NativeSetupError(
+    "LIBTORCH_NOT_FOUND",
+    `no usable LibTorch on this machine; tried:\n${tried.join("\n")}\nset LIBTORCH to a folder that contains include/ and lib/, or see: npx dualpipe doctor`,
+  );
 }

@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, utimesSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { temporaryFolder } from "../../test/native/fake-libtorch.ts";
@@ -32,6 +33,31 @@ test("the lock of a process that has ended is taken over", async () => {
   const ended = spawnSync(process.execPath, ["-e", ""]);
   writeFileSync(lock, String(ended.pid));
   expect(await withLock(lock, async () => "done", { waitMsMax: 0 })).toBe("done");
+});
+
+test("several processes that wait for one that has ended never run at once", async () => {
+  const lock = path();
+  writeFileSync(lock, `${spawnSync(process.execPath, ["-e", ""]).pid} ${hostname()}`);
+  let running = 0;
+  const work = async () => {
+    running += 1;
+    expect(running).toBe(1);
+    await new Promise((resolve) => setImmediate(resolve));
+    running -= 1;
+  };
+  await Promise.all([1, 2, 3].map(() => withLock(lock, work, { pollMs: 1 })));
+  expect(existsSync(lock)).toBe(false);
+});
+
+test("the lock of another host is respected while it is refreshed, and taken over when it is old", async () => {
+  const lock = path();
+  writeFileSync(lock, "1 another-host");
+  const holders: string[] = [];
+  const options = { waitMsMax: 0, onWait: (holder: string) => holders.push(holder) };
+  await expect(withLock(lock, async () => "done", options)).rejects.toThrow("process 1 on another-host");
+  const old = new Date(Date.now() - 3_600_000);
+  utimesSync(lock, old, old);
+  expect(await withLock(lock, async () => "done", options)).toBe("done");
 });
 
 test("the wait for a live process has a limit and names the file", async () => {

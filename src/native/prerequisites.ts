@@ -3,14 +3,14 @@ import { basename, join } from "node:path";
 import { systemLibDirs } from "./locate.ts";
 import { findProgram } from "./programs.ts";
 
-/** The BLAS that Debian's LibTorch computes matrix products with. */
+/** The BLAS library with which Debian's LibTorch computes matrix products. */
 export interface Blas {
   readonly path: string;
-  /** The reference implementation is some 25 times slower than an optimized one. */
+  /** The reference implementation is about 25 times slower than the others. */
   readonly kind: "openblas" | "mkl" | "blis" | "atlas" | "reference";
 }
 
-/** The OpenBLAS or other library that `libblas.so.3` stands for; `undefined` when there is none. */
+/** The library that the link `libblas.so.3` points to; `undefined` when there is none. */
 export function findBlas(prefixes: readonly string[] = ["/usr"]): Blas | undefined {
   const link = systemLibDirs(prefixes)
     .map((folder) => join(folder, "libblas.so.3"))
@@ -21,7 +21,7 @@ export function findBlas(prefixes: readonly string[] = ["/usr"]): Blas | undefin
   return { path, kind: kind ?? "reference" };
 }
 
-/** An OpenBLAS that is installed, whether or not `libblas.so.3` stands for it. */
+/** An installed OpenBLAS, whether or not `libblas.so.3` points to it. */
 export function findInstalledOpenBlas(prefixes: readonly string[] = ["/usr"]): string | undefined {
   return systemLibDirs(prefixes)
     .flatMap((folder) =>
@@ -30,20 +30,20 @@ export function findInstalledOpenBlas(prefixes: readonly string[] = ["/usr"]): s
     .find((path) => existsSync(path));
 }
 
-/** The command that makes `libblas.so.3` stand for an installed OpenBLAS. */
+/** The command that makes `libblas.so.3` point to an installed OpenBLAS. */
 export function chooseBlasCommand(openBlas: string): string {
   const triplet = basename(join(openBlas, "..", ".."));
   return `update-alternatives --set libblas.so.3-${triplet} ${openBlas}`;
 }
 
-/** The compiler that CMake would take. */
+/** The compiler that CMake would use. */
 export function findCompiler(env: NodeJS.ProcessEnv = process.env): string | undefined {
   return findProgram(env.CXX || "c++", env) ?? findProgram("g++", env);
 }
 
 /**
- * The Debian packages that the native build still lacks.
- * With a LibTorch of the user's own choice only the build tools count: it brings its Gloo and its BLAS.
+ * The Debian packages that the native build still needs.
+ * Only build tools are needed for a LibTorch that the user chose: it includes Gloo and a BLAS.
  */
 export function missingPackages(usesSystemLibTorch: boolean, env: NodeJS.ProcessEnv = process.env): string[] {
   const hasMaker = findProgram("ninja", env) ?? findProgram("make", env);
@@ -64,7 +64,7 @@ export function missingPackages(usesSystemLibTorch: boolean, env: NodeJS.Process
   return [...tools, ...libraries].filter((name) => name !== false);
 }
 
-/** The command that installs some packages on Debian or Ubuntu, to be typed by a person. */
+/** The command for a user to type that installs packages on Debian or Ubuntu. */
 export function installCommand(packages: readonly string[], isRoot: boolean): string {
   const sudo = isRoot ? "" : "sudo ";
   return `${sudo}apt-get update && ${sudo}apt-get install -y --no-install-recommends ${packages.join(" ")}`;

@@ -1,7 +1,7 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { delimiter, isAbsolute, join } from "node:path";
 
-/** The path of an executable on PATH, without starting it; an absolute path is only checked. */
+/** Finds an executable on PATH without starting it; an absolute path is only checked. */
 export function findProgram(name: string, env: NodeJS.ProcessEnv = process.env): string | undefined {
   if (isAbsolute(name)) return isExecutableFile(name) ? name : undefined;
   const folders = (env.PATH ?? "").split(delimiter).filter((folder) => folder !== "");

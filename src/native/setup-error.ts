@@ -2,12 +2,13 @@ import { DualPipeError } from "../errors/dualpipe-error.ts";
 
 export type NativeSetupCode =
   | "LIBTORCH_NOT_FOUND"
-  | "ADDON_NOT_BUILT"
+  | "CACHE_NOT_WRITABLE"
   | "BUILD_TOOL_MISSING"
   | "BUILD_FAILED"
-  | "BUILD_LOCKED";
+  | "BUILD_LOCKED"
+  | "ADDON_NOT_LOADED";
 
-/** LibTorch or the native addon is not ready for use; the message names the command that mends it. */
+/** LibTorch or the native addon cannot be used; the message says what to do. */
 export class NativeSetupError extends DualPipeError<NativeSetupCode> {
   override readonly name = "NativeSetupError";
 }

@@ -16,28 +16,28 @@ test("doctor finds what this machine was set up with", () => {
   expect(status).toBe(0);
 });
 
-test("without a LibTorch doctor says why and how to mend it", () => {
+test("without a LibTorch doctor says why and how to fix it", () => {
   const nowhere = join(temporaryFolder(), "nowhere");
   const { status, stdout } = runDualpipe(["doctor"], { LIBTORCH: nowhere });
   expect(status).toBe(1);
   expect(stdout).toMatch(/^MISSING {2}LibTorch +none that can be used$/m);
-  expect(stdout).toContain(`LIBTORCH (${nowhere}): ${nowhere}/lib/libtorch.so does not exist`);
-  expect(stdout).toContain("to mend: set LIBTORCH to a folder with include/ and lib/, or unset it");
+  expect(stdout).toContain(`LIBTORCH (${nowhere}): ${nowhere} does not exist`);
+  expect(stdout).toContain("fix: set LIBTORCH to a folder with include/ and lib/, or unset it");
 });
 
 test("a missing compiler and CMake come with the command that installs them", () => {
   const { status, stdout } = runDualpipe(["doctor"], { PATH: temporaryFolder() });
   expect(status).toBe(1);
-  expect(stdout).toMatch(
-    /^MISSING {2}C\+\+ compiler +not on PATH\n +to mend: .*apt-get install .*g\+\+ cmake/m,
-  );
+  expect(stdout).toMatch(/^MISSING {2}C\+\+ compiler +not on PATH\n +fix: .*apt-get install .*g\+\+ cmake/m);
 });
 
 test("a typed error is printed without a stack, and with one under DUALPIPE_DEBUG", () => {
   const env = { LIBTORCH: join(temporaryFolder(), "nowhere") };
   const plain = runDualpipe(["doctor", "--build"], env);
   expect(plain.status).toBe(1);
-  expect(plain.stderr).toMatch(/^dualpipe: no usable LibTorch; tried:\n/);
+  expect(plain.stderr).toMatch(
+    /^dualpipe: the environment variable LIBTORCH is set to .*nowhere, which is no usable LibTorch: /,
+  );
   expect(plain.stderr).not.toContain("    at ");
   const debug = runDualpipe(["doctor", "--build"], { ...env, DUALPIPE_DEBUG: "1" });
   expect(debug.stderr).toContain("    at ");
