@@ -39,7 +39,7 @@ export class Runtime {
     addon.setNumThreads(1);
   }
 
-  /** @throws NativeSetupError when the addon is not built, with what to do. */
+  /** Loads LibTorch; builds the native addon first if there is none. @throws NativeSetupError when that fails, with what to do. */
   static load(): Runtime {
     return new Runtime(loadAddon<Addon>());
   }

@@ -1,7 +1,7 @@
 import { ConnectedProcesses } from "../launch/connected-processes.ts";
 import type { ProcessPlacement } from "../launch/process-placement.ts";
 import type { Addon } from "../native/addon.ts";
-import { loadAddon } from "../native/load.ts";
+import { prepareAddon } from "../native/load.ts";
 import type { PartsOutcome } from "./checkpoint/part-writer.ts";
 import type { CheckpointRequest } from "./checkpoint/requests.ts";
 import type { TrainConfig } from "./config/config.ts";
@@ -16,12 +16,12 @@ export type TrainMessage =
   | { readonly kind: "checkpointDone" };
 
 /** Meets the other processes of a run, with the time that the configuration gives them. @throws LaunchError */
-export function meetForTraining(
+export async function meetForTraining(
   { timeouts }: TrainConfig,
   placement: ProcessPlacement,
   signal: AbortSignal | undefined,
 ): Promise<ConnectedProcesses> {
-  return ConnectedProcesses.connect(loadAddon<Addon>(), placement, {
+  return ConnectedProcesses.connect(await prepareAddon<Addon>(signal), placement, {
     rendezvousTimeoutMs: 1000 * timeouts.meetSeconds,
     heartbeatTimeoutMs: 1000 * timeouts.silenceSeconds,
     signal,
