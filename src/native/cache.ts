@@ -33,7 +33,7 @@ import type { LibTorch } from "./inspect.ts";
 import { NativeSetupError } from "./setup-error.ts";
 
 /** The environment variable that names another cache folder. */
-export const CACHE_VARIABLE = "DUALPIPE_CACHE";
+const CACHE_VARIABLE = "DUALPIPE_CACHE";
 
 // The same from `src/native` and from `dist/native`.
 const PACKAGE_FOLDER = fileURLToPath(new URL("../..", import.meta.url));
