@@ -20,9 +20,9 @@ export {
   type OverlappedPair,
   parseAction,
 } from "./program/action.ts";
-export { ActionList, ActionListBuilder, Opcode } from "./program/action-list.ts";
+export { ActionList, ActionListBuilder } from "./program/action-list.ts";
 export { formatProgramCsv, parseProgramCsv } from "./program/csv.ts";
-export { forwardPart } from "./program/forward-part.ts";
+export { Opcode } from "./program/opcode.ts";
 export { peakActivations } from "./program/peak-activations.ts";
 export {
   bidirectionalPlacement,
@@ -33,7 +33,13 @@ export {
   stagesOf,
   vPlacement,
 } from "./program/placement.ts";
-export { type CommunicationMode, countActions, formatProgram, type Program } from "./program/program.ts";
+export {
+  type CommunicationMode,
+  countActions,
+  formatProgram,
+  forwardPart,
+  type Program,
+} from "./program/program.ts";
 export {
   ScheduleError,
   type ScheduleErrorCode,
@@ -57,6 +63,6 @@ export { type MemoryModel, type MemoryTrack, memoryOverTime } from "./simulate/m
 export { costOf, type Profile, parseProfile, profileOf } from "./simulate/profile.ts";
 export { type SimulateOptions, type Simulation, simulate } from "./simulate/simulate.ts";
 export { makespanOf, type Timeline, type TimelineEvent, TimelineTrack } from "./simulate/timeline.ts";
-export { type ActionPlace, formatProblem, type Problem, type ProblemCode } from "./verify/problem.ts";
+export { type ActionLocation, formatProblem, type Problem, type ProblemCode } from "./verify/problem.ts";
 export type { SendModel } from "./verify/progress.ts";
 export { assertVerified, type Verification, type VerifyOptions, verify } from "./verify/verify.ts";

@@ -1,8 +1,28 @@
-import { type ActionList, ActionListBuilder, Opcode } from "../program/action-list.ts";
-import { ranksOfCells } from "../program/placement.ts";
+/**
+ * Adds the communication to a program of computations.
+ *
+ * The obvious lowering, "receive what the computation needs, compute, send", exposes every transfer: the receive
+ * is posted when its value is already needed. The reference implementation therefore writes each send and receive
+ * by hand into its schedule, and waits for whole batches of them. Here one rule serves every program:
+ *
+ * - a SEND follows directly the computation that makes its value, so that values leave as early as possible;
+ * - a RECV is posted a window of computations before the one that needs its value, and waited for only there.
+ *   Posting earlier than needed costs a buffer; a window of 1 hides a link behind one computation.
+ *
+ * The invariant: all values of one flow from one rank to another travel through a FIFO channel, so the n-th RECV of a
+ * channel gets the n-th SEND. The receiver may need values in another order than the sender makes them. So a RECV is
+ * not written where its own value is needed, but in the order of the sender's computations: a computation that needs
+ * a value posts the receives of all values that leave the sender before it, too. `ChannelReader` walks the sender's
+ * program for that, once per channel.
+ *
+ * Last, synchronous-sends.ts moves receives further forward where a send that waits for its receive would deadlock.
+ */
+import { type ActionList, ActionListBuilder } from "../program/action-list.ts";
+import { Cells, type Flow, NO_CELL } from "../program/cells.ts";
+import { hasBackwardInputs, hasForward, Opcode } from "../program/opcode.ts";
 import type { Program } from "../program/program.ts";
 import { ScheduleError } from "../program/schedule-error.ts";
-import { postReceivesForRendezvous } from "./synchronous-sends.ts";
+import { postReceivesForSynchronousSends } from "./synchronous-sends.ts";
 
 export interface LowerOptions {
   /** How many computations before its own a receive is posted; 1 hides a link behind one computation. */
@@ -11,81 +31,65 @@ export interface LowerOptions {
 
 export const DEFAULT_RECEIVE_WINDOW = 2;
 
-type Flow = "F" | "B";
+/** The cell that takes what the action makes in this flow, or `NO_CELL` when it makes nothing there. */
+function consumerOfAction(cells: Cells, flow: Flow, actions: ActionList, index: number): number {
+  const opcode = actions.opcodes[index]!;
+  if (flow === "F") return hasForward(opcode) ? cells.consumerOf("F", actions.cells[index]!) : NO_CELL;
+  return hasBackwardInputs(opcode) ? cells.consumerOf("B", actions.backwardCellAt(index)) : NO_CELL;
+}
 
-/** Walks a producer's computations and finds, in order, the values that it sends to one rank. */
+/** Walks a sender's computations and finds, in order, the values that it sends to one rank. */
 class ChannelReader {
-  readonly #rankOfCell: Uint32Array;
+  readonly #cells: Cells;
   readonly #actions: ActionList;
   readonly #flow: Flow;
   readonly #receiver: number;
   #index = 0;
 
-  constructor(rankOfCell: Uint32Array, actions: ActionList, flow: Flow, receiver: number) {
-    this.#rankOfCell = rankOfCell;
+  constructor(cells: Cells, actions: ActionList, flow: Flow, receiver: number) {
+    this.#cells = cells;
     this.#actions = actions;
     this.#flow = flow;
     this.#receiver = receiver;
   }
 
-  /** The receiving stage's cell of the next value, or -1 after the last. */
+  /** The next value, or `NO_CELL` after the last. */
   next(): number {
-    const { opcodes } = this.#actions;
-    while (this.#index < opcodes.length) {
-      const index = this.#index++;
-      const cell =
-        this.#flow === "F"
-          ? forwardTarget(this.#actions, index, this.#rankOfCell.length)
-          : backwardTarget(this.#actions, index);
-      if (cell >= 0 && this.#rankOfCell[cell] === this.#receiver) return cell;
+    const { length } = this.#actions;
+    while (this.#index < length) {
+      const value = consumerOfAction(this.#cells, this.#flow, this.#actions, this.#index++);
+      if (value !== NO_CELL && this.#cells.rankOf(value) === this.#receiver) return value;
     }
-    return -1;
+    return NO_CELL;
   }
 }
 
-/** The cell that takes this action's activation, or -1 when there is none. */
-function forwardTarget(actions: ActionList, index: number, numCells: number): number {
-  const opcode = actions.opcodes[index]!;
-  if (opcode !== Opcode.F && opcode !== Opcode.OVERLAP_F_B) return -1;
-  const target = actions.cells[index]! + actions.numMicroBatches;
-  return target < numCells ? target : -1;
-}
-
-/** The cell that takes this action's input gradient, or -1 when there is none. */
-function backwardTarget(actions: ActionList, index: number): number {
-  const cell = backwardCell(actions, index);
-  return cell < 0 ? -1 : Math.max(-1, cell - actions.numMicroBatches);
-}
-
-function backwardCell(actions: ActionList, index: number): number {
-  const opcode = actions.opcodes[index]!;
-  if (opcode === Opcode.OVERLAP_F_B) return actions.backwardCells[index]!;
-  return opcode === Opcode.I || opcode === Opcode.B ? actions.cells[index]! : -1;
+/** What all ranks of a program share while they are lowered. */
+interface Lowering {
+  readonly program: Program;
+  readonly cells: Cells;
+  readonly out: ActionListBuilder;
+  /** For each flow, the values whose receive has been posted. */
+  readonly posted: Readonly<Record<Flow, Uint8Array>>;
 }
 
 /** Lowers one rank: posts receives in the order of the channel's sends, and sends what another rank needs. */
 class RankLowering {
   readonly #program: Program;
-  readonly #rank: number;
-  readonly #actions: ActionList;
+  readonly #cells: Cells;
   readonly #out: ActionListBuilder;
   readonly #posted: Readonly<Record<Flow, Uint8Array>>;
+  readonly #rank: number;
+  readonly #actions: ActionList;
   readonly #channels = { F: new Map<number, ChannelReader>(), B: new Map<number, ChannelReader>() };
-  readonly #rankOfCell: Uint32Array;
 
-  constructor(
-    program: Program,
-    rank: number,
-    rankOfCell: Uint32Array,
-    out: ActionListBuilder,
-    posted: Readonly<Record<Flow, Uint8Array>>,
-  ) {
+  constructor({ program, cells, out, posted }: Lowering, rank: number) {
     this.#program = program;
-    this.#rank = rank;
-    this.#rankOfCell = rankOfCell;
-    this.#actions = program.ranks[rank]!;
+    this.#cells = cells;
     this.#out = out;
     this.#posted = posted;
+    this.#rank = rank;
+    this.#actions = program.ranks[rank]!;
   }
 
   run(window: number): ActionList {
@@ -102,63 +106,60 @@ class RankLowering {
   }
 
   #postReceives(index: number): void {
-    const { opcodes, cells, numMicroBatches } = this.#actions;
-    const opcode = opcodes[index]!;
-    const cell = cells[index]!;
-    if ((opcode === Opcode.F || opcode === Opcode.OVERLAP_F_B) && cell >= numMicroBatches) {
-      this.#post("F", cell, cell - numMicroBatches);
-    }
-    const backward = backwardCell(this.#actions, index);
-    if (backward >= 0 && backward + numMicroBatches < this.#rankOfCell.length) {
-      this.#post("B", backward, backward + numMicroBatches);
-    }
+    const opcode = this.#actions.opcodes[index]!;
+    if (hasForward(opcode)) this.#post("F", this.#actions.cells[index]!);
+    if (hasBackwardInputs(opcode)) this.#post("B", this.#actions.backwardCellAt(index));
   }
 
-  #post(flow: Flow, cell: number, sourceCell: number): void {
-    const { ranks, numMicroBatches } = this.#program;
-    const source = this.#rankOfCell[sourceCell]!;
-    if (source === this.#rank) return;
-    let channel = this.#channels[flow].get(source);
+  #post(flow: Flow, value: number): void {
+    const producer = this.#cells.producerOf(flow, value);
+    if (producer === NO_CELL) return;
+    const sender = this.#cells.rankOf(producer);
+    if (sender === this.#rank) return;
+    let channel = this.#channels[flow].get(sender);
     if (channel === undefined) {
-      channel = new ChannelReader(this.#rankOfCell, ranks[source]!, flow, this.#rank);
-      this.#channels[flow].set(source, channel);
+      channel = new ChannelReader(this.#cells, this.#program.ranks[sender]!, flow, this.#rank);
+      this.#channels[flow].set(sender, channel);
     }
     const posted = this.#posted[flow];
-    while (posted[cell] === 0) {
+    while (posted[value] === 0) {
       const next = channel.next();
-      if (next < 0) {
-        const stage = Math.floor(cell / numMicroBatches);
-        const microBatch = cell - stage * numMicroBatches;
-        throw new ScheduleError(
-          "INVALID_PROGRAM",
-          `${this.#program.schedule}: every value must be computed before it is received; rank ${source} never ` +
-            `computes what rank ${this.#rank} needs for ${stage}${flow}${microBatch}; add the missing action`,
-          { rank: this.#rank, stage, microBatch },
-        );
-      }
+      if (next === NO_CELL) throw this.#neverComputed(flow, value, sender);
       posted[next] = 1;
       this.#out.addCell(flow === "F" ? Opcode.RECV_F : Opcode.RECV_B, next, 0);
     }
   }
 
+  #neverComputed(flow: Flow, value: number, sender: number): ScheduleError {
+    return new ScheduleError(
+      "INVALID_PROGRAM",
+      `${this.#program.schedule}: every value must be computed before it is received; rank ${sender} never ` +
+        `computes what rank ${this.#rank} needs for ${this.#cells.nameOf(flow, value)}; add the missing action`,
+      {
+        rank: this.#rank,
+        stage: this.#cells.stageOf(value),
+        microBatch: this.#cells.microBatchOf(value),
+      },
+    );
+  }
+
   #addSends(index: number): void {
-    const rankOfCell = this.#rankOfCell;
-    const forward = forwardTarget(this.#actions, index, rankOfCell.length);
-    if (forward >= 0 && rankOfCell[forward] !== this.#rank) {
+    const activation = consumerOfAction(this.#cells, "F", this.#actions, index);
+    if (activation !== NO_CELL && this.#cells.rankOf(activation) !== this.#rank) {
       this.#out.addCell(Opcode.SEND_F, this.#actions.cells[index]!, 0);
     }
-    const backward = backwardTarget(this.#actions, index);
-    if (backward >= 0 && rankOfCell[backward] !== this.#rank) {
-      this.#out.addCell(Opcode.SEND_B, backwardCell(this.#actions, index), 0);
+    const gradient = consumerOfAction(this.#cells, "B", this.#actions, index);
+    if (gradient !== NO_CELL && this.#cells.rankOf(gradient) !== this.#rank) {
+      this.#out.addCell(Opcode.SEND_B, this.#actions.backwardCellAt(index), 0);
     }
   }
 }
 
 /**
- * Adds communication, eagerly: a SEND follows the computation whose value it moves, and a RECV is posted a
- * window of computations before the one that needs it. Every directed edge between two ranks has one FIFO
- * channel for activations and one for gradients; receives are posted in the order of the channel's sends, and
- * early enough that no rank would wait for ever at a send that stops it until the receive is posted.
+ * The program with its communication: a SEND directly after the computation that makes its value, a RECV a window
+ * of computations before the one that needs it. Every directed edge between two ranks has one FIFO channel for
+ * activations and one for activation gradients. The result does not deadlock, even where a send waits until its
+ * receive is posted.
  * @throws ScheduleError `INVALID_PROGRAM` when the program communicates already or a value is never computed.
  */
 export function lower(program: Program, { window = DEFAULT_RECEIVE_WINDOW }: LowerOptions = {}): Program {
@@ -169,12 +170,9 @@ export function lower(program: Program, { window = DEFAULT_RECEIVE_WINDOW }: Low
         `"${program.communication}"; lower the program that the schedule generates`,
     );
   }
-  const numCells = program.numStages * program.numMicroBatches;
-  const posted = { F: new Uint8Array(numCells), B: new Uint8Array(numCells) };
-  const out = new ActionListBuilder(program.numMicroBatches);
-  const rankOfCell = ranksOfCells(program.placement);
-  const ranks = program.ranks.map((_, rank) =>
-    new RankLowering(program, rank, rankOfCell, out, posted).run(window),
-  );
-  return postReceivesForRendezvous({ ...program, communication: "eager", ranks });
+  const cells = new Cells(program);
+  const posted = { F: new Uint8Array(cells.numCells), B: new Uint8Array(cells.numCells) };
+  const lowering = { program, cells, posted, out: new ActionListBuilder(program.numMicroBatches) };
+  const ranks = program.ranks.map((_, rank) => new RankLowering(lowering, rank).run(window));
+  return postReceivesForSynchronousSends({ ...program, communication: "eager", ranks });
 }

@@ -1,5 +1,5 @@
 import { lower } from "../lower/lower.ts";
-import { Opcode } from "../program/action-list.ts";
+import { hasBackwardWeights, hasForward } from "../program/opcode.ts";
 import {
   bidirectionalPlacement,
   loopedPlacement,
@@ -183,18 +183,18 @@ export function activationRoom(
   return Math.floor((device.memoryBytes - weights - workspace) / ofStage);
 }
 
-function peakActivationBytes({ ranks, numMicroBatches }: Program, stages: readonly StageShape[]): number[] {
+function peakActivationBytes({ ranks }: Program, stages: readonly StageShape[]): number[] {
   const workspace = Math.max(...stages.map((stage) => stage.workspaceBytes));
-  const bytesOf = (cell: number) => stages[Math.floor(cell / numMicroBatches)]!.activationBytes;
-  return ranks.map(({ opcodes, cells, backwardCells, length }) => {
+  return ranks.map((actions) => {
+    const { opcodes, cells, length } = actions;
+    const bytesOf = (cell: number) => stages[actions.stageOf(cell)]!.activationBytes;
     let held = 0;
     let peak = 0;
     for (let index = 0; index < length; index++) {
       const opcode = opcodes[index]!;
-      if (opcode === Opcode.F || opcode === Opcode.OVERLAP_F_B) held += bytesOf(cells[index]!);
+      if (hasForward(opcode)) held += bytesOf(cells[index]!);
       if (held > peak) peak = held;
-      if (opcode === Opcode.OVERLAP_F_B) held -= bytesOf(backwardCells[index]!);
-      if (opcode === Opcode.B || opcode === Opcode.W) held -= bytesOf(cells[index]!);
+      if (hasBackwardWeights(opcode)) held -= bytesOf(actions.backwardCellAt(index));
     }
     return peak + workspace;
   });

@@ -1,31 +1,22 @@
+/**
+ * Programs as columns of numbers.
+ *
+ * A step of 2,048 ranks has 50 million actions. As objects they would need gigabytes, and most of the time of
+ * `lower`, `verify` and `simulate` would go into creating and collecting them. So a rank's actions are three
+ * typed arrays, nine bytes per action: its opcode, its cell (stage and micro-batch as one number, see cells.ts)
+ * and, for a pair, the cell of its backward. Loops over whole programs read the columns; everything else reads
+ * `at` and iterates, which create one object per action asked for.
+ *
+ * Columns never change once the builder has handed them out, so programs may share them.
+ */
 import type { Action, CommunicationKind, ComputationKind } from "./action.ts";
+import { KIND_OF_OPCODE, Opcode } from "./opcode.ts";
 import { ScheduleError } from "./schedule-error.ts";
 
-/** The numbers under which an `ActionList` stores kinds of actions. */
-export const Opcode = {
-  F: 0,
-  I: 1,
-  W: 2,
-  B: 3,
-  OVERLAP_F_B: 4,
-  SEND_F: 5,
-  RECV_F: 6,
-  SEND_B: 7,
-  RECV_B: 8,
-} as const satisfies Record<Action["kind"], number>;
-
-export type Opcode = (typeof Opcode)[keyof typeof Opcode];
-
-const KIND_OF_OPCODE = Object.keys(Opcode) as Action["kind"][];
-
-/** A list holds at most this many (stage, micro-batch) cells, because it numbers them in 32 bits. */
+/** Cells are numbered in 32 bits. */
 const MAX_CELLS = 2 ** 32 - 1;
 
-/**
- * One rank's actions in order, nine bytes each, so that programs of many millions of actions fit in memory.
- * A cell is `stage * numMicroBatches + microBatch`; the columns are for loops over whole programs, `at` and
- * iteration for everyone else.
- */
+/** One rank's actions in order. */
 export class ActionList implements Iterable<Action> {
   readonly numMicroBatches: number;
   readonly opcodes: Uint8Array;
@@ -50,6 +41,11 @@ export class ActionList implements Iterable<Action> {
     return this.opcodes.length;
   }
 
+  /** The cell whose backward the action runs, for an action that has one. */
+  backwardCellAt(index: number): number {
+    return this.opcodes[index] === Opcode.OVERLAP_F_B ? this.backwardCells[index]! : this.cells[index]!;
+  }
+
   /** @throws ScheduleError `INVALID_ACTION` when there is no action at this index. */
   at(index: number): Action {
     const opcode = this.opcodes[index];
@@ -61,11 +57,11 @@ export class ActionList implements Iterable<Action> {
     }
     const kind = KIND_OF_OPCODE[opcode]!;
     const cell = this.cells[index]!;
-    if (kind !== "OVERLAP_F_B") return { kind, ...this.#place(cell) };
+    if (kind !== "OVERLAP_F_B") return { kind, ...this.#locate(cell) };
     return {
       kind,
-      forward: { kind: "F", ...this.#place(cell) },
-      backward: { kind: "B", ...this.#place(this.backwardCells[index]!) },
+      forward: { kind: "F", ...this.#locate(cell) },
+      backward: { kind: "B", ...this.#locate(this.backwardCells[index]!) },
     };
   }
 
@@ -73,13 +69,17 @@ export class ActionList implements Iterable<Action> {
     for (let index = 0; index < this.length; index++) yield this.at(index);
   }
 
-  #place(cell: number): { stage: number; microBatch: number } {
-    const stage = Math.floor(cell / this.numMicroBatches);
+  stageOf(cell: number): number {
+    return Math.floor(cell / this.numMicroBatches);
+  }
+
+  #locate(cell: number): { stage: number; microBatch: number } {
+    const stage = this.stageOf(cell);
     return { stage, microBatch: cell - stage * this.numMicroBatches };
   }
 }
 
-/** Collects actions into an `ActionList`; `finish` hands the list out and makes the builder empty again. */
+/** Collects actions into an `ActionList`; `finish` returns the list and empties the builder for the next one. */
 export class ActionListBuilder {
   readonly #numMicroBatches: number;
   #length = 0;
@@ -104,15 +104,18 @@ export class ActionListBuilder {
     }
   }
 
+  /** Appends an action that is no pair. @throws ScheduleError as `push` does. */
   add(kind: ComputationKind | CommunicationKind, stage: number, microBatch: number): void {
     this.addCell(Opcode[kind], this.#cell(stage, microBatch), 0);
   }
 
+  /** Appends an overlapped pair. @throws ScheduleError as `push` does. */
   pair(forwardStage: number, forwardMicroBatch: number, stage: number, microBatch: number): void {
     const forwardCell = this.#cell(forwardStage, forwardMicroBatch);
     this.addCell(Opcode.OVERLAP_F_B, forwardCell, this.#cell(stage, microBatch));
   }
 
+  /** Appends an action by its numbers, unchecked; `backwardCell` is 0 for all but pairs. */
   addCell(opcode: number, cell: number, backwardCell: number): void {
     if (this.#length === this.#opcodes.length) this.#grow();
     const index = this.#length++;
@@ -139,7 +142,7 @@ export class ActionListBuilder {
         "INVALID_ACTION",
         `action: micro-batch must be under ${this.#numMicroBatches} and the stage under ` +
           `${Math.floor(MAX_CELLS / this.#numMicroBatches)}; got stage ${stage}, micro-batch ${microBatch}; ` +
-          `correct the number`,
+          `correct the action`,
         { stage, microBatch },
       );
     }

@@ -1,20 +1,20 @@
-import { Opcode } from "./action-list.ts";
+import { hasBackwardWeights, hasForward } from "./opcode.ts";
 import type { Program } from "./program.ts";
 
 /**
- * The most micro-batches whose activations each rank holds at once, of one stage each: from the start of F to
- * the end of B, or of W where the backward is split. A pair holds both of its micro-batches.
+ * The largest number of activations that each rank holds at once, counted in micro-batches of one stage: from
+ * the start of the forward to the end of the backward for weights. A pair holds both of its micro-batches.
  */
 export function peakActivations(program: Program): number[] {
   return program.ranks.map(({ opcodes }) => {
     let held = 0;
     let peak = 0;
     for (const opcode of opcodes) {
-      if (opcode === Opcode.F || opcode === Opcode.OVERLAP_F_B) {
+      if (hasForward(opcode)) {
         held++;
         if (held > peak) peak = held;
       }
-      if (opcode === Opcode.B || opcode === Opcode.W || opcode === Opcode.OVERLAP_F_B) held--;
+      if (hasBackwardWeights(opcode)) held--;
     }
     return program.forwardOnly ? Math.min(peak, 1) : peak;
   });

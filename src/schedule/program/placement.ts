@@ -51,19 +51,6 @@ export function rankOf(placement: Placement, stage: number, microBatch: number):
   return placement.rankOfStage[placement.directionOfMicroBatch[microBatch]!]![stage]!;
 }
 
-/** The rank of every cell `stage * numMicroBatches + microBatch`, for loops that cannot afford `rankOf`. */
-export function ranksOfCells(placement: Placement): Uint32Array {
-  const { numStages, directionOfMicroBatch, rankOfStage } = placement;
-  const numMicroBatches = directionOfMicroBatch.length;
-  const ranks = new Uint32Array(numStages * numMicroBatches);
-  for (let stage = 0, cell = 0; stage < numStages; stage++) {
-    for (let microBatch = 0; microBatch < numMicroBatches; microBatch++, cell++) {
-      ranks[cell] = rankOfStage[directionOfMicroBatch[microBatch]!]![stage]!;
-    }
-  }
-  return ranks;
-}
-
 /** The stages that a rank holds, in ascending order. */
 export function stagesOf(placement: Placement, rank: number): number[] {
   const stages: number[] = [];

@@ -1,5 +1,5 @@
-import { formatAction } from "./action.ts";
-import type { ActionList } from "./action-list.ts";
+import { type Action, formatAction } from "./action.ts";
+import { ActionList } from "./action-list.ts";
 import type { Placement } from "./placement.ts";
 
 /**
@@ -35,4 +35,17 @@ export function formatProgram(program: Program): string[][] {
 /** The number of actions over all ranks; a pair counts once. */
 export function countActions(program: Program): number {
   return program.ranks.reduce((count, actions) => count + actions.length, 0);
+}
+
+/** The forwards of a program of computations, in its own order: what it does when nothing is trained. */
+export function forwardPart(program: Program): Program {
+  const ranks = program.ranks.map((actions) => {
+    const forwards: Action[] = [];
+    for (const action of actions) {
+      if (action.kind === "F") forwards.push(action);
+      else if (action.kind === "OVERLAP_F_B") forwards.push(action.forward);
+    }
+    return ActionList.from(forwards, program.numMicroBatches);
+  });
+  return { ...program, forwardOnly: true, communication: "none", ranks };
 }

@@ -1,5 +1,6 @@
 import { lower } from "../lower/lower.ts";
-import { ActionListBuilder, Opcode } from "../program/action-list.ts";
+import { ActionListBuilder } from "../program/action-list.ts";
+import { Opcode } from "../program/opcode.ts";
 import { peakActivations } from "../program/peak-activations.ts";
 import type { Placement } from "../program/placement.ts";
 import type { Program } from "../program/program.ts";

@@ -1,8 +1,7 @@
-import { type ActionList, type ActionListBuilder, Opcode } from "../program/action-list.ts";
+import type { ActionList, ActionListBuilder } from "../program/action-list.ts";
+import { type Flow, NO_CELL } from "../program/cells.ts";
+import { isTransfer } from "../program/opcode.ts";
 import { TimelineTrack } from "./timeline.ts";
-import type { Flow } from "./transfers.ts";
-
-export const NO_CELL = -1;
 
 /** One rank's progress through its program. */
 export class RankClock {
@@ -11,18 +10,18 @@ export class RankClock {
   time = 0;
   /** Whether the transfers of the batch at `index` have been started. */
   isInBatch = false;
-  /** When the pair began whose backward waits; NaN outside of one. */
+  /** The start of the pair whose backward waits; NaN outside of one. */
   pairStart = Number.NaN;
-  /** Behind the current computation and those of its SENDs that have started. */
+  /** The index after the current computation and those of its SENDs that have started. */
   nextIndex = 0;
   work = 0;
   /** Idle time before values were computed or asked for. */
   dataWait = 0;
   /** Idle time while values were under way. */
   linkWait = 0;
-  /** What a rank that cannot go on waits for. */
-  waitFlow: Flow = "F";
-  waitCell = NO_CELL;
+  /** The value that a rank that cannot go on waits for. */
+  awaitedFlow: Flow = "F";
+  awaitedValue = NO_CELL;
   readonly #computed: ActionListBuilder;
   readonly #starts: Float64Array;
   readonly #ends: Float64Array;
@@ -32,11 +31,12 @@ export class RankClock {
     this.actions = actions;
     this.#computed = builder;
     let count = 0;
-    for (const opcode of actions.opcodes) if (opcode <= Opcode.OVERLAP_F_B) count++;
+    for (const opcode of actions.opcodes) if (!isTransfer(opcode)) count++;
     this.#starts = new Float64Array(count);
     this.#ends = new Float64Array(count);
   }
 
+  /** Adds a computation to the timeline and moves the clock to its end. */
   record(start: number, end: number, work: number): void {
     const index = this.#numComputed++;
     this.#starts[index] = start;
@@ -45,7 +45,7 @@ export class RankClock {
     this.work += work;
   }
 
-  /** Stands still until a later time; the last part of that, at most `linkTime`, is for the link. */
+  /** Waits until a later time; the last part of the wait, at most `linkTime`, counts as waiting for the link. */
   waitUntil(arrival: number, linkTime: number): void {
     const wait = arrival - this.time;
     const forLink = Math.min(wait, linkTime);
@@ -54,10 +54,11 @@ export class RankClock {
     this.time = arrival;
   }
 
+  /** What the rank computed and when. */
   track(): TimelineTrack {
     const { opcodes, cells, backwardCells, length } = this.actions;
     for (let index = 0; index < length; index++) {
-      if (opcodes[index]! <= Opcode.OVERLAP_F_B) {
+      if (!isTransfer(opcodes[index]!)) {
         this.#computed.addCell(opcodes[index]!, cells[index]!, backwardCells[index]!);
       }
     }

@@ -1,39 +1,36 @@
-import { type Placement, rankOf } from "../program/placement.ts";
+import type { Cells, Flow } from "../program/cells.ts";
 import type { CostModel, StageCosts } from "./cost.ts";
-
-/** Which way a value goes: an activation to the next stage, or a gradient to the previous one. */
-export type Flow = "F" | "B";
 
 /** The value has not been computed, sent or asked for. */
 const UNKNOWN = Number.NaN;
 
 /**
- * When values reach the stage that needs them. A value is named by the cell of that stage. A transfer starts
- * when it was both sent and asked for and the values before it have left its channel.
+ * The times at which values reach the cells that take them. A transfer starts when its SEND and its RECV have both
+ * started and the values before it have left its channel.
  */
 export class Transfers {
-  readonly #placement: Placement;
-  readonly #numMicroBatches: number;
+  readonly #cells: Cells;
+  readonly #numRanks: number;
   readonly #bytes: Float64Array;
   readonly #latency: number;
   readonly #bandwidth: number;
   readonly #edges = new Map<number, { latency: number; bandwidth: number }>();
   readonly #channelFree = { F: new Map<number, number>(), B: new Map<number, number>() };
-  /** NaN at first; `-1 - time` when one side of a transfer is there; then the time of arrival. */
+  /** NaN at first; `-1 - time` when one side of a transfer has started; then the time of arrival. */
   readonly #times: Readonly<Record<Flow, Float64Array>>;
   readonly #awaited: Readonly<Record<Flow, Uint8Array>>;
-  /** How long each transfer took from when both sides were there; absent where all take the latency. */
+  /** The time from the start of both sides to the arrival; absent where every transfer takes the latency. */
   readonly #durations: Readonly<Record<Flow, Float32Array>> | undefined;
 
-  constructor(placement: Placement, numMicroBatches: number, cost: CostModel, stages: StageCosts) {
-    const numCells = placement.numStages * numMicroBatches;
-    this.#placement = placement;
-    this.#numMicroBatches = numMicroBatches;
+  constructor(cells: Cells, numRanks: number, cost: CostModel, stages: StageCosts) {
+    const { numCells } = cells;
+    this.#cells = cells;
+    this.#numRanks = numRanks;
     this.#bytes = stages.bytes;
     this.#latency = cost.link.latency;
     this.#bandwidth = cost.link.bandwidth ?? Infinity;
     for (const { from, to, latency, bandwidth = Infinity } of cost.edges ?? []) {
-      this.#edges.set(from * placement.numRanks + to, { latency, bandwidth });
+      this.#edges.set(from * numRanks + to, { latency, bandwidth });
     }
     this.#times = {
       F: new Float64Array(numCells).fill(UNKNOWN),
@@ -46,63 +43,61 @@ export class Transfers {
         : { F: new Float32Array(numCells), B: new Float32Array(numCells) };
   }
 
-  /** When the value is there, or NaN while that is not known. */
-  arrival(flow: Flow, cell: number): number {
-    const time = this.#times[flow][cell]!;
+  /** The time at which the value arrives, or NaN while that is not known. */
+  arrival(flow: Flow, value: number): number {
+    const time = this.#times[flow][value]!;
     return time >= 0 ? time : UNKNOWN;
   }
 
-  /** Marks the value as one that its receiver, or a sender that waits for its own send, stands still for. */
-  awaited(flow: Flow, cell: number): void {
-    this.#awaited[flow][cell] = 1;
+  /** Marks the value as one that its receiver waits for, or a sender that waits for the end of its own send. */
+  setAwaited(flow: Flow, value: number): void {
+    this.#awaited[flow][value] = 1;
   }
 
-  isAwaited(flow: Flow, cell: number): boolean {
-    return this.#awaited[flow][cell] === 1;
+  isAwaited(flow: Flow, value: number): boolean {
+    return this.#awaited[flow][value] === 1;
   }
 
-  /** How long an arrived value from another rank was under way. */
-  duration(flow: Flow, cell: number): number {
-    return this.#durations === undefined ? this.#latency : this.#durations[flow][cell]!;
+  /** The time that an arrived value from another rank was under way. */
+  duration(flow: Flow, value: number): number {
+    return this.#durations === undefined ? this.#latency : this.#durations[flow][value]!;
   }
 
-  /** The value stays on its rank. */
-  handOver(flow: Flow, cell: number, time: number): void {
-    this.#times[flow][cell] = time;
+  /** The value stays on its rank and is there at `time`. */
+  handOver(flow: Flow, value: number, time: number): void {
+    this.#times[flow][value] = time;
   }
 
-  /** Either side is ready from `time` on; returns whether the time of arrival is now known. */
-  meet(flow: Flow, cell: number, time: number): boolean {
+  /** One side of the transfer starts at `time`; returns whether the arrival is now known. */
+  start(flow: Flow, value: number, time: number): boolean {
     const times = this.#times[flow];
-    const known = times[cell]!;
+    const known = times[value]!;
     if (Number.isNaN(known)) {
-      times[cell] = -1 - time;
+      times[value] = -1 - time;
       return false;
     }
     const ready = Math.max(-1 - known, time);
     if (this.#durations === undefined) {
-      times[cell] = ready + this.#latency;
+      times[value] = ready + this.#latency;
     } else {
-      times[cell] = this.#sendThroughLink(flow, cell, ready);
-      this.#durations[flow][cell] = times[cell]! - ready;
+      times[value] = this.#sendThroughLink(flow, value, ready);
+      this.#durations[flow][value] = times[value]! - ready;
     }
     return true;
   }
 
-  #sendThroughLink(flow: Flow, cell: number, ready: number): number {
-    const stage = Math.floor(cell / this.#numMicroBatches);
-    const microBatch = cell - stage * this.#numMicroBatches;
-    const sender = flow === "F" ? stage - 1 : stage + 1;
-    const edge =
-      rankOf(this.#placement, sender, microBatch) * this.#placement.numRanks +
-      rankOf(this.#placement, stage, microBatch);
+  /** The time of arrival over the edge's own link, after the values before it in the channel. */
+  #sendThroughLink(flow: Flow, value: number, ready: number): number {
+    const producer = this.#cells.producerOf(flow, value);
+    const edge = this.#cells.rankOf(producer) * this.#numRanks + this.#cells.rankOf(value);
     const { latency, bandwidth } = this.#edges.get(edge) ?? {
       latency: this.#latency,
       bandwidth: this.#bandwidth,
     };
     const start = Math.max(ready, this.#channelFree[flow].get(edge) ?? 0);
-    // Both flows over a boundary carry tensors of the shape that the earlier stage puts out.
-    const end = start + this.#bytes[Math.min(sender, stage)]! / bandwidth;
+    // An activation gradient has the shape of its activation, which is an output of the earlier of the two stages.
+    const earlierStage = this.#cells.stageOf(Math.min(producer, value));
+    const end = start + this.#bytes[earlierStage]! / bandwidth;
     this.#channelFree[flow].set(edge, end);
     return end + latency;
   }

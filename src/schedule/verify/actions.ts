@@ -1,12 +1,21 @@
-import { Opcode } from "../program/action-list.ts";
-import { ranksOfCells } from "../program/placement.ts";
+/**
+ * Checks each action by itself: it stands once, on the rank that holds its stage, after everything that it
+ * needs from its own rank (including the RECV of a value from another rank). What is left to check afterwards is
+ * how ranks depend on each other, see channels.ts and progress.ts.
+ *
+ * One pass over every rank sets a bit per cell for each kind of action seen. A rank reads and writes only cells
+ * of its own stages, so "the bit of what it needs is set" means "earlier on this rank", whatever the order in which
+ * the ranks are visited. A last pass over the cells finds the bits that no action has set.
+ */
+import { Cells, type Flow, flowOf, NO_CELL } from "../program/cells.ts";
+import { hasBackwardInputs, isSend, Opcode } from "../program/opcode.ts";
 import type { Program } from "../program/program.ts";
 import type { Problem, ProblemCode } from "./problem.ts";
 import { nameAction } from "./problem.ts";
 
 const SEEN = { F: 1, I: 2, W: 4, SEND_F: 8, RECV_F: 16, SEND_B: 32, RECV_B: 64 } as const;
 
-/** What each opcode of one stage does to its cell; a pair does two things and stands apart. */
+/** What each opcode does to its cell; a pair does something to two cells and is checked as its two parts. */
 const SEEN_BY_OPCODE: readonly number[] = [
   SEEN.F,
   SEEN.I,
@@ -19,19 +28,25 @@ const SEEN_BY_OPCODE: readonly number[] = [
   SEEN.RECV_B,
 ];
 
-/** Checks that every action stands once, on its rank, behind what it needs on the same rank. */
+/** What each flow needs: the computation that makes its value, or the RECV that brings it. */
+const FLOW = {
+  F: { kind: "F", made: SEEN.F, receive: "RECV_F", received: SEEN.RECV_F },
+  B: { kind: "I", made: SEEN.I, receive: "RECV_B", received: SEEN.RECV_B },
+} as const;
+
+/** Checks that every action stands once, on its rank, after what it needs on the same rank. */
 export class ActionCheck {
   readonly #program: Program;
   readonly #maxProblems: number;
+  readonly #cells: Cells;
   readonly #seen: Uint8Array;
-  readonly #rankOfCell: Uint32Array;
   readonly problems: Problem[] = [];
 
   constructor(program: Program, maxProblems: number) {
     this.#program = program;
     this.#maxProblems = maxProblems;
-    this.#seen = new Uint8Array(program.numStages * program.numMicroBatches);
-    this.#rankOfCell = ranksOfCells(program.placement);
+    this.#cells = new Cells(program);
+    this.#seen = new Uint8Array(this.#cells.numCells);
   }
 
   run(): void {
@@ -57,7 +72,7 @@ export class ActionCheck {
       this.#report("misplaced", rank, index, `must name a stage under ${this.#program.numStages}`);
       return;
     }
-    const owner = this.#rankOfCell[cell]!;
+    const owner = this.#cells.rankOf(cell);
     if (owner !== rank) {
       this.#report("misplaced", rank, index, `must be on rank ${owner}, which holds the stage`);
       return;
@@ -66,66 +81,44 @@ export class ActionCheck {
     const doing = SEEN_BY_OPCODE[opcode]!;
     if (seen & doing) this.#report("repeated", rank, index, "must stand once");
     this.#seen[cell] = seen | doing;
-    switch (opcode) {
-      case Opcode.F:
-        this.#checkInput(rank, index, cell, cell - this.#program.numMicroBatches, "F");
-        break;
-      case Opcode.I:
-      case Opcode.B:
-        if (this.#program.forwardOnly) {
-          this.#report("needless", rank, index, "must not be in a program of forwards only");
-        } else if (!(seen & SEEN.F)) {
-          this.#report("out-of-order", rank, index, `must come after ${this.#name("F", cell)}`);
-        }
-        this.#checkInput(rank, index, cell, cell + this.#program.numMicroBatches, "B");
-        break;
-      case Opcode.W:
-        if (!(seen & SEEN.I)) {
-          this.#report("out-of-order", rank, index, `must come after ${this.#name("I", cell)}`);
-        }
-        break;
-      default:
-        this.#checkTransfer(rank, index, opcode, cell, seen);
+    if (opcode === Opcode.F) {
+      this.#checkInput(rank, index, cell, "F");
+    } else if (hasBackwardInputs(opcode)) {
+      if (this.#program.forwardOnly) {
+        this.#report("needless", rank, index, "must not be in a program of forwards only");
+      } else if (!(seen & SEEN.F)) {
+        this.#reportOrder(rank, index, "F", cell);
+      }
+      this.#checkInput(rank, index, cell, "B");
+    } else if (opcode === Opcode.W) {
+      if (!(seen & SEEN.I)) this.#reportOrder(rank, index, "I", cell);
+    } else {
+      this.#checkTransfer(rank, index, opcode, cell, seen);
     }
   }
 
-  #checkInput(rank: number, index: number, cell: number, source: number, flow: "F" | "B"): void {
-    if (source < 0 || source >= this.#seen.length) return;
-    if (this.#rankOfCell[source] === rank) {
-      if (this.#seen[source]! & (flow === "F" ? SEEN.F : SEEN.I)) return;
-      this.#report(
-        "out-of-order",
-        rank,
-        index,
-        `must come after ${this.#name(flow === "F" ? "F" : "I", source)}`,
-      );
-    } else if (this.#program.communication !== "none") {
-      if (this.#seen[cell]! & (flow === "F" ? SEEN.RECV_F : SEEN.RECV_B)) return;
-      this.#report("out-of-order", rank, index, `must come after ${this.#name(`RECV_${flow}`, cell)}`);
+  #checkInput(rank: number, index: number, cell: number, flow: Flow): void {
+    const producer = this.#cells.producerOf(flow, cell);
+    if (producer === NO_CELL) return;
+    const { kind, made, receive, received } = FLOW[flow];
+    if (this.#cells.rankOf(producer) === rank) {
+      if (!(this.#seen[producer]! & made)) this.#reportOrder(rank, index, kind, producer);
+    } else if (this.#program.communication !== "none" && !(this.#seen[cell]! & received)) {
+      this.#reportOrder(rank, index, receive, cell);
     }
   }
 
   #checkTransfer(rank: number, index: number, opcode: number, cell: number, seen: number): void {
-    const { communication, forwardOnly, numMicroBatches } = this.#program;
-    const peer =
-      opcode === Opcode.SEND_F || opcode === Opcode.RECV_B ? cell + numMicroBatches : cell - numMicroBatches;
-    const hasPeer = peer >= 0 && peer < this.#seen.length;
-    const isBackward = opcode === Opcode.SEND_B || opcode === Opcode.RECV_B;
+    const { communication, forwardOnly } = this.#program;
+    const peer = this.#cells.peerOf(opcode, cell);
+    const flow = flowOf(opcode);
     if (communication === "none") {
       this.#report("needless", rank, index, "must not be in a program of computations only");
-    } else if (!hasPeer || (forwardOnly && isBackward) || this.#rankOfCell[peer] === rank) {
+    } else if (peer === NO_CELL || (forwardOnly && flow === "B") || this.#cells.rankOf(peer) === rank) {
       this.#report("needless", rank, index, "must lead to a stage on another rank");
-    } else if (opcode === Opcode.SEND_F && !(seen & SEEN.F)) {
-      this.#report("out-of-order", rank, index, `must come after ${this.#name("F", cell)}`);
-    } else if (opcode === Opcode.SEND_B && !(seen & SEEN.I)) {
-      this.#report("out-of-order", rank, index, `must come after ${this.#name("I", cell)} or B`);
+    } else if (isSend(opcode) && !(seen & FLOW[flow].made)) {
+      this.#reportOrder(rank, index, FLOW[flow].kind, cell, flow === "B" ? " or B" : "");
     }
-  }
-
-  #name(kind: string, cell: number): string {
-    const { numMicroBatches } = this.#program;
-    const stage = Math.floor(cell / numMicroBatches);
-    return `${stage}${kind}${cell - stage * numMicroBatches}`;
   }
 
   #checkComplete(): void {
@@ -137,14 +130,16 @@ export class ActionCheck {
   }
 
   #expected(cell: number): number {
-    const { forwardOnly, communication, numMicroBatches } = this.#program;
+    const { forwardOnly, communication } = this.#program;
     let expected: number = forwardOnly ? SEEN.F : SEEN.F | SEEN.I | SEEN.W;
     if (communication === "none") return expected;
-    const rank = this.#rankOfCell[cell]!;
-    if (cell >= numMicroBatches && this.#rankOfCell[cell - numMicroBatches] !== rank) {
+    const rank = this.#cells.rankOf(cell);
+    const previous = this.#cells.producerOf("F", cell);
+    if (previous !== NO_CELL && this.#cells.rankOf(previous) !== rank) {
       expected |= forwardOnly ? SEEN.RECV_F : SEEN.RECV_F | SEEN.SEND_B;
     }
-    if (cell + numMicroBatches < this.#seen.length && this.#rankOfCell[cell + numMicroBatches] !== rank) {
+    const next = this.#cells.consumerOf("F", cell);
+    if (next !== NO_CELL && this.#cells.rankOf(next) !== rank) {
       expected |= forwardOnly ? SEEN.SEND_F : SEEN.SEND_F | SEEN.RECV_B;
     }
     return expected;
@@ -153,15 +148,20 @@ export class ActionCheck {
   #reportMissing(cell: number, missing: number): void {
     const { schedule, ranks } = this.#program;
     const names = Object.entries(SEEN).flatMap(([kind, bit]) =>
-      missing & bit ? [this.#name(kind, cell)] : [],
+      missing & bit ? [this.#cells.nameOf(kind, cell)] : [],
     );
-    const rank = this.#rankOfCell[cell]!;
+    const rank = this.#cells.rankOf(cell);
     this.problems.push({
       code: "missing",
       rank,
       actionIndex: ranks[rank]!.length,
       message: `${schedule}: rank ${rank} must run every action once; ${names.join(", ")} missing; add it`,
     });
+  }
+
+  #reportOrder(rank: number, actionIndex: number, kind: string, cell: number, alternative = ""): void {
+    const needed = this.#cells.nameOf(kind, cell);
+    this.#report("out-of-order", rank, actionIndex, `must come after ${needed}${alternative}`);
   }
 
   #report(code: ProblemCode, rank: number, actionIndex: number, rule: string): void {

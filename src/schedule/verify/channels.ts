@@ -1,63 +1,60 @@
-import { type ActionList, Opcode } from "../program/action-list.ts";
-import { ranksOfCells } from "../program/placement.ts";
+import type { ActionList } from "../program/action-list.ts";
+import { Cells, type Flow, flowOf } from "../program/cells.ts";
+import { isReceive, Opcode } from "../program/opcode.ts";
 import type { Program } from "../program/program.ts";
 import { nameAction, type Problem } from "./problem.ts";
 
-/** Walks the SENDs of one kind from one rank to another. */
+/** Walks the SENDs of one channel: those of one flow from one rank to another. */
 class SendReader {
-  readonly #rankOfCell: Uint32Array;
+  readonly #cells: Cells;
   readonly #actions: ActionList;
   readonly #opcode: number;
   readonly #receiver: number;
   index = -1;
 
-  constructor(actions: ActionList, opcode: number, rankOfCell: Uint32Array, receiver: number) {
-    this.#rankOfCell = rankOfCell;
+  constructor(cells: Cells, actions: ActionList, flow: Flow, receiver: number) {
+    this.#cells = cells;
     this.#actions = actions;
-    this.#opcode = opcode;
+    this.#opcode = flow === "F" ? Opcode.SEND_F : Opcode.SEND_B;
     this.#receiver = receiver;
   }
 
-  /** The receiving stage's cell of the next SEND, or -1 after the last. */
+  /** The value of the next SEND, or -1 after the last. */
   next(): number {
-    const { opcodes, cells, length, numMicroBatches } = this.#actions;
-    const offset = this.#opcode === Opcode.SEND_F ? numMicroBatches : -numMicroBatches;
+    const { opcodes, cells, length } = this.#actions;
     for (this.index++; this.index < length; this.index++) {
       if (opcodes[this.index] !== this.#opcode) continue;
-      const target = cells[this.index]! + offset;
-      if (this.#rankOfCell[target] === this.#receiver) return target;
+      const value = this.#cells.valueOf(this.#opcode, cells[this.index]!);
+      if (this.#cells.rankOf(value) === this.#receiver) return value;
     }
     return -1;
   }
 }
 
 /**
- * Finds the first receive of each rank that stands at another place in its channel than the send of its value;
- * the program's SENDs and RECVs must be complete.
+ * Finds, for each rank, the first RECV that is not at the same position in its channel as the SEND of its value.
+ * The program's SENDs and RECVs must be complete.
  */
 export function channelProblems(program: Program): Problem[] {
-  const rankOfCell = ranksOfCells(program.placement);
-  return program.ranks.flatMap((_, rank) => receiverProblems(program, rank, rankOfCell));
+  const cells = new Cells(program);
+  return program.ranks.flatMap((_, rank) => receiverProblems(program, rank, cells));
 }
 
-function receiverProblems(program: Program, rank: number, rankOfCell: Uint32Array): Problem[] {
-  const { numMicroBatches } = program;
+function receiverProblems(program: Program, rank: number, cells: Cells): Problem[] {
   const readers = { F: new Map<number, SendReader>(), B: new Map<number, SendReader>() };
-  const { opcodes, cells, length } = program.ranks[rank]!;
+  const { opcodes, cells: cellOfAction, length } = program.ranks[rank]!;
   for (let index = 0; index < length; index++) {
     const opcode = opcodes[index]!;
-    if (opcode !== Opcode.RECV_F && opcode !== Opcode.RECV_B) continue;
-    const isForward = opcode === Opcode.RECV_F;
-    const flow = isForward ? "F" : "B";
-    const cell = cells[index]!;
-    const sender = rankOfCell[isForward ? cell - numMicroBatches : cell + numMicroBatches]!;
+    if (!isReceive(opcode)) continue;
+    const value = cellOfAction[index]!;
+    const flow = flowOf(opcode);
+    const sender = cells.rankOf(cells.producerOf(flow, value));
     let reader = readers[flow].get(sender);
     if (reader === undefined) {
-      const send = isForward ? Opcode.SEND_F : Opcode.SEND_B;
-      reader = new SendReader(program.ranks[sender]!, send, rankOfCell, rank);
+      reader = new SendReader(cells, program.ranks[sender]!, flow, rank);
       readers[flow].set(sender, reader);
     }
-    if (reader.next() !== cell) {
+    if (reader.next() !== value) {
       const sent = nameAction(program, { rank: sender, actionIndex: reader.index });
       const received = nameAction(program, { rank, actionIndex: index });
       return [

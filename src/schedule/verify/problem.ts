@@ -10,39 +10,39 @@ export type ProblemCode =
   | "channel-order"
   | "deadlock";
 
-/** An action of a program, by its place. */
-export interface ActionPlace {
+/** The position of an action in a program. */
+export interface ActionLocation {
   readonly rank: number;
   readonly actionIndex: number;
 }
 
 /** One thing that is wrong with a program. */
-export interface Problem extends ActionPlace {
+export interface Problem extends ActionLocation {
   readonly code: ProblemCode;
   readonly message: string;
-  /** Every rank of a deadlock's cycle, at the action where it stands. */
-  readonly cycle?: readonly ActionPlace[];
+  /** Every rank of a deadlock's cycle, at the action that waits. */
+  readonly cycle?: readonly ActionLocation[];
 }
 
 /** The action in words, or the end of the list. */
-export function nameAction(program: Program, { rank, actionIndex }: ActionPlace): string {
+export function nameAction(program: Program, { rank, actionIndex }: ActionLocation): string {
   const actions = program.ranks[rank]!;
   return actionIndex < actions.length ? formatAction(actions.at(actionIndex)) : "the end";
 }
 
 /** The ranks of a problem with the actions around it; the bad ones stand in brackets. */
 export function formatProblem(program: Program, problem: Problem, radius = 3): string {
-  const places = problem.cycle ?? [problem];
-  const lines = places.map((place) => {
-    const { length } = program.ranks[place.rank]!;
-    const first = Math.max(0, place.actionIndex - radius);
-    const last = Math.min(length, place.actionIndex + radius);
+  const locations = problem.cycle ?? [problem];
+  const lines = locations.map((location) => {
+    const { length } = program.ranks[location.rank]!;
+    const first = Math.max(0, location.actionIndex - radius);
+    const last = Math.min(length, location.actionIndex + radius);
     const names: string[] = first > 0 ? ["..."] : [];
     for (let actionIndex = first; actionIndex <= last; actionIndex++) {
-      const name = nameAction(program, { rank: place.rank, actionIndex });
-      names.push(actionIndex === place.actionIndex ? `[${name}]` : name);
+      const name = nameAction(program, { rank: location.rank, actionIndex });
+      names.push(actionIndex === location.actionIndex ? `[${name}]` : name);
     }
-    return `  rank ${place.rank}: ${names.join(" ")}${last < length ? " ..." : ""}`;
+    return `  rank ${location.rank}: ${names.join(" ")}${last < length ? " ..." : ""}`;
   });
   return [problem.message, ...lines].join("\n");
 }

@@ -1,53 +1,87 @@
-import { Opcode } from "../program/action-list.ts";
-import { rankOf, ranksOfCells } from "../program/placement.ts";
+/**
+ * Finds deadlocks by running the program on an abstract machine that has no clock.
+ *
+ * A cycle in a graph of all dependencies would be a deadlock too, but that graph has an edge or more per action and
+ * must know about every executor's way of waiting. Running is simpler, and one run proves it: a rank's only choice
+ * is to go on or to wait, and what has happened never becomes undone, so all orders of running the ranks end in the
+ * same state. When no rank can go on and one is not at its end, every run deadlocks there.
+ *
+ * All that a rank can wait for is an event of a value: that it was sent, or that its receive was posted. Each value
+ * has four bits for those, two per flow, and four more that say "a rank waits for this". So the state of a program
+ * is a byte per cell and a position per rank, and an event looks for the waiting rank only where there is one. A
+ * rank runs until it must wait; the event it waits for puts it back on the list of runnable ranks. Each action is
+ * therefore looked at about once. The order within channels is checked before (channels.ts), so a transfer is complete
+ * when its own two sides have started.
+ *
+ * The rules are at least as strict as those of any executor: a computation needs all its values when it starts, and
+ * gives its values when it ends. A program that ends here ends everywhere.
+ */
+import { Cells, flowOf, NO_CELL } from "../program/cells.ts";
+import { hasBackwardInputs, hasForward, isSend, isTransfer, Opcode } from "../program/opcode.ts";
 import type { Program } from "../program/program.ts";
-import { type ActionPlace, nameAction, type Problem } from "./problem.ts";
+import { type ActionLocation, nameAction, type Problem } from "./problem.ts";
 
 /**
- * How a channel takes a send whose receive is not posted yet.
- * `rendezvous`: the sending rank stops until it is. `buffered`: the rank goes on.
+ * What a send does whose receive is not posted yet. `rendezvous`: it is synchronous, its rank waits. `buffered`: its
+ * rank goes on.
  */
 export type SendModel = "rendezvous" | "buffered";
 
-/** A receive that another rank's send waits for. */
-export interface MissingReceive extends ActionPlace {
+/** A receive that another rank's send waits for, and where the rank that must post it is. */
+export interface MissingReceive extends ActionLocation {
   readonly opcode: number;
   readonly cell: number;
 }
 
 const Event = { SENT_F: 1, POSTED_F: 2, SENT_B: 4, POSTED_B: 8 } as const;
 
-/** An event that a rank waits for stands this many bits higher, so that only those look for the rank. */
+/** The bit "a rank waits for this event" is this many positions above the bit of the event. */
 const WAITED_FOR = 4;
 
-/**
- * Runs a program without times, under rules at least as strict as any executor's: a computation needs all its
- * values at its start and gives them at its end. The program's actions must be complete and in order.
- */
+/** The event that happens when a SEND or RECV starts; by opcode. */
+const STARTED: readonly number[] = eventsByOpcode(Event.SENT_F, Event.POSTED_F, Event.SENT_B, Event.POSTED_B);
+
+/** The event of the other side, which completes a SEND or RECV; by opcode. */
+const COMPLETED: readonly number[] = eventsByOpcode(
+  Event.POSTED_F,
+  Event.SENT_F,
+  Event.POSTED_B,
+  Event.SENT_B,
+);
+
+function eventsByOpcode(sendF: number, recvF: number, sendB: number, recvB: number): number[] {
+  const events: number[] = [];
+  events[Opcode.SEND_F] = sendF;
+  events[Opcode.RECV_F] = recvF;
+  events[Opcode.SEND_B] = sendB;
+  events[Opcode.RECV_B] = recvB;
+  return Array.from(events, (event) => event ?? 0);
+}
+
+/** Runs a program whose actions are complete and in order, as far as it can go. */
 export class ProgressCheck {
   readonly #program: Program;
-  readonly #isRendezvous: boolean;
-  readonly #numCells: number;
-  readonly #rankOfCell: Uint32Array;
-  /** Events of each value, which is named by the cell that takes it. */
+  readonly #isSynchronous: boolean;
+  readonly #cells: Cells;
+  /** The events of each value, which is named by its consumer. */
   readonly #events: Uint8Array;
   readonly #index: Uint32Array;
-  /** The end of the batch whose transfers a rank has started; 0 when it has not. */
+  /** The end of the batch whose transfers a rank has started; 0 when it has started none. */
   readonly #batchEnd: Uint32Array;
-  readonly #waitCell: Float64Array;
-  readonly #waitEvent: Uint8Array;
+  /** The value and its event that a rank waits for. */
+  readonly #awaitedValue: Float64Array;
+  readonly #awaitedEvent: Uint8Array;
   readonly #runnable: number[] = [];
 
   constructor(program: Program, sends: SendModel) {
     this.#program = program;
-    this.#isRendezvous = sends === "rendezvous";
-    this.#numCells = program.numStages * program.numMicroBatches;
-    this.#rankOfCell = ranksOfCells(program.placement);
-    this.#events = new Uint8Array(this.#numCells);
+    this.#isSynchronous = sends === "rendezvous";
+    this.#cells = new Cells(program);
+    this.#events = new Uint8Array(this.#cells.numCells);
     this.#index = new Uint32Array(program.numRanks);
     this.#batchEnd = new Uint32Array(program.numRanks);
-    this.#waitCell = new Float64Array(program.numRanks).fill(-1);
-    this.#waitEvent = new Uint8Array(program.numRanks);
+    this.#awaitedValue = new Float64Array(program.numRanks).fill(NO_CELL);
+    this.#awaitedEvent = new Uint8Array(program.numRanks);
     for (let rank = program.numRanks - 1; rank >= 0; rank--) this.#runnable.push(rank);
   }
 
@@ -61,19 +95,19 @@ export class ProgressCheck {
   /** Runs every rank as far as it can go. */
   settle(): void {
     for (let rank = this.#runnable.pop(); rank !== undefined; rank = this.#runnable.pop()) {
-      this.#waitCell[rank] = -1;
+      this.#awaitedValue[rank] = NO_CELL;
       this.#runRank(rank);
     }
   }
 
-  /** The receives that settled ranks wait for in their sends, and where the ranks that owe them stand. */
+  /** The receives that settled ranks wait for in their sends. */
   missingReceives(): MissingReceive[] {
     const missing: MissingReceive[] = [];
     for (let rank = 0; rank < this.#program.numRanks; rank++) {
-      const cell = this.#waitCell[rank]!;
-      const event = this.#waitEvent[rank]!;
-      if (cell < 0 || (event !== Event.POSTED_F && event !== Event.POSTED_B)) continue;
-      const receiver = this.#rankOfCell[cell]!;
+      const cell = this.#awaitedValue[rank]!;
+      const event = this.#awaitedEvent[rank]!;
+      if (cell === NO_CELL || (event !== Event.POSTED_F && event !== Event.POSTED_B)) continue;
+      const receiver = this.#cells.rankOf(cell);
       const opcode = event === Event.POSTED_F ? Opcode.RECV_F : Opcode.RECV_B;
       missing.push({ rank: receiver, actionIndex: this.#index[receiver]!, opcode, cell });
     }
@@ -91,130 +125,108 @@ export class ProgressCheck {
     let index = this.#index[rank]!;
     for (; index < length; index++) {
       const opcode = opcodes[index]!;
-      if (opcode <= Opcode.OVERLAP_F_B) {
+      if (!isTransfer(opcode)) {
         if (!this.#stepComputation(rank, opcode, cells[index]!, backwardCells[index]!)) break;
       } else if (isBatched) {
         index = this.#stepBatch(rank, index);
         if (this.#batchEnd[rank] !== 0) break;
       } else {
         this.#start(opcode, cells[index]!);
-        const isSend = opcode === Opcode.SEND_F || opcode === Opcode.SEND_B;
-        if (isSend && this.#isRendezvous && !this.#isDone(rank, opcode, cells[index]!)) break;
+        if (isSend(opcode) && this.#isSynchronous && !this.#isComplete(rank, opcode, cells[index]!)) break;
       }
     }
     this.#index[rank] = index;
   }
 
-  /** Where the rank stands then: at the batch's last action, or, with its end still set, at one that waits. */
+  /** Where the rank then is: at the batch's last action, or, with `#batchEnd` still set, at one that waits. */
   #stepBatch(rank: number, index: number): number {
     const { opcodes, cells, length } = this.#program.ranks[rank]!;
     let end = this.#batchEnd[rank]!;
     if (end === 0) {
-      for (end = index; end < length && opcodes[end]! > Opcode.OVERLAP_F_B; end++) {
+      for (end = index; end < length && isTransfer(opcodes[end]!); end++) {
         this.#start(opcodes[end]!, cells[end]!);
       }
       this.#batchEnd[rank] = end;
     }
     for (let next = index; next < end; next++) {
       const opcode = opcodes[next]!;
-      const isSend = opcode === Opcode.SEND_F || opcode === Opcode.SEND_B;
-      if (isSend && !this.#isRendezvous) continue;
-      if (!this.#isDone(rank, opcode, cells[next]!)) return next;
+      if (isSend(opcode) && !this.#isSynchronous) continue;
+      if (!this.#isComplete(rank, opcode, cells[next]!)) return next;
     }
     this.#batchEnd[rank] = 0;
     return end - 1;
   }
 
   #stepComputation(rank: number, opcode: number, cell: number, backwardCell: number): boolean {
-    const { numMicroBatches } = this.#program;
-    const isForward = opcode === Opcode.F || opcode === Opcode.OVERLAP_F_B;
-    const isBackward = opcode === Opcode.I || opcode === Opcode.B || opcode === Opcode.OVERLAP_F_B;
+    const runsForward = hasForward(opcode);
+    const runsBackward = hasBackwardInputs(opcode);
     const backward = opcode === Opcode.OVERLAP_F_B ? backwardCell : cell;
-    if (isForward && cell >= numMicroBatches && !this.#has(rank, cell, Event.SENT_F)) return false;
+    const cells = this.#cells;
+    if (runsForward && cells.producerOf("F", cell) !== NO_CELL && !this.#has(rank, cell, Event.SENT_F)) {
+      return false;
+    }
     if (
-      isBackward &&
-      backward + numMicroBatches < this.#numCells &&
+      runsBackward &&
+      cells.producerOf("B", backward) !== NO_CELL &&
       !this.#has(rank, backward, Event.SENT_B)
     ) {
       return false;
     }
-    if (isForward) this.#computed(rank, cell + numMicroBatches, Event.SENT_F);
-    if (isBackward) this.#computed(rank, backward - numMicroBatches, Event.SENT_B);
+    if (runsForward) this.#computed(rank, cells.consumerOf("F", cell), Event.SENT_F);
+    if (runsBackward) this.#computed(rank, cells.consumerOf("B", backward), Event.SENT_B);
     return true;
   }
 
   /** Values move by themselves on their own rank, and everywhere in a program of computations only. */
-  #computed(rank: number, target: number, event: number): void {
-    if (target < 0 || target >= this.#numCells) return;
-    if (this.#rankOfCell[target] === rank || this.#program.communication === "none")
-      this.#happen(target, event);
+  #computed(rank: number, value: number, event: number): void {
+    if (value === NO_CELL) return;
+    if (this.#cells.rankOf(value) === rank || this.#program.communication === "none")
+      this.#happen(value, event);
   }
 
   #start(opcode: number, cell: number): void {
-    switch (opcode) {
-      case Opcode.SEND_F:
-        this.#happen(cell + this.#program.numMicroBatches, Event.SENT_F);
-        break;
-      case Opcode.SEND_B:
-        this.#happen(cell - this.#program.numMicroBatches, Event.SENT_B);
-        break;
-      case Opcode.RECV_F:
-        this.#happen(cell, Event.POSTED_F);
-        break;
-      default:
-        this.#happen(cell, Event.POSTED_B);
-    }
+    this.#happen(this.#cells.valueOf(opcode, cell), STARTED[opcode]!);
   }
 
-  /** Whether a started transfer has met its other side. */
-  #isDone(rank: number, opcode: number, cell: number): boolean {
-    const { numMicroBatches } = this.#program;
-    switch (opcode) {
-      case Opcode.SEND_F:
-        return this.#has(rank, cell + numMicroBatches, Event.POSTED_F);
-      case Opcode.SEND_B:
-        return this.#has(rank, cell - numMicroBatches, Event.POSTED_B);
-      case Opcode.RECV_F:
-        return this.#has(rank, cell, Event.SENT_F);
-      default:
-        return this.#has(rank, cell, Event.SENT_B);
-    }
+  /** Whether the other side of a started transfer has started too; if not, the rank waits for that. */
+  #isComplete(rank: number, opcode: number, cell: number): boolean {
+    return this.#has(rank, this.#cells.valueOf(opcode, cell), COMPLETED[opcode]!);
   }
 
   #happen(value: number, event: number): void {
     const events = this.#events[value]!;
     this.#events[value] = events | event;
-    if (events & (event << WAITED_FOR)) this.#wake(value, event);
+    if (events & (event << WAITED_FOR)) this.#runnable.push(this.#waiterOf(value, event));
   }
 
-  /** The receiver of a value waits for it to be sent, and the sender for its receive. */
-  #wake(value: number, event: number): void {
-    const { numMicroBatches } = this.#program;
-    let watcher = value;
-    if (event === Event.POSTED_F) watcher = value - numMicroBatches;
-    if (event === Event.POSTED_B) watcher = value + numMicroBatches;
-    this.#runnable.push(this.#rankOfCell[watcher]!);
+  /** The receiver of a value waits for it to be sent, and the sender for its receive to be posted. */
+  #waiterOf(value: number, event: number): number {
+    if (event === Event.POSTED_F) return this.#cells.rankOf(this.#cells.producerOf("F", value));
+    if (event === Event.POSTED_B) return this.#cells.rankOf(this.#cells.producerOf("B", value));
+    return this.#cells.rankOf(value);
   }
 
+  /** Whether the event has happened; if not, the rank waits for it. */
   #has(rank: number, value: number, event: number): boolean {
     const events = this.#events[value]!;
     if (events & event) return true;
     this.#events[value] = events | (event << WAITED_FOR);
-    this.#waitCell[rank] = value;
-    this.#waitEvent[rank] = event;
+    this.#awaitedValue[rank] = value;
+    this.#awaitedEvent[rank] = event;
     return false;
   }
 
   #describeDeadlock(stuck: number): Problem {
     const path: number[] = [];
-    for (let rank = stuck; !path.includes(rank); rank = this.#awaited(rank).rank) path.push(rank);
-    const first = path.indexOf(this.#awaited(path.at(-1)!).rank);
+    for (let rank = stuck; !path.includes(rank); rank = this.#awaitedBy(rank).rank) path.push(rank);
+    const first = path.indexOf(this.#awaitedBy(path.at(-1)!).rank);
     const ranks = path.slice(first);
-    const cycle = ranks.map((rank): ActionPlace => ({ rank, actionIndex: this.#index[rank]! }));
-    const story = cycle.map((place) => {
-      const awaited = this.#awaited(place.rank);
-      const name = nameAction(this.#program, place);
-      return `rank ${place.rank} at ${name} (action ${place.actionIndex}) waits for ${awaited.name} of rank ${awaited.rank}`;
+    const cycle = ranks.map((rank): ActionLocation => ({ rank, actionIndex: this.#index[rank]! }));
+    const story = cycle.map((location) => {
+      const { rank, actionIndex } = location;
+      const awaited = this.#awaitedBy(rank);
+      const name = nameAction(this.#program, location);
+      return `rank ${rank} at ${name} (action ${actionIndex}) waits for ${awaited.name} of rank ${awaited.rank}`;
     });
     return {
       code: "deadlock",
@@ -226,22 +238,17 @@ export class ProgressCheck {
     };
   }
 
-  /** Which rank's action the rank waits for. */
-  #awaited(rank: number): { rank: number; name: string } {
-    const { numMicroBatches, communication } = this.#program;
-    const value = this.#waitCell[rank]!;
-    const event = this.#waitEvent[rank]!;
-    const isForward = event === Event.SENT_F || event === Event.POSTED_F;
-    const isPosted = event === Event.POSTED_F || event === Event.POSTED_B;
-    const flow = isForward ? "F" : "B";
-    const stage = Math.floor(value / numMicroBatches);
-    const microBatch = value - stage * numMicroBatches;
-    if (isPosted) return { rank: this.#rankOfCell[value]!, name: `${stage}RECV_${flow}${microBatch}` };
-    const source = isForward ? stage - 1 : stage + 1;
-    const send = communication === "none" ? flow : `SEND_${flow}`;
-    return {
-      rank: rankOf(this.#program.placement, source, microBatch),
-      name: `${source}${send}${microBatch}`,
-    };
+  /** The action that the rank waits for, and the rank that must run it. */
+  #awaitedBy(rank: number): { rank: number; name: string } {
+    const value = this.#awaitedValue[rank]!;
+    const event = this.#awaitedEvent[rank]!;
+    const receive = event === Event.SENT_F || event === Event.POSTED_F ? "RECV_F" : "RECV_B";
+    if (event === Event.POSTED_F || event === Event.POSTED_B) {
+      return { rank: this.#cells.rankOf(value), name: this.#cells.nameOf(receive, value) };
+    }
+    const flow = flowOf(Opcode[receive]);
+    const producer = this.#cells.producerOf(flow, value);
+    const send = this.#program.communication === "none" ? flow : `SEND_${flow}`;
+    return { rank: this.#cells.rankOf(producer), name: this.#cells.nameOf(send, producer) };
   }
 }
