@@ -1,4 +1,4 @@
-// Tables of the documents beside the code that they describe.
+// Compares the tables of the documents with the code that they describe.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -14,6 +14,7 @@ import {
 import { parseConfig } from "../../src/trainer/config/config.ts";
 import { knownKeys, sectionNames } from "../../src/trainer/config/schema.ts";
 import { LAYERS } from "../tidy/layers.ts";
+import { LIMITS } from "../tidy/sizes.ts";
 import { ROOT, readDocument, tableRows } from "./markdown.ts";
 
 const KINDS: Readonly<Record<string, readonly string[]>> = {
@@ -71,6 +72,11 @@ test("docs/architecture.md lists the layers and what each may import", () => {
   const wanted = LAYERS.map(({ name, below }) => [name, below.toSorted().join(", ") || "nothing"]);
   const given = listed.map(([name, , below]) => [name, below!.split(", ").toSorted().join(", ")]);
   expect(new Map(given as [string, string][])).toEqual(new Map(wanted as [string, string][]));
+});
+
+test("CONTRIBUTING.md states the limits that test/tidy checks", () => {
+  const stated = tableRows(readDocument("CONTRIBUTING.md"), "limit").map(([, limit]) => Number(limit));
+  expect(stated).toEqual(Object.values(LIMITS));
 });
 
 test("docs/schedules.md compares the schedules by their simulation", () => {
