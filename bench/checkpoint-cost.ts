@@ -1,4 +1,5 @@
-// `npm run bench -- checkpoint [CHECKPOINTS]`: how much longer the steps take while a checkpoint of 1 GB is copied and written.
+// `npm run bench -- checkpoint [CHECKPOINTS]`: how much longer steps take while a checkpoint of 1 GB is copied and
+// written.
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,14 +8,14 @@ import { train } from "../src/trainer/train.ts";
 
 const INTERVAL = 50;
 
-/** 86.6 million parameters, which with AdamW's state are 1.04 GB. */
+/** 86.6 million parameters: 1.04 GB with AdamW's state. */
 const MODEL = "model={hiddenSize: 768, numLayers: 12, numHeads: 12}";
 
 export async function main([checkpoints = "3"]: readonly string[]): Promise<number> {
   const numCheckpoints = Number(checkpoints);
   const folder = mkdtempSync(join(tmpdir(), "dualpipe-checkpoint-cost-"));
   try {
-    // After the last checkpoint as many steps as after the others.
+    // The last checkpoint is followed by as many steps as the others.
     const steps = (numCheckpoints + 1) * INTERVAL;
     const config = await loadConfig("examples/gpt/config.yaml", [
       MODEL,
@@ -34,7 +35,7 @@ export async function main([checkpoints = "3"]: readonly string[]): Promise<numb
   return 0;
 }
 
-/** The time of each step from the end of the one before, copies for a checkpoint included. */
+/** The time from the end of each step to the end of the next, including copies for a checkpoint. */
 function stepSeconds(folder: string): number[] {
   const ends = readFileSync(join(folder, "metrics.jsonl"), "utf8")
     .trim()
@@ -45,7 +46,7 @@ function stepSeconds(folder: string): number[] {
   return ends.map((end, i) => end - (ends[i - 1] ?? 0));
 }
 
-/** Half of the steps after each checkpoint beside the other half, in which nothing is written. */
+/** Compares the first half of the steps after each checkpoint with the second half, in which nothing is written. */
 function report(seconds: readonly number[], numCheckpoints: number, bytes: number): void {
   console.log("| checkpoint | 25 steps after it | the next 25 | longest step | share of the interval |");
   console.log("| --- | --- | --- | --- | --- |");

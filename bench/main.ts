@@ -9,12 +9,12 @@ import { formatReport, type Report, replaceReport } from "./report.ts";
 import { workloads } from "./workload.ts";
 
 const USAGE = `npm run bench -- [options]
-  --reference PATH  a checkout of the reference implementation, to measure beside this one
+  --reference PATH  a checkout of the reference implementation, to measure as well
   --python PROGRAM  the Python with PyTorch that runs it (default: /usr/bin/python3)
-  --rounds N        how often all programs are measured in turn (default: 3)
+  --rounds N        how many times to measure all programs in turn (default: 3)
   --quick           the smallest configuration, a few steps, one round: does everything run?
   --json FILE       write all figures
-  --write FILE      put the tables into the marked place of a Markdown document`;
+  --write FILE      put the tables between the markers of a Markdown document`;
 
 interface Options {
   readonly isQuick: boolean;
@@ -55,7 +55,7 @@ function parseOptions(args: readonly string[]): Options {
   });
   const numRounds = Number(values.rounds ?? (values.quick ? 1 : 3));
   if (!Number.isInteger(numRounds) || numRounds < 1)
-    throw new Error(`dualpipe: --rounds takes a whole number from 1 on; got ${values.rounds}`);
+    throw new Error(`dualpipe: --rounds must be a whole number, 1 or more; got ${values.rounds}`);
   const reference =
     values.reference === undefined ? undefined : { checkout: values.reference, python: values.python };
   if (reference) checkReference(reference);
@@ -92,7 +92,7 @@ async function run({ isQuick, numRounds, reference }: Options): Promise<Report> 
   };
 }
 
-/** Without the paths of this machine. */
+/** The command line, without paths of this machine. */
 function commandOf(isQuick: boolean, reference: Reference | undefined): string {
   const options = [...(isQuick ? ["--quick"] : []), ...(reference ? ["--reference PATH"] : [])];
   return ["npm run bench", ...(options.length > 0 ? ["--", ...options] : [])].join(" ");

@@ -4,7 +4,7 @@ import { measureReference, type Reference } from "./reference.ts";
 import { type RankMeasurement, stepTimesMs } from "./step-spans.ts";
 import type { Configuration, Workload } from "./workload.ts";
 
-/** What is measured of each configuration, in the order of a round. */
+/** The programs that are measured for each configuration, in the order of a round. */
 export type Program = "pipeline" | "processes" | "reference" | "referenceWithSum" | "sequential" | "products";
 
 export interface StepTime {
@@ -23,15 +23,16 @@ export interface MeasureOptions {
   readonly numRounds: number;
   readonly reference: Reference | undefined;
   readonly onProgress: (line: string) => void;
-  /** Told which LibTorch the reference ran on. */
+  /** Called with the LibTorch that the reference ran on. */
   readonly onTorchVersion: (version: string) => void;
 }
 
-/** How far a loss may be from another program's: other kernels round in another order, another model is far off. */
+/** How far the losses of two programs may differ: other kernels round differently, another model is far off. */
 const LOSS_TOLERANCE = 1e-3;
 
 /**
- * Measures one configuration: all programs in turn, round after round, so that a machine that slows down slows all.
+ * Measures one configuration: all programs in turn, round after round, so that a machine that slows down slows
+ * all of them.
  * @throws Error when the programs do not compute the same losses.
  */
 export async function measure(workload: Workload, options: MeasureOptions): Promise<Result> {
@@ -75,7 +76,7 @@ async function measureRound(
   add("products", stepTimesMs(spansOf(await run("./products-rank.ts", numRanks))));
 }
 
-/** By micro-batch: those that enter at the first rank leave at the last one. */
+/** The losses by micro-batch; those that enter at the first rank leave at the last. */
 function lossesOf(ranks: readonly RankMeasurement[]): number[] {
   return [...ranks].reverse().flatMap(({ losses }) => losses);
 }
@@ -84,7 +85,8 @@ function compareLosses(what: string, theirs: readonly number[], ours: readonly n
   const differ = ours.findIndex((loss, i) => !(Math.abs(loss - theirs[i]!) < LOSS_TOLERANCE));
   if (differ < 0 && theirs.length === ours.length) return;
   throw new Error(
-    `dualpipe: ${what} computed another model: its ${theirs.length} losses are not the pipeline's ${ours.length}, from micro-batch ${differ} on (${theirs[differ]}, not ${ours[differ]})`,
+    `dualpipe: ${what} computed a different model: from micro-batch ${differ} on its losses differ ` +
+      `(${theirs[differ]} instead of ${ours[differ]}; ${theirs.length} losses instead of ${ours.length})`,
   );
 }
 
@@ -98,7 +100,7 @@ function summarize(samples: readonly number[]): StepTime {
   };
 }
 
-/** Such as `(64, 16, 1, 1, 20), P=2`. */
+/** Formats a configuration, such as `(64, 16, 1, 1, 20), P=2`. */
 export function describe(configuration: Configuration): string {
   const { hidden, sequence, microBatchSize, numBlocks, numMicroBatches, numRanks } = configuration;
   return `(${[hidden, sequence, microBatchSize, numBlocks, numMicroBatches].join(", ")}), P=${numRanks}`;

@@ -5,7 +5,7 @@ import { type Configuration, shapeOfHalf } from "./workload.ts";
 const INPUTS_SEED = 1000;
 const TARGETS_SEED = 2000;
 
-/** The stage of the reference's example, as many times as the configuration says. */
+/** The stage of the reference's example, repeated for each block of the configuration. */
 export function makeStage(
   runtime: Runtime,
   { hidden, numBlocks }: Configuration,

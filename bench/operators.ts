@@ -18,13 +18,13 @@ const NEG = operator("aten::neg");
 const NUM_CALLS = 2000;
 const NUM_ROUNDS = 25;
 
-/** What this library costs beside the kernels: medians of calls and graph nodes on tensors of 16 elements. */
+/** What this library costs on top of the kernels: medians of calls and graph nodes on tensors of 16 elements. */
 export function measureOperators(runtime = Runtime.load()): Row[] {
   measureOnce(runtime);
   return measureOnce(runtime);
 }
 
-/** The first time is for the compiler. */
+/** Measures everything once; the first time only warms up the compiler. */
 function measureOnce(runtime: Runtime): Row[] {
   // The identity: other weights would drive a long chain of products into infinities or denormal numbers.
   const weight = new Parameter(runtime.scope(() => runtime.call(EYE, 4)));
@@ -72,7 +72,7 @@ function openScopes(runtime: Runtime): void {
   for (let i = 0; i < NUM_CALLS; i++) runtime.scope(() => undefined);
 }
 
-/** Forward and backward of one node; beside them, where its kernel's time is known, what remains without it. */
+/** Forward and backward of one node and, if its kernel's time is known, what remains without it. */
 function nodeRows(name: string, runtime: Runtime, node: (x: Tensor) => Tensor, kernelNs?: number): Row[] {
   const forward: number[] = [];
   const backward: number[] = [];

@@ -1,4 +1,5 @@
-// `npm run bench -- predictions RANKS STEPS`: the example's step as the simulator predicts it from its own profile, and as measured.
+// `npm run bench -- predictions RANKS STEPS`: the time of the example's step, as the simulator predicts it from the
+// run's own profile and as measured.
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,7 +7,7 @@ import { parseProfile, planFromProfile, schedules } from "../src/schedule/index.
 import { loadConfig } from "../src/trainer/config/config.ts";
 import { train } from "../src/trainer/train.ts";
 
-const silent = { isTTY: false, write: () => true };
+const noOutput = { isTTY: false, write: () => true };
 
 export async function main([ranks = "4", steps = "40"]: readonly string[]): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), "dualpipe-predictions-"));
@@ -23,7 +24,7 @@ export async function main([ranks = "4", steps = "40"]: readonly string[]): Prom
         `output={dir: ${join(folder, name)}, saveWeights: false, traceLastStep: false}`,
       ]);
       const profilePath = join(folder, `${name}.json`);
-      await train({ config, output: silent, profilePath });
+      await train({ config, output: noOutput, profilePath });
       const { predictedMs, measuredMs } = planFromProfile(parseProfile(readFileSync(profilePath, "utf8")));
       const off = 100 * (predictedMs / measuredMs - 1);
       console.log(

@@ -4,12 +4,12 @@ import { promisify } from "node:util";
 import type { RankMeasurement } from "./step-spans.ts";
 import type { Workload } from "./workload.ts";
 
-// From build/bench, where this file runs as JavaScript.
+// Relative to build/bench, where this file runs as JavaScript.
 const LAUNCHER = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const PROGRAM = fileURLToPath(new URL("./pipeline-process.js", import.meta.url));
 const LIMIT_MS = 20 * 60_000;
 
-/** Runs the pipeline with each rank in a process of its own, joined by Gloo; what each measured, by rank. */
+/** Runs the pipeline with one process per rank, connected by Gloo. @returns What each measured, by rank. */
 export async function measureProcesses(workload: Workload): Promise<RankMeasurement[]> {
   const { numRanks } = workload.configuration;
   const args = ["launch", "--nproc-per-node", String(numRanks), PROGRAM, JSON.stringify(workload)];

@@ -18,7 +18,7 @@ export default function measure({
   const blocks = Array.from({ length: numBlocks }, () =>
     makeOperands(runtime, hidden, sequence * microBatchSize),
   );
-  // The inputs of the whole model need no gradient: half of the micro-batches meet the first stage here, or none.
+  // The inputs of the whole model need no gradient: half of the micro-batches enter at this rank, or none.
   const numAtFirstStage = rank === 0 || rank === numRanks - 1 ? numMicroBatches / 2 : 0;
   const spans = measureSteps(
     counts,
@@ -36,7 +36,7 @@ export default function measure({
 
 type Layer = ReturnType<typeof makeOperands>[number];
 
-/** Of one block: two layers, of h to 4h features and back. */
+/** The tensors of one block: two layers, from h to 4h features and back. */
 function makeOperands(runtime: Runtime, hidden: number, numRows: number) {
   const weights = [runtime.randn([4 * hidden, hidden]), runtime.randn([hidden, 4 * hidden])];
   const inputs = [runtime.randn([numRows, hidden]), runtime.randn([numRows, 4 * hidden])];
@@ -51,7 +51,7 @@ function makeOperands(runtime: Runtime, hidden: number, numRows: number) {
   }));
 }
 
-/** The products of two linear layers in a step: for their outputs, their inputs' gradients and their weights' gradients. */
+/** The products of two linear layers in a step: outputs, gradients of the inputs, gradients of the weights. */
 function multiply(runtime: Runtime, layers: readonly Layer[], isFirst: boolean): void {
   for (const { input, weightT } of layers) runtime.call(MM, input, weightT);
   layers.forEach(({ outputGrad, outputGradT, weight, weightGrad, input }, i) => {

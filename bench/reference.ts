@@ -12,7 +12,7 @@ export interface Reference {
 }
 
 export interface ReferenceRank extends RankMeasurement {
-  /** Each step with the sum of the mirrored gradients, which the reference leaves to its user. */
+  /** Whether each step includes the sum of the mirrored gradients, which the reference leaves to its user. */
   readonly spansWithSum: readonly Span[];
 }
 
@@ -21,11 +21,11 @@ export interface ReferenceMeasurement {
   readonly ranks: readonly ReferenceRank[];
 }
 
-// From build/bench, where this file runs as JavaScript.
+// Relative to build/bench, where this file runs as JavaScript.
 const DRIVER = fileURLToPath(new URL("../../bench/reference_step.py", import.meta.url));
 const LIMIT_MS = 20 * 60_000;
 
-/** @throws Error when the folder holds no checkout of the reference. */
+/** Checks the folder. @throws Error when it holds no checkout of the reference. */
 export function checkReference({ checkout }: Reference): void {
   if (existsSync(join(checkout, "dualpipe", "dualpipe.py"))) return;
   throw new Error(
@@ -39,7 +39,7 @@ export async function measureReference(
   workload: Workload,
 ): Promise<ReferenceMeasurement> {
   const env = { ...process.env, OMP_NUM_THREADS: "1", OPENBLAS_NUM_THREADS: "1", GLOO_SOCKET_IFNAME: "lo" };
-  // A group of its own, so that the driver's processes end with it.
+  // A process group of its own, so that the driver's processes end with it.
   const child = spawn(python, [DRIVER, JSON.stringify(workload), checkout], { env, detached: true });
   const kill = (): void => {
     if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
@@ -47,18 +47,18 @@ export async function measureReference(
   process.once("exit", kill);
   const limit = setTimeout(kill, LIMIT_MS);
   let [output, errors] = ["", ""];
-  child.stdout.on("data", (chunk) => {
-    output += chunk;
+  child.stdout.on("data", (text) => {
+    output += text;
   });
-  child.stderr.on("data", (chunk) => {
-    errors += chunk;
+  child.stderr.on("data", (text) => {
+    errors += text;
   });
   try {
     await new Promise<void>((resolve, reject) => {
       child.once("error", reject);
       child.once("close", (code, signal) => {
         if (code === 0) resolve();
-        else reject(new Error(`it ended with ${signal ?? `status ${code}`}\n${errors.slice(-2000)}`));
+        else reject(new Error(`the driver ended with ${signal ?? `status ${code}`}\n${errors.slice(-2000)}`));
       });
     });
     return JSON.parse(output) as ReferenceMeasurement;

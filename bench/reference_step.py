@@ -1,7 +1,7 @@
-"""Times training steps of the reference implementation of DualPipe, in Python, on CPU processes joined by Gloo.
+"""Times training steps of the reference implementation of DualPipe, in Python, on CPU processes connected by Gloo.
 
 Reads a workload as JSON from the first argument and the path of a checkout of the reference from the second; prints
-one line of JSON. Models, data and seeds are those of the programs beside this one.
+one line of JSON. Models, data and seeds are those of the other programs in this folder.
 """
 
 import json
@@ -20,7 +20,7 @@ TARGETS_SEED = 2000
 
 
 class SplitLinearFunction(torch.autograd.Function):
-    """A linear layer whose weight gradient can wait in the reference's store."""
+    """A linear layer whose weight gradient can be put off into the reference's store."""
 
     @staticmethod
     def forward(ctx, rows, weight):
@@ -66,7 +66,7 @@ def make_half(configuration, seed):
 
 
 def use_cpu(comm):
-    """Makes the reference, which asks for CUDA, put its tensors on the CPU."""
+    """Makes the reference, which requires CUDA, keep its tensors on the CPU."""
 
     def empty_on_cpu():
         return [torch.empty(shape, dtype=comm.TENSOR_DTYPE, requires_grad=True) for shape in comm.TENSOR_SHAPES]
@@ -76,7 +76,7 @@ def use_cpu(comm):
 
 
 def sum_with_mirror(modules, mirror):
-    """Adds the gradients of the other process that holds the same stages, which the reference leaves to its user."""
+    """Adds the gradients of the process that holds the same stages, which the reference leaves to its user."""
     ours = [p.grad for p in modules[0].parameters()] + [p.grad for p in modules[1].parameters()]
     theirs_first = [torch.empty_like(p) for p in modules[1].parameters()]
     theirs_second = [torch.empty_like(p) for p in modules[0].parameters()]

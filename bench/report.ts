@@ -1,7 +1,7 @@
 import { describe, type Program, type Result } from "./measure.ts";
 import type { Row } from "./operators.ts";
 
-/** Everything that one run measured: what `--json` writes. */
+/** Everything that one run measured, as `--json` writes it. */
 export interface Report {
   readonly machine: Machine;
   readonly command: string;
@@ -20,17 +20,17 @@ export interface Machine {
 }
 
 const START = "<!-- the output of npm run bench -->";
-const END = "<!-- its end -->";
+const END = "<!-- end of the output -->";
 
 /** The tables of a run, in Markdown. */
 export function formatReport({ machine, command, numRounds, results, operators }: Report): string {
   const { processor, numCores, node, libtorch, referenceTorch } = machine;
   const reference =
     referenceTorch === undefined
-      ? "The reference was left out: `--reference PATH` takes a checkout of it."
+      ? "The reference was left out; `--reference PATH` takes a checkout of it."
       : `The reference ran on PyTorch ${referenceTorch}.`;
   return [
-    `\`${command}\`, ${numRounds} ${numRounds === 1 ? "round" : "rounds"}, on ${processor}, ${numCores} cores, Node ${node}, LibTorch ${libtorch}. ${reference}`,
+    `\`${command}\`, ${numRounds} ${numRounds === 1 ? "round" : "rounds"}, on ${processor}, ${numCores} cores, Node ${node}, LibTorch ${libtorch}.\n${reference}`,
     formatTable(
       ["configuration", "time of", "median ms", "min to max ms", "steps"],
       results.flatMap((result) => timeRows(result)),
@@ -65,9 +65,14 @@ const RATIOS: readonly {
   readonly digits: number;
 }[] = [
   { name: "faster than the reference", of: "reference", by: "pipeline", digits: 2 },
-  { name: "faster than it over Gloo", of: "reference", by: "processes", digits: 2 },
-  { name: "with its gradients summed", of: "referenceWithSum", by: "pipeline", digits: 2 },
-  { name: "over Gloo, with its gradients summed", of: "referenceWithSum", by: "processes", digits: 2 },
+  { name: "over Gloo, faster than the reference", of: "reference", by: "processes", digits: 2 },
+  { name: "faster than it with gradients summed", of: "referenceWithSum", by: "pipeline", digits: 2 },
+  {
+    name: "over Gloo, faster than it with gradients summed",
+    of: "referenceWithSum",
+    by: "processes",
+    digits: 2,
+  },
   { name: "faster than one core", of: "sequential", by: "pipeline", digits: 2 },
   { name: "share of the products' speed", of: "products", by: "pipeline", digits: 3 },
 ];
@@ -91,7 +96,7 @@ function formatTable(header: readonly string[], rows: readonly (readonly string[
   return [line(header), line(header.map(() => "---")), ...rows.map(line)].join("\n");
 }
 
-/** A document with this report in its marked place. @throws Error when the document has no such place. */
+/** Puts the report between the markers of a document. @throws Error when the document lacks them. */
 export function replaceReport(document: string, report: string): string {
   const [start, end] = [document.indexOf(START), document.indexOf(END)];
   if (start < 0 || end < start)

@@ -1,4 +1,4 @@
-// `npm run bench [-- OPTIONS]`: sets up what is missing, makes JavaScript of this folder and runs it on the code in dist/.
+// `npm run bench [-- OPTIONS]`: sets up what is missing, compiles this folder to JavaScript and runs it with dist/.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -6,7 +6,7 @@ import { exitOnSignals, ROOT, setUpOrExplain } from "../scripts/setup.mjs";
 
 const COMPILED = join(ROOT, "build", "bench");
 
-/** A loader of TypeScript in the rank threads would be measured with them. */
+/** Compiles the benchmark, because a TypeScript loader in the rank threads would be measured with them. */
 async function compile() {
   const { transformWithOxc } = await import("vite");
   const folder = join(ROOT, "bench");
@@ -23,7 +23,7 @@ async function compile() {
 if (await setUpOrExplain()) {
   await compile();
   exitOnSignals();
-  // A word before the options names what else than the speed of steps is measured.
+  // A word before the options chooses another benchmark than the speed of steps.
   const args = process.argv.slice(2);
   const other = { predictions: "predictions.js", checkpoint: "checkpoint-cost.js" }[args[0]];
   if (other) args.shift();

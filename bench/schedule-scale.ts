@@ -1,6 +1,6 @@
 import { buildProgram, countActions, lower, simulate, verify } from "../src/schedule/index.ts";
 
-// One process for each size, because memory is measured as the highest that the process ever had:
+// Takes one process per size, because it reports the largest memory that the process ever had:
 //   for size in "dualpipe 1024 4096" ...; do node --import tsx bench/schedule-scale.ts $size; done
 
 const [name = "dualpipe", ranks = "1024", microBatches = "4096"] = process.argv.slice(2);
@@ -35,6 +35,6 @@ process.stdout.write(
   `${name} ${ranks} x ${microBatches}: ${(countActions(program) / 1e6).toFixed(1)} million actions, ` +
     `${(numActions / 1e6).toFixed(1)} lowered; ${laps.join(", ")}; ` +
     `${seconds.toFixed(2)} s of CPU (${((performance.now() - startMs) / 1000).toFixed(2)} s by the clock), ` +
-    `${((1e9 * seconds) / numActions).toFixed(0)} ns an action, ` +
+    `${((1e9 * seconds) / numActions).toFixed(0)} ns per action, ` +
     `${(process.resourceUsage().maxRSS / 1024).toFixed(0)} MB; makespan ${makespan.toFixed(1)}\n`,
 );

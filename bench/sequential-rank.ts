@@ -1,4 +1,4 @@
-// The program of one rank alone: all stages one after the other, one micro-batch at a time.
+// The program of a single rank: all stages one after the other, one micro-batch at a time.
 import {
   backward,
   type Module,

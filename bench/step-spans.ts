@@ -6,14 +6,14 @@ export interface Span {
   readonly endMs: number;
 }
 
-/** What a rank's program brings back. */
+/** What a rank's program returns. */
 export interface RankMeasurement {
   readonly spans: readonly Span[];
   /** Losses of the last step's micro-batches that left here. */
   readonly losses: readonly number[];
 }
 
-/** Runs a step as often as asked for; `prepare` comes before each and is not measured. */
+/** Runs and measures the steps; `prepare` runs before each and is not measured. */
 export function measureSteps(
   { numWarmUpSteps, numSteps }: StepCounts,
   prepare: () => void,

@@ -9,15 +9,15 @@ export interface Configuration {
   readonly numRanks: number;
 }
 
-/** What one round runs: steps that only warm up, and steps that are measured. */
+/** The steps of one round: some only warm up, the others are measured. */
 export interface StepCounts {
-  /** Steps of the smallest shapes before all others, of programs in JavaScript alone: V8 compiles what runs often. */
+  /** Steps of the smallest shapes that programs in JavaScript run first: V8 compiles what runs often. */
   readonly numRehearsalSteps: number;
   readonly numWarmUpSteps: number;
   readonly numSteps: number;
 }
 
-/** What every measured program is given. */
+/** The input of every measured program. */
 export interface Workload {
   readonly configuration: Configuration;
   readonly counts: StepCounts;
@@ -55,7 +55,7 @@ const SHAPES: readonly (Omit<Configuration, "numRanks"> & Omit<StepCounts, "numR
 
 const NUM_REHEARSAL_STEPS = 400;
 
-/** The workloads of a full run, or the smallest one with a few steps. */
+/** The workloads of a full run, or only the smallest one with a few steps. */
 export function workloads(isQuick: boolean): Workload[] {
   const all = SHAPES.flatMap(({ numWarmUpSteps, numSteps, ...shape }) =>
     [2, 4].map((numRanks) => ({
@@ -67,13 +67,13 @@ export function workloads(isQuick: boolean): Workload[] {
   return [{ ...all[0]!, counts: { numRehearsalSteps: 1, numWarmUpSteps: 1, numSteps: 3 } }];
 }
 
-/** [micro-batch, sequence, hidden] of all micro-batches that enter at one end. */
+/** The shape [batch, sequence, hidden] of all micro-batches that enter at one end. */
 export function shapeOfHalf(configuration: Configuration): number[] {
   const { numMicroBatches, microBatchSize, sequence, hidden } = configuration;
   return [(numMicroBatches / 2) * microBatchSize, sequence, hidden];
 }
 
-/** Runs a program on the smallest shapes of the same schedule, and then on the workload's own. */
+/** Runs a program on the smallest shapes of the same schedule, then on the workload's own. */
 export function rehearseAndRun<T>(
   { configuration, counts }: Workload,
   program: (workload: Workload) => T,

@@ -59,10 +59,10 @@ test("a quick run measures every program but the reference, and says that it was
 });
 
 test.each([
-  [["--rounds", "0"], "--rounds takes a whole number from 1 on; got 0"],
+  [["--rounds", "0"], "--rounds must be a whole number, 1 or more; got 0"],
   [["--reference", "/nowhere"], "--reference takes a checkout of the reference implementation"],
   [["--fast"], "Unknown option '--fast'"],
-])("%j is refused with the reason and the options", (args, reason) => {
+])("%j is rejected with the reason and the options", (args, reason) => {
   const { status, stderr } = runBench(...args);
   expect(status).toBe(2);
   expect(stderr).toContain(reason);
