@@ -1,5 +1,5 @@
 // Compares the tables of the documents with the code that they describe.
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import {
@@ -77,6 +77,15 @@ test("docs/architecture.md lists the layers and what each may import", () => {
 test("CONTRIBUTING.md states the limits that test/tidy checks", () => {
   const stated = tableRows(readDocument("CONTRIBUTING.md"), "limit").map(([, limit]) => Number(limit));
   expect(stated).toEqual(Object.values(LIMITS));
+});
+
+test("docs/extending.md names a file or a folder to start in for every task", () => {
+  const tasks = tableRows(readDocument("docs/extending.md"), "task");
+  expect(tasks).toHaveLength(12);
+  for (const [task, start] of tasks) {
+    const path = /\[[^\]]+\]\(\.\.\/([^)]+)\)/.exec(start!)?.[1];
+    expect(existsSync(join(ROOT, path!)), task).toBe(true);
+  }
 });
 
 test("docs/schedules.md compares the schedules by their simulation", () => {
