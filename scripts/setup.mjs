@@ -1,5 +1,14 @@
-// Does what a checkout still lacks before it can run or test: npm packages, TypeScript, system packages, the native addon.
-// Only built-ins of Node are imported, since nothing is installed at first.
+/**
+ * Sets up a checkout in which nothing has been done yet: npm packages, TypeScript, system packages, the native addon.
+ *
+ * `npm start`, `npm test` and `npm run bench` call it every time, so a step that has been done must cost nothing, and
+ * one that was done for an older checkout must be seen. Dates do not show that, as git changes the dates of files whose
+ * text stays the same. Each step therefore compares what it depends on: installed versions with the lock file, a stamp
+ * of the sources with that of the last compilation, the key of the addon with the cache.
+ *
+ * Only modules of Node are imported at the top, because nothing else is installed at first; the later steps import the
+ * code that the earlier ones compiled.
+ */
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
@@ -20,11 +29,18 @@ export const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const LOGS = join(ROOT, ".cache", "setup");
 const OLDEST_NODE = [20, 19];
 
-/** A step that failed, with a message for the user. */
-export class SetupError extends Error {}
+/** What `runProgram` returns for a program that its limit ended. */
+export const OVER_LIMIT = "over the time limit";
 
-/** Brings the checkout to where `dist/` and the native addon are ready; `wanted` packages of Debian are installed where that can be done. */
-export async function setUp(wanted) {
+/** A step of the set-up failed, or the machine does not allow it. */
+class SetupError extends Error {
+  constructor(problem) {
+    super(`dualpipe: ${problem}`);
+  }
+}
+
+/** Sets up everything; the Debian packages `wanted` are optional, and installed only where that is allowed. */
+async function setUp(wanted) {
   checkNode();
   await installNpmPackages();
   await compileTypeScript();
@@ -32,22 +48,26 @@ export async function setUp(wanted) {
   await buildNativeAddon();
 }
 
-/** Sets up; false, with the reason in a readable message, when that fails. */
+/** Sets up everything. @returns False when that failed, after printing the reason. */
 export async function setUpOrExplain({ wanted = [] } = {}) {
-  const ignoreSignals = exitOnSignals();
+  const stopExiting = exitOnSignals();
   try {
     await setUp(wanted);
   } catch (error) {
-    if (!(error instanceof SetupError || typeof error.code === "string")) throw error;
-    console.error(error.message.startsWith("dualpipe: ") ? error.message : `dualpipe: ${error.message}`);
+    const isOurs = error instanceof SetupError || error.problem !== undefined;
+    if (!isOurs && typeof error.code !== "string") throw error;
+    console.error(isOurs ? error.message : `dualpipe: ${error.message}`);
     return false;
   } finally {
-    ignoreSignals();
+    stopExiting();
   }
   return true;
 }
 
-/** Ends the process by way of its exit handlers, which end the programs it started; returns the undo. */
+/**
+ * Makes signals end this process through its exit handlers, which end the programs that it started.
+ * @returns A function that undoes it.
+ */
 export function exitOnSignals() {
   const handlers = { SIGINT: () => process.exit(130), SIGTERM: () => process.exit(143) };
   for (const [signal, handler] of Object.entries(handlers)) process.on(signal, handler);
@@ -59,7 +79,9 @@ export function exitOnSignals() {
 function checkNode() {
   const [major, minor] = process.versions.node.split(".").map(Number);
   if (major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1])) return;
-  throw new SetupError(`Node ${OLDEST_NODE.join(".")} or later is needed; this is ${process.versions.node}`);
+  throw new SetupError(
+    `Node must be ${OLDEST_NODE.join(".")} or later; this is Node ${process.versions.node}; install a newer one`,
+  );
 }
 
 async function installNpmPackages() {
@@ -72,13 +94,12 @@ async function installNpmPackages() {
   ]);
 }
 
-/** Compares versions, not dates: a checkout changes the dates of files that stay the same. */
 function isInstalled() {
   const installedPath = join(ROOT, "node_modules", ".package-lock.json");
   if (!existsSync(installedPath)) return false;
   const wanted = JSON.parse(readFileSync(join(ROOT, "package-lock.json"), "utf8")).packages;
   const installed = JSON.parse(readFileSync(installedPath, "utf8")).packages;
-  // Optional packages are those of other processors and systems.
+  // Optional packages may be for another processor or system.
   return Object.entries(wanted).every(
     ([path, { version, optional }]) =>
       path === "" || installed[path]?.version === version || (optional && installed[path] === undefined),
@@ -103,7 +124,7 @@ async function compileTypeScript() {
   writeFileSync(stampPath, stamp);
 }
 
-/** Removes what the compiler made of sources that are gone. */
+/** Removes what the compiler wrote for sources that no longer exist. */
 function removeOrphans(sources) {
   const stems = new Set(sources.map((path) => path.slice(join(ROOT, "src").length).replace(/\.ts$/, "")));
   const dist = join(ROOT, "dist");
@@ -133,13 +154,13 @@ async function installSystemPackages(wanted) {
   if (!existsSync("/etc/debian_version")) {
     if (needed.length === 0) return;
     throw new SetupError(
-      `not found on this machine: ${needed.join(", ")} (names of Debian's packages). Install their like, or set LIBTORCH to an unpacked LibTorch`,
+      `this machine lacks ${needed.join(", ")} (names of Debian packages); install the equivalents, or set LIBTORCH to an unpacked LibTorch`,
     );
   }
   if (!isRoot && spawnSync("sudo", ["-n", "true"], { stdio: "ignore" }).status !== 0) {
     if (needed.length === 0) return;
     throw new SetupError(
-      `some system packages are missing; install them, then run this again:\n  ${command}`,
+      `this machine lacks ${needed.join(", ")}; install them, then run the same command again:\n  ${command}`,
     );
   }
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
@@ -152,12 +173,12 @@ async function buildNativeAddon() {
   await buildAddon({ onProgress: (line) => console.error(`dualpipe: ${line}`) });
 }
 
-/** Imports a module that `compileTypeScript` made. */
+/** Imports a module that was compiled to `dist/`. */
 export function importBuilt(path) {
   return import(pathToFileURL(join(ROOT, "dist", path)).href);
 }
 
-/** Runs one program with a line of progress; its output goes to a log that is shown when it fails. */
+/** Runs one program, with a line of progress. Its output goes to a log, the end of which is shown when it fails. */
 async function runStep(what, logName, program, args, env = process.env) {
   console.error(`dualpipe: ${what}`);
   const logPath = join(LOGS, `${logName}.log`);
@@ -168,17 +189,25 @@ async function runStep(what, logName, program, args, env = process.env) {
   if (outcome === 0) return;
   const lines = readFileSync(logPath, "utf8").trimEnd().split("\n").slice(-15);
   throw new SetupError(
-    `${what} failed (${outcome}); its last lines, whole log in ${logPath}\n${lines.join("\n")}`,
+    `${what} failed (${outcome}); the log is ${logPath} and ends with\n${lines.join("\n")}`,
   );
 }
 
-/** Runs a program in the checkout and ends it with this process, or after a limit; 0, or what went wrong. */
+/**
+ * Runs a program in the checkout. It ends with this process, or when `limitMs` have passed.
+ * @returns 0, or a description of how it failed; `OVER_LIMIT` when the limit ended it.
+ */
 export function runProgram(program, args, { limitMs, ...options }) {
   return new Promise((resolve) => {
-    // A group of its own, so that all that the program starts can be ended with it.
+    // It leads a process group, so that everything it starts can be ended with it.
     const child = spawn(program, args, { cwd: ROOT, ...options, detached: true });
     const end = () => process.kill(-child.pid, "SIGTERM");
-    const limit = limitMs && setTimeout(() => process.kill(-child.pid, "SIGKILL"), limitMs);
+    let isOverLimit = false;
+    const endAtLimit = () => {
+      isOverLimit = true;
+      process.kill(-child.pid, "SIGKILL");
+    };
+    const limit = limitMs && setTimeout(endAtLimit, limitMs);
     process.once("exit", end);
     const finish = (outcome) => {
       clearTimeout(limit);
@@ -186,6 +215,8 @@ export function runProgram(program, args, { limitMs, ...options }) {
       resolve(outcome);
     };
     child.once("error", (error) => finish(error.message));
-    child.once("close", (code, signal) => finish(code === 0 ? 0 : (signal ?? `exit status ${code}`)));
+    child.once("close", (code, signal) =>
+      finish(isOverLimit ? OVER_LIMIT : code === 0 ? 0 : (signal ?? `exit status ${code}`)),
+    );
   });
 }

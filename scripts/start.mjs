@@ -1,10 +1,10 @@
-// `npm start`: sets up what is missing, then trains the example; further arguments go to `dualpipe train`.
+// `npm start`: sets up what is missing, then trains the example. Further arguments go to `dualpipe train`.
 import { join } from "node:path";
 import { importBuilt, ROOT, setUpOrExplain } from "./setup.mjs";
 
 if (await setUpOrExplain()) {
   process.chdir(ROOT);
-  // In this process rather than in a child: one Ctrl-C reaches it, and no orphan can stay behind.
+  // The command runs in this process: a child would need Ctrl-C passed on, and could outlive it.
   process.argv.splice(
     1,
     1,

@@ -4,8 +4,6 @@ const REPORT_EVERY_MS = 15_000;
 /** Measured with LibTorch 1.13 and GCC 12: the precompiled header comes first and alone, the rest in parallel. */
 const HEADER_SECONDS = 30;
 const SOURCES_CPU_SECONDS = 150;
-/** Steps whose time says how long the others will take. */
-const NUM_TYPICAL_STEPS = 3;
 
 /** Tells a user how long a build will take: before it starts, and from then on by the steps that are done. */
 export class BuildProgress {
@@ -16,8 +14,11 @@ export class BuildProgress {
   #done = 0;
   #total = 0;
 
-  constructor(target: string, onLine: ((line: string) => void) | undefined) {
-    const cores = availableParallelism();
+  constructor(
+    target: string,
+    onLine: ((line: string) => void) | undefined,
+    cores: number = availableParallelism(),
+  ) {
     this.#onLine = onLine;
     this.#estimatedSeconds = HEADER_SECONDS + SOURCES_CPU_SECONDS / cores;
     onLine?.(
@@ -36,11 +37,14 @@ export class BuildProgress {
 
   /** The seconds left, estimated when `elapsedSeconds` have passed. */
   secondsLeft(elapsedSeconds: number): number {
-    const isTypical = this.#done >= Math.min(NUM_TYPICAL_STEPS, this.#total) && this.#done > 0;
-    const left = isTypical
-      ? (elapsedSeconds * (this.#total - this.#done)) / this.#done
-      : this.#estimatedSeconds - elapsedSeconds;
-    return Math.max(1, Math.round(left));
+    const headerShare = HEADER_SECONDS / this.#estimatedSeconds;
+    // On a machine that is slower than expected the header alone takes longer, and so will the rest.
+    if (this.#done === 0)
+      return Math.round(
+        Math.max(this.#estimatedSeconds - elapsedSeconds, elapsedSeconds / headerShare - elapsedSeconds),
+      );
+    const doneShare = headerShare + ((1 - headerShare) * (this.#done - 1)) / Math.max(1, this.#total - 1);
+    return Math.round((elapsedSeconds * (1 - doneShare)) / doneShare);
   }
 
   finish(): void {

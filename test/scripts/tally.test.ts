@@ -1,40 +1,28 @@
 import { expect, test } from "vitest";
 
-type Tally = { passed: number; failed: number };
-const { tallyReport } = (await import(new URL("../../scripts/tally.mjs", import.meta.url).href)) as {
-  tallyReport: (report: unknown, succeeded: boolean) => Tally;
+type Tally = { passed: number; failed: number; running: string[] };
+const { tallyRecords } = (await import(new URL("../../scripts/tally.mjs", import.meta.url).href)) as {
+  tallyRecords: (records: readonly unknown[], succeeded: boolean) => Tally;
 };
 
-const passing = { status: "passed", assertionResults: [{ status: "passed" }] };
-const failing = { status: "failed", assertionResults: [{ status: "failed" }, { status: "passed" }] };
-const broken = { status: "failed", assertionResults: [] };
+const start = { kind: "file-start", file: "a.test.ts" };
+const end = { kind: "file-end", file: "a.test.ts", isBroken: false };
+const passed = { kind: "test", state: "passed" };
+const failed = { kind: "test", state: "failed" };
+const skipped = { kind: "test", state: "skipped" };
 
-test.each<[string, unknown, boolean, Tally]>([
-  [
-    "all passed",
-    { numPassedTests: 2, numFailedTests: 0, testResults: [passing] },
-    true,
-    { passed: 2, failed: 0 },
-  ],
-  [
-    "one failed",
-    { numPassedTests: 1, numFailedTests: 1, testResults: [failing] },
-    false,
-    { passed: 1, failed: 1 },
-  ],
+test.each<[string, unknown[], boolean, Tally]>([
+  ["all passed", [start, passed, skipped, passed, end], true, { passed: 2, failed: 0, running: [] }],
+  ["one failed", [start, failed, passed, end], false, { passed: 1, failed: 1, running: [] }],
   [
     "a file that does not load",
-    { numPassedTests: 1, numFailedTests: 0, testResults: [passing, broken] },
+    [start, passed, end, { kind: "file-start", file: "b" }, { kind: "file-end", file: "b", isBroken: true }],
     false,
-    { passed: 1, failed: 1 },
+    { passed: 1, failed: 1, running: [] },
   ],
-  [
-    "an unhandled rejection",
-    { numPassedTests: 1, numFailedTests: 0, testResults: [passing] },
-    false,
-    { passed: 1, failed: 1 },
-  ],
-  ["no report", undefined, false, { passed: 0, failed: 1 }],
-])("%s", (_what, report, succeeded, tally) => {
-  expect(tallyReport(report, succeeded)).toEqual(tally);
+  ["an unhandled rejection", [start, passed, end], false, { passed: 1, failed: 1, running: [] }],
+  ["a run that was killed", [start, passed, passed], false, { passed: 2, failed: 1, running: ["a.test.ts"] }],
+  ["no record", [], false, { passed: 0, failed: 1, running: [] }],
+])("%s", (_what, records, succeeded, tally) => {
+  expect(tallyRecords(records, succeeded)).toEqual(tally);
 });
