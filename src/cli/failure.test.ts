@@ -36,18 +36,14 @@ test.each([
 });
 
 test.each([
-  ["a rank that crashed", new RankError(1, "CRASHED", "dualpipe: x", undefined), 3],
-  ["a rank stopped by another's failure", new RankError(1, "ABORTED", "dualpipe: x", undefined), 3],
-  ["a process that is lost", new RankError(undefined, "DISCONNECTED", "dualpipe: x", undefined), 3],
+  ["a rank that crashed", new RankError(1, "CRASHED", "x"), 3],
+  ["a rank stopped by another's failure", new RankError(1, "ABORTED", "x"), 3],
+  ["a disconnected process", new RankError(undefined, "DISCONNECTED", "x"), 3],
   ["processes that cannot connect", new LaunchError("RENDEZVOUS_FAILED", "x"), 3],
-  ["a receive that gave up", new RankError(1, "TIMEOUT", "dualpipe: x", undefined), 4],
-  [
-    "a process without a sign of life",
-    new RankError(undefined, "HEARTBEAT_TIMEOUT", "dualpipe: x", undefined),
-    4,
-  ],
-  ["processes that do not come", new LaunchError("RENDEZVOUS_TIMEOUT", "x"), 4],
-  ["a loss that is not finite", new RankError(0, "NON_FINITE_LOSS", "dualpipe: x", undefined), 1],
+  ["a receive that gave up", new RankError(1, "TIMEOUT", "x"), 4],
+  ["a process without a heartbeat", new RankError(undefined, "HEARTBEAT_TIMEOUT", "x"), 4],
+  ["processes that do not join", new LaunchError("RENDEZVOUS_TIMEOUT", "x"), 4],
+  ["a loss that is not finite", new RankError(0, "NON_FINITE_LOSS", "x"), 1],
   ["a port that is taken", new LaunchError("ADDRESS_TAKEN", "x"), 1],
 ])("%s has the exit status by which a launcher decides", (_what, error, exitCode) => {
   expect(describeFailure(error, false)).toEqual({ text: "dualpipe: x", exitCode });

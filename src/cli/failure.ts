@@ -3,7 +3,7 @@ import { EXIT_STATUS } from "../launch/exit-status.ts";
 import { LaunchError } from "../launch/launch-error.ts";
 import { RankError } from "../launch/rank-error.ts";
 
-/** What the command line tells of an error, and the status it ends with. */
+/** The text that the command line prints for an error, and its exit status. */
 export interface Failure {
   /** Empty when the message has already been printed. */
   readonly text: string;
@@ -11,7 +11,7 @@ export interface Failure {
   readonly isInterrupt?: true;
 }
 
-/** Of failures of a rank or of what it runs in, which another try may not have. */
+/** Codes of failures that a restart can cure: of a rank, its process or its host. */
 const RANK_FAILURES = new Set([
   "CRASHED",
   "ABORTED",
@@ -21,7 +21,7 @@ const RANK_FAILURES = new Set([
   "LIBTORCH",
   "OUT_OF_MEMORY",
 ]);
-const TIME_OUTS = new Set(["TIMEOUT", "HEARTBEAT_TIMEOUT"]);
+const TIMEOUTS = new Set(["TIMEOUT", "HEARTBEAT_TIMEOUT"]);
 
 /** One line for an error of the user's, a stack for one of ours; `withStack` adds the stack to both. */
 export function describeFailure(error: unknown, withStack: boolean): Failure {
@@ -45,7 +45,7 @@ export function describeFailure(error: unknown, withStack: boolean): Failure {
 function statusOf(error: Error): number {
   const { rankFailed, timedOut } = EXIT_STATUS;
   if (error instanceof RankError && RANK_FAILURES.has(error.code)) return rankFailed;
-  if (error instanceof RankError && TIME_OUTS.has(error.code)) return timedOut;
+  if (error instanceof RankError && TIMEOUTS.has(error.code)) return timedOut;
   if (error instanceof LaunchError && error.code === "RENDEZVOUS_FAILED") return rankFailed;
   if (error instanceof LaunchError && error.code === "RENDEZVOUS_TIMEOUT") return timedOut;
   return EXIT_STATUS.error;

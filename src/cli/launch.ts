@@ -25,26 +25,26 @@ const LOOPBACK = "127.0.0.1";
 export function launchCommand(): Command {
   return new Command("launch")
     .description(
-      "Start the processes of this host with torchrun's variables. A config is trained, its ranks spread evenly over the processes; a script runs in every process.",
+      "Start this host's processes with torchrun's variables. A config is trained with its ranks spread evenly over the processes; a script runs in every process.",
     )
-    .argument("<program>", "a YAML file for train, or a script for Node")
-    .argument("[args...]", "what comes after it goes to train or to the script")
+    .argument("<program>", "a YAML config, or a script for Node")
+    .argument("[args...]", "options and arguments for train or the script")
     .allowUnknownOption()
     .passThroughOptions()
     .addOption(count("--nproc-per-node <n>", "processes on this host", "PET_NPROC_PER_NODE", 1).default(1))
     .addOption(
-      count("--nnodes <n>", "hosts, on each of which dualpipe launch runs", "PET_NNODES", 1).default(1),
+      count("--nnodes <n>", "hosts of the run; dualpipe launch runs on each", "PET_NNODES", 1).default(1),
     )
-    .addOption(count("--node-rank <n>", "this host's number, from 0", "PET_NODE_RANK", 0).default(0))
+    .addOption(count("--node-rank <n>", "index of this host, from 0", "PET_NODE_RANK", 0).default(0))
     .addOption(
-      new Option("--master-addr <address>", `where host 0 is reached; ${LOOPBACK} with one host`).env(
+      new Option("--master-addr <address>", `address of host 0; ${LOOPBACK} with one host`).env(
         "PET_MASTER_ADDR",
       ),
     )
     .addOption(
       count(
         "--master-port <port>",
-        "where the launchers of several hosts meet",
+        "port of host 0 where the launchers of several hosts find one another",
         "PET_MASTER_PORT",
         1,
       ).default(DEFAULT_MASTER_PORT),
@@ -52,7 +52,7 @@ export function launchCommand(): Command {
     .addOption(
       count(
         "--max-restarts <n>",
-        "how often all processes are started again when one fails",
+        "how often all processes are restarted when one fails",
         "PET_MAX_RESTARTS",
         0,
       ).default(0),
@@ -60,7 +60,7 @@ export function launchCommand(): Command {
     .addOption(
       count(
         "--meet-timeout <s>",
-        "how long the launchers wait for one another",
+        "seconds that the launchers wait for one another",
         "DUALPIPE_MEET_TIMEOUT",
         1,
       ).default(300),
@@ -68,14 +68,14 @@ export function launchCommand(): Command {
     .addOption(
       count(
         "--silence-timeout <s>",
-        "after so long without a sign of life a host counts as lost",
+        "heartbeat timeout: seconds without a heartbeat after which a host is gone",
         "DUALPIPE_SILENCE_TIMEOUT",
         1,
       ).default(30),
     )
     .addHelpText(
       "after",
-      `\n${SECRET_VARIABLE} must hold the same text on all hosts, which nobody else knows; ${ADDRESS_VARIABLE} sets the address at which this one listens.`,
+      `\nOptions call a host a node, as torchrun does. With several hosts, set ${SECRET_VARIABLE} to the same secret text on all of them; ${ADDRESS_VARIABLE} sets the address at which this one listens.`,
     )
     .action(runLaunch);
 }
@@ -95,11 +95,21 @@ async function runLaunch(
 ): Promise<void> {
   const { nnodes, nodeRank, nprocPerNode, masterAddr = LOOPBACK, masterPort, maxRestarts } = options;
   if (nodeRank >= nnodes)
-    throw new LaunchError("USAGE", `--node-rank must be less than --nnodes; got ${nodeRank} of ${nnodes}`);
+    throw new LaunchError(
+      "USAGE",
+      `--node-rank must be less than --nnodes; got ${nodeRank} with --nnodes ${nnodes}; number the hosts from 0`,
+    );
   if (nnodes > 1 && options.masterAddr === undefined)
-    throw new LaunchError("USAGE", `${nnodes} hosts must know where host 0 is reached; give --master-addr`);
-  // Every process would say it, and again at each restart.
-  if (!existsSync(program)) throw new LaunchError("USAGE", `there is no file ${program} to launch`);
+    throw new LaunchError(
+      "USAGE",
+      `with several hosts, all must know the address of host 0; got --nnodes ${nnodes} without --master-addr; add it`,
+    );
+  // Otherwise every process would report it, and again after each restart.
+  if (!existsSync(program))
+    throw new LaunchError(
+      "USAGE",
+      `the program must be an existing file; there is no ${program}; check its path`,
+    );
   const isConfig = /\.ya?ml$/.test(program);
   const main = new URL(`./main${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
   const print = (text: string): void => {
@@ -107,7 +117,7 @@ async function runLaunch(
   };
   if (nnodes > 1 && !process.env[SECRET_VARIABLE])
     print(
-      `${SECRET_VARIABLE} is not set: whoever reaches ${masterAddr}:${masterPort} can join this run; set it alike on all hosts`,
+      `${SECRET_VARIABLE} is not set, so anyone who can reach ${masterAddr}:${masterPort} can join this run; set it to the same secret text on all hosts`,
     );
   using signals = new StopSignals();
   const failure = await launch(
@@ -134,7 +144,7 @@ async function runLaunch(
   process.exitCode ??= failure.status;
 }
 
-/** An error of the user's would come again; of a script only its author knows what a status means. */
+/** A restart would repeat a user's error. Status 1 of a script may mean anything, so a script is restarted. */
 function isWorthRestarting(status: number, isConfig: boolean): boolean {
   const { error, usage, interrupted, terminated } = EXIT_STATUS;
   const final: number[] = [usage, interrupted, terminated, ...(isConfig ? [error] : [])];

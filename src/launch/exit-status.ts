@@ -1,12 +1,16 @@
-/** What a process of a run ended as, by its exit status. */
+/**
+ * The exit status of a run's process. A launcher knows nothing of a process that has ended but this number, and decides by
+ * it whether to restart the run, and which of several failures was the first cause. So the statuses tell apart what a
+ * restart can cure (a crash, a timeout) from what it cannot (an error of the user's).
+ */
 export const EXIT_STATUS = {
   done: 0,
-  /** Of the user's: what was asked for cannot be done, and trying again would not help. */
+  /** The user's error: a restart would end the same way. A script may also use it for reasons of its own. */
   error: 1,
   usage: 2,
-  /** A rank, or the process or host it ran in, failed or was lost. */
+  /** A rank failed, or the process, host or connection that it needed. */
   rankFailed: 3,
-  /** Somebody was waited for in vain. */
+  /** A process, host or rank sent no heartbeat, did not join, or sent nothing in time. */
   timedOut: 4,
   interrupted: 130,
   terminated: 143,

@@ -2,13 +2,13 @@ import { LaunchError } from "./launch-error.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What a launcher tells a process of its place in a run. */
+/** What a launcher tells a process about its place in a run. */
 export interface LaunchVariables {
   readonly launcher: "torchrun" | "Open MPI" | "Slurm";
-  /** The process's number among all, `RANK` to torchrun. */
+  /** The index of the process in the run, torchrun's `RANK`. */
   readonly process: number;
   readonly numProcesses: number;
-  /** The process's number among those of its host. */
+  /** The index of the process on its host. */
   readonly localProcess: number;
   readonly masterAddress: string;
   readonly masterPort: number;
@@ -16,36 +16,37 @@ export interface LaunchVariables {
 }
 
 /**
- * Who serves the hub at which the processes meet, at the master's address and port: `dualpipe launch`, or process 0.
- * Where another launcher has a store at that port, process 0 serves it elsewhere, and says where under a key of the store.
+ * The server of the hub that the processes join: `dualpipe launch`, or process 0, at the master's address and port. Where
+ * another launcher has a store at that port, process 0 serves the hub elsewhere and writes its location under a key of the
+ * store.
  */
 export type HubServer = "launcher" | "process 0" | { readonly storeKey: string };
 
-/** Set by `dualpipe launch`, whose own hub the processes of its run meet at. */
+/** The variable by which `dualpipe launch` tells its processes that it serves their hub. */
 export const HUB_VARIABLE = "DUALPIPE_HUB";
 
-/** That of torchrun. */
+/** torchrun's default. */
 export const DEFAULT_MASTER_PORT = 29_500;
 
 /**
- * Reads torchrun's variables, which `dualpipe launch` sets too, or else those of Open MPI's mpirun or of Slurm's srun.
+ * Reads the variables of torchrun, which `dualpipe launch` sets as well, of Open MPI's mpirun, or of Slurm's srun.
  * @returns Undefined when no launcher has started this process.
- * @throws LaunchError INCOMPLETE_VARIABLES with what is missing.
+ * @throws LaunchError INCOMPLETE_VARIABLES that names the variable.
  */
 export function readLaunchVariables(env: Environment): LaunchVariables | undefined {
   if (env.RANK !== undefined || env.WORLD_SIZE !== undefined) return readTorchrun(env);
   if (env.OMPI_COMM_WORLD_SIZE !== undefined) return readOpenMpi(env);
-  // A batch script has SLURM_NTASKS, too, though it is no task: only srun's steps have this one.
+  // SLURM_NTASKS would not do: a batch script has it as well, but only a task of srun has this one.
   if (env.SLURM_STEP_NUM_TASKS !== undefined && env.SLURM_PROCID !== undefined) return readSlurm(env);
   return undefined;
 }
 
 function readTorchrun(env: Environment): LaunchVariables {
   const variables = new Variables(env, "torchrun");
-  const place = variables.place("RANK", "WORLD_SIZE", "LOCAL_RANK");
+  const indices = variables.indices("RANK", "WORLD_SIZE", "LOCAL_RANK");
   return {
     launcher: "torchrun",
-    ...place,
+    ...indices,
     masterAddress: variables.text("MASTER_ADDR"),
     masterPort: variables.port(),
     hub: hubOfTorchrun(env),
@@ -60,11 +61,15 @@ function hubOfTorchrun(env: Environment): HubServer {
 
 function readOpenMpi(env: Environment): LaunchVariables {
   const variables = new Variables(env, "Open MPI");
-  const place = variables.place("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK");
+  const indices = variables.indices(
+    "OMPI_COMM_WORLD_RANK",
+    "OMPI_COMM_WORLD_SIZE",
+    "OMPI_COMM_WORLD_LOCAL_RANK",
+  );
   const isOneHost = env.OMPI_COMM_WORLD_LOCAL_SIZE === env.OMPI_COMM_WORLD_SIZE;
   return {
     launcher: "Open MPI",
-    ...place,
+    ...indices,
     masterAddress: isOneHost ? (env.MASTER_ADDR ?? "127.0.0.1") : variables.text("MASTER_ADDR"),
     masterPort: variables.port(DEFAULT_MASTER_PORT),
     hub: "process 0",
@@ -73,12 +78,12 @@ function readOpenMpi(env: Environment): LaunchVariables {
 
 function readSlurm(env: Environment): LaunchVariables {
   const variables = new Variables(env, "Slurm");
-  const place = variables.place("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID");
+  const indices = variables.indices("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID");
   const isOneHost = env.SLURM_STEP_NUM_NODES === "1";
   const hosts = () => firstHostOf(env.SLURM_STEP_NODELIST ?? variables.text("SLURM_JOB_NODELIST"));
   return {
     launcher: "Slurm",
-    ...place,
+    ...indices,
     masterAddress: env.MASTER_ADDR ?? (isOneHost ? "127.0.0.1" : hosts()),
     masterPort: variables.port(DEFAULT_MASTER_PORT),
     hub: "process 0",
@@ -92,6 +97,7 @@ export function firstHostOf(list: string): string {
   return `${prefix}${first}${suffix}`;
 }
 
+/** The variables of one launcher, which must be complete. */
 class Variables {
   readonly #env: Environment;
   readonly #launcher: string;
@@ -106,7 +112,7 @@ class Variables {
     if (value === undefined || value === "")
       throw new LaunchError(
         "INCOMPLETE_VARIABLES",
-        `${this.#launcher}'s variables must all be set; ${name} is missing; set it, or start the run by ${this.#launcher} or dualpipe launch`,
+        `all of ${this.#launcher}'s variables must be set; ${name} is missing; set it, or start the run with ${this.#launcher} or dualpipe launch`,
       );
     return value;
   }
@@ -117,12 +123,12 @@ class Variables {
     if (!/^\d+$/.test(text) || value > most)
       throw new LaunchError(
         "INCOMPLETE_VARIABLES",
-        `${name} must be a whole number from 0 to ${most}; got "${text}"`,
+        `${name} must be a whole number from 0 to ${most}; got "${text}"; let ${this.#launcher} set it`,
       );
     return value;
   }
 
-  place(process: string, numProcesses: string, localProcess: string) {
+  indices(process: string, numProcesses: string, localProcess: string) {
     const size = this.number(numProcesses, 1_000_000);
     return {
       numProcesses: size,

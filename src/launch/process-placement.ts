@@ -1,31 +1,43 @@
+/**
+ * The placement of a process in a run: which ranks it has, where its hub is, and where it listens. `processPlacement` puts it
+ * together from the variables of whatever launcher started the process (launcher-variables.ts), so that no user writes
+ * addresses and ports into a program, and the same script runs alone, under `dualpipe launch`, torchrun, Slurm and Open MPI.
+ *
+ * Every process has the same number of ranks: process p has ranks p * ranksPerProcess to (p + 1) * ranksPerProcess - 1. So
+ * each process knows where every rank is without asking.
+ *
+ * The launcher's variables say where to reach the master, but not at which address this host can be reached. A host may
+ * have many addresses; the right one is that of the interface on the route to the master, which the kernel tells when a UDP
+ * socket is connected to it. No packet is sent.
+ */
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import type { ProcessLayout } from "../transport/gloo/connect-processes.ts";
 import { LaunchError } from "./launch-error.ts";
 import { type HubServer, readLaunchVariables } from "./launcher-variables.ts";
 
-/** Where a process stands in a run, and how it finds the others. */
+/** The place of a process in a run, and how it finds the others. */
 export interface ProcessPlacement extends ProcessLayout {
-  /** Where the processes meet. */
+  /** The address of host 0, at which the run is found. */
   readonly masterAddress: string;
   readonly masterPort: number;
   readonly hub: HubServer;
-  /** Where this process listens for the others. */
+  /** The address at which this process listens for the others. */
   readonly address: string;
-  /** What all processes know and strangers do not; undefined when none was given. */
+  /** A text that only the processes of the run know; undefined when none was given. */
   readonly secret: string | undefined;
 }
 
-/** Holds what all processes of a run, and nobody else, know. */
+/** The variable with the secret text that only the processes of a run know. */
 export const SECRET_VARIABLE = "DUALPIPE_SECRET";
-/** Sets the address at which a host listens for the others. */
+/** The variable with the address at which a host listens for the others. */
 export const ADDRESS_VARIABLE = "DUALPIPE_ADDRESS";
 
 /**
- * Where this process stands in a run of `numRanks` ranks, from its launcher's variables; each process has equally many
- * ranks. `DUALPIPE_ADDRESS` sets the address at which it listens for the others, `DUALPIPE_SECRET` what strangers do not know.
+ * The placement of this process in a run of `numRanks` ranks, according to its launcher's variables. `DUALPIPE_ADDRESS` sets
+ * the address at which it listens for the others, `DUALPIPE_SECRET` the secret of the run.
  * @returns Undefined when no launcher has started this process.
- * @throws LaunchError
+ * @throws LaunchError INCOMPLETE_VARIABLES, UNEVEN_RANKS
  */
 export async function processPlacement(
   numRanks: number,
@@ -37,7 +49,7 @@ export async function processPlacement(
   if (numRanks % numProcesses !== 0)
     throw new LaunchError(
       "UNEVEN_RANKS",
-      `ranks must go evenly into processes; got ${numRanks} ranks and ${numProcesses} processes; start ${divisorsOf(numRanks).join(", ")} processes, or change the ranks`,
+      `all processes must have the same number of ranks; got ${numRanks} ranks and ${numProcesses} processes; start ${divisorsOf(numRanks).join(", ")} processes, or change the number of ranks`,
     );
   return {
     process: variables.process,
@@ -51,12 +63,12 @@ export async function processPlacement(
   };
 }
 
-/** What keeps accidents out where no secret was given: everybody can know it. */
+/** The secret of a run that was given none. It only keeps two runs from mixing by accident: anyone can compute it. */
 export function publicSecret(masterAddress: string, masterPort: number): string {
   return `dualpipe at ${masterAddress}:${masterPort}`;
 }
 
-/** The address of this host on its way to another. Nothing is sent. */
+/** The address of this host on the route to another one. */
 async function addressTowards(host: string, port: number): Promise<string> {
   const socket = createSocket(host.includes(":") ? "udp6" : "udp4");
   try {

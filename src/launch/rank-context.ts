@@ -1,15 +1,15 @@
 import type { Runtime } from "../tensor/runtime.ts";
 import type { ProcessGroup } from "../transport/process-group.ts";
 
-/** What a rank's program gets. */
+/** The argument of a rank's program. */
 export interface RankContext<Data = unknown> {
   readonly rank: number;
   readonly numRanks: number;
   readonly runtime: Runtime;
   readonly processGroup: ProcessGroup;
-  /** What `runRanks` was given, as a copy. */
+  /** A copy of the `data` that `runRanks` was given. */
   readonly data: Data;
-  /** Sends a copy of a value to the main thread's `onReport`; buffers named in `transfer` move there without a copy. */
+  /** Sends a copy of a value to the main thread's `onReport`; buffers listed in `transfer` move there without a copy. */
   report(value: unknown, transfer?: readonly ArrayBuffer[]): void;
 }
 

@@ -1,9 +1,18 @@
-// The entry of a rank's worker thread; started by threads.ts.
+/**
+ * The entry of a rank's worker thread, which run-ranks.ts starts. It opens the rank's process group, imports the rank's
+ * program, runs it, and sends its result or its error to the main thread as data: an Error that crosses a thread loses its
+ * class, code and fields.
+ *
+ * A rank that fails ends the waits of all others before it ends itself, and tells them why; so no rank learns of a failure
+ * by a timeout. One that was itself stopped so (ABORTED) does not, or its error would replace the cause.
+ */
 import { parentPort, workerData } from "node:worker_threads";
+import { DualPipeError, problemOf } from "../errors/dualpipe-error.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import { abortProcesses, type ProcessLayout } from "../transport/gloo/connect-processes.ts";
 import { GlooGroup } from "../transport/gloo/gloo-group.ts";
 import { InProcessGroup } from "../transport/in-process/in-process-group.ts";
+import { LaunchError } from "./launch-error.ts";
 import type { RankContext, RankProgram } from "./rank-context.ts";
 
 export interface RankThreadData {
@@ -14,7 +23,7 @@ export interface RankThreadData {
   readonly numRanks: number;
   readonly data: unknown;
   readonly timeoutMs: number | undefined;
-  /** Of a run with other processes: the connections to them, by name. */
+  /** In a run of several processes: the name of the connections to the others, and this one's place. */
   readonly processes: { readonly bridge: string; readonly layout: ProcessLayout } | undefined;
 }
 
@@ -24,11 +33,11 @@ export type RankMessage =
   | {
       readonly kind: "error";
       readonly code: string;
-      readonly message: string;
+      readonly problem: string;
       readonly stack: string | undefined;
     };
 
-/** Not a dependency: looked for where the user has it. */
+/** An optional tool of the user's, not a dependency; the type `string` keeps the compiler from resolving it. */
 const TSX: string = "tsx/esm/api";
 
 async function main(threadData: RankThreadData): Promise<void> {
@@ -42,23 +51,39 @@ async function main(threadData: RankThreadData): Promise<void> {
     group = openGroup(runtime, threadData);
     const { default: run } = await importProgram(program);
     if (typeof run !== "function")
-      throw new TypeError(`dualpipe: ${program} has no default export; export the rank's program as default`);
+      throw new LaunchError(
+        "INVALID_PROGRAM",
+        `a rank's program must be the default export of its module; ${program} has no function there; write: export default function (context) { ... }`,
+      );
     const report: RankContext["report"] = (value, transfer) => send({ kind: "report", value }, transfer);
     const context = { rank, numRanks, runtime, processGroup: group, data, report };
     send({ kind: "result", value: await run(context) });
     well = true;
   } catch (thrown) {
-    const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-    const code = String((error as { code?: unknown }).code ?? "RANK_FAILED");
-    send({ kind: "error", code, message: error.message, stack: error.stack });
-    if (code !== "ABORTED") {
-      const reason = `rank ${rank} failed: ${error.message.replace(/^dualpipe: /, "")}`;
+    const error = describeError(rank, thrown);
+    send({ kind: "error", ...error });
+    if (error.code !== "ABORTED") {
+      const reason = `rank ${rank} failed: ${problemOf(thrown)}`;
       if (processes === undefined) runtime.addon.mailbox.close(groupName, reason);
       else abortProcesses(runtime.addon, processes.bridge, reason);
     }
   } finally {
     if (group instanceof GlooGroup) group.leave({ well });
   }
+}
+
+/** The parts of an error that cross to the main thread. Only our own errors say where they happened, so others get the rank. */
+function describeError(
+  rank: number,
+  thrown: unknown,
+): { code: string; problem: string; stack: string | undefined } {
+  const { code = "RANK_FAILED", stack } = (thrown ?? {}) as { code?: unknown; stack?: string };
+  const problem = problemOf(thrown);
+  return {
+    code: String(code),
+    problem: thrown instanceof DualPipeError ? problem : `rank ${rank} failed: ${problem}`,
+    stack,
+  };
 }
 
 function openGroup(runtime: Runtime, threadData: RankThreadData): InProcessGroup | GlooGroup {
@@ -70,9 +95,13 @@ function openGroup(runtime: Runtime, threadData: RankThreadData): InProcessGroup
 
 async function importProgram(program: string): Promise<{ default?: RankProgram }> {
   if (/\.[cm]?tsx?$/.test(program) && !("typescript" in process.features && process.features.typescript)) {
-    // Node before 22.18 imports TypeScript only through tsx, which registers itself in the main thread alone.
+    // Before 22.18, Node imports TypeScript only through tsx, which registers itself in the main thread alone.
     const tsx = (await import(TSX).catch((cause: unknown) => {
-      throw new Error(`dualpipe: this Node cannot import ${program}; compile it, or install tsx`, { cause });
+      throw new LaunchError(
+        "INVALID_PROGRAM",
+        `this Node (${process.version}) cannot import TypeScript, such as ${program}; compile the program, install tsx, or use Node 22.18 or later`,
+        { cause },
+      );
     })) as { register(): void };
     tsx.register();
   }

@@ -31,13 +31,22 @@ test("every rank gets its context, and its result and its reports come back", as
 
 test("the error of the rank that failed is the one reported, not those of the ranks that it stopped", async () => {
   const error = await failureOf(run(["waitForRank0", "fail", "waitForRank0"]));
-  expect(error).toMatchObject({ name: "RankError", rank: 1, code: "MADE_UP", message: "it broke here" });
+  expect(error).toMatchObject({
+    name: "RankError",
+    rank: 1,
+    code: "MADE_UP",
+    message: "dualpipe: rank 1 failed: it broke here",
+  });
   expect(error.rankStack).toContain("launch-rank.ts");
 });
 
 test("what is thrown without being an Error is reported as text", async () => {
   const error = await failureOf(run(["failWithoutError"]));
-  expect(error).toMatchObject({ rank: 0, code: "RANK_FAILED", message: "only a text" });
+  expect(error).toMatchObject({
+    rank: 0,
+    code: "RANK_FAILED",
+    message: "dualpipe: rank 0 failed: only a text",
+  });
 });
 
 test("a rank that goes on after another has failed is stopped again", async () => {
@@ -47,7 +56,7 @@ test("a rank that goes on after another has failed is stopped again", async () =
 
 test("a rank whose thread ends before its program does is a crash", async () => {
   const error = await failureOf(run(["waitForRank0", "exit"]));
-  const message = "dualpipe: rank 1 ended with the exit code 3 before its program did";
+  const message = "dualpipe: rank 1 ended with exit code 3 before its program did";
   expect(error).toMatchObject({ rank: 1, code: "CRASHED", message });
 });
 
@@ -57,7 +66,7 @@ test("an uncaught error of a rank is a crash", async () => {
   expect(error).toMatchObject({ rank: 1, code: "CRASHED", message });
 });
 
-test("a receive that nobody answers ends after its time", async () => {
+test("a receive without an answer ends after its timeout", async () => {
   const error = await failureOf(run(["waitForRank0"], { timeoutMs: 20 }));
   const message = "dualpipe: rank 0 gave up waiting for control of rank 0: nothing arrived within 20 ms";
   expect(error).toMatchObject({ rank: 0, code: "TIMEOUT", message });
@@ -71,7 +80,11 @@ test("a signal stops ranks that wait", async () => {
       onReport: () => interruption.abort(),
     }),
   );
-  expect(error).toMatchObject({ rank: undefined, code: "INTERRUPTED", message: "the run was stopped" });
+  expect(error).toMatchObject({
+    rank: undefined,
+    code: "INTERRUPTED",
+    message: "dualpipe: the run was stopped by its signal",
+  });
 });
 
 test("a signal that was given before the start stops the run", async () => {
@@ -98,6 +111,6 @@ test("a program that is missing, or that has no default export, is named", async
   expect((await failureOf(runRanks(missing, { numRanks: 1 }))).message).toContain("no-such-program");
   const other = new URL("./rank-error.ts", import.meta.url);
   expect((await failureOf(runRanks(other, { numRanks: 2 }))).message).toBe(
-    `dualpipe: ${other.href} has no default export; export the rank's program as default`,
+    `dualpipe: a rank's program must be the default export of its module; ${other.href} has no function there; write: export default function (context) { ... }`,
   );
 });

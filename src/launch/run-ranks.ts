@@ -1,10 +1,22 @@
+/**
+ * The rank threads of this process: `runRanks` starts one worker thread per rank, and ends with all their results or with
+ * one error.
+ *
+ * When one rank fails, the others wait in transfers that will never complete, and each of them would fail in turn, with an
+ * error that hides the cause. So every failure, of a rank, of another process, or by the caller's signal, ends all waits at
+ * once and gives its reason. A rank whose wait ends so throws ABORTED, which says where it was stopped and why; the error that
+ * `runRanks` reports is the first one that is no such consequence. Ranks that do not wait, because they compute, have
+ * GRACE_MS to end, and then their threads are terminated.
+ *
+ * Invariant: `runRanks` settles only when no rank thread is left, so the caller can free or reuse what it lent them.
+ */
 import { randomUUID } from "node:crypto";
 import { Worker } from "node:worker_threads";
+import { problemOf } from "../errors/dualpipe-error.ts";
 import type { Addon } from "../native/addon.ts";
 import { prepareAddon } from "../native/load.ts";
 import { abortProcesses } from "../transport/gloo/connect-processes.ts";
 import { ConnectedProcesses } from "./connected-processes.ts";
-import type { WireEnd } from "./hub/wire.ts";
 import type { ProcessPlacement } from "./process-placement.ts";
 import { RankError } from "./rank-error.ts";
 import type { RankMessage, RankThreadData } from "./rank-thread.ts";
@@ -14,50 +26,54 @@ export interface RunRanksOptions {
   /** Copied to every rank, as `structuredClone` does. */
   readonly data?: unknown;
   readonly onReport?: (rank: number, value: unknown) => void;
-  /** Stops all ranks; the promise then rejects. */
+  /** Stops all ranks when aborted; the promise then rejects with the code INTERRUPTED. */
   readonly signal?: AbortSignal | undefined;
-  /** How long a rank waits for another. */
+  /** How long a rank waits for a message of another one. */
   readonly timeoutMs?: number | undefined;
   /**
-   * When the run has other processes, which run their ranks by the same call: this process's place among them, or the
-   * processes when they have met already.
+   * The place of this process in a run of several, each of which makes the same call for its own ranks; or the processes
+   * themselves, when they are connected already.
    */
   readonly processes?: ProcessPlacement | ConnectedProcesses | undefined;
-  /** How long the processes have to meet, and to leave. */
+  /** How long the processes have to join and, once one has left, to leave. Default: 300,000. */
   readonly rendezvousTimeoutMs?: number | undefined;
-  /** After so long without a sign of life a process counts as lost. */
+  /** A process is gone after this long without a heartbeat. Default: 30,000. */
   readonly heartbeatTimeoutMs?: number | undefined;
 }
 
-/** How long ranks have to end by themselves once they were told to. */
+/** How long ranks have to end by themselves once the run has failed. */
 const GRACE_MS = 5_000;
 
-/** A rank that was still loading, or that goes on after the error, opens mailboxes anew, and would wait in them for ever. */
-const CLOSE_AGAIN_MS = 50;
+/**
+ * How often the mailboxes of a failed run are closed. Once is not enough: a rank that was still loading, or that continues
+ * after the error, opens new ones, and would wait in them forever.
+ */
+const CLOSE_INTERVAL_MS = 50;
 
 /**
- * Runs a program on every rank, each a worker thread of this process, and gives their results by rank. Of a run with
- * other processes it runs the ranks of this process.
+ * Runs a program on every rank, each of which is a worker thread of this process, and returns their results in the order of
+ * the ranks. In a run of several processes it runs the ranks of this process and returns their results.
  * @param program A module whose default export is a RankProgram.
- * @throws RankError of the rank that failed first, when no rank runs any more; LaunchError when the processes do not meet.
+ * @throws RankError of the rank that failed first, once no rank is running; LaunchError when the processes do not find one
+ * another.
  *
  * @example
  * const losses = await runRanks(new URL("./rank.js", import.meta.url), { numRanks: 4 });
  */
 export async function runRanks<Result>(program: URL, options: RunRanksOptions): Promise<Result[]> {
-  // Loaded here first: only the main thread can set the environment that LibTorch reads.
+  // The main thread loads the addon first, because only it can set the environment variables that LibTorch reads.
   const addon = await prepareAddon<Addon>(options.signal);
   const { processes } = options;
   if (processes === undefined || processes instanceof ConnectedProcesses)
     return new RankThreads(addon, program, options, processes).run() as Promise<Result[]>;
-  const met = await ConnectedProcesses.connect(addon, processes, options);
+  const connected = await ConnectedProcesses.connect(addon, processes, options);
   let well = false;
   try {
-    const results = await new RankThreads(addon, program, options, met).run();
+    const results = await new RankThreads(addon, program, options, connected).run();
     well = true;
     return results as Result[];
   } finally {
-    await met.leave({ well });
+    await connected.leave({ well });
   }
 }
 
@@ -66,29 +82,35 @@ class RankThreads {
   readonly #addon: Addon;
   readonly #program: URL;
   readonly #options: RunRanksOptions;
-  readonly #met: ConnectedProcesses | undefined;
+  readonly #processes: ConnectedProcesses | undefined;
   readonly #groupName = `ranks-${randomUUID()}`;
   readonly #workers: Worker[] = [];
-  /** In the order in which they came. */
+  /** In the order in which they were reported. */
   readonly #errors: RankError[] = [];
   #deadline: NodeJS.Timeout | undefined;
   #closing: NodeJS.Timeout | undefined;
 
-  constructor(addon: Addon, program: URL, options: RunRanksOptions, met: ConnectedProcesses | undefined) {
+  constructor(
+    addon: Addon,
+    program: URL,
+    options: RunRanksOptions,
+    processes: ConnectedProcesses | undefined,
+  ) {
     this.#addon = addon;
     this.#program = program;
     this.#options = options;
-    this.#met = met;
+    this.#processes = processes;
   }
 
   async run(): Promise<unknown[]> {
     const { signal } = this.#options;
-    const interrupt = (): void =>
-      this.#fail(new RankError(undefined, "INTERRUPTED", "the run was stopped", undefined));
-    if (this.#met) this.#met.onLost = (process, loss) => this.#lose(process, loss);
+    const disconnected = this.#processes?.disconnected;
     const ended = this.#ranks().map((rank) => this.#start(rank));
-    signal?.addEventListener("abort", interrupt, { once: true });
-    if (signal?.aborted) interrupt();
+    using _interruption = onAbort(signal, () =>
+      this.#fail(new RankError(undefined, "INTERRUPTED", "the run was stopped by its signal")),
+    );
+    // The ranks themselves say what they were waiting for.
+    using _disconnection = onAbort(disconnected, () => this.#fail(disconnected!.reason as RankError));
     try {
       const results = await Promise.all(ended);
       if (this.#errors.length > 0) throw causeAmong(this.#errors);
@@ -96,14 +118,12 @@ class RankThreads {
     } finally {
       clearTimeout(this.#deadline);
       clearInterval(this.#closing);
-      signal?.removeEventListener("abort", interrupt);
-      if (this.#met) this.#met.onLost = undefined;
       this.#addon.mailbox.close(this.#groupName, "the run has ended");
     }
   }
 
   #ranks(): number[] {
-    const { process, ranksPerProcess } = this.#met?.layout ?? {
+    const { process, ranksPerProcess } = this.#processes?.layout ?? {
       process: 0,
       ranksPerProcess: this.#options.numRanks,
     };
@@ -112,64 +132,35 @@ class RankThreads {
 
   #fail(error: RankError): void {
     this.#errors.push(error);
-    this.#stop(error.message);
+    this.#stop(error.problem);
   }
 
-  /** What each rank waited for, it says itself. */
-  #lose(process: number | undefined, { isSilent, text }: WireEnd): void {
-    const who = process === undefined ? "the hub of the run" : describeProcess(process, this.#met!);
-    const reason = `${who} is lost: ${text}`;
-    this.#fail(
-      new RankError(
-        undefined,
-        isSilent ? "HEARTBEAT_TIMEOUT" : "DISCONNECTED",
-        `dualpipe: ${reason}`,
-        undefined,
-      ),
-    );
-  }
-
-  /** Ends all waits, now and in ranks that begin to wait later, and in a while the threads. */
+  /** Ends all waits, those of now and those that ranks begin later, and after a while the threads. */
   #stop(reason: string): void {
-    const text = reason.replace(/^dualpipe: /, "");
     const endWaits = (): void => {
-      // The processes keep an abort in mind, so that it need not be repeated.
-      if (this.#met) abortProcesses(this.#addon, this.#met.bridge, text);
-      else this.#addon.mailbox.close(this.#groupName, text);
+      // Connected processes remember an abort, so it need not be repeated.
+      if (this.#processes) abortProcesses(this.#addon, this.#processes.bridge, reason);
+      else this.#addon.mailbox.close(this.#groupName, reason);
     };
     endWaits();
-    if (!this.#met) this.#closing ??= setInterval(endWaits, CLOSE_AGAIN_MS);
+    if (!this.#processes) this.#closing ??= setInterval(endWaits, CLOSE_INTERVAL_MS);
     this.#deadline ??= setTimeout(() => {
       for (const worker of this.#workers) void worker.terminate();
     }, GRACE_MS);
   }
 
-  /** Resolves when the thread is gone, with what its program returned. */
+  /** Resolves with the program's result when the thread is gone. */
   #start(rank: number): Promise<unknown> {
-    const { numRanks, data, onReport, timeoutMs } = this.#options;
-    const workerData: RankThreadData = {
-      program: this.#program.href,
-      groupName: this.#groupName,
-      rank,
-      numRanks,
-      data,
-      timeoutMs,
-      processes: this.#met && { bridge: this.#met.bridge, layout: this.#met.layout },
-    };
-    const entry = new URL(
-      import.meta.url.endsWith(".ts") ? "./rank-thread.ts" : "./rank-thread.js",
-      import.meta.url,
-    );
-    const worker = new Worker(entry, { workerData });
+    const worker = this.#createWorker(rank);
     this.#workers.push(worker);
-    const crash = (why: string, stack?: string): void =>
-      this.#fail(new RankError(rank, "CRASHED", `dualpipe: rank ${rank} ${why}`, stack));
+    const crash = (how: string, stack?: string): void =>
+      this.#fail(new RankError(rank, "CRASHED", `rank ${rank} ${how}`, stack));
     let hasEnded = false;
     let result: unknown;
     worker.on("message", (message: RankMessage) => {
       switch (message.kind) {
         case "report":
-          onReport?.(rank, message.value);
+          this.#options.onReport?.(rank, message.value);
           break;
         case "result":
           hasEnded = true;
@@ -177,7 +168,7 @@ class RankThreads {
           break;
         case "error":
           hasEnded = true;
-          this.#fail(new RankError(rank, message.code, message.message, message.stack));
+          this.#fail(new RankError(rank, message.code, message.problem, message.stack));
           break;
         default:
           message satisfies never;
@@ -185,31 +176,52 @@ class RankThreads {
     });
     worker.on("error", (error) => {
       hasEnded = true;
-      crash(`crashed: ${error.message}`, error.stack);
+      crash(`crashed: ${problemOf(error)}`, error.stack);
     });
     return new Promise<unknown>((resolve) => {
       worker.on("exit", (code) => {
-        if (!hasEnded) crash(`ended with the exit code ${code} before its program did`);
+        if (!hasEnded) crash(`ended with exit code ${code} before its program did`);
         resolve(result);
       });
     });
   }
+
+  #createWorker(rank: number): Worker {
+    const { numRanks, data, timeoutMs } = this.#options;
+    const workerData: RankThreadData = {
+      program: this.#program.href,
+      groupName: this.#groupName,
+      rank,
+      numRanks,
+      data,
+      timeoutMs,
+      processes: this.#processes && { bridge: this.#processes.bridge, layout: this.#processes.layout },
+    };
+    const entry = new URL(
+      import.meta.url.endsWith(".ts") ? "./rank-thread.ts" : "./rank-thread.js",
+      import.meta.url,
+    );
+    return new Worker(entry, { workerData });
+  }
 }
 
-function describeProcess(process: number, { layout: { ranksPerProcess } }: ConnectedProcesses): string {
-  const first = process * ranksPerProcess;
-  return ranksPerProcess === 1
-    ? `rank ${first}`
-    : `the process of the ranks ${first} to ${first + ranksPerProcess - 1}`;
+/** Calls the listener when the signal is aborted, or now if it was; not after the disposal. */
+function onAbort(signal: AbortSignal | undefined, listener: () => void): Disposable {
+  signal?.addEventListener("abort", listener, { once: true });
+  if (signal?.aborted) listener();
+  return { [Symbol.dispose]: () => signal?.removeEventListener("abort", listener) };
 }
 
-/** The first error that does not only follow from another. Of a cause in another process, the ranks here say what it stopped. */
+/**
+ * The first error that is not a consequence of another one. When the cause lies in another process, the ranks of this one
+ * know best what it stopped, so the result tells what each of them was doing.
+ */
 function causeAmong(errors: readonly RankError[]): RankError {
   const stopped = errors.filter(({ isConsequence }) => isConsequence);
   const cause = errors.find(({ isConsequence }) => !isConsequence) ?? stopped[0]!;
   const isElsewhere =
     cause.isConsequence || cause.code === "DISCONNECTED" || cause.code === "HEARTBEAT_TIMEOUT";
   if (!isElsewhere || stopped.length === 0) return cause;
-  const lines = stopped.map(({ message }) => message.replace(/^dualpipe: /, ""));
-  return new RankError(cause.rank, cause.code, `dualpipe: ${lines.join("\n  ")}`, cause.rankStack);
+  const problem = stopped.map(({ problem }) => problem).join("\n  ");
+  return new RankError(cause.rank, cause.code, problem, cause.rankStack);
 }

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { ConnectedProcesses } from "../launch/connected-processes.ts";
 import type { ProcessPlacement } from "../launch/process-placement.ts";
-import { RankError } from "../launch/rank-error.ts";
+import type { RankError } from "../launch/rank-error.ts";
 import { CheckpointCompletion } from "./checkpoint/completion.ts";
 import { PartWriter } from "./checkpoint/part-writer.ts";
 import { CheckpointRequests } from "./checkpoint/requests.ts";
@@ -101,7 +101,7 @@ async function runMetTraining(
     numRanks: met?.layout.ranksPerProcess ?? numRanks(pipeline),
     onWritten: (step, outcome) => completion.add(step, outcome),
   });
-  if (met) met.onMessage = (_from, message) => hear(message as TrainMessage, { completion, requests });
+  met?.onMessage((_from, message) => hear(message as TrainMessage, { completion, requests }));
   const reports = new RunReports({ metrics, progress, throughput, requests, parts, corpus });
   const shared = {
     train: sharedCopy(corpus.train),
@@ -115,7 +115,7 @@ async function runMetTraining(
       ? (await runTrainRanksOf(met, { config, requests: memory, layout: met.layout, shared }, rankOptions))!
       : await runTrainRanks({ config, requests: memory, ...shared }, rankOptions);
     await parts.finish();
-    await Promise.race([completion.finish(), ...(met ? [lossOf(met)] : [])]);
+    await Promise.race([completion.finish(), ...(met ? [disconnectOf(met)] : [])]);
     return { results, validationLoss: reports.validationLoss, newest };
   } finally {
     requests.isOpen = false;
@@ -124,18 +124,12 @@ async function runMetTraining(
   }
 }
 
-/** Rejects when a process is lost before it has said what became of its parts of a checkpoint. */
-function lossOf(met: ConnectedProcesses): Promise<never> {
+/** Rejects when a process disconnects before it has reported its parts of a checkpoint. */
+function disconnectOf({ disconnected }: ConnectedProcesses): Promise<never> {
   return new Promise((_resolve, reject) => {
-    met.onLost = (process, { text }) =>
-      reject(
-        new RankError(
-          undefined,
-          "DISCONNECTED",
-          `dualpipe: process ${process ?? "0"} is lost: ${text}`,
-          undefined,
-        ),
-      );
+    const fail = (): void => reject(disconnected.reason as RankError);
+    disconnected.addEventListener("abort", fail, { once: true });
+    if (disconnected.aborted) fail();
   });
 }
 

@@ -32,9 +32,9 @@ export class JoinedTraining {
     const met = await meetForTraining(this.#config, this.#placement, signal);
     this.#met = met;
     const requests = new CheckpointRequests();
-    met.onMessage = (_from, message) => {
+    met.onMessage((_from, message) => {
       if ((message as TrainMessage).kind === "checkpointDone") requests.written();
-    };
+    });
     const parts = new PartWriter({
       store: new CheckpointStore(this.#config.output.dir),
       numRanks: met.layout.ranksPerProcess,

@@ -1,4 +1,4 @@
-// The disk is full while checkpoints are written, or does not keep what was written.
+// The disk is full while checkpoints are written, or damages them afterwards.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ const faults = new FaultRun(20_261_126, 12);
 beforeAll(() => faults.trainUndisturbed());
 afterAll(() => faults[Symbol.dispose]());
 
-test("the disk is full while checkpoints are written: the run goes on, and writes them when there is space", async () => {
+test("when the disk is full the run goes on without checkpoints, and writes them again when there is space", async () => {
   const [dir, copy] = [faults.run.dir("full"), faults.run.dir("full-copy")];
   mkdirSync(dir);
   // Only the launcher's own namespace sees the small disk.
@@ -41,7 +41,7 @@ test("the disk is full while checkpoints are written: the run goes on, and write
   console.log(`full disk: ${NUM_FAULTS} faults injected and survived`);
 }, 600_000);
 
-test("a checkpoint's file is cut short or has a flipped bit: the one before is taken", async () => {
+test("when a checkpoint's file is truncated or has a flipped bit, the run resumes from the one before", async () => {
   const { random, run } = faults;
   for (let fault = 0; fault < NUM_FAULTS; fault++) {
     const dir = `damaged-${fault}`;
@@ -54,7 +54,7 @@ test("a checkpoint's file is cut short or has a flipped bit: the one before is t
     const position = random.below(bytes.length);
     if (random.below(2) === 0) writeFileSync(path, bytes.subarray(0, position));
     else {
-      // White space of the manifest may change without a loss; no other byte may.
+      // A flipped bit of the manifest's white space would go unnoticed, rightly.
       const visible = bytes.subarray(position).findIndex((byte) => byte > 0x20 && byte < 0x7f);
       bytes[position + Math.max(0, visible)]! ^= 1 << random.below(3);
       writeFileSync(path, bytes);

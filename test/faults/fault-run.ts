@@ -5,13 +5,13 @@ import { type SpawnOptions, TrainingRun } from "../checkpoint/training-run.ts";
 import { processesNaming, until } from "./processes.ts";
 import { RandomNumbers } from "./random-numbers.ts";
 
-/** Faults of each kind: twenty where all is tested, a few where a person waits. */
+/** The number of faults of each kind: 20 in CI, a few where a person waits. */
 export const NUM_FAULTS = Number(process.env.DUALPIPE_FAULTS ?? (process.env.CI ? 20 : 3));
 
-/** A run goes on for less than so many steps before it meets its next fault. */
+/** The next fault comes after fewer steps than this. */
 const STEPS_BETWEEN_FAULTS = 4;
 
-/** Two pipelines of two ranks, that is four ranks. */
+/** Two pipelines of two ranks each. */
 const OVERRIDES = [
   "pipeline.replicas=2",
   "pipeline.microBatches=4",
@@ -21,26 +21,26 @@ const OVERRIDES = [
   "timeouts.meetSeconds=20",
 ];
 
-/** A training run that is disturbed, beside one that is not. */
+/** A training run with faults, which is compared with one without. */
 export class FaultRun implements Disposable {
   readonly run = new TrainingRun();
   readonly random: RandomNumbers;
   readonly #seed: number;
   readonly #overrides: readonly string[];
 
-  /** @param stepsPerFault So many that the run does not end before its faults do, however slow the test is beside it. */
+  /** @param stepsPerFault Enough steps that the run outlasts its faults, even on a slow machine. */
   constructor(seed: number, stepsPerFault = STEPS_BETWEEN_FAULTS) {
     this.#seed = seed;
     this.random = new RandomNumbers(seed);
     this.#overrides = [...OVERRIDES, `training.steps=${stepsPerFault * NUM_FAULTS + 2}`];
   }
 
-  /** To be called first: the undisturbed run, on four threads of this process. */
+  /** Trains without faults, on four threads of this process. Call it first. */
   async trainUndisturbed(): Promise<void> {
     await this.run.train("whole", this.#overrides);
   }
 
-  /** Goes on with a run on four threads of this process; what it shows is in `run.lines`. */
+  /** Resumes a run on four threads of this process; its output is in `run.lines`. */
   async resume(dir: string): Promise<void> {
     await this.run.train(dir, this.#overrides, true);
   }
@@ -51,12 +51,12 @@ export class FaultRun implements Disposable {
     return this.run.spawn(this.run.dir(dir), this.#overrides, { ...options, launch });
   }
 
-  /** Resolves at a random moment of a run that has just begun or gone on: from its start to some steps later. */
+  /** Resolves at a random moment within the first few steps after a start or a restart. */
   async randomMoment(dir: string, explain?: () => string): Promise<void> {
     const before = this.#numMetrics(dir);
     const numSteps = this.random.below(STEPS_BETWEEN_FAULTS);
     await until(`${numSteps} more steps`, () => this.#numMetrics(dir) >= before + numSteps, explain);
-    // Somewhere within the next milliseconds, in whatever the run does then.
+    // Then at a random moment of the next milliseconds, in the middle of any activity.
     for (let i = this.random.below(2000); i > 0; i--) await new Promise(setImmediate);
   }
 
@@ -65,7 +65,7 @@ export class FaultRun implements Disposable {
     return existsSync(path) ? readFileSync(path, "utf8").split("\n").length : 0;
   }
 
-  /** That the run ended as if nothing had been, and left nothing behind. */
+  /** Checks that the run ended like the one without faults, and left neither files nor processes behind. */
   async expectAsUndisturbed(dir: string): Promise<void> {
     const note = `seed ${this.#seed}`;
     expect(await this.run.weights(dir), note).toBe(await this.run.weights("whole"));

@@ -1,4 +1,4 @@
-// Processes of a run are killed, stopped, or lose their launcher, again and again, and it ends as if nothing had been.
+// Processes of a run are killed, stopped, or lose their launcher, again and again; the run ends as if nothing had happened.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { FaultRun, NUM_FAULTS } from "./fault-run.ts";
 import { childrenOf, processesNaming, until } from "./processes.ts";
@@ -10,11 +10,11 @@ beforeAll(() => faults.trainUndisturbed());
 afterAll(() => faults[Symbol.dispose]());
 
 test.each([
-  ["killed", "SIGKILL", /was ended by SIGKILL; restart/],
-  // One that has not joined yet is waited for in vain.
-  ["stopped", "SIGSTOP", /(gave no sign of life and was ended|exit status 4 \(a time-out\)); restart/],
+  ["killed", "SIGKILL", /was killed by SIGKILL; restart/],
+  // A process that had not joined yet causes a timeout of the rendezvous.
+  ["stopped", "SIGSTOP", /(sent no heartbeat and was killed|exit status 4 \(a timeout\)); restart/],
 ] as const)(
-  "any rank is %s, and all are started again",
+  "any rank is %s, and all are restarted",
   async (dir, signal, restart) => {
     const launcher = faults.launch(dir, RESTARTS, { resume: false });
     for (let fault = 1; fault <= NUM_FAULTS; fault++) {
@@ -34,7 +34,7 @@ test.each([
   600_000,
 );
 
-test("the launcher is killed and started again by hand", async () => {
+test("the launcher is killed and restarted by hand", async () => {
   const dir = "orphaned";
   for (let fault = 0; fault < NUM_FAULTS; fault++) {
     const launcher = faults.launch(dir, ["--nproc-per-node", "4"]);

@@ -2,9 +2,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 
 const POLL_MS = 10;
-const PATIENCE_MS = 60_000;
+const TIMEOUT_MS = 60_000;
 
-/** Child processes, by Linux's own list. */
+/** The child processes of a process, according to /proc. */
 export function childrenOf(pid: number): number[] {
   try {
     const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
@@ -14,7 +14,7 @@ export function childrenOf(pid: number): number[] {
   }
 }
 
-/** Processes that run still and were started with this text in their command line. */
+/** The running processes whose command line contains this text. */
 export function processesNaming(text: string): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
@@ -30,7 +30,7 @@ function commandLineOf(pid: number): string {
   }
 }
 
-/** False of one that has ended and whom nobody has asked for its status yet. */
+/** False for a process that has ended, even if its parent has not collected its exit status yet. */
 function isRunning(pid: number): boolean {
   try {
     return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
@@ -39,18 +39,18 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** Looks until it is so. @throws Error after a minute, with what `explain` says */
+/** Polls until `look` returns something. @throws Error after a minute, with the text of `explain` */
 export async function until<T>(
   what: string,
   look: () => T | undefined | false,
   explain: () => string = () => "",
 ): Promise<T> {
-  const deadline = performance.now() + PATIENCE_MS;
+  const deadline = performance.now() + TIMEOUT_MS;
   for (;;) {
     const seen = look();
     if (seen !== undefined && seen !== false) return seen;
     if (performance.now() > deadline)
-      throw new Error(`it is not so after ${PATIENCE_MS / 1000} s: ${what}\n${explain()}`);
+      throw new Error(`waited ${TIMEOUT_MS / 1000} s in vain until ${what}\n${explain()}`);
     await delay(POLL_MS);
   }
 }

@@ -1,4 +1,4 @@
-/** Numbers from 0 to under 1 that depend on the seed alone. Park and Miller, 1988. */
+/** A pseudorandom generator that depends on its seed alone. Source: Park and Miller, 1988. */
 export class RandomNumbers {
   #state: number;
 
@@ -11,7 +11,7 @@ export class RandomNumbers {
     return this.#state / 2_147_483_647;
   }
 
-  /** One of 0 to under `end`. */
+  /** A whole number from 0 to `end - 1`. */
   below(end: number): number {
     return Math.floor(end * this.next());
   }

@@ -12,18 +12,18 @@ const PROGRAM = new URL("./group-rank.ts", import.meta.url);
 
 type Data = Partial<GroupRankData> & Pick<GroupRankData, "behaviour">;
 
-/** Processes that are all in this one: each has connections of its own to the others. */
+/** Runs processes that all live in this one; each has its own connections to the others. */
 async function run<Result>(numRanks: number, data: Data): Promise<Result[]> {
   const { numProcesses = numRanks } = data;
   const ranksPerProcess = numRanks / numProcesses;
   const masterPort = await freePort();
-  const meetings = Array.from({ length: numProcesses }, (_, process) =>
+  const connections = Array.from({ length: numProcesses }, (_, process) =>
     ConnectedProcesses.connect(
       loadAddon<Addon>(),
       loopbackPlacement(masterPort, { process, numProcesses, ranksPerProcess }),
     ),
   );
-  const processes = await Promise.all(meetings);
+  const processes = await Promise.all(connections);
   try {
     const bridges = processes.map(({ bridge }) => bridge);
     return await runRanks<Result>(PROGRAM, {
@@ -52,7 +52,7 @@ test("messages arrive whole when their sizes change", async () => {
   await run(2, { behaviour: "changingSizes" });
 });
 
-test("two processes of two ranks each reach one another on every edge", async () => {
+test("two processes of two ranks each communicate on every edge", async () => {
   const received = await run(4, { behaviour: "everyone", numProcesses: 2 });
   expect(received).toEqual([
     [10, 20, 30],
@@ -62,7 +62,7 @@ test("two processes of two ranks each reach one another on every edge", async ()
   ]);
 });
 
-test("a rank that waits for a process that has gone is told so", async () => {
+test("a rank that waits for a disconnected process is told so", async () => {
   await expect(run(2, { behaviour: "deserted" })).rejects.toMatchObject({
     code: "ABORTED",
     message: expect.stringMatching(

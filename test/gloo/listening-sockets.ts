@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
-/** A socket that somebody connects to. */
+/** A socket that accepts connections. */
 export interface ListeningSocket {
   readonly address: string;
   readonly port: number;
@@ -8,7 +8,7 @@ export interface ListeningSocket {
 
 const LISTENING = "0A";
 
-/** All of this host, or those of some processes alone, by Linux's own list. */
+/** The listening sockets of this host, or of some of its processes, according to /proc. */
 export function listeningSockets(pids?: readonly number[]): ListeningSocket[] {
   const own = pids && new Set(pids.flatMap(openFiles));
   return ["tcp", "tcp6"].flatMap((table) =>

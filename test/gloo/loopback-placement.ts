@@ -1,6 +1,6 @@
 import type { ProcessPlacement } from "../../src/launch/process-placement.ts";
 
-/** A process of a run that meets at a port of this host. */
+/** The placement of a process in a run whose hub is at a port of this host. */
 export function loopbackPlacement(
   masterPort: number,
   {

@@ -1,4 +1,4 @@
-// Process 1 of two: comes to where they meet, at the port of its only argument, and stops when it is to connect.
+// Process 1 of 2: joins the hub at the port given as its only argument, and stops when told to connect.
 import { HubMember } from "../../src/launch/hub/hub-member.ts";
 import { publicSecret } from "../../src/launch/process-placement.ts";
 
@@ -13,5 +13,5 @@ await HubMember.join({
   rendezvousTimeoutMs: 60_000,
   heartbeatTimeoutMs: 200,
   onMessage: () => process.kill(process.pid, "SIGSTOP"),
-  onLost: () => {},
+  onDisconnect: () => {},
 });

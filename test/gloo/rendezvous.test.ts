@@ -15,12 +15,12 @@ afterEach(() => {
   for (const stranger of strangers.splice(0)) stranger.destroy();
 });
 
-/** Processes that are all in this one; each uses an addon of its own, which may be one that strangers disturb. */
-async function meet(addons: readonly Addon[], ranksPerProcess = [1, 1]): Promise<ConnectedProcesses[]> {
+/** Processes of a run that all live in this one. Each has an addon of its own, which a stranger may disturb. */
+async function connectAll(addons: readonly Addon[], ranksPerProcess = [1, 1]): Promise<ConnectedProcesses[]> {
   const masterPort = await freePort();
   const controller = new AbortController();
   const { signal } = controller;
-  const meetings = addons.map((own, process) =>
+  const connections = addons.map((own, process) =>
     ConnectedProcesses.connect(
       own,
       loopbackPlacement(masterPort, {
@@ -32,10 +32,10 @@ async function meet(addons: readonly Addon[], ranksPerProcess = [1, 1]): Promise
     ),
   );
   try {
-    return await Promise.all(meetings);
+    return await Promise.all(connections);
   } catch (error) {
     controller.abort();
-    await Promise.allSettled(meetings);
+    await Promise.allSettled(connections);
     throw error;
   }
 }
@@ -43,24 +43,26 @@ async function meet(addons: readonly Addon[], ranksPerProcess = [1, 1]): Promise
 const leave = (processes: readonly ConnectedProcesses[]) =>
   Promise.all(processes.map((process) => process.leave({ well: true })));
 
-test("main threads speak to one another once all are connected", async () => {
-  const processes = await meet([addon, addon]);
+test("main threads exchange messages once all processes are connected", async () => {
+  const processes = await connectAll([addon, addon]);
   const heard = new Promise((resolve) => {
-    processes[1]!.onMessage = (...message) => resolve(message);
+    processes[1]!.onMessage((...message) => resolve(message));
   });
   processes[0]!.send("others", { kind: "hello" });
   expect(await heard).toEqual([0, { kind: "hello" }]);
   await leave(processes);
 });
 
-test("processes that count their ranks otherwise are no run", async () => {
-  await expect(meet([addon, addon], [1, 2])).rejects.toMatchObject({
+test("processes with different numbers of ranks are not one run", async () => {
+  await expect(connectAll([addon, addon], [1, 2])).rejects.toMatchObject({
     code: "REFUSED",
-    message: expect.stringMatching(/those who meet here are of a run of \d ranks in 2 processes, not of/),
+    message: expect.stringMatching(
+      /process \d belongs to a run of \d ranks in 2 processes, and the hub at .* serves a run of \d ranks in 2/,
+    ),
   });
 });
 
-test("a process that stops while all connect is given up as silent", async () => {
+test("a process that stops while all connect is a heartbeat timeout", async () => {
   const masterPort = await freePort();
   const program = fileURLToPath(new URL("./process-that-stops.ts", import.meta.url));
   const stopping = spawn(process.execPath, [...process.execArgv, program, String(masterPort)]);
@@ -70,21 +72,23 @@ test("a process that stops while all connect is given up as silent", async () =>
       ConnectedProcesses.connect(addon, placement, { rendezvousTimeoutMs: 60_000 }),
     ).rejects.toMatchObject({
       code: "RENDEZVOUS_TIMEOUT",
-      message: expect.stringContaining("process 1 is gone while all connect: no sign of life for 0.2 s"),
+      message: expect.stringContaining(
+        "all processes had joined the run, but while they connected process 1 (rank 1) disconnected: no heartbeat for 0.2 s",
+      ),
     });
   } finally {
     stopping.kill("SIGKILL");
   }
 });
 
-/** Those that nobody listened on before. */
+/** The sockets that were not listening before. */
 function opened(before: readonly ListeningSocket[]): ListeningSocket[] {
   const known = new Set(before.map(({ address, port }) => `${address}:${port}`));
   return listeningSockets().filter(({ address, port }) => !known.has(`${address}:${port}`));
 }
 
-/** An addon at whose first attempt to connect somebody else comes to each of Gloo's ports before the other process does. */
-function disturbed(said: Uint8Array | undefined): Addon {
+/** An addon at whose first attempt a stranger connects to each of Gloo's ports before the other process does. */
+function disturbed(sent: Uint8Array | undefined): Addon {
   const gloo: Addon["gloo"] = {
     ...addon.gloo!,
     connect: (options, publish) => {
@@ -93,7 +97,7 @@ function disturbed(said: Uint8Array | undefined): Addon {
       return addon.gloo!.connect(options, (key, value) => {
         sending = sending.then(async () => {
           if (options.name.endsWith("-0/"))
-            await Promise.all(opened(before).map((socket) => visit(socket, said)));
+            await Promise.all(opened(before).map((socket) => visit(socket, sent)));
           publish(key, value);
         });
       });
@@ -102,7 +106,7 @@ function disturbed(said: Uint8Array | undefined): Addon {
   return { ...addon, gloo };
 }
 
-async function visit({ port, address }: ListeningSocket, said: Uint8Array | undefined): Promise<void> {
+async function visit({ port, address }: ListeningSocket, sent: Uint8Array | undefined): Promise<void> {
   const socket = connect(port, address);
   strangers.push(socket);
   socket.on("error", () => {});
@@ -110,18 +114,18 @@ async function visit({ port, address }: ListeningSocket, said: Uint8Array | unde
     socket.once("connect", resolve);
     socket.once("error", () => resolve());
   });
-  if (said !== undefined) socket.write(said);
+  if (sent !== undefined) socket.write(sent);
 }
 
-describe("a stranger who takes a process's place while all connect", () => {
+describe("a stranger that takes a process's place while all connect", () => {
   test.each([
     ["nothing", undefined],
     ["garbage", Buffer.from("garbage that is longer than what Gloo sends before each of its messages")],
-    ["half of what Gloo says", Buffer.alloc(20)],
+    ["half of a Gloo greeting", Buffer.alloc(20)],
   ])(
-    "and says %s costs an attempt, not the run",
-    async (_what, said) => {
-      const processes = await meet([disturbed(said), disturbed(said)]);
+    "and sends %s costs an attempt, not the run",
+    async (_what, sent) => {
+      const processes = await connectAll([disturbed(sent), disturbed(sent)]);
       expect(processes.map(({ bridge }) => bridge.endsWith("-1/"))).toEqual([true, true]);
       await leave(processes);
     },
@@ -129,9 +133,9 @@ describe("a stranger who takes a process's place while all connect", () => {
   );
 });
 
-test("no port stays open once all are connected, but the hub's", async () => {
+test("once all are connected, only the hub's port stays open", async () => {
   const before = listeningSockets();
-  const processes = await meet([addon, addon, addon], [1, 1, 1]);
+  const processes = await connectAll([addon, addon, addon], [1, 1, 1]);
   expect(opened(before)).toHaveLength(1);
   await leave(processes);
   expect(opened(before)).toEqual([]);

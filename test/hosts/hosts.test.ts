@@ -1,4 +1,4 @@
-// A run over several hosts, which are network namespaces with addresses and links of their own.
+// A run over several hosts: network namespaces with their own addresses and links.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { FaultRun, NUM_FAULTS } from "../faults/fault-run.ts";
 import { childrenOf, until } from "../faults/processes.ts";
@@ -32,7 +32,7 @@ function launchOn(lab: Lab, numHosts: number, dir: string, options: readonly str
 
 describe.runIf(why === undefined)("at 1 ms of delay and 200 Mbit/s", () => {
   test.each([2, 4])(
-    "%i hosts train as one does, bit for bit",
+    "%i hosts train like one, bit for bit",
     async (numHosts) => {
       await using lab = await startLab(numHosts);
       const dir = `hosts-${numHosts}`;
@@ -44,7 +44,7 @@ describe.runIf(why === undefined)("at 1 ms of delay and 200 Mbit/s", () => {
   );
 
   test.each([2, 4])(
-    "%i hosts go on after any link was cut in the middle of a step",
+    "%i hosts continue after any link was cut in the middle of a step",
     async (numHosts) => {
       await using lab = await startLab(numHosts);
       const dir = `cut-${numHosts}`;
@@ -52,18 +52,18 @@ describe.runIf(why === undefined)("at 1 ms of delay and 200 Mbit/s", () => {
       const hosts = launchOn(lab, numHosts, dir, ["--max-restarts", String(numCuts)]);
       const [first] = hosts;
       for (let cut = 1; cut <= numCuts; cut++) {
-        // While the launchers wait for one another nothing runs that a cut could end.
+        // A cut while the launchers wait for one another would end nothing.
         await until("host 0 has started", () => childrenOf(first!.child.pid!).length === 4 / numHosts);
         await faults.randomMoment(dir, () => hosts.map(({ output }) => output()).join("\n-- next host\n"));
         const host = faults.random.below(numHosts);
         await lab.cut(host);
         await first!.until(`restart ${cut} of`);
-        await lab.mend(host);
+        await lab.repair(host);
       }
       for (const { closed, output } of hosts) expect(await closed, output()).toEqual([0, null]);
-      const said = hosts.map(({ output }) => output()).join("");
-      expect(said).toMatch(
-        /rank \d stopped while waiting for [\w ]+ of rank \d: .* is lost: no sign of life for 2 s/,
+      const output = hosts.map((host) => host.output()).join("");
+      expect(output).toMatch(
+        /rank \d stopped while waiting for [\w ]+ of rank \d: .* disconnected: no heartbeat for 2 s/,
       );
       await faults.expectAsUndisturbed(dir);
       console.log(`cut links of ${numHosts} hosts: ${numCuts} faults injected and survived`);

@@ -8,18 +8,18 @@ import { fileURLToPath } from "node:url";
 
 export interface LabOptions {
   readonly numHosts: number;
-  /** Of each frame, one way. */
+  /** The one-way delay of each frame. */
   readonly delayMs: number;
-  /** As tc writes it, such as `200mbit`. */
+  /** The rate of each link in the notation of tc, such as `200mbit`. */
   readonly rate: string;
 }
 
 const SWITCH_SOURCE = fileURLToPath(new URL("./switch.cpp", import.meta.url));
 const SCRIPT = fileURLToPath(new URL("./lab.sh", import.meta.url));
-/** Namespaces of users, networks and mounts that nobody else sees; a user who is not root may make them, too. */
+/** Creates namespaces for users, networks and mounts, which needs no root. */
 const UNSHARE = ["unshare", "--user", "--map-root-user", "--net", "--mount"];
 
-/** Why this machine cannot have several hosts, if it cannot. */
+/** The reason why this machine cannot have several hosts; undefined when it can. */
 export function whyNoLab(): string | undefined {
   const tried = spawnSync(UNSHARE[0]!, [...UNSHARE.slice(1), "sh", "-c", "ip netns list && tc qdisc show"], {
     encoding: "utf8",
@@ -27,7 +27,7 @@ export function whyNoLab(): string | undefined {
   return tried.status === 0 ? undefined : (tried.error?.message ?? tried.stderr.trim());
 }
 
-/** Hosts with addresses of their own, in network namespaces of this machine. */
+/** Hosts with their own addresses, in network namespaces of this machine. */
 export class Lab implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #folder: string;
@@ -63,7 +63,7 @@ export class Lab implements AsyncDisposable {
     return `10.77.0.${host + 1}`;
   }
 
-  /** The words before a command that run it on a host. */
+  /** The words that, put before a command, run it on a host. */
   on(host: number): string[] {
     const enter = [
       "nsenter",
@@ -76,13 +76,13 @@ export class Lab implements AsyncDisposable {
     return [...enter, "ip", "netns", "exec", `host${host}`];
   }
 
-  /** From now on nothing comes from this host or gets to it, and nobody is told. */
+  /** Drops every frame from and to this host from now on; neither end is told. */
   async cut(host: number): Promise<void> {
     await this.#order(`cut ${host}`);
   }
 
-  async mend(host: number): Promise<void> {
-    await this.#order(`mend ${host}`);
+  async repair(host: number): Promise<void> {
+    await this.#order(`repair ${host}`);
   }
 
   async #order(order: string): Promise<void> {

@@ -1,7 +1,7 @@
-// A network switch between interfaces of this network namespace, whose links take a while and can be cut.
-//   switch plain IF...          has the kernel fill in what network cards would: whole checksums, frames of at most the MTU
-//   switch run DELAY_US IF...   passes frames on; "cut N" and "mend N" on standard input go for the N-th interface
-// Linux's own `netem` would delay, too, but not every kernel has it.
+// A network switch between interfaces of this network namespace, whose links have a delay and can be cut.
+//   switch plain IF...          makes the kernel do the work of a network card: whole checksums, frames of at most the MTU
+//   switch run DELAY_US IF...   passes frames on; "cut N" and "repair N" on standard input apply to the N-th interface
+// Linux's own `netem` can delay frames as well, but not every kernel has it.
 #include <linux/ethtool.h>
 #include <linux/if_packet.h>
 #include <linux/sockios.h>
@@ -45,7 +45,7 @@ void makePlain(const char* name) {
     ifreq request{};
     std::strncpy(request.ifr_name, name, IFNAMSIZ - 1);
     request.ifr_data = reinterpret_cast<char*>(&value);
-    // An interface that cannot do something need not be told to stop it.
+    // An error means that the interface never did it.
     ioctl(socket, SIOCETHTOOL, &request);
   }
   close(socket);

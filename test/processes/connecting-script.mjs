@@ -1,4 +1,4 @@
-// Tells a test that it runs, and ends as the test says; its end closes the connection.
+// Tells a test that it runs, and ends when and how the test says; its end closes the connection.
 import { connect } from "node:net";
 
 const socket = connect(Number(process.argv[2]), "127.0.0.1");

@@ -4,9 +4,9 @@ import type { RankContext } from "../../src/launch/rank-context.ts";
 export default function run({ rank, numRanks, processGroup }: RankContext): void {
   const last = numRanks - 1;
   if (rank === 0) {
-    const lost = processGroup.receive(last, "activation-gradients");
+    const pending = processGroup.receive(last, "activation-gradients");
     processGroup.send(last, "control", []);
-    lost.wait();
+    pending.wait();
   } else if (rank === last) {
     processGroup.receive(0, "control").wait();
     process.kill(process.pid, "SIGKILL");

@@ -25,7 +25,7 @@ afterEach(async () => {
   await once(server, "close");
 });
 
-/** Resolves when so many processes have come. */
+/** Resolves when this many processes have connected. */
 function connections(numProcesses: number): Promise<void> {
   server.removeAllListeners("connection");
   sockets.clear();
@@ -50,7 +50,7 @@ function startScript(numProcesses: number, args: readonly string[] = []) {
   return launcher;
 }
 
-/** Launches the script, and waits until every process of it is there. */
+/** Launches the script, and waits until all its processes have connected. */
 async function launch(numProcesses: number, args: readonly string[] = []) {
   const ready = connections(numProcesses);
   const launcher = startScript(numProcesses, args);
@@ -59,7 +59,7 @@ async function launch(numProcesses: number, args: readonly string[] = []) {
   return { ...launcher, allProcessesEnded: closed };
 }
 
-test("every process has its place, and only the first one's lines stand as they are", async () => {
+test("every process gets its variables, and only the lines of the first are printed unchanged", async () => {
   const { ended } = await launch(3);
   for (const socket of sockets.values()) socket.write("end");
   const { status, stdout } = await ended;
@@ -76,14 +76,14 @@ test("every process has its place, and only the first one's lines stand as they 
   expect(status).toBe(0);
 });
 
-test("each host starts its own part, once all hosts are there", async () => {
+test("each host starts its own processes, once all hosts have joined", async () => {
   const port = String(await freePort());
-  const host = (nodeRank: number) =>
+  const host = (hostIndex: number) =>
     startScript(2, [
       "--nnodes",
       "2",
       "--node-rank",
-      String(nodeRank),
+      String(hostIndex),
       "--master-addr",
       "127.0.0.1",
       "--master-port",
@@ -106,9 +106,9 @@ test("each host starts its own part, once all hosts are there", async () => {
 });
 
 test.each([
-  ["fail", 7, "process 1 ended with the exit status 7"],
-  ["die", 3, "process 1 was ended by SIGKILL"],
-])("when a process does %s, all are ended and the status says so", async (word, status, message) => {
+  ["fail", 7, "process 1 ended with exit status 7"],
+  ["die", 3, "process 1 was killed by SIGKILL"],
+])("when a process does %s, all are ended and the exit status says so", async (word, status, message) => {
   const { ended, allProcessesEnded } = await launch(3);
   sockets.get(1)!.write(word);
   await allProcessesEnded;
@@ -117,7 +117,7 @@ test.each([
   expect(result.stderr).toContain(message);
 });
 
-test("all are started again, as often as is allowed", async () => {
+test("all processes are restarted, as often as is allowed", async () => {
   const { ended } = await launch(2, ["--max-restarts", "2"]);
   for (const start of [1, 2]) {
     const first = sockets.get(0)!;
@@ -129,8 +129,8 @@ test("all are started again, as often as is allowed", async () => {
   sockets.get(1)!.write("fail");
   const { status, stderr } = await ended;
   expect(status).toBe(7);
-  expect(stderr).toContain("process 0 was ended by SIGKILL; restart 2 of 2");
-  expect(stderr).toContain("process 1 ended with the exit status 7; the run has ended");
+  expect(stderr).toContain("process 0 was killed by SIGKILL; restart 2 of 2");
+  expect(stderr).toContain("process 1 ended with exit status 7; the run has ended");
 });
 
 test.each([
@@ -150,9 +150,17 @@ test("no process is left when the launcher is killed", async () => {
 });
 
 test.each([
-  [["--nnodes", "2", "x.js"], 1, "2 hosts must know where host 0 is reached; give --master-addr"],
-  [["--nnodes", "2", "--node-rank", "2", "x.js"], 1, "--node-rank must be less than --nnodes; got 2 of 2"],
-  [["--max-restarts", "9", "none.yaml"], 1, "there is no file none.yaml to launch"],
+  [
+    ["--nnodes", "2", "x.js"],
+    1,
+    "with several hosts, all must know the address of host 0; got --nnodes 2 without --master-addr",
+  ],
+  [
+    ["--nnodes", "2", "--node-rank", "2", "x.js"],
+    1,
+    "--node-rank must be less than --nnodes; got 2 with --nnodes 2",
+  ],
+  [["--max-restarts", "9", "none.yaml"], 1, "the program must be an existing file; there is no none.yaml"],
   [["--nproc-per-node", "none", "x.js"], 2, "must be a whole number of at least 1"],
 ])("%j is refused", async (args, status, message) => {
   const result = await startDualpipe(["launch", ...args]).ended;

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 const TYPESCRIPT = new URL("../register-tsx.mjs", import.meta.url).href;
 
-/** Runs the command line, from the sources, in a process of its own that can be given signals. */
+/** Runs the command line from its sources, in a separate process that can be sent signals. */
 export function startDualpipe(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
   const child = spawn(process.execPath, ["--import", TYPESCRIPT, MAIN, ...args], {
     env: { ...process.env, ...env },

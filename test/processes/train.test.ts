@@ -39,7 +39,7 @@ async function train(dir: string, numProcesses: number, args: readonly string[] 
   if (status !== 0) throw new Error(`ended with ${status}: ${stderr}`);
 }
 
-/** What the run computed, without what it took. */
+/** What the run computed, without its timings. */
 const numbersOf = (dir: string) =>
   readFileSync(join(folder, dir, "metrics.jsonl"), "utf8")
     .trim()
@@ -69,23 +69,23 @@ describe("a config that is trained over processes", () => {
     },
   );
 
-  test("goes on from a checkpoint, to whose parts all processes gave theirs", async () => {
+  test("resumes from a checkpoint whose parts all processes wrote", async () => {
     await train("resumed", 2, ["--set", "checkpoint.everySteps=2", "--set", "training.steps=2"]);
     await train("resumed", 2, ["--resume", "--set", "checkpoint.everySteps=2"]);
     expect(await weightsOf("resumed")).toEqual(await weightsOf("threads"));
   });
 });
 
-test("when a process is killed, the ranks that are left name its ranks and what they waited for", async () => {
+test("when a process is killed, the remaining ranks name its ranks and what they were waiting for", async () => {
   const script = fileURLToPath(new URL("./dying-script.ts", import.meta.url));
   const { status, stdout } = await startDualpipe(["launch", "--nproc-per-node", "2", script]).ended;
   expect(status).toBe(3);
   expect(stdout).toMatch(
-    /^(DISCONNECTED|ABORTED): dualpipe: rank 0 stopped while waiting for activation gradients of rank 3: the (connection to|process of) the ranks 2 to 3 is lost/,
+    /^(DISCONNECTED|ABORTED): dualpipe: rank 0 stopped while waiting for activation gradients of rank 3: (the connection to the ranks 2 to 3 is lost|process 1 \(ranks 2 to 3\) disconnected)/,
   );
 });
 
-test("SIGTERM of any one process has all write a checkpoint and end", async () => {
+test("a SIGTERM to any one process makes all write a checkpoint and end", async () => {
   const dir = join(folder, "terminated");
   const set = ["--set", `output.dir=${dir}`, "--set", "training.steps=100000"];
   const launcher = startDualpipe(["launch", "--nproc-per-node", "2", "--max-restarts", "3", config, ...set]);
@@ -102,11 +102,16 @@ test("SIGTERM of any one process has all write a checkpoint and end", async () =
 
 test.each([
   ["an error of the user's", ["--set", "data.source=/nowhere"], 1, /nowhere/],
-  ["a meeting to which not all come", ["--set", "timeouts.meetSeconds=0.5"], 4, /waited 0.5 s for all of 2/],
+  [
+    "a rendezvous that not all join",
+    ["--set", "timeouts.meetSeconds=0.5"],
+    4,
+    /waited 0.5 s for all 2 processes/,
+  ],
 ] as const)(
-  "%s has an exit status of its own, and only what may pass is tried again",
+  "%s has its own exit status, and only what a restart can cure is restarted",
   async (_what, set, expected, said) => {
-    // The second process never comes: it is told of another run.
+    // The second process never joins.
     const env = expected === 4 ? { NODE_OPTIONS: `--import ${STRAGGLER}` } : {};
     const args = ["--nproc-per-node", "2", "--max-restarts", "1", config, ...set];
     const dir = ["--set", `output.dir=${join(folder, `status-${expected}`)}`];
@@ -117,6 +122,6 @@ test.each([
   },
 );
 
-test("ranks that do not go evenly into processes are refused by name", async () => {
+test("ranks that cannot be spread evenly over the processes are refused with what is possible", async () => {
   await expect(train("uneven", 3)).rejects.toThrow(/got 4 ranks and 3 processes; start 1, 2, 4 processes/);
 });

@@ -1,3 +1,11 @@
+/**
+ * Finding the hub of a run. Which process serves it depends on the launcher:
+ *
+ * - `dualpipe launch` serves it itself, at the master's address and port.
+ * - Slurm, Open MPI and torchrun without a store leave that port free: process 0 serves it there.
+ * - torchrun's agent occupies the port with a store of its own. Process 0 serves the hub at any free port, and writes its
+ *   location and a fresh secret into the store, where the other processes read it.
+ */
 import { randomBytes } from "node:crypto";
 import type { Addon } from "../../native/addon.ts";
 import { glooOf } from "../../transport/gloo/connect-processes.ts";
@@ -5,15 +13,15 @@ import { type ProcessPlacement, publicSecret } from "../process-placement.ts";
 import { Hub } from "./hub.ts";
 import type { HubLocation } from "./secure-connection.ts";
 
-/** The hub of a run, for one of its processes. */
+/** The hub of a run, as one of its processes sees it. */
 export interface ProcessHub {
-  /** Looks where it is, anew at each call. */
+  /** Looks up the hub's location; another call may find another one. */
   locate(): Promise<HubLocation>;
-  /** In the process that serves it. */
+  /** The hub itself, in the process that serves it. */
   readonly served: Hub | undefined;
 }
 
-/** Finds the hub of a run, and serves it where that falls to this process. @throws LaunchError */
+/** Finds the hub of a run, and serves it if that is this process's task. @throws LaunchError */
 export async function findHub(
   addon: Addon,
   placement: ProcessPlacement,
@@ -29,7 +37,6 @@ export async function findHub(
   return { locate: async () => own, served };
 }
 
-/** The store at the master's port is another program's; there process 0 says where it listens itself. */
 async function findByStore(
   addon: Addon,
   { masterAddress, masterPort, process, numProcesses, address }: ProcessPlacement,

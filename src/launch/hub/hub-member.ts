@@ -1,34 +1,41 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { TLSSocket } from "node:tls";
-import { LaunchError } from "../launch-error.ts";
-import type { FromHub, ToHub } from "./messages.ts";
-import { connectSecured, type HubLocation } from "./secure-connection.ts";
-import { Wire, type WireEnd } from "./wire.ts";
+import { type DisconnectCause, describeDisconnect } from "../disconnect.ts";
+import { LaunchError, type RendezvousWait } from "../launch-error.ts";
+import type { FromHub, Refusal, ToHub } from "./hub.ts";
+import { connectSecurely, type HubLocation } from "./secure-connection.ts";
+import { Wire } from "./wire.ts";
 
 export interface JoinOptions {
-  /** Looks where the hub is, before each try. */
+  /** Finds the hub; called before each attempt to connect. */
   readonly locate: () => Promise<HubLocation>;
-  /** What the members are, such as "process". */
-  readonly noun: string;
+  /** What the members are. */
+  readonly noun: RendezvousWait["noun"];
   readonly member: number;
   readonly numMembers: number;
-  /** Of what run this is, in words: all must say the same. */
+  /** A description of the run; that of all members must be the same. */
   readonly run: string;
-  /** How long the others have to come. */
+  /** How long to wait until all members have joined. */
   readonly rendezvousTimeoutMs: number;
-  /** After so long without a sign of life a member, or the hub, counts as gone. */
+  /** A member, or the hub, is gone after this long without a heartbeat. */
   readonly heartbeatTimeoutMs: number;
   readonly onMessage: (from: number, body: unknown) => void;
-  /** Another member is gone without a word, or, when undefined, the hub. */
-  readonly onLost: (member: number | undefined, loss: WireEnd) => void;
+  /** Called when another member is gone without leaving; with undefined when it is the hub. */
+  readonly onDisconnect: (member: number | undefined, cause: DisconnectCause) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
-const RETRY_MS = 100;
-/** A try that the network swallows is given up then: Linux itself would ask again after up to a minute. */
-const TRY_MS = 5_000;
-/** The hub is not there yet, or its host is not. */
-const NOT_YET = new Set([
+/** What a member knows, while it waits, of the reasons why it waits. */
+interface Progress {
+  missing: readonly number[] | undefined;
+  obstacle: string;
+}
+
+const RETRY_DELAY_MS = 100;
+/** The limit for one attempt to connect. Where packets are dropped, Linux itself would retry only after up to a minute. */
+const CONNECT_TIMEOUT_MS = 5_000;
+/** How a connection fails while the hub, or its host, has not started yet. */
+const RETRIABLE_CODES = new Set([
   "ECONNREFUSED",
   "ECONNRESET",
   "EHOSTUNREACH",
@@ -37,8 +44,10 @@ const NOT_YET = new Set([
   "ENOTFOUND",
   "EAI_AGAIN",
 ]);
+const MAX_NAMED_MEMBERS = 8;
+const PLURAL = { process: "processes", host: "hosts" } as const;
 
-/** One member's connection to a hub at which all members have met. */
+/** A member's connection to a hub in whose session it takes part. */
 export class HubMember {
   readonly #wire: Wire<FromHub, ToHub>;
 
@@ -47,110 +56,100 @@ export class HubMember {
   }
 
   /**
-   * Resolves when all members are there.
+   * Resolves when all members have joined.
    * @throws LaunchError RENDEZVOUS_TIMEOUT that says who is missing, WRONG_SECRET, REFUSED; the signal's reason.
    */
   static async join(options: JoinOptions): Promise<HubMember> {
     const timeout = AbortSignal.timeout(options.rendezvousTimeoutMs);
     const signal = options.signal ? AbortSignal.any([timeout, options.signal]) : timeout;
-    let obstacle = "nobody has answered";
-    const note = (text: string): void => {
-      obstacle = text;
-    };
+    const progress: Progress = { missing: undefined, obstacle: "the hub has not answered" };
     for (;;) {
       try {
-        const member = await HubMember.#tryToJoin(options, signal, note);
+        const member = await HubMember.#tryToJoin(options, signal, progress);
         if (member) return member;
-        await delay(RETRY_MS, undefined, { signal });
+        await delay(RETRY_DELAY_MS, undefined, { signal });
       } catch (error) {
         options.signal?.throwIfAborted();
         if (!timeout.aborted) throw error;
-        const { noun, member, numMembers, rendezvousTimeoutMs } = options;
-        throw new LaunchError(
-          "RENDEZVOUS_TIMEOUT",
-          `${noun} ${member} waited ${rendezvousTimeoutMs / 1000} s for all of ${numMembers}; ${obstacle}; see whether all were started and reach the first one's host`,
-        );
+        throw timeoutError(options, progress);
       }
     }
   }
 
-  /** @returns Undefined when it is worth another try; `note` is told why nobody has met yet. */
+  /** @returns Undefined when a retry may succeed; `progress` then says what was in the way. */
   static async #tryToJoin(
     options: JoinOptions,
     signal: AbortSignal,
-    note: (obstacle: string) => void,
+    progress: Progress,
   ): Promise<HubMember | undefined> {
     const location = await options.locate();
-    const place = `${location.address}:${location.port}`;
+    const address = `${location.address}:${location.port}`;
     let socket: TLSSocket;
     try {
-      socket = await connectSecured(location, AbortSignal.any([signal, AbortSignal.timeout(TRY_MS)]));
+      const limit = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
+      socket = await connectSecurely(location, AbortSignal.any([signal, limit]));
     } catch (error) {
       signal.throwIfAborted();
       const { name, code = "", message } = error as NodeJS.ErrnoException;
-      if (name === "AbortError") {
-        note(`nobody answers at ${place} within ${TRY_MS / 1000} s`);
-        return undefined;
-      }
-      if (code.startsWith("ERR_SSL"))
-        throw new LaunchError(
-          "WRONG_SECRET",
-          `who meets at ${place} must have the same secret; this one was not accepted; set DUALPIPE_SECRET alike everywhere`,
-        );
-      if (!NOT_YET.has(code)) throw error;
-      note(`nobody answers at ${place}: ${message}`);
+      if (code.startsWith("ERR_SSL")) throw wrongSecret(options, address);
+      if (name !== "AbortError" && !RETRIABLE_CODES.has(code)) throw error;
+      const detail = name === "AbortError" ? `nothing within ${CONNECT_TIMEOUT_MS / 1000} s` : message;
+      progress.obstacle = `the hub at ${address} does not answer: ${detail}`;
       return undefined;
     }
-    return HubMember.#enter(socket, options, signal, note);
+    return HubMember.#enter(socket, address, options, signal, progress);
   }
 
+  /** Asks the hub for admission, and waits for the others. */
   static #enter(
     socket: TLSSocket,
+    address: string,
     options: JoinOptions,
     signal: AbortSignal,
-    note: (obstacle: string) => void,
+    progress: Progress,
   ): Promise<HubMember | undefined> {
-    const { member, numMembers, run, heartbeatTimeoutMs, noun, onMessage, onLost } = options;
+    const { member, numMembers, run, heartbeatTimeoutMs, onMessage, onDisconnect } = options;
     return new Promise((resolve, reject) => {
-      const giveUp = (): void => {
+      const abort = (): void => {
         wire.close();
         reject(signal.reason as Error);
       };
-      signal.addEventListener("abort", giveUp, { once: true });
-      let hasMet = false;
+      signal.addEventListener("abort", abort, { once: true });
+      let isInSession = false;
       const wire = new Wire<FromHub, ToHub>(socket, {
         heartbeatTimeoutMs,
         onMessage: (message) => {
           switch (message.kind) {
             case "refused":
-              signal.removeEventListener("abort", giveUp);
+              signal.removeEventListener("abort", abort);
               wire.close();
-              note(message.reason);
-              if (message.isFinal) reject(new LaunchError("REFUSED", `not let in: ${message.reason}`));
-              else resolve(undefined);
+              progress.obstacle = describeRefusal(message.refusal, options, address);
+              if (message.refusal.rule === "one session at a time") resolve(undefined);
+              else reject(new LaunchError("REFUSED", progress.obstacle));
               break;
             case "present":
-              note(`only these came: ${noun} ${message.members.join(", ")}`);
+              progress.missing = missingFrom(message.members, numMembers);
               break;
             case "everyone":
-              hasMet = true;
-              signal.removeEventListener("abort", giveUp);
+              isInSession = true;
+              signal.removeEventListener("abort", abort);
               resolve(new HubMember(wire));
               break;
             case "message":
               onMessage(message.from, message.body);
               break;
-            case "lost":
-              onLost(message.member, { isSilent: message.isSilent, text: message.why });
+            case "disconnected":
+              onDisconnect(message.member, message.cause);
               break;
             default:
               message satisfies never;
           }
         },
-        onEnd: (end) => {
-          signal.removeEventListener("abort", giveUp);
-          if (hasMet) return onLost(undefined, end);
-          note(`the connection ended: ${end.text}`);
+        onDisconnect: (cause) => {
+          signal.removeEventListener("abort", abort);
+          if (isInSession) return onDisconnect(undefined, cause);
+          progress.missing = undefined;
+          progress.obstacle = describeDisconnect(`the hub at ${address}`, cause);
           resolve(undefined);
         },
       });
@@ -166,4 +165,57 @@ export class HubMember {
     this.#wire.send({ kind: "leave" });
     this.#wire.close();
   }
+}
+
+function missingFrom(present: readonly number[], numMembers: number): number[] {
+  return Array.from({ length: numMembers }, (_, i) => i).filter((member) => !present.includes(member));
+}
+
+function timeoutError(
+  { noun, member, numMembers, rendezvousTimeoutMs }: JoinOptions,
+  { missing, obstacle }: Progress,
+): LaunchError {
+  const wait = { noun, member, numMembers, missing, waitedMs: rendezvousTimeoutMs };
+  return new LaunchError("RENDEZVOUS_TIMEOUT", describeWait(wait, obstacle), { wait });
+}
+
+/** The sentence for a member that waited for others in vain. */
+function describeWait(
+  { noun, member, numMembers, missing, waitedMs }: RendezvousWait,
+  obstacle: string,
+): string {
+  const reason = missing ? `${listMembers(noun, missing)} did not join` : obstacle;
+  return `${noun} ${member} waited ${waitedMs / 1000} s for all ${numMembers} ${PLURAL[noun]} of the run; ${reason}; check that all were started and can reach the first one's host`;
+}
+
+function listMembers(noun: RendezvousWait["noun"], members: readonly number[]): string {
+  if (members.length === 1) return `${noun} ${members[0]}`;
+  const named = members.slice(0, MAX_NAMED_MEMBERS).join(", ");
+  const numOthers = members.length - MAX_NAMED_MEMBERS;
+  return `${PLURAL[noun]} ${named}${numOthers > 0 ? ` and ${numOthers} more` : ""}`;
+}
+
+function describeRefusal(
+  refusal: Refusal,
+  { noun, member, numMembers, run }: JoinOptions,
+  address: string,
+): string {
+  const members = PLURAL[noun];
+  switch (refusal.rule) {
+    case "number of members":
+      return `all ${members} must agree on their number; ${noun} ${member} was told ${numMembers}, and the hub at ${address} expects ${refusal.numMembers}; start all with the same number, or give each run a port of its own`;
+    case "same run":
+      return `all ${members} that join a hub must belong to the same run; ${noun} ${member} belongs to ${run}, and the hub at ${address} serves ${refusal.run}; start all with the same config and options, or give each run a port of its own`;
+    case "one session at a time":
+      return `the hub at ${address} still has an earlier ${noun} ${member} or an earlier session of the run`;
+    default:
+      return refusal satisfies never;
+  }
+}
+
+function wrongSecret({ noun, member }: JoinOptions, address: string): LaunchError {
+  return new LaunchError(
+    "WRONG_SECRET",
+    `all ${PLURAL[noun]} of a run must have the same secret; the hub at ${address} rejected that of ${noun} ${member}; set DUALPIPE_SECRET to the same text on every host`,
+  );
 }

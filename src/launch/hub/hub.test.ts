@@ -5,7 +5,7 @@ import { Hub } from "./hub.ts";
 import { HubMember, type JoinOptions } from "./hub-member.ts";
 
 const ADDRESS = "127.0.0.1";
-const SECRET = "known to all";
+const SECRET = "the run's secret";
 
 let hub: Hub;
 const joined: HubMember[] = [];
@@ -17,27 +17,27 @@ afterEach(() => {
   hub.close();
 });
 
-/** What a member heard, in order. */
-class Ear {
-  readonly heard: unknown[] = [];
+/** What a member received, in order. */
+class Inbox {
+  readonly received: unknown[] = [];
   #wake: () => void = () => {};
 
-  hear(what: unknown): void {
-    this.heard.push(what);
+  add(what: unknown): void {
+    this.received.push(what);
     this.#wake();
   }
 
   async until(count: number): Promise<unknown[]> {
-    while (this.heard.length < count)
+    while (this.received.length < count)
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
-    return this.heard;
+    return this.received;
   }
 }
 
-const ears = [0, 1, 2].map(() => new Ear());
-beforeEach(() => ears.splice(0, 3, new Ear(), new Ear(), new Ear()));
+const inboxes = [0, 1, 2].map(() => new Inbox());
+beforeEach(() => inboxes.splice(0, 3, new Inbox(), new Inbox(), new Inbox()));
 
 async function join(member: number, options: Partial<JoinOptions> = {}): Promise<HubMember> {
   const own = await HubMember.join({
@@ -48,8 +48,8 @@ async function join(member: number, options: Partial<JoinOptions> = {}): Promise
     run: "this run",
     rendezvousTimeoutMs: 20_000,
     heartbeatTimeoutMs: 20_000,
-    onMessage: (from, body) => ears[member]!.hear([from, body]),
-    onLost: (lost, { isSilent }) => ears[member]!.hear(`${isSilent ? "silent" : "lost"} ${lost}`),
+    onMessage: (from, body) => inboxes[member]!.add([from, body]),
+    onDisconnect: (gone, { kind }) => inboxes[member]!.add(`${kind}: ${gone}`),
     ...options,
   });
   joined.push(own);
@@ -58,40 +58,40 @@ async function join(member: number, options: Partial<JoinOptions> = {}): Promise
 
 const everyone = () => Promise.all([0, 1, 2].map((member) => join(member)));
 
-test("nobody is let through before all are there, and then messages arrive in order", async () => {
-  let numMet = 0;
-  const meetings = [2, 0].map((member) =>
+test("a join resolves only when all members have joined, and then messages arrive in order", async () => {
+  let numJoined = 0;
+  const joins = [2, 0].map((member) =>
     join(member).then((own) => {
-      numMet++;
+      numJoined++;
       return own;
     }),
   );
   await expect(join(1, { run: "another run" })).rejects.toMatchObject({ code: "REFUSED" });
-  expect(numMet).toBe(0);
-  const [two, zero, one] = await Promise.all([...meetings, join(1)]);
+  expect(numJoined).toBe(0);
+  const [two, zero, one] = await Promise.all([...joins, join(1)]);
   for (let i = 0; i < 100; i++) zero!.send(1, i);
   one!.send("others", { text: "ümlaut\n" });
   two!.send(1, "x".repeat(200_000));
-  const atOne = await ears[1]!.until(101);
+  const atOne = await inboxes[1]!.until(101);
   expect(atOne.filter((message) => (message as [number])[0] === 0)).toEqual(
     Array.from({ length: 100 }, (_, i) => [0, i]),
   );
   expect(atOne).toContainEqual([2, "x".repeat(200_000)]);
-  expect(await ears[0]!.until(1)).toEqual([[1, { text: "ümlaut\n" }]]);
-  expect(await ears[2]!.until(1)).toEqual([[1, { text: "ümlaut\n" }]]);
+  expect(await inboxes[0]!.until(1)).toEqual([[1, { text: "ümlaut\n" }]]);
+  expect(await inboxes[2]!.until(1)).toEqual([[1, { text: "ümlaut\n" }]]);
 });
 
-test("when all have left they may meet again, and whoever comes early waits for that", async () => {
+test("a new session starts when all have left, and a member that joins early waits for it", async () => {
   const [zero, one, two] = await everyone();
   zero!.leave();
   const early = join(0);
   one!.leave();
   two!.leave();
   await Promise.all([early, join(1), join(2)]);
-  expect(ears.map(({ heard }) => heard)).toEqual([[], [], []]);
+  expect(inboxes.map(({ received }) => received)).toEqual([[], [], []]);
 });
 
-/** A link between a member and the hub that can be cut, or go dead as when a cable is pulled. */
+/** A link between a member and the hub that can be cut, or go dead as if its cable was pulled. */
 class Link {
   readonly #sockets: Socket[] = [];
   readonly #server = createServer((member) => {
@@ -122,78 +122,83 @@ class Link {
   }
 }
 
-test("a member that is gone without a word is told of, and one that leaves is not", async () => {
+test("the others are told of a member that disconnects, but not of one that leaves", async () => {
   const link = await new Link().listen();
   const [, one] = await Promise.all([join(0), join(1), join(2, { locate: link.locate })]);
   one!.leave();
   link.cut();
-  expect(await ears[0]!.until(1)).toEqual(["lost 2"]);
-  expect(await ears[2]!.until(1)).toEqual(["lost undefined"]);
-  expect(ears[1]!.heard).toEqual([]);
+  expect(await inboxes[0]!.until(1)).toEqual(["closed: 2"]);
+  expect(await inboxes[2]!.until(1)).toEqual(["closed: undefined"]);
+  expect(inboxes[1]!.received).toEqual([]);
 });
 
-test("when a link goes dead both of its ends notice in their time", async () => {
+test("when a link goes dead both of its ends notice within the heartbeat timeout", async () => {
   const link = await new Link().listen();
   const times = { heartbeatTimeoutMs: 200 };
   await Promise.all([join(0), join(1), join(2, { locate: link.locate, ...times })]);
   link.goDead();
-  expect(await ears[0]!.until(1)).toEqual(["silent 2"]);
-  expect(await ears[1]!.until(1)).toEqual(["silent 2"]);
-  expect(await ears[2]!.until(1)).toEqual(["silent undefined"]);
+  expect(await inboxes[0]!.until(1)).toEqual(["no heartbeat: 2"]);
+  expect(await inboxes[1]!.until(1)).toEqual(["no heartbeat: 2"]);
+  expect(await inboxes[2]!.until(1)).toEqual(["no heartbeat: undefined"]);
   link.cut();
 });
 
-test("a member is told when the hub is gone", async () => {
+test("a member is told when the hub disconnects", async () => {
   await everyone();
   hub.close();
-  expect(await ears[1]!.until(1)).toEqual(["lost undefined"]);
+  expect(await inboxes[1]!.until(1)).toEqual(["closed: undefined"]);
 });
 
-test("who does not come is named", async () => {
+test("a timeout names the members that did not join", async () => {
   const waiting = join(0, { rendezvousTimeoutMs: 300 });
   await Promise.all([
     expect(waiting).rejects.toMatchObject({
       code: "RENDEZVOUS_TIMEOUT",
       message: expect.stringMatching(
-        /process 0 waited 0.3 s for all of 3; only these came: process 0(, 2)?; see whether all were started/,
+        /process 0 waited 0.3 s for all 3 processes of the run; process(es)? 1(, 2)? did not join; check that all were started/,
       ),
+      wait: expect.objectContaining({ member: 0, numMembers: 3, waitedMs: 300 }),
     }),
     expect(join(2, { rendezvousTimeoutMs: 300 })).rejects.toMatchObject({ code: "RENDEZVOUS_TIMEOUT" }),
   ]);
   const { port } = hub;
   hub.close();
-  const nobody = {
+  const unanswered = {
     locate: async () => ({ address: ADDRESS, port, secret: SECRET }),
     rendezvousTimeoutMs: 200,
   };
-  await expect(join(0, nobody)).rejects.toThrow(/nobody answers at 127.0.0.1:\d+: connect ECONNREFUSED/);
+  await expect(join(0, unanswered)).rejects.toThrow(
+    /the hub at 127.0.0.1:\d+ does not answer: connect ECONNREFUSED/,
+  );
 });
 
-test("where something listens that is no hub, nobody is waited for longer than for others", async () => {
+test("a port where something else listens costs no more than the timeout", async () => {
   const dumb = createServer().listen(0, ADDRESS);
   await once(dumb, "listening");
   const { port } = dumb.address() as AddressInfo;
   const locate = async () => ({ address: ADDRESS, port, secret: SECRET });
   await expect(join(0, { locate, rendezvousTimeoutMs: 200 })).rejects.toThrow(
-    "process 0 waited 0.2 s for all of 3; nobody has answered",
+    "process 0 waited 0.2 s for all 3 processes of the run; the hub has not answered",
   );
   dumb.close();
 });
 
-test("a signal ends the waiting", async () => {
+test("a signal ends the wait", async () => {
   const controller = new AbortController();
   const waiting = join(0, { signal: controller.signal });
   controller.abort(new Error("enough"));
   await expect(waiting).rejects.toThrow("enough");
 });
 
-test("who has another secret, or counts otherwise, is told so", async () => {
+test("a wrong secret and a wrong number of members are refused by name", async () => {
   const locate = async () => ({ address: ADDRESS, port: hub.port, secret: "guessed" });
   await expect(join(0, { locate })).rejects.toMatchObject({
     code: "WRONG_SECRET",
-    message: expect.stringContaining("set DUALPIPE_SECRET alike everywhere"),
+    message: expect.stringContaining("set DUALPIPE_SECRET to the same text on every host"),
   });
-  await expect(join(0, { numMembers: 4 })).rejects.toThrow("3 are to meet here, not 4");
+  await expect(join(0, { numMembers: 4 })).rejects.toThrow(
+    /process 0 was told 4, and the hub at 127.0.0.1:\d+ expects 3/,
+  );
 });
 
 test("a port that is taken, and an address of another host, are explained", async () => {
@@ -210,7 +215,7 @@ describe("a stranger", () => {
     for (const stranger of strangers.splice(0)) stranger.destroy();
   });
 
-  async function stranger(said: Uint8Array | string | undefined) {
+  async function stranger(sent: Uint8Array | string | undefined) {
     const socket = connect(hub.port, ADDRESS);
     strangers.push(socket);
     let numBytes = 0;
@@ -219,7 +224,7 @@ describe("a stranger", () => {
     });
     socket.on("error", () => {});
     await once(socket, "connect");
-    if (said !== undefined) socket.write(said);
+    if (sent !== undefined) socket.write(sent);
     return { socket, numBytes: () => numBytes };
   }
 
@@ -229,17 +234,17 @@ describe("a stranger", () => {
   test.each([
     ["garbage", "\x00\xff\x13\x37 garbage \n\n\n"],
     ["a web request", "GET / HTTP/1.1\r\nHost: x\r\n\r\n"],
-    ["what c10d's store understands", Buffer.from([0, 5, 0, 0, 0, 0, 0, 0, 0])],
+    ["a request of c10d's store", Buffer.from([0, 5, 0, 0, 0, 0, 0, 0, 0])],
     ["half a handshake", HALF_A_HANDSHAKE],
     ["nothing", undefined],
-  ])("who says %s neither keeps the members from meeting nor hears of them", async (_what, said) => {
-    const { socket, numBytes } = await stranger(said);
+  ])("that sends %s neither delays the members nor learns anything", async (_what, sent) => {
+    const { socket, numBytes } = await stranger(sent);
     const [zero] = await everyone();
-    zero!.send(1, "among us");
-    expect(await ears[1]!.until(1)).toEqual([[0, "among us"]]);
+    zero!.send(1, "a message");
+    expect(await inboxes[1]!.until(1)).toEqual([[0, "a message"]]);
     socket.end();
     if (!socket.closed) await once(socket, "close");
-    // A TLS alert, which says that the greeting was not understood, is all that anybody gets.
+    // A stranger gets nothing but a TLS alert: the handshake failed.
     expect(numBytes()).toBeLessThanOrEqual(7);
   });
 });

@@ -1,40 +1,84 @@
+/**
+ * The hub: the meeting point of a run's processes, or of the launchers of its hosts.
+ *
+ * Members start in any order, on hosts that share nothing but one address, and none of them may start its work before all
+ * are there: it would wait in its first transfer and report the wrong culprit. A key-value store such as c10d's TCPStore
+ * can count arrivals, but it accepts anyone, cannot say who is missing, and does not notice a member that hangs.
+ *
+ * So one process serves a hub, and every member keeps one connection to it, with heartbeats in both directions. The hub
+ *   1. admits members of the same run and tells those who wait who is present;
+ *   2. starts a session when all are present;
+ *   3. forwards messages between members, in the order in which each sent them;
+ *   4. tells the others when a member disconnects without leaving.
+ *
+ * Invariant: a session starts with all members, no member joins it later, and the next one starts only after the last
+ * member is gone. So members of two attempts at the same run never talk to each other.
+ */
 import type { TLSSocket } from "node:tls";
+import type { DisconnectCause } from "../disconnect.ts";
 import { LaunchError } from "../launch-error.ts";
-import type { FromHub, ToHub } from "./messages.ts";
-import { type HubLocation, listenSecured, type SecuredServer } from "./secure-connection.ts";
+import { type HubLocation, listenSecurely, type SecureServer } from "./secure-connection.ts";
 import { Wire } from "./wire.ts";
 
-/** The port may be 0, for any that is free. */
+/** Messages from a member to its hub. */
+export type ToHub =
+  | {
+      readonly kind: "join";
+      readonly member: number;
+      readonly numMembers: number;
+      /** A description of the run; that of all members must be the same. */
+      readonly run: string;
+      readonly heartbeatTimeoutMs: number;
+    }
+  | { readonly kind: "send"; readonly to: number | "others"; readonly body: unknown }
+  | { readonly kind: "leave" };
+
+/** Messages from a hub to a member. */
+export type FromHub =
+  | { readonly kind: "refused"; readonly refusal: Refusal }
+  /** The members that have joined, while some are missing. */
+  | { readonly kind: "present"; readonly members: readonly number[] }
+  /** All members have joined: the session starts. */
+  | { readonly kind: "everyone" }
+  | { readonly kind: "message"; readonly from: number; readonly body: unknown }
+  | { readonly kind: "disconnected"; readonly member: number; readonly cause: DisconnectCause };
+
+/** Why a hub does not admit a member. */
+export type Refusal =
+  | { readonly rule: "number of members"; readonly numMembers: number }
+  | { readonly rule: "same run"; readonly run: string }
+  /** Its predecessor, or the session before, is still there; a retry may succeed. */
+  | { readonly rule: "one session at a time" };
+
+/** The port may be 0, for any free one. */
 export interface HubOptions extends HubLocation {
   readonly numMembers: number;
-  /** Told of a member that is there and gives no sign of life. */
+  /** Called with a member whose connection is open but carries no heartbeat. */
   readonly onSilent?: (member: number) => void;
 }
 
+type Join = ToHub & { kind: "join" };
 type MemberWire = Wire<ToHub, FromHub>;
 
-/** How long a connection may go without saying who it is. */
+/** How long a new connection may take to say which member it is. */
 const JOIN_TIMEOUT_MS = 10_000;
 
-/**
- * Where the members of a run meet, and by which their main threads speak: it tells all when all are there, passes
- * messages on, and tells those who stay of one who is gone without a word. When all have left, they may meet again.
- */
 export class Hub {
-  readonly #server: SecuredServer;
+  readonly #server: SecureServer;
   readonly #numMembers: number;
   readonly #onSilent: HubOptions["onSilent"];
   readonly #members = new Map<number, MemberWire>();
-  /** All have met, and not all have left yet. */
+  /** All members have joined, and some are still there. */
   #isInSession = false;
   #run = "";
-  #onEmpty: (() => void) | undefined;
+  /** Resolve the promises of `whenEmpty`. */
+  readonly #emptyListeners = new Set<() => void>();
 
   /** @throws LaunchError ADDRESS_TAKEN, ADDRESS_NOT_HERE */
   static async listen(options: HubOptions): Promise<Hub> {
     let hub: Hub | undefined;
     try {
-      const server = await listenSecured(options, (socket) => hub!.#welcome(socket));
+      const server = await listenSecurely(options, (socket) => hub!.#accept(socket));
       hub = new Hub(server, options);
       return hub;
     } catch (error) {
@@ -42,7 +86,7 @@ export class Hub {
     }
   }
 
-  private constructor(server: SecuredServer, { numMembers, onSilent }: HubOptions) {
+  private constructor(server: SecureServer, { numMembers, onSilent }: HubOptions) {
     this.#server = server;
     this.#numMembers = numMembers;
     this.#onSilent = onSilent;
@@ -52,75 +96,70 @@ export class Hub {
     return this.#server.port;
   }
 
-  /** Resolves when nobody is there any more, or after the time. */
+  /** Resolves when no member is left, or after the timeout. */
   async whenEmpty(timeoutMs: number): Promise<void> {
     if (this.#members.size === 0) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, timeoutMs);
-      this.#onEmpty = () => {
+      const end = (): void => {
         clearTimeout(timer);
+        this.#emptyListeners.delete(end);
         resolve();
       };
+      const timer = setTimeout(end, timeoutMs);
+      this.#emptyListeners.add(end);
     });
   }
 
-  /** Cuts off all who are still there. */
+  /** Cuts off all members that are still there. */
   close(): void {
     this.#server.close();
   }
 
-  #welcome(socket: TLSSocket): void {
+  #accept(socket: TLSSocket): void {
     const wire: MemberWire = new Wire<ToHub, FromHub>(socket, {
       heartbeatTimeoutMs: JOIN_TIMEOUT_MS,
       onMessage: (message) => {
         if (message.kind === "join") this.#join(wire, message);
         else wire.close();
       },
-      onEnd: () => {},
+      onDisconnect: () => {},
     });
   }
 
-  #join(wire: MemberWire, message: ToHub & { kind: "join" }): void {
-    const { member, run, heartbeatTimeoutMs } = message;
-    const refusal = this.#refusalOf(message);
+  #join(wire: MemberWire, join: Join): void {
+    const refusal = this.#refusalOf(join);
     if (refusal) {
-      wire.send({ kind: "refused", ...refusal });
+      wire.send({ kind: "refused", refusal });
       wire.close();
       return;
     }
+    const { member, run, heartbeatTimeoutMs } = join;
     this.#run = run;
     this.#members.set(member, wire);
     wire.become({
       heartbeatTimeoutMs,
-      onMessage: (message) => this.#pass(member, message),
-      onEnd: ({ text, isSilent }) => this.#remove(member, { why: text, isSilent }),
+      onMessage: (message) => this.#handle(member, message),
+      onDisconnect: (cause) => this.#disconnect(member, cause),
     });
     if (this.#members.size === this.#numMembers) {
       this.#isInSession = true;
-      this.#tell({ kind: "everyone" });
-    } else this.#tell({ kind: "present", members: [...this.#members.keys()].sort((a, b) => a - b) });
+      this.#broadcast({ kind: "everyone" });
+    } else this.#broadcast({ kind: "present", members: [...this.#members.keys()].sort((a, b) => a - b) });
   }
 
-  #refusalOf({
-    member,
-    numMembers,
-    run,
-  }: ToHub & { kind: "join" }): { reason: string; isFinal: boolean } | undefined {
-    if (numMembers !== this.#numMembers)
-      return { reason: `${this.#numMembers} are to meet here, not ${numMembers}`, isFinal: true };
-    if (this.#isInSession || this.#members.has(member))
-      return { reason: `number ${member} is in the session that has not ended yet`, isFinal: false };
-    if (this.#members.size > 0 && run !== this.#run)
-      return { reason: `those who meet here are of ${this.#run}, not of ${run}`, isFinal: true };
+  #refusalOf({ member, numMembers, run }: Join): Refusal | undefined {
+    if (numMembers !== this.#numMembers) return { rule: "number of members", numMembers: this.#numMembers };
+    if (this.#isInSession || this.#members.has(member)) return { rule: "one session at a time" };
+    if (this.#members.size > 0 && run !== this.#run) return { rule: "same run", run: this.#run };
     return undefined;
   }
 
-  #pass(from: number, message: ToHub): void {
+  #handle(from: number, message: ToHub): void {
     switch (message.kind) {
       case "send": {
         const { to, body } = message;
         const copy: FromHub = { kind: "message", from, body };
-        if (to === "others") this.#tell(copy, from);
+        if (to === "others") this.#broadcast(copy, from);
         else this.#members.get(to)?.send(copy);
         break;
       }
@@ -135,17 +174,21 @@ export class Hub {
     }
   }
 
-  #remove(member: number, loss?: { readonly why: string; readonly isSilent: boolean }): void {
-    this.#members.delete(member);
-    if (loss?.isSilent) this.#onSilent?.(member);
-    if (loss && this.#isInSession) this.#tell({ kind: "lost", member, ...loss });
-    if (this.#members.size > 0) return;
-    this.#isInSession = false;
-    this.#onEmpty?.();
+  #disconnect(member: number, cause: DisconnectCause): void {
+    if (cause.kind === "no heartbeat") this.#onSilent?.(member);
+    if (this.#isInSession) this.#broadcast({ kind: "disconnected", member, cause }, member);
+    this.#remove(member);
   }
 
-  #tell(message: FromHub, butNot?: number): void {
-    for (const [member, wire] of this.#members) if (member !== butNot) wire.send(message);
+  #remove(member: number): void {
+    this.#members.delete(member);
+    if (this.#members.size > 0) return;
+    this.#isInSession = false;
+    for (const end of this.#emptyListeners) end();
+  }
+
+  #broadcast(message: FromHub, except?: number): void {
+    for (const [member, wire] of this.#members) if (member !== except) wire.send(message);
   }
 }
 
@@ -153,12 +196,12 @@ function explain(error: NodeJS.ErrnoException, { address, port }: HubOptions): E
   if (error.code === "EADDRINUSE")
     return new LaunchError(
       "ADDRESS_TAKEN",
-      `the port at which all meet must be free; ${address}:${port} is taken; end what uses it, or give another port`,
+      `the port of the rendezvous must be free; ${address}:${port} is in use; stop the program that uses it, or choose another port with --master-port or MASTER_PORT`,
     );
   if (error.code === "EADDRNOTAVAIL")
     return new LaunchError(
       "ADDRESS_NOT_HERE",
-      `all meet at an address of the first host; ${address} is not one of this host's; give one, or set DUALPIPE_ADDRESS to the one to listen at`,
+      `the rendezvous must be at an address of the first host; ${address} is not an address of this host; give one with --master-addr or MASTER_ADDR, or set DUALPIPE_ADDRESS to the address to listen at`,
     );
   return error;
 }

@@ -1,39 +1,46 @@
+/**
+ * Connections that only those who know the run's secret can open, and only they can read.
+ *
+ * A hub tells processes which code paths to take and carries the tokens that protect Gloo's connections, so a stranger who
+ * could join it, or read along, would own the run. Certificates would solve this, but a run has no authority to issue them,
+ * and its hosts often have no names. All that its processes share is a text, `DUALPIPE_SECRET`. TLS with a pre-shared key
+ * (RFC 4279) needs nothing else: a handshake succeeds only when both ends hold the same key. The ciphers also exchange an
+ * ephemeral key (ECDHE, RFC 8442), so a secret that leaks later does not open recorded traffic. OpenSSL offers these
+ * ciphers for TLS 1.2.
+ *
+ * A stranger gets a TLS alert and nothing else, and cannot hold a connection longer than HANDSHAKE_TIMEOUT_MS.
+ */
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import type { AddressInfo, Socket } from "node:net";
 import { connect, createServer, type TLSSocket } from "node:tls";
 
-/**
- * Both ends must know the secret, and nobody else can read along: TLS with a pre-shared key and forward secrecy
- * (RFC 4279, RFC 8442). OpenSSL has such ciphers for TLS 1.2.
- */
 const TLS = {
   ciphers: "ECDHE-PSK-CHACHA20-POLY1305:ECDHE-PSK-AES256-CBC-SHA384",
   minVersion: "TLSv1.2",
   maxVersion: "TLSv1.2",
 } as const;
 const IDENTITY = "dualpipe";
-/** A stranger who says nothing is cut off then. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
-/** Where a hub listens, and what whoever comes must know. */
+/** Where a hub listens, and the secret that opens a connection to it. */
 export interface HubLocation {
   readonly address: string;
   readonly port: number;
   readonly secret: string;
 }
 
-export interface SecuredServer {
+export interface SecureServer {
   readonly port: number;
-  /** Cuts off everybody. */
+  /** Stops listening and cuts every connection. */
   close(): void;
 }
 
-/** Listens for those who know the secret; all others are cut off and told nothing. */
-export async function listenSecured(
+/** Listens for connections from those who know the secret. */
+export async function listenSecurely(
   { address, port, secret }: HubLocation,
   onConnection: (socket: TLSSocket) => void,
-): Promise<SecuredServer> {
+): Promise<SecureServer> {
   const key = keyOf(secret);
   const server = createServer({
     ...TLS,
@@ -59,7 +66,7 @@ export async function listenSecured(
 }
 
 /** @throws Error with OpenSSL's code (`ERR_SSL_...`) when the other end has another secret. */
-export async function connectSecured(
+export async function connectSecurely(
   { address, port, secret }: HubLocation,
   signal: AbortSignal,
 ): Promise<TLSSocket> {
@@ -69,7 +76,7 @@ export async function connectSecured(
     host: address,
     port,
     pskCallback: () => ({ psk, identity: IDENTITY }),
-    // There are no certificates whose names could be checked.
+    // There is no certificate whose name could be checked.
     checkServerIdentity: () => undefined,
   });
   try {

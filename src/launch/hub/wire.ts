@@ -1,29 +1,36 @@
+/**
+ * One end of a connection between a hub and a member: messages as lines of JSON over TLS, and heartbeats.
+ *
+ * TCP alone does not notice that the other end is gone. A killed process closes its socket, but a stopped process, a hung
+ * host and a pulled cable send nothing at all, and TCP's own keep-alive takes hours. So each end sends a heartbeat (an
+ * empty line) four times per timeout, and any byte from the other end counts as one. After a whole timeout without a byte,
+ * the connection has ended.
+ *
+ * An end that was held up itself, by a long synchronous computation or a suspended laptop, must not blame the other: bytes
+ * that arrived meanwhile are still unread. A tick that comes late is therefore skipped, and the next one decides.
+ */
 import type { TLSSocket } from "node:tls";
-
-/** Why a wire ended: the other end closed it, or gave no sign of life. */
-export interface WireEnd {
-  readonly isSilent: boolean;
-  readonly text: string;
-}
+import type { DisconnectCause } from "../disconnect.ts";
 
 export interface WireOptions<Incoming> {
-  /** After so long without a sign of life the other end counts as gone. */
+  /** The other end is gone after this long without a heartbeat. */
   readonly heartbeatTimeoutMs: number;
   readonly onMessage: (message: Incoming) => void;
-  /** Called once, unless this end closes it. */
-  readonly onEnd: (end: WireEnd) => void;
+  /** Called once, unless this end closes the connection. */
+  readonly onDisconnect: (cause: DisconnectCause) => void;
 }
 
-/** More than any message takes: the addresses of thousands of processes. */
-const LINE_BYTES_MAX = 64 * 1024 * 1024;
-const SIGNS_PER_TIMEOUT = 4;
+/** A limit for a message, and for all that wait to be sent; the addresses of thousands of processes take less. */
+const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+const HEARTBEATS_PER_TIMEOUT = 4;
+const LINE_FEED = 10;
 
-/** Messages as lines of JSON on a secured socket; an empty line is a sign of life. */
 export class Wire<Incoming, Outgoing> {
   readonly #socket: TLSSocket;
   #options: WireOptions<Incoming>;
   #timer: NodeJS.Timeout | undefined;
-  #heardMs = performance.now();
+  #lastHeardMs = performance.now();
+  /** The pieces of a line whose end has not arrived. */
   #pieces: Buffer[] = [];
   #numPieceBytes = 0;
   #isOpen = true;
@@ -33,50 +40,55 @@ export class Wire<Incoming, Outgoing> {
     this.#options = options;
     socket.setNoDelay(true);
     socket.on("data", (data: Buffer) => this.#take(data));
-    socket.on("error", (error) => this.#end({ isSilent: false, text: error.message }));
-    socket.on("close", () => this.#end({ isSilent: false, text: "it was closed" }));
-    this.#watch();
+    socket.on("error", (error) => this.#end({ kind: "closed", detail: error.message }));
+    socket.on("close", () => this.#end({ kind: "closed", detail: "the connection was closed" }));
+    this.#startHeartbeats();
   }
 
-  /** Takes other options from now on, when it is known who the other end is. */
+  /** Replaces the options once the other end has said which member it is. */
   become(options: WireOptions<Incoming>): void {
     this.#options = options;
-    this.#watch();
+    this.#startHeartbeats();
   }
 
   send(message: Outgoing): void {
-    if (this.#isOpen) this.#socket.write(`${JSON.stringify(message)}\n`);
+    if (!this.#isOpen) return;
+    this.#socket.write(`${JSON.stringify(message)}\n`);
+    if (this.#socket.writableLength > MAX_MESSAGE_BYTES)
+      this.#end({
+        kind: "closed",
+        detail: `it left more than ${MAX_MESSAGE_BYTES} bytes of messages unread`,
+      });
   }
 
-  /** What was sent still goes out. */
+  /** Ends this side of the connection; messages that were sent before still arrive. */
   close(): void {
     if (!this.#isOpen) return;
     this.#stop();
     this.#socket.end();
-    // Whoever does not answer the end in this time is cut off.
+    // The other end has this long to close its side.
     setTimeout(() => this.#socket.destroy(), this.#options.heartbeatTimeoutMs).unref();
   }
 
-  #watch(): void {
+  #startHeartbeats(): void {
     clearInterval(this.#timer);
-    const { heartbeatTimeoutMs } = this.#options;
-    const intervalMs = heartbeatTimeoutMs / SIGNS_PER_TIMEOUT;
-    let tickMs = performance.now();
+    const { heartbeatTimeoutMs: timeoutMs } = this.#options;
+    const intervalMs = timeoutMs / HEARTBEATS_PER_TIMEOUT;
+    let lastTickMs = performance.now();
     this.#timer = setInterval(() => {
       const nowMs = performance.now();
-      const wasHeldUp = nowMs - tickMs > 2 * intervalMs;
-      tickMs = nowMs;
+      const wasHeldUp = nowMs - lastTickMs > 2 * intervalMs;
+      lastTickMs = nowMs;
       this.#socket.write("\n");
-      // What came while this thread was held up lies unread: the other end is not to blame.
-      if (wasHeldUp || nowMs - this.#heardMs <= heartbeatTimeoutMs) return;
-      this.#end({ isSilent: true, text: `no sign of life for ${heartbeatTimeoutMs / 1000} s` });
+      if (wasHeldUp || nowMs - this.#lastHeardMs <= timeoutMs) return;
+      this.#end({ kind: "no heartbeat", timeoutMs });
     }, intervalMs);
   }
 
   #take(data: Buffer): void {
-    this.#heardMs = performance.now();
+    this.#lastHeardMs = performance.now();
     let start = 0;
-    for (let end = data.indexOf(10); end >= 0; end = data.indexOf(10, start)) {
+    for (let end = data.indexOf(LINE_FEED); end >= 0; end = data.indexOf(LINE_FEED, start)) {
       this.#pieces.push(data.subarray(start, end));
       const line = Buffer.concat(this.#pieces).toString();
       this.#pieces = [];
@@ -86,15 +98,15 @@ export class Wire<Incoming, Outgoing> {
     }
     this.#pieces.push(data.subarray(start));
     this.#numPieceBytes += data.length - start;
-    if (this.#numPieceBytes > LINE_BYTES_MAX)
-      this.#end({ isSilent: false, text: `a message is over ${LINE_BYTES_MAX} bytes` });
+    if (this.#numPieceBytes > MAX_MESSAGE_BYTES)
+      this.#end({ kind: "closed", detail: `it sent a message of more than ${MAX_MESSAGE_BYTES} bytes` });
   }
 
-  #end(end: WireEnd): void {
+  #end(cause: DisconnectCause): void {
     if (!this.#isOpen) return;
     this.#stop();
     this.#socket.destroy();
-    this.#options.onEnd(end);
+    this.#options.onDisconnect(cause);
   }
 
   #stop(): void {

@@ -1,74 +1,76 @@
+/**
+ * The launcher of a host other than host 0. It decides nothing: the leader tells it when to start its processes, when to
+ * stop them because another host's failed, and what becomes of the run once all have ended. It reports when its first
+ * process fails and when all have ended.
+ *
+ * If it loses the leader, it cannot know whether the run goes on. It stops its processes, which have lost their hub as
+ * well, and joins the leader again as if it had just been started; a leader that comes back finds it waiting. So starting
+ * host 0 again by hand, or in a new pod, is all that a lost leader needs.
+ */
+import { describeDisconnect } from "../disconnect.ts";
 import { HubMember } from "../hub/hub-member.ts";
 import { type FromFollower, type FromLeader, joinOptionsOf, type Verdict } from "./host-messages.ts";
-import { type Failure, HostProcesses } from "./host-processes.ts";
-import type { LaunchOptions } from "./launch.ts";
+import { HostProcesses } from "./host-processes.ts";
+import type { Attempt, Failure, LaunchOptions } from "./launch-options.ts";
 import type { StopSignals } from "./stop-signals.ts";
 
 /**
- * Runs this host's processes as the launcher of host 0 says, until it says that the run has ended. While that one is not
- * reached, this one has none running, and waits for it.
- * @throws LaunchError RENDEZVOUS_TIMEOUT when it stays away.
+ * Runs this host's processes for the leader, through all restarts.
+ * @returns The failure that ended the run, if it failed.
+ * @throws LaunchError RENDEZVOUS_TIMEOUT when the leader cannot be reached.
  */
-export async function followAttempts(
+export async function followLeader(
   options: LaunchOptions,
   signals: StopSignals,
 ): Promise<Failure | undefined> {
   for (;;) {
-    const verdict = await new Follower(options, signals).followOne();
-    if (verdict !== "again") return verdict.failure ?? undefined;
+    const verdict = await new Follower(options, signals).followAttempt();
+    if (verdict !== "restart") return verdict.failure ?? undefined;
     signals.signal.throwIfAborted();
   }
 }
 
-/** One attempt, as the launcher of another host than host 0 takes part in it. */
+/** This launcher's part in one attempt. */
 class Follower {
   readonly #options: LaunchOptions;
   readonly #signals: StopSignals;
+  readonly #verdict: Promise<Verdict>;
+  #resolveVerdict!: (verdict: Verdict) => void;
   #member!: HubMember;
   #processes: HostProcesses | undefined;
-  #resolveVerdict!: (verdict: Verdict) => void;
 
   constructor(options: LaunchOptions, signals: StopSignals) {
     this.#options = options;
     this.#signals = signals;
-  }
-
-  async followOne(): Promise<Verdict> {
-    const { masterAddress, print } = this.#options;
-    const verdict = new Promise<Verdict>((resolve) => {
+    this.#verdict = new Promise((resolve) => {
       this.#resolveVerdict = resolve;
     });
-    this.#member = await HubMember.join({
-      ...joinOptionsOf({ ...this.#options, address: masterAddress }, this.#signals.signal),
-      onMessage: (_from, message) => this.#hear(message as FromLeader),
-      onLost: (node, { text }) => {
-        // What becomes of the others, host 0 says.
-        if (node !== undefined && node !== 0) return;
-        print(`host 0 is lost: ${text}; waiting for it to come back`);
-        this.#processes?.stop();
-        this.#resolveVerdict("again");
-      },
-    });
-    const result = await verdict;
-    this.#member.leave();
-    await this.#processes?.ended;
-    return result;
   }
 
-  #hear(message: FromLeader): void {
+  async followAttempt(): Promise<Verdict> {
+    const { masterAddress, print } = this.#options;
+    this.#member = await HubMember.join({
+      ...joinOptionsOf({ ...this.#options, address: masterAddress }, this.#signals.signal),
+      onMessage: (_from, message) => this.#receive(message as FromLeader),
+      onDisconnect: (host, cause) => {
+        // The leader decides what to do about any other host.
+        if (host !== undefined && host !== 0) return;
+        print(`${describeDisconnect("host 0", cause)}; waiting for it to come back`);
+        this.#processes?.stop();
+        this.#resolveVerdict("restart");
+      },
+    });
+    const verdict = await this.#verdict;
+    this.#member.leave();
+    await this.#processes?.ended;
+    return verdict;
+  }
+
+  #receive(message: FromLeader): void {
     switch (message.kind) {
-      case "start": {
-        const processes = new HostProcesses(this.#options, message.attempt, () =>
-          this.#say({ kind: "failing" }),
-        );
-        this.#processes = processes;
-        const passing = this.#signals.passTo(processes);
-        void processes.ended.then((failure) => {
-          passing[Symbol.dispose]();
-          this.#say({ kind: "ended", failure: failure ?? null });
-        });
+      case "start":
+        this.#start(message.attempt);
         break;
-      }
       case "stop":
         this.#processes?.stop();
         break;
@@ -80,7 +82,17 @@ class Follower {
     }
   }
 
-  #say(message: FromFollower): void {
+  #start(attempt: Attempt): void {
+    const processes = new HostProcesses(this.#options, attempt, () => this.#send({ kind: "failing" }));
+    this.#processes = processes;
+    const passing = this.#signals.passTo(processes);
+    void processes.ended.then((failure) => {
+      passing[Symbol.dispose]();
+      this.#send({ kind: "ended", failure: failure ?? null });
+    });
+  }
+
+  #send(message: FromFollower): void {
     this.#member.send(0, message);
   }
 }

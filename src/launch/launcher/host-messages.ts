@@ -1,30 +1,29 @@
 import type { JoinOptions } from "../hub/hub-member.ts";
-import type { Attempt, Failure } from "./host-processes.ts";
-import type { LaunchOptions } from "./launch.ts";
+import type { Attempt, Failure, LaunchOptions } from "./launch-options.ts";
 
-/** From the launcher of host 0, which leads. */
+/** Messages from the leader, the launcher of host 0, to the followers. */
 export type FromLeader =
   | { readonly kind: "start"; readonly attempt: Attempt }
-  /** Another host's processes have failed: give your own a while. */
+  /** A process of another host has failed: give your own a while to end. */
   | { readonly kind: "stop" }
   /** All processes have ended. */
   | { readonly kind: "dismiss"; readonly verdict: Verdict };
 
-/** The run has ended, with this failure or well; or all processes are to be started again. */
-export type Verdict = { readonly failure: Failure | null } | "again";
+/** The run has ended, successfully or with a failure; or all processes will be restarted. */
+export type Verdict = { readonly failure: Failure | null } | "restart";
 
-/** From the launcher of another host. */
+/** Messages from a follower, the launcher of another host, to the leader. */
 export type FromFollower =
-  /** One of its processes has failed; the others have a while to end. */
+  /** One of its processes has failed, and the others have a while to end. */
   | { readonly kind: "failing" }
-  /** All have ended. */
+  /** All its processes have ended. */
   | { readonly kind: "ended"; readonly failure: Failure | null };
 
-/** How the launcher of a host joins the others'. */
+/** How a host's launcher joins those of the other hosts. */
 export function joinOptionsOf(
   options: LaunchOptions & { readonly address: string },
   signal: AbortSignal,
-): Omit<JoinOptions, "onMessage" | "onLost"> {
+): Omit<JoinOptions, "onMessage" | "onDisconnect"> {
   const { address, masterPort: port, secret, hostIndex, numHosts, numProcessesPerHost } = options;
   return {
     locate: async () => ({ address, port, secret }),

@@ -4,62 +4,34 @@ import type { Readable, Writable } from "node:stream";
 import { EXIT_STATUS } from "../exit-status.ts";
 import { HUB_VARIABLE } from "../launcher-variables.ts";
 import { SECRET_VARIABLE } from "../process-placement.ts";
+import type { Attempt, Failure, HostOptions } from "./launch-options.ts";
 
-/** What runs on each host. */
-export interface HostOptions {
-  /** The program of every process, a file for Node. */
-  readonly program: string;
-  readonly args: readonly string[];
-  readonly numProcessesPerHost: number;
-  readonly numHosts: number;
-  readonly hostIndex: number;
-  /** How often all processes may be started again. */
-  readonly maxRestarts: number;
-  /** How long processes have to end by themselves after a signal. */
-  readonly stopTimeoutMs?: number;
-  /** How long the others have to say what they waited for, once a process has failed. */
-  readonly failureGraceMs?: number;
-}
-
-/** One start of all processes: where they meet. */
-export interface Attempt {
-  /** 0 at first, then one more for each restart. */
-  readonly number: number;
-  readonly masterAddress: string;
-  readonly masterPort: number;
-  readonly secret: string;
-}
-
-/** How a process, or what ran on a host, ended that did not end well. */
-export interface Failure {
-  /** One of EXIT_STATUS, or a script's own. */
-  readonly status: number;
-  readonly text: string;
-}
-
-/** The descriptor of a pipe that a process inherits and that its launcher never writes to: its end is the launcher's. */
+/**
+ * The descriptor of a pipe that every process inherits and its launcher never writes to. The pipe ends when the launcher
+ * does, even by SIGKILL, and then process-watch.ts ends the process.
+ */
 export const LAUNCHER_PIPE = 3;
 
 const DEFAULT_STOP_TIMEOUT_MS = 30_000;
 const DEFAULT_FAILURE_GRACE_MS = 5_000;
 
-interface Started {
+interface StartedProcess {
   readonly rank: number;
   readonly child: ChildProcess;
-  /** Gave no sign of life, and was ended for that. */
+  /** It was killed because it sent no heartbeat. */
   isSilent: boolean;
   readonly ended: Promise<Failure | undefined>;
 }
 
-/** The processes of this host, from one start to their end. They end when this process does, even by SIGKILL. */
+/** The processes of this host in one attempt. They end when the launcher does, even by SIGKILL. */
 export class HostProcesses {
-  /** Resolves when none is left: with the failure of the one that failed for a reason of its own, if one did. */
+  /** Resolves when all have ended, with the failure that the others follow from, if there was one. */
   readonly ended: Promise<Failure | undefined>;
   readonly #options: HostOptions;
-  readonly #processes: readonly Started[];
+  readonly #processes: readonly StartedProcess[];
   #deadline: NodeJS.Timeout | undefined;
 
-  /** @param onFailure Called once, when the first has failed and the others are given a while. */
+  /** @param onFailure Called once, when the first process has failed and the others have a while to end. */
   constructor(options: HostOptions, attempt: Attempt, onFailure: () => void) {
     this.#options = options;
     this.#processes = Array.from({ length: options.numProcessesPerHost }, (_, local) =>
@@ -83,19 +55,19 @@ export class HostProcesses {
     return rootOf(failures);
   }
 
-  /** Passes a signal on; one that ends a process must end it in time. */
+  /** Passes a signal on. All but SIGUSR1 ask a process to end, and it is killed if it does not in time. */
   signal(signal: NodeJS.Signals): void {
     this.#signal(signal);
     if (signal !== "SIGUSR1") this.#endWithin(this.#options.stopTimeoutMs ?? DEFAULT_STOP_TIMEOUT_MS);
   }
 
-  /** Gives the processes a while to end by themselves, now that the run has failed. */
+  /** Gives the processes a while to end by themselves, because the run has failed. */
   stop(): void {
     this.#endWithin(this.#options.failureGraceMs ?? DEFAULT_FAILURE_GRACE_MS);
   }
 
-  /** Ends a process of this host that gives no sign of life; of those of other hosts it knows nothing. */
-  endSilent(rank: number): void {
+  /** Kills a process that sends no heartbeats, if it is one of this host's. */
+  killSilent(rank: number): void {
     const silent = this.#processes.find((each) => each.rank === rank);
     if (silent === undefined) return;
     silent.isSilent = true;
@@ -112,59 +84,62 @@ export class HostProcesses {
 }
 
 /**
- * Of several failures the one that the others follow from: an error of the user's ends its process alone, then the others
- * lose it; where somebody was waited for in vain, those who noticed first are lost to the others.
+ * The failure that the others follow from. A user's error ends its process, and the others then see a disconnect. A timeout
+ * ends the ranks that notice it, and the others then see them disconnect. So an error comes before a timeout, and a timeout
+ * before anything else.
  */
 export function rootOf(failures: readonly Failure[]): Failure | undefined {
   const { error, usage, timedOut } = EXIT_STATUS;
-  const with_ = (...statuses: number[]) => failures.find(({ status }) => statuses.includes(status));
-  return with_(error, usage) ?? with_(timedOut) ?? failures[0];
+  const firstWith = (...statuses: number[]) => failures.find(({ status }) => statuses.includes(status));
+  return firstWith(error, usage) ?? firstWith(timedOut) ?? failures[0];
 }
 
-function start(options: HostOptions, attempt: Attempt, local: number): Started {
+function start(options: HostOptions, attempt: Attempt, local: number): StartedProcess {
   const { numProcessesPerHost, hostIndex } = options;
   const rank = hostIndex * numProcessesPerHost + local;
   const watch = new URL(`./process-watch${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
-  // Only the first process's lines stand as they are.
+  // The lines of process 0 are printed unchanged.
   const output = rank === 0 ? "inherit" : "pipe";
   const child = spawn(
     process.execPath,
     [...process.execArgv, "--import", watch.href, options.program, ...options.args],
     { env: environmentOf(options, attempt, rank, local), stdio: ["ignore", output, output, "pipe"] },
   );
-  const { rankFailed, timedOut } = EXIT_STATUS;
-  const ended = new Promise<Failure | undefined>((resolve) => {
-    child.on("error", (error) =>
-      resolve({ status: rankFailed, text: `process ${rank} could not be started: ${error.message}` }),
-    );
-    child.on("close", (code, signal) => {
-      if (code === 0) resolve(undefined);
-      else if (signal === null)
-        resolve({
-          status: code!,
-          text: `process ${rank} ended with the exit status ${describeStatus(code!)}`,
-        });
-      else if (started.isSilent)
-        resolve({ status: timedOut, text: `process ${rank} gave no sign of life and was ended` });
-      else resolve({ status: rankFailed, text: `process ${rank} was ended by ${signal}` });
-    });
-  });
-  const started: Started = { rank, child, isSilent: false, ended };
+  const started: StartedProcess = {
+    rank,
+    child,
+    isSilent: false,
+    ended: outcomeOf(rank, child, () => started.isSilent),
+  };
   if (child.stdout) prefixLines(child.stdout, process.stdout, rank);
   if (child.stderr) prefixLines(child.stderr, process.stderr, rank);
   return started;
+}
+
+function outcomeOf(rank: number, child: ChildProcess, isSilent: () => boolean): Promise<Failure | undefined> {
+  const { rankFailed, timedOut } = EXIT_STATUS;
+  return new Promise((resolve) => {
+    const fail = (status: number, how: string): void => resolve({ status, text: `process ${rank} ${how}` });
+    child.on("error", (error) => fail(rankFailed, `could not be started: ${error.message}`));
+    child.on("close", (code, signal) => {
+      if (code === 0) resolve(undefined);
+      else if (signal === null) fail(code!, `ended with exit status ${describeStatus(code!)}`);
+      else if (isSilent()) fail(timedOut, "sent no heartbeat and was killed");
+      else fail(rankFailed, `was killed by ${signal}`);
+    });
+  });
 }
 
 function describeStatus(status: number): string {
   const { rankFailed, timedOut } = EXIT_STATUS;
   const meanings: Readonly<Record<number, string>> = {
     [rankFailed]: "a rank failed",
-    [timedOut]: "a time-out",
+    [timedOut]: "a timeout",
   };
   return meanings[status] === undefined ? String(status) : `${status} (${meanings[status]})`;
 }
 
-/** torchrun's variables, and where the processes meet. */
+/** The environment of a process: torchrun's variables, and those by which it finds the hub. */
 function environmentOf(
   { numProcessesPerHost, numHosts, hostIndex, maxRestarts }: HostOptions,
   { number, masterAddress, masterPort, secret }: Attempt,

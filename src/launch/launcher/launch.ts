@@ -1,44 +1,42 @@
+/**
+ * `dualpipe launch`: starts the processes of a run, and restarts them all when one fails.
+ *
+ * A pipeline cannot go on without one of its ranks, and a single process that is started again cannot rejoin the others,
+ * whose connections and half-finished steps belong to the old one. So a restart is collective: all processes of all hosts
+ * end, and all start again from the newest checkpoint. With several hosts, one launcher must decide when: that of host 0
+ * leads, those of the other hosts follow (follower.ts), and all join a hub for launchers at the master's port.
+ *
+ * Each attempt has two hubs: that of the launchers, and one with a fresh port and secret for the processes. A process that
+ * is left over from an earlier attempt, or that could not be killed, therefore cannot disturb the next one.
+ *
+ * When a process fails, the others have a few seconds to notice and to report what they were waiting for. Then all are
+ * killed. Of the failures that come in, `rootOf` picks the one that the others follow from; its exit status decides whether
+ * a restart may help.
+ */
 import { randomBytes } from "node:crypto";
 import { Hub } from "../hub/hub.ts";
-import { followAttempts } from "./follower.ts";
-import { type Attempt, type Failure, type HostOptions, HostProcesses, rootOf } from "./host-processes.ts";
-import { Followers } from "./other-hosts.ts";
+import { followLeader } from "./follower.ts";
+import { HostProcesses, rootOf } from "./host-processes.ts";
+import type { Attempt, Failure, LaunchOptions } from "./launch-options.ts";
+import { OtherHosts } from "./other-hosts.ts";
 import type { StopSignals } from "./stop-signals.ts";
 
-export interface LaunchOptions extends HostOptions {
-  /** Where host 0 is reached. */
-  readonly masterAddress: string;
-  /** Where the launchers of several hosts meet. */
-  readonly masterPort: number;
-  /** Where host 0 listens, when that is another address. */
-  readonly address?: string | undefined;
-  /** What all launchers of the run know; needed with several hosts. */
-  readonly secret: string;
-  /** How long the launchers wait for one another, at the start and at each restart. */
-  readonly rendezvousTimeoutMs: number;
-  /** After so long without a sign of life a host counts as lost. */
-  readonly heartbeatTimeoutMs: number;
-  /** Whether processes that ended so may end otherwise when they are started again. */
-  readonly isWorthRestarting: (status: number) => boolean;
-  readonly print: (text: string) => void;
-}
-
 /**
- * Starts this host's processes, and starts all processes of all hosts again when one fails, `maxRestarts` times at most.
- * @returns The failure that ended the run, if it did not end well.
- * @throws LaunchError when the launchers of several hosts do not meet.
+ * Runs this host's processes, and restarts all processes of all hosts when one fails, `maxRestarts` times at most.
+ * @returns The failure that ended the run, if it failed.
+ * @throws LaunchError when the launchers of several hosts do not find one another.
  */
 export async function launch(options: LaunchOptions, signals: StopSignals): Promise<Failure | undefined> {
-  if (options.hostIndex > 0) return followAttempts(options, signals);
+  if (options.hostIndex > 0) return followLeader(options, signals);
   const { numHosts, masterPort, secret } = options;
   const address = options.address ?? options.masterAddress;
-  const hosts =
+  const hub =
     numHosts > 1 ? await Hub.listen({ address, port: masterPort, secret, numMembers: numHosts }) : undefined;
   try {
     return await leadAttempts(options, address, signals);
   } finally {
-    await hosts?.whenEmpty(options.heartbeatTimeoutMs);
-    hosts?.close();
+    await hub?.whenEmpty(options.heartbeatTimeoutMs);
+    hub?.close();
   }
 }
 
@@ -48,45 +46,45 @@ async function leadAttempts(
   signals: StopSignals,
 ): Promise<Failure | undefined> {
   for (let number = 0; ; number++) {
-    const followers =
-      options.numHosts > 1 ? await Followers.gather({ ...options, address }, signals.signal) : undefined;
-    const failure = await runAttempt(options, address, number, followers, signals);
+    const others =
+      options.numHosts > 1 ? await OtherHosts.gather({ ...options, address }, signals.signal) : undefined;
+    const failure = await runAttempt(options, address, number, others, signals);
     const isLast =
       failure === undefined ||
       signals.isStopping ||
       number >= options.maxRestarts ||
       !options.isWorthRestarting(failure.status);
-    followers?.dismiss(isLast ? { failure: failure ?? null } : "again");
+    others?.dismiss(isLast ? { failure: failure ?? null } : "restart");
     if (isLast) return failure;
     options.print(`${failure.text}; restart ${number + 1} of ${options.maxRestarts}`);
   }
 }
 
-/** Runs all processes once, those of this host and those of the followers. */
+/** Runs all processes once, those of this host and those of the others. */
 async function runAttempt(
   options: LaunchOptions,
   address: string,
   number: number,
-  followers: Followers | undefined,
+  others: OtherHosts | undefined,
   signals: StopSignals,
 ): Promise<Failure | undefined> {
   const { numHosts, numProcessesPerHost, masterAddress } = options;
   const secret = randomBytes(32).toString("hex");
   const numMembers = numHosts * numProcessesPerHost;
   let own: HostProcesses | undefined;
-  // It would not end by itself in the time that processes have for it.
-  const onSilent = (process: number): void => own?.endSilent(process);
+  // A stopped process would not end by itself within the grace period, so it is killed at once.
+  const onSilent = (process: number): void => own?.killSilent(process);
   const hub = await Hub.listen({ address, port: 0, secret, numMembers, onSilent });
   try {
     const attempt: Attempt = { number, masterAddress, masterPort: hub.port, secret };
-    followers?.start(attempt);
-    own = new HostProcesses(options, attempt, () => followers?.stop());
-    void followers?.firstFailure.then(() => {
+    others?.start(attempt);
+    own = new HostProcesses(options, attempt, () => others?.stop());
+    void others?.firstFailure.then(() => {
       own?.stop();
-      followers.stop();
+      others.stop();
     });
     using _ = signals.passTo(own);
-    const outcomes = await Promise.all([own.ended, followers?.ended]);
+    const outcomes = await Promise.all([own.ended, others?.ended]);
     return rootOf(outcomes.flat().filter((outcome) => outcome !== undefined));
   } finally {
     hub.close();

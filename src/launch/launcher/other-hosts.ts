@@ -1,38 +1,37 @@
+import { type DisconnectCause, describeDisconnect } from "../disconnect.ts";
 import { EXIT_STATUS } from "../exit-status.ts";
 import { HubMember } from "../hub/hub-member.ts";
-import type { WireEnd } from "../hub/wire.ts";
 import { type FromFollower, type FromLeader, joinOptionsOf, type Verdict } from "./host-messages.ts";
-import type { Attempt, Failure } from "./host-processes.ts";
-import type { LaunchOptions } from "./launch.ts";
+import type { Attempt, Failure, LaunchOptions } from "./launch-options.ts";
 
-/** The launchers of the other hosts, during one attempt, as that of host 0 sees them. */
-export class Followers {
-  /** Resolves with what became of each host's processes, when none of them is left or its host is lost. */
+/** The other hosts during one attempt, as the leader sees them: it tells their launchers what to do, and hears of failures. */
+export class OtherHosts {
+  /** Resolves with every host's failure, if it had one, when each has ended its processes or disconnected. */
   readonly ended: Promise<(Failure | undefined)[]>;
-  /** Resolves when the first process of another host has failed. */
+  /** Resolves when the first process of another host has failed, or its host has disconnected. */
   readonly firstFailure: Promise<void>;
   readonly #outcomes = new Map<number, Failure | undefined>();
-  readonly #numFollowers: number;
+  readonly #numHosts: number;
   #member!: HubMember;
   #resolveEnded!: (outcomes: (Failure | undefined)[]) => void;
   #resolveFirstFailure!: () => void;
 
-  /** Resolves when the launchers of all hosts are there. @throws LaunchError RENDEZVOUS_TIMEOUT */
+  /** Resolves when the launchers of all hosts have joined. @throws LaunchError RENDEZVOUS_TIMEOUT */
   static async gather(
     options: LaunchOptions & { readonly address: string },
     signal: AbortSignal,
-  ): Promise<Followers> {
-    const followers = new Followers(options.numHosts - 1);
-    followers.#member = await HubMember.join({
+  ): Promise<OtherHosts> {
+    const hosts = new OtherHosts(options.numHosts - 1);
+    hosts.#member = await HubMember.join({
       ...joinOptionsOf(options, signal),
-      onMessage: (from, message) => followers.#hear(from, message as FromFollower),
-      onLost: (node, loss) => followers.#lose(node, loss),
+      onMessage: (from, message) => hosts.#receive(from, message as FromFollower),
+      onDisconnect: (host, cause) => hosts.#disconnect(host, cause),
     });
-    return followers;
+    return hosts;
   }
 
-  private constructor(numFollowers: number) {
-    this.#numFollowers = numFollowers;
+  private constructor(numHosts: number) {
+    this.#numHosts = numHosts;
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
     });
@@ -42,45 +41,46 @@ export class Followers {
   }
 
   start(attempt: Attempt): void {
-    this.#say({ kind: "start", attempt });
+    this.#send({ kind: "start", attempt });
   }
 
   stop(): void {
-    this.#say({ kind: "stop" });
+    this.#send({ kind: "stop" });
   }
 
   dismiss(verdict: Verdict): void {
-    this.#say({ kind: "dismiss", verdict });
+    this.#send({ kind: "dismiss", verdict });
     this.#member.leave();
   }
 
-  #say(message: FromLeader): void {
+  #send(message: FromLeader): void {
     this.#member.send("others", message);
   }
 
-  #hear(node: number, message: FromFollower): void {
+  #receive(host: number, message: FromFollower): void {
     switch (message.kind) {
       case "failing":
         this.#resolveFirstFailure();
         break;
       case "ended":
-        this.#end(node, message.failure ?? undefined);
+        this.#end(host, message.failure ?? undefined);
         break;
       default:
         message satisfies never;
     }
   }
 
-  #lose(node: number | undefined, { isSilent, text }: WireEnd): void {
-    const { timedOut, rankFailed } = EXIT_STATUS;
-    const failure = { status: isSilent ? timedOut : rankFailed, text: `host ${node} is lost: ${text}` };
-    if (node !== undefined) this.#end(node, failure);
+  #disconnect(host: number | undefined, cause: DisconnectCause): void {
+    // The hub is this process's own.
+    if (host === undefined) return;
+    const status = cause.kind === "no heartbeat" ? EXIT_STATUS.timedOut : EXIT_STATUS.rankFailed;
+    this.#end(host, { status, text: describeDisconnect(`host ${host}`, cause) });
   }
 
-  #end(node: number, failure: Failure | undefined): void {
-    if (this.#outcomes.has(node)) return;
-    this.#outcomes.set(node, failure);
+  #end(host: number, failure: Failure | undefined): void {
+    if (this.#outcomes.has(host)) return;
+    this.#outcomes.set(host, failure);
     if (failure) this.#resolveFirstFailure();
-    if (this.#outcomes.size === this.#numFollowers) this.#resolveEnded([...this.#outcomes.values()]);
+    if (this.#outcomes.size === this.#numHosts) this.#resolveEnded([...this.#outcomes.values()]);
   }
 }

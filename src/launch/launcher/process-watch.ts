@@ -1,4 +1,4 @@
-// Loaded first in each process that a launcher starts: it ends with its launcher, however that ends.
+// A program that is loaded first (--import) in every process of a launcher, and ends it when the launcher ends.
 import { Socket } from "node:net";
 import { isMainThread } from "node:worker_threads";
 import { LAUNCHER_PIPE } from "./host-processes.ts";

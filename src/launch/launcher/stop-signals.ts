@@ -1,15 +1,15 @@
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGUSR1"] as const;
 
-/** Who takes the signals that a launcher gets. */
+/** A receiver of the signals that a launcher gets. */
 interface SignalTarget {
   signal(signal: NodeJS.Signals): void;
 }
 
-/** Passes SIGINT, SIGTERM and SIGUSR1 on to the processes that are running; the first two also end the launching itself. */
+/** Passes SIGINT, SIGTERM and SIGUSR1 on to the running processes; the first two also end the launcher's own waits. */
 export class StopSignals implements Disposable {
   readonly #controller = new AbortController();
-  readonly #listener = (signal: NodeJS.Signals): void => this.#take(signal);
-  #target: SignalTarget | undefined;
+  readonly #listener = (signal: NodeJS.Signals): void => this.#handle(signal);
+  readonly #targets = new Set<SignalTarget>();
 
   constructor() {
     for (const signal of SIGNALS) process.on(signal, this.#listener);
@@ -19,22 +19,23 @@ export class StopSignals implements Disposable {
     return this.signal.aborted;
   }
 
-  /** Aborted when the run is to end. */
+  /** Aborted when the run must end. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
+  /** Passes signals on to the target until the result is disposed of. */
   passTo(target: SignalTarget): Disposable {
-    this.#target = target;
+    this.#targets.add(target);
     return {
       [Symbol.dispose]: () => {
-        this.#target = undefined;
+        this.#targets.delete(target);
       },
     };
   }
 
-  #take(signal: NodeJS.Signals): void {
-    this.#target?.signal(signal);
+  #handle(signal: NodeJS.Signals): void {
+    for (const target of this.#targets) target.signal(signal);
     if (signal !== "SIGUSR1") this.#controller.abort();
   }
 
