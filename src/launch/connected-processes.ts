@@ -9,7 +9,7 @@
  */
 import { randomBytes, randomInt, randomUUID } from "node:crypto";
 import type { Addon } from "../native/addon.ts";
-import { glooOf, disconnectProcesses, type ProcessLayout } from "../transport/gloo/connect-processes.ts";
+import { disconnectProcesses, glooOf, type ProcessLayout } from "../transport/gloo/connect-processes.ts";
 import { type AttemptMessage, ConnectionAttempts } from "./connection-attempts.ts";
 import { type DisconnectCause, describeDisconnect } from "./disconnect.ts";
 import { findHub, type ProcessHub } from "./hub/find-hub.ts";
