@@ -8,7 +8,7 @@ export type LaunchErrorCode =
   /** Options of `dualpipe launch` that contradict one another. */
   | "USAGE"
   /** A rank's program has no default export, or this Node cannot import it. */
-  | "INVALID_PROGRAM"
+  | "INVALID_RANK_PROGRAM"
   /** The port of the rendezvous is in use. */
   | "ADDRESS_TAKEN"
   /** The address to listen at belongs to another host. */

@@ -52,7 +52,7 @@ async function main(threadData: RankThreadData): Promise<void> {
     const { default: run } = await importProgram(program);
     if (typeof run !== "function")
       throw new LaunchError(
-        "INVALID_PROGRAM",
+        "INVALID_RANK_PROGRAM",
         `a rank's program must be the default export of its module; ${program} has no function there; write: export default function (context) { ... }`,
       );
     const report: RankContext["report"] = (value, transfer) => send({ kind: "report", value }, transfer);
@@ -98,7 +98,7 @@ async function importProgram(program: string): Promise<{ default?: RankProgram }
     // Before 22.18, Node imports TypeScript only through tsx, which registers itself in the main thread alone.
     const tsx = (await import(TSX).catch((cause: unknown) => {
       throw new LaunchError(
-        "INVALID_PROGRAM",
+        "INVALID_RANK_PROGRAM",
         `this Node (${process.version}) cannot import TypeScript, such as ${program}; compile the program, install tsx, or use Node 22.18 or later`,
         { cause },
       );
