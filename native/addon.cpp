@@ -5,6 +5,7 @@
 #include "gloo_group.h"
 #include "dispatch.h"
 #include "environment.h"
+#include "guard.h"
 #include "mailbox.h"
 #include "memory.h"
 #include "oracle.h"
@@ -18,6 +19,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   state->generator = at::detail::createCPUGenerator();
   napi_set_instance_data(env, state, [](napi_env, void* data, void*) { delete static_cast<dualpipe::Environment*>(data); }, nullptr);
   exports.Set("libtorchVersion", TORCH_VERSION);
+  dualpipe::defineErrors(exports);
   dualpipe::defineDispatch(exports);
   dualpipe::defineTensors(exports);
   dualpipe::defineMemory(exports);

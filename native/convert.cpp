@@ -1,5 +1,6 @@
 #include "convert.h"
 
+#include <algorithm>
 #include <sstream>
 
 namespace dualpipe {
@@ -78,8 +79,8 @@ bool isAbsent(napi_env env, napi_value value) {
   return type == napi_null || type == napi_undefined;
 }
 
-// The names that dtypes have in Python and in src/tensor/dtype.ts.
-static std::string dtypeName(at::ScalarType dtype) {
+// The names that dtypes have in PyTorch and in src/tensor/dtype.ts.
+std::string dtypeName(at::ScalarType dtype) {
   switch (dtype) {
     case at::kFloat: return "float32";
     case at::kDouble: return "float64";
@@ -98,6 +99,28 @@ std::string describe(const at::Tensor& tensor) {
   std::ostringstream out;
   out << dtypeName(tensor.scalar_type()) << tensor.sizes();
   return out.str();
+}
+
+static std::string describeList(const c10::ArrayRef<c10::IValue>& list) {
+  constexpr size_t numShown = 6;
+  std::string out = "[";
+  for (size_t i = 0; i < std::min(list.size(), numShown); i++) out += (i == 0 ? "" : ", ") + describe(list[i]);
+  if (list.size() > numShown) out += ", ... " + std::to_string(list.size() - numShown) + " more";
+  return out + "]";
+}
+
+std::string describe(const c10::IValue& value) {
+  if (value.isTensor()) return describe(value.toTensor());
+  if (value.isList()) return describeList(value.toListRef());
+  if (value.isNone()) return "null";
+  if (value.isBool()) return value.toBool() ? "true" : "false";
+  if (value.isString()) return '"' + value.toStringRef() + '"';
+  if (value.isInt() || value.isDouble()) {
+    std::ostringstream out;
+    out << value;
+    return out.str();
+  }
+  return value.tagKind();
 }
 
 }  // namespace dualpipe

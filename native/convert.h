@@ -1,4 +1,4 @@
-// Conversions between JavaScript values and the few C++ types that cross the boundary.
+// Conversions between JavaScript values and the few C++ types that cross the boundary. `what` names the value in errors.
 #pragma once
 
 #include "environment.h"
@@ -16,6 +16,10 @@ napi_value fromNumber(napi_env env, double value);
 napi_value fromTensor(Environment& state, napi_env env, at::Tensor tensor);
 napi_value fromTensors(Environment& state, napi_env env, const std::vector<at::Tensor>& list);
 bool isAbsent(napi_env env, napi_value value);
+std::string dtypeName(at::ScalarType dtype);
+// As errors show it, such as `float32[2, 3]`.
 std::string describe(const at::Tensor& tensor);
+// The same for any argument of an operator; of a long list, its first elements.
+std::string describe(const c10::IValue& value);
 
 }  // namespace dualpipe

@@ -1,4 +1,19 @@
-// Any operator by name through the c10 dispatcher, its arguments packed as its schema says.
+// Every operator of LibTorch, without one line of code per operator.
+//
+// A binding usually has a function for each operator, generated from LibTorch's list: tens of thousands of lines, and
+// another set for each version. But LibTorch's dispatcher can also call any operator "boxed": its arguments are
+// pushed on a stack of IValues, its results are popped from it, and its schema, known at run time, says what each
+// argument is. So:
+//
+//  - `op(name, overload)` looks an operator up once, turns its schema into a list of ArgumentKinds and gives its number;
+//  - `call(number, ...arguments)` packs each JavaScript value as its kind says, a tensor as its handle, and wraps what
+//    comes back. What the caller leaves out gets the schema's default.
+//
+// Nothing here knows any operator: whatever LibTorch has can be called, and another version of it needs no other code.
+//
+// Two rules hold for every call. Kernels run below LibTorch's autograd, which would otherwise save tensors that our own
+// autograd has saved or freed. And an argument that is a generator is always this thread's: LibTorch's default generator
+// belongs to the process, and its numbers would depend on the timing of threads.
 #include "dispatch.h"
 
 #include <ATen/core/LegacyTypeDispatch.h>
@@ -36,7 +51,7 @@ ArgumentKind kindOf(const c10::TypePtr& type, const std::string& where) {
     }
     default: break;
   }
-  TORCH_CHECK(false, where, ": arguments of the type ", type->str(), " cannot be passed from JavaScript");
+  TORCH_CHECK(false, where, " takes a ", type->str(), ", which cannot be passed from JavaScript");
 }
 
 Operator lookUp(const std::string& name, const std::string& overload) {
@@ -103,11 +118,10 @@ c10::IValue pack(Environment& state, napi_env env, const Argument& argument, nap
     case ArgumentKind::Device: return c10::Device(text(env, value, what));
     case ArgumentKind::Generator: break;
   }
-  TORCH_CHECK(false, what, ": a generator is never passed; the thread's own is used");
+  TORCH_CHECK(false, what, " is the thread's own generator and cannot be passed");
 }
 
 c10::IValue packOrDefault(Environment& state, napi_env env, const Argument& argument, napi_value value) {
-  // The process-wide generator is shared by all threads, so its numbers would depend on their timing.
   if (argument.kind == ArgumentKind::Generator) return state.generator;
   napi_valuetype type = napi_undefined;
   if (value != nullptr) napi_typeof(env, value, &type);
@@ -137,17 +151,23 @@ napi_value unpack(Environment& state, napi_env env, const c10::IValue& value) {
     napi_get_null(env, &result);
     return result;
   }
-  TORCH_CHECK(false, "results of the type ", value.tagKind(), " cannot be passed to JavaScript");
+  TORCH_CHECK(false, "it returns a ", value.tagKind(), ", which cannot be passed to JavaScript");
 }
 
-std::string withShapes(const Operator& op, const std::string& message, const torch::jit::Stack& arguments) {
-  std::string out = op.name + ": " + message.substr(0, message.find("\nException raised from")) + " [arguments:";
-  for (const auto& value : arguments) {
-    if (value.isTensor()) out += " " + describe(value.toTensor());
-    if (value.isTensorList())
-      for (const auto& tensor : value.toTensorVector()) out += " " + describe(tensor);
+// The arguments as an error shows them, from the JavaScript values: LibTorch may have consumed what was on the stack.
+std::vector<std::string> describeArguments(Environment& state, const Operator& op, const Napi::CallbackInfo& info) {
+  std::vector<std::string> result;
+  for (size_t i = 0; i + 1 < info.Length(); i++) {
+    try {
+      const Argument& argument = op.arguments.at(i);
+      c10::IValue value = packOrDefault(state, info.Env(), argument, info[i + 1]);
+      bool isDtype = argument.name == "dtype" && value.isInt();
+      result.push_back(isDtype ? dtypeName(static_cast<at::ScalarType>(value.toInt())) : describe(value));
+    } catch (const std::exception&) {
+      result.push_back("?");
+    }
   }
-  return out + "]";
+  return result;
 }
 
 void invoke(Environment& state, const Operator& op) {
@@ -164,18 +184,17 @@ const Operator& execute(const Napi::CallbackInfo& info) {
   napi_env env = info.Env();
   Environment& state = Environment::of(env);
   auto index = static_cast<size_t>(number(env, info[0], "operator"));
-  TORCH_CHECK(index < state.operators.size(), "no operator has the number ", index, " in this thread");
+  TORCH_CHECK(index < state.operators.size(), "no operator of this thread has the number ", index);
   const Operator& op = state.operators[index];
   state.stack.clear();
   try {
-    TORCH_CHECK(info.Length() - 1 <= op.arguments.size(), "takes at most ", op.arguments.size(), " arguments, got ", info.Length() - 1);
+    TORCH_CHECK(info.Length() - 1 <= op.arguments.size(), "it takes at most ", op.arguments.size(), " arguments; got ", info.Length() - 1);
     for (size_t i = 0; i < op.arguments.size(); i++)
       state.stack.push_back(packOrDefault(state, env, op.arguments[i], i + 1 < info.Length() ? static_cast<napi_value>(info[i + 1]) : nullptr));
     invoke(state, op);
-  } catch (const c10::Error& e) {
-    throw error(env, "LIBTORCH", withShapes(op, e.what_without_backtrace(), state.stack));
   } catch (const std::exception& e) {
-    throw error(env, "LIBTORCH", withShapes(op, e.what(), state.stack));
+    state.stack.clear();
+    throw libTorchError(env, e, op.name, describeArguments(state, op, info));
   }
   return op;
 }

@@ -11,7 +11,7 @@ constexpr double kSlotSpan = static_cast<double>(TensorTable::kMaxTensors);
 double TensorTable::insert(at::Tensor tensor) {
   uint32_t slot;
   if (free_.empty()) {
-    TORCH_CHECK(slots_.size() < kMaxTensors, "more than ", kMaxTensors, " tensors are alive in this thread: close a scope or dispose some");
+    TORCH_CHECK(slots_.size() < kMaxTensors, "at most ", kMaxTensors, " tensors can be alive in one thread; end a scope, or dispose some");
     slot = static_cast<uint32_t>(slots_.size());
     slots_.emplace_back();
   } else {
@@ -25,8 +25,8 @@ double TensorTable::insert(at::Tensor tensor) {
 size_t TensorTable::locate(double handle) const {
   double generation = std::floor(handle / kSlotSpan);
   auto slot = static_cast<size_t>(handle - generation * kSlotSpan);
-  TORCH_CHECK(handle >= 0 && slot < slots_.size(), "no tensor has the handle ", handle, " in this thread");
-  TORCH_CHECK(slots_[slot].generation == static_cast<uint32_t>(generation), "this tensor was freed already (handle ", handle, ")");
+  TORCH_CHECK(handle >= 0 && slot < slots_.size(), "no tensor of this thread has the handle ", handle);
+  TORCH_CHECK(slots_[slot].generation == static_cast<uint32_t>(generation), "the tensor with the handle ", handle, " was freed already");
   return slot;
 }
 

@@ -1,4 +1,5 @@
-// State of one JavaScript environment (the main thread, or one worker): its tensors, operators and random generator.
+// The state of one JavaScript environment: the main thread, or one worker. Each rank is a thread with its own tensors,
+// operators and random generator, so nothing here is shared and nothing is locked.
 #pragma once
 
 #include <ATen/core/Generator.h>
@@ -11,7 +12,11 @@
 
 namespace dualpipe {
 
-// Handles are slot + generation * 2^20: exact in a double, and a slot used again never answers to an older handle.
+// Gives tensors numbers, because JavaScript can neither hold a C++ reference nor be trusted to free one in time: an
+// external object is freed when the garbage collector runs, which does not see the memory that LibTorch needs.
+//
+// A handle is slot + generation * 2^20: exact in a double, and a slot that is used again does not answer to an older
+// handle, so a stale handle is an error and never another tensor.
 class TensorTable {
  public:
   static constexpr uint64_t kMaxTensors = uint64_t{1} << 20;
@@ -32,7 +37,7 @@ class TensorTable {
   std::vector<uint32_t> free_;
 };
 
-// What an operator's schema says of one argument, decided once when the operator is looked up.
+// What an operator's schema says about one argument; found once, when the operator is looked up.
 enum class ArgumentKind : uint8_t {
   Tensor, TensorList, OptionalTensorList, Int, Float, Bool, Scalar, String,
   IntList, FloatList, BoolList, Device, Generator,
@@ -57,8 +62,11 @@ struct Environment {
   TensorTable tensors;
   std::vector<Operator> operators;
   at::Generator generator;
+  // The arguments of the operator that is being called, then its results; reused, to allocate nothing per call.
   torch::jit::Stack stack;
-  // True while a test uses LibTorch's own autograd as the oracle; kernels run below it otherwise.
+  // LibTorchError; empty until a runtime registers it.
+  Napi::FunctionReference errorClass;
+  // True while a test uses LibTorch's own autograd as the oracle; otherwise kernels run below it.
   bool libtorchAutograd = false;
 };
 

@@ -1,8 +1,22 @@
 // The one place where C++ exceptions become JavaScript errors.
+//
+// Every exported function is wrapped by `define`, so no C++ exception crosses into the JavaScript engine, where it would
+// end the process. There are two kinds of errors:
+//  - A wait that ended early, in the mailbox or the network, is a plain error with the code ABORTED or TIMEOUT. The
+//    transport layer makes it a TransportError: only that layer knows who waited for what.
+//  - Everything else is a LibTorchError of src/tensor/errors.ts, which the first Runtime of a thread registers. It has
+//    the first line of LibTorch's message, without the C++ backtrace, and, from dispatch.cpp, the operator and its
+//    arguments.
+//
+// Messages have one style, that of src/errors: the rule, then `; got ` and what was given.
 #pragma once
 
 #include <c10/util/Exception.h>
 #include <napi.h>
+
+#include <stdexcept>
+#include <string>
+#include <vector>
 
 namespace dualpipe {
 
@@ -11,6 +25,10 @@ inline Napi::Error error(Napi::Env env, const char* code, const std::string& mes
   result.Set("code", Napi::String::New(env, code));
   return result;
 }
+
+// A LibTorchError with the code OUT_OF_MEMORY or LIBTORCH; `op` is empty for a function that is no operator.
+Napi::Error libTorchError(Napi::Env env, const std::exception& exception, const std::string& op = "",
+                          const std::vector<std::string>& arguments = {});
 
 // An ended wait: the mailbox or the network gave up on a peer. Its code tells the engine which.
 struct WaitError : std::runtime_error {
@@ -26,12 +44,8 @@ Napi::Value guarded(const Napi::CallbackInfo& info) {
     throw;
   } catch (const WaitError& e) {
     throw error(info.Env(), e.code, e.what());
-  } catch (const c10::Error& e) {
-    throw error(info.Env(), "LIBTORCH", e.what_without_backtrace());
-  } catch (const std::bad_alloc&) {
-    throw error(info.Env(), "OUT_OF_MEMORY", "out of memory");
   } catch (const std::exception& e) {
-    throw error(info.Env(), "LIBTORCH", e.what());
+    throw libTorchError(info.Env(), e);
   }
 }
 
@@ -39,5 +53,7 @@ template <Napi::Value (*function)(const Napi::CallbackInfo&)>
 void define(Napi::Object& exports, const char* name) {
   exports.Set(name, Napi::Function::New(exports.Env(), guarded<function>, name));
 }
+
+void defineErrors(Napi::Object& exports);
 
 }  // namespace dualpipe

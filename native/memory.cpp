@@ -1,5 +1,16 @@
-// A caching, counting allocator for CPU tensors. Without the cache, every activation above 128 KiB is mapped and
-// unmapped by the C library, and its pages are faulted in again at each micro-batch.
+// A caching, counting allocator for CPU tensors.
+//
+// Training allocates the same sizes in every micro-batch. The C library maps each block above 128 KiB and unmaps it when
+// it is freed, and the system then faults its pages in again, one by one, at each micro-batch. So a freed block goes on
+// a shelf of its size class, and the next tensor of that class takes it. Blocks go back to the system only in
+// `releaseCache`, which also runs before an allocation fails.
+//
+// A size class is a quarter of a power of two, so at most a fifth of a block is unused, and a shelf is found without a
+// search. Each shelf has a lock of its own, because a tensor may be freed by another thread than the one that made it.
+// A header in front of the bytes says how large the block is, so a release needs nothing but the address.
+//
+// The live and the peak bytes are counted for the whole process, as asked for and not as rounded up, so that tests can
+// hold the memory of a step to the byte.
 #include "memory.h"
 
 #include <c10/core/CPUAllocator.h>
@@ -26,7 +37,6 @@ struct Header {
   uint32_t sizeClass;
 };
 
-// Four classes per power of two, so at most a quarter of a block is unused.
 uint32_t classOf(size_t bytes) {
   if (bytes <= 256) return static_cast<uint32_t>((bytes + 63) / 64);
   uint32_t log = 63 - __builtin_clzll(bytes - 1);
@@ -70,7 +80,7 @@ at::DataPtr CachingAllocator::make(size_t bytes) {
   const at::Device cpu(at::DeviceType::CPU);
   if (bytes == 0) return {nullptr, nullptr, &release, cpu};
   uint32_t sizeClass = classOf(bytes);
-  TORCH_CHECK(sizeClass < kNumClasses, "a tensor of ", bytes, " bytes is too large");
+  TORCH_CHECK_WITH(OutOfMemoryError, sizeClass < kNumClasses, "out of memory: ", bytes, " bytes asked for");
   void* block = nullptr;
   {
     Shelf& shelf = shelves[sizeClass];
@@ -82,8 +92,8 @@ at::DataPtr CachingAllocator::make(size_t bytes) {
   }
   if (block == nullptr && posix_memalign(&block, kAlignment, kAlignment + capacityOf(sizeClass)) != 0) {
     releaseCache();
-    TORCH_CHECK(posix_memalign(&block, kAlignment, kAlignment + capacityOf(sizeClass)) == 0,
-                "out of memory: ", bytes, " bytes asked for, ", live.load(), " bytes of tensors live");
+    TORCH_CHECK_WITH(OutOfMemoryError, posix_memalign(&block, kAlignment, kAlignment + capacityOf(sizeClass)) == 0,
+                     "out of memory: ", bytes, " bytes asked for, ", live.load(), " bytes of tensors live");
   }
   *static_cast<Header*>(block) = {bytes, sizeClass};
   int64_t now = live.fetch_add(bytes) + static_cast<int64_t>(bytes);
@@ -111,7 +121,7 @@ void CachingAllocator::releaseCache() {
   }
 }
 
-// {live, peak} bytes of CPU tensors in the whole process; the peak is since the last call of resetPeakBytes.
+// memory(): { liveBytes, peakBytes } of the CPU tensors of the whole process; the peak since the last resetPeakBytes.
 Napi::Value memory(const Napi::CallbackInfo& info) {
   auto result = Napi::Object::New(info.Env());
   result.Set("liveBytes", static_cast<double>(CachingAllocator::live.load()));

@@ -1,4 +1,4 @@
-// LibTorch's own autograd, through the same dispatcher: what tests hold ours against.
+// LibTorch's own autograd, through the same dispatcher: tests compare ours with it.
 #include "oracle.h"
 
 #include <torch/csrc/autograd/autograd.h>

@@ -1,4 +1,8 @@
-// Tensors across the boundary: made from bytes, read as bytes, described, freed.
+// What no operator of the dispatcher does: tensors made from bytes, read as bytes, described and freed, and the random
+// generator of the thread. These are the functions behind src/tensor/device.ts; the CPU's memory is in memory.cpp.
+//
+// Bytes are copied, both ways. A view of JavaScript memory as a tensor, or of a tensor as an ArrayBuffer, would save the
+// copy and cost the invariant that scopes are built on: a tensor's elements live exactly as long as its owners.
 #include "tensors.h"
 
 #include <ATen/ops/empty.h>
@@ -21,13 +25,13 @@ Napi::Value fromBytes(const Napi::CallbackInfo& info) {
   std::vector<int64_t> sizes;
   for (double size : numbers(env, info[2], "shape")) sizes.push_back(static_cast<int64_t>(size));
   at::Tensor tensor = at::empty(sizes, at::TensorOptions().dtype(dtype));
-  TORCH_CHECK(tensor.nbytes() == bytes.ByteLength(), "a tensor ", describe(tensor), " takes ", tensor.nbytes(), " bytes, got ", bytes.ByteLength());
+  TORCH_CHECK(tensor.nbytes() == bytes.ByteLength(), "a tensor ", describe(tensor), " takes ", tensor.nbytes(), " bytes; got ", bytes.ByteLength());
   auto* source = static_cast<const uint8_t*>(bytes.ArrayBuffer().Data()) + bytes.ByteOffset();
   if (tensor.nbytes() > 0) std::memcpy(tensor.data_ptr(), source, tensor.nbytes());
   return Napi::Value(env, fromTensor(Environment::of(env), env, tensor));
 }
 
-// A copy, in row-major order, of the tensor's elements.
+// toBytes(tensor): a copy of the elements in row-major order.
 Napi::Value toBytes(const Napi::CallbackInfo& info) {
   napi_env env = info.Env();
   at::Tensor tensor = Environment::of(env).tensors.get(number(env, info[0], "tensor")).contiguous();
@@ -37,7 +41,7 @@ Napi::Value toBytes(const Napi::CallbackInfo& info) {
   return buffer;
 }
 
-// copyBytes(tensor, bytes): the same into memory that is there, which threads may share.
+// copyBytes(tensor, bytes): the same into memory of the caller's, which may be shared between threads.
 Napi::Value copyBytes(const Napi::CallbackInfo& info) {
   napi_env env = info.Env();
   at::Tensor tensor = Environment::of(env).tensors.get(number(env, info[0], "tensor")).contiguous();
@@ -46,7 +50,7 @@ Napi::Value copyBytes(const Napi::CallbackInfo& info) {
   void* bytes = nullptr;
   napi_typedarray_type type;
   TORCH_CHECK(napi_get_typedarray_info(env, info[1], &type, &length, &bytes, nullptr, nullptr) == napi_ok && type == napi_uint8_array, "bytes must be a Uint8Array");
-  TORCH_CHECK(length == tensor.nbytes(), "a tensor ", describe(tensor), " has ", tensor.nbytes(), " bytes, got room for ", length);
+  TORCH_CHECK(length == tensor.nbytes(), "a tensor ", describe(tensor), " has ", tensor.nbytes(), " bytes; got room for ", length);
   if (length > 0) std::memcpy(bytes, tensor.data_ptr(), length);
   return info.Env().Undefined();
 }
@@ -65,8 +69,8 @@ Napi::Value dtype(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<int>(tensor.scalar_type()));
 }
 
-// How many tensors, in any thread, share this one's storage: a gradient may be kept only when it is alone. Operators such
-// as contiguous, and mailboxes, make another reference to the very same tensor: those count too.
+// The number of tensors, in any thread, that share this one's storage: a gradient is changed in place only when it is the
+// only one. Operators such as contiguous, and mailboxes, keep another reference to the very same tensor: those count too.
 Napi::Value storageUses(const Napi::CallbackInfo& info) {
   const auto& tensor = Environment::of(info.Env()).tensors.get(number(info.Env(), info[0], "tensor"));
   return Napi::Number::New(info.Env(), static_cast<double>(tensor.storage().use_count() + tensor.use_count() - 1));

@@ -44,8 +44,15 @@ export { clipFactor, scaleGradients, squaredGradNorm } from "./optim/gradient-no
 export * as learningRates from "./optim/learning-rates.ts";
 export { type NamedParameter, Optimizer, type ParameterGroup, weightDecayGroups } from "./optim/optimizer.ts";
 export { SGD, type SGDOptions } from "./optim/sgd.ts";
+export type { Device, MemoryUse } from "./tensor/device.ts";
 export type { DType } from "./tensor/dtype.ts";
-export { ShapeError, TensorDisposedError } from "./tensor/errors.ts";
+export {
+  DtypeError,
+  LibTorchError,
+  type LibTorchErrorCode,
+  ShapeError,
+  TensorDisposedError,
+} from "./tensor/errors.ts";
 export { type Operator, operator } from "./tensor/native-operator.ts";
 export { type Argument, type ElementArray, Runtime } from "./tensor/runtime.ts";
 export { Tensor } from "./tensor/tensor.ts";

@@ -150,26 +150,26 @@ test("a body whose only gradients are those of its parameters runs again too", (
 });
 
 test("it keeps its inputs only, and recomputes one block at a time", () => {
-  const { addon } = runtime;
+  const { device } = runtime;
   const numBlocks = 6;
   const block = (h: Tensor) => gelu(gelu(gelu(h)));
   const measure = (step: (h: Tensor) => Tensor) =>
     runtime.scope(() => {
       const x = runtime.ones([10_000]);
       const leaf = markInput(x, true)!;
-      const { liveBytes } = addon.memory();
-      addon.resetPeakBytes();
+      const { liveBytes } = device.memory();
+      device.resetPeakBytes();
       const y = runtime.scope(() => {
         let h = x;
         for (let i = 0; i < numBlocks; i++) h = runtime.scope(() => step(h));
         return h;
       });
-      const kept = addon.memory().liveBytes - liveBytes;
+      const kept = device.memory().liveBytes - liveBytes;
       const walk = new Backward([rootOf(y)!]);
       finish(walk.backward([runtime.ones([10_000])]));
       walk.end();
       leaf.grad?.dispose();
-      return { kept: kept / x.numBytes, peak: (addon.memory().peakBytes - liveBytes) / x.numBytes };
+      return { kept: kept / x.numBytes, peak: (device.memory().peakBytes - liveBytes) / x.numBytes };
     });
   const plain = measure(block);
   const saving = measure((h) => checkpoint(block, h));

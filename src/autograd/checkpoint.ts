@@ -31,7 +31,7 @@ export function* suspendableCheckpoint<R extends Outputs>(
   try {
     const result = yield* runtime.suspendableScope(
       inSegments(body(...inputs), (resume) => {
-        randomStates.push(runtime.adoptHandle(runtime.addon.randomState()).share());
+        randomStates.push(runtime.randomState().share());
         return noGrad(runtime, resume);
       }),
     );

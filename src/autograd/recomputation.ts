@@ -81,13 +81,13 @@ export class Recomputation implements InnerBackward {
       this.#leaves = copies.map((copy, i) => this.#markLeaf(copy, i));
       let segment = 0;
       const result = yield* inSegments(body(...copies), (resume) => {
-        const outside = runtime.adoptHandle(runtime.addon.randomState());
+        const outside = runtime.randomState();
         const inside = randomStates[segment++];
-        if (inside !== undefined) runtime.addon.setRandomState(inside.handle);
+        if (inside !== undefined) runtime.setRandomState(inside);
         try {
           return enableGrad(runtime, resume);
         } finally {
-          runtime.addon.setRandomState(outside.handle);
+          runtime.setRandomState(outside);
         }
       });
       const outputs = Array.isArray(result) ? (result as readonly Tensor[]) : [result as Tensor];

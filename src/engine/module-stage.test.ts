@@ -79,22 +79,22 @@ afterEach(() => {
 test("an output is freed once it is sent, and its graph is walked all the same", () => {
   const module = newMlp();
   const stage = middleOf(module);
-  const { addon } = runtime;
-  const before = addon.memory().liveBytes;
+  const { device } = runtime;
+  const before = device.memory().liveBytes;
   const outputs = forward(stage, 0, [randn()]);
   // What the backward needs: the stage's input, and the input and the output of its GELU.
-  expect(addon.memory().liveBytes - before).toBe((1 + 4 + 4) * edgeBytes + edgeBytes);
+  expect(device.memory().liveBytes - before).toBe((1 + 4 + 4) * edgeBytes + edgeBytes);
   stage.outputsSent(0);
   expect(outputs[0]!.disposed).toBe(true);
-  expect(addon.memory().liveBytes - before).toBe((1 + 4 + 4) * edgeBytes);
+  expect(device.memory().liveBytes - before).toBe((1 + 4 + 4) * edgeBytes);
 
   const [inputGrad] = finish(stage.backwardInput(0, [randn()]));
   // W needs the inputs of both products and the gradients of their outputs; the input of the GELU is gone.
-  expect(addon.memory().liveBytes - before).toBe((1 + 4 + 4 + 1) * edgeBytes + edgeBytes);
+  expect(device.memory().liveBytes - before).toBe((1 + 4 + 4 + 1) * edgeBytes + edgeBytes);
   inputGrad!.dispose();
   finish(stage.backwardWeight(0));
   module.zeroGrad();
-  expect(addon.memory().liveBytes).toBe(before);
+  expect(device.memory().liveBytes).toBe(before);
   stage.end();
 });
 

@@ -58,11 +58,11 @@ describe("a step", () => {
   /** Runs a step that fails; then nothing is left of it, and the next step is as good as ever. */
   function expectRefused(step: () => unknown, code: string, message: string): void {
     const numTensors = runtime.addon.numTensors();
-    const { liveBytes } = runtime.addon.memory();
+    const { liveBytes } = runtime.device.memory();
     expect(errorOf(() => runtime.scope(step))).toMatchObject({ code, message: `dualpipe: ${message}` });
     resetStages();
     expect(runtime.addon.numTensors()).toBe(numTensors);
-    expect(runtime.addon.memory().liveBytes).toBe(liveBytes);
+    expect(runtime.device.memory().liveBytes).toBe(liveBytes);
     runtime.scope(() => {
       expect(pipe.step(inputs, good).loss!.toArray()).toEqual(expected.losses);
     });

@@ -1,4 +1,5 @@
 import { type Timeline, type TimelineEvent, TimelineTrack } from "../schedule/index.ts";
+import { hostNowMs } from "../tensor/device.ts";
 import type { Observer } from "./executor.ts";
 import type { PlannedComputation } from "./plan.ts";
 
@@ -12,13 +13,19 @@ export interface RecordedTrack {
 export class Recorder implements Observer {
   #events: TimelineEvent[] = [];
   #startMs = 0;
+  readonly #nowMs: () => number;
+
+  /** @param nowMs The clock of the device that computes: `() => runtime.device.nowMs()`. */
+  constructor(nowMs: () => number = hostNowMs) {
+    this.#nowMs = nowMs;
+  }
 
   started(): void {
-    this.#startMs = nowMs();
+    this.#startMs = this.#nowMs();
   }
 
   ended({ action }: PlannedComputation): void {
-    this.#events.push({ action, startMs: this.#startMs, endMs: nowMs() });
+    this.#events.push({ action, startMs: this.#startMs, endMs: this.#nowMs() });
   }
 
   /** The events since the last call. */
@@ -27,11 +34,6 @@ export class Recorder implements Observer {
     this.#events = [];
     return { rank, events };
   }
-}
-
-/** `performance.now()` starts at zero in each worker thread; the origin makes the threads' times comparable. */
-function nowMs(): number {
-  return performance.timeOrigin + performance.now();
 }
 
 /** The tracks of all ranks of one step as a timeline that starts at zero. */

@@ -196,7 +196,7 @@ export class SharedParameters {
         return;
       }
       const [theirs] = this.#holders.receive(0, "control").take();
-      const text = Buffer.from(runtime.addon.toBytes(theirs!.handle)).toString();
+      const text = Buffer.from(runtime.readBytes(theirs!)).toString();
       if (text !== ours.toString())
         throw new StepError(
           "MIRROR_MISMATCH",

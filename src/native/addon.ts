@@ -11,9 +11,22 @@ export type NativeArgument =
 
 export type NativeResult = number | boolean | null | NativeResult[];
 
-/** The whole native boundary. Every error it throws has a `code`: LIBTORCH, OUT_OF_MEMORY, ABORTED or TIMEOUT. */
+/** Makes what the addon throws when LibTorch refuses a call; `problem` is the first line of LibTorch's message. */
+export type NativeErrorClass = new (
+  code: "LIBTORCH" | "OUT_OF_MEMORY",
+  problem: string,
+  operator: string | undefined,
+  args: readonly string[],
+) => Error;
+
+/**
+ * The whole native boundary. What it throws is of the class that `setErrorClass` was given, or, when a wait ends early,
+ * an error with the code ABORTED or TIMEOUT.
+ */
 export interface Addon {
   readonly libtorchVersion: string;
+  /** The class of this thread's errors from now on. */
+  setErrorClass(errorClass: NativeErrorClass): void;
   /** The number of an operator of the dispatcher, to call it by. */
   op(name: string, overload: string): number;
   /** Tensors go in and come out as handles; a single result comes alone, several as a list. */
@@ -23,11 +36,11 @@ export interface Addon {
   fromBytes(bytes: ArrayBufferView, dtype: number, shape: readonly number[]): Handle;
   /** A copy of the elements in row-major order. */
   toBytes(tensor: Handle): ArrayBuffer;
-  /** The same into memory of just that size. */
+  /** The same into memory of exactly that size. */
   copyBytes(tensor: Handle, bytes: Uint8Array): void;
   shape(tensor: Handle): number[];
   dtype(tensor: Handle): number;
-  /** How many tensors, in any thread, share this one's storage. */
+  /** The number of tensors, in any thread, that share this one's storage. */
   storageUses(tensor: Handle): number;
   free(tensor: Handle): void;
   /** Tensors alive in this thread. */

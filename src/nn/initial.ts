@@ -51,16 +51,15 @@ export function seedFor(seed: number, name: string): number {
 
 /** Runs `body` with the runtime's generator seeded, and puts its state back afterwards. */
 export function withSeed<T>(runtime: Runtime, seed: number, body: () => T): T {
-  const state = runtime.addon.randomState();
+  using state = runtime.randomState();
   try {
     runtime.seed(seed);
     return body();
   } finally {
-    runtime.addon.setRandomState(state);
-    runtime.addon.free(state);
+    runtime.setRandomState(state);
   }
 }
 
 function emptyParameter(runtime: Runtime, shape: readonly number[], dtype: DType): Parameter {
-  return new Parameter(kernels.empty(runtime, shape, dtype));
+  return new Parameter(runtime.empty(shape, dtype));
 }

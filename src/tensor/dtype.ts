@@ -1,3 +1,5 @@
+import { DtypeError } from "./errors.ts";
+
 /** Element types, named as in PyTorch. */
 export type DType = "uint8" | "int32" | "int64" | "float16" | "float32" | "float64" | "bool" | "bfloat16";
 
@@ -19,10 +21,15 @@ export function dtypeCode(dtype: DType): number {
   return codes[dtype];
 }
 
-/** @throws RangeError for a dtype of LibTorch that has no name here. */
+/** @throws DtypeError for a dtype of LibTorch that has no name here. */
 export function dtypeOfCode(code: number): DType {
   const name = names.get(code);
-  if (name === undefined) throw new RangeError(`dualpipe: LibTorch's dtype number ${code} is not supported`);
+  if (name === undefined) {
+    const known = [...names.values()].join(", ");
+    throw new DtypeError(
+      `a dtype must be one of ${known}; got number ${code} of LibTorch; convert the tensor`,
+    );
+  }
   return name;
 }
 

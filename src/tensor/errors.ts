@@ -1,6 +1,6 @@
 import { DualPipeError } from "../errors/dualpipe-error.ts";
 
-/** A tensor was used after it was disposed, or after its scope ended. */
+/** A tensor is used after it was disposed, or after its scope ended. */
 export class TensorDisposedError extends DualPipeError<"TENSOR_DISPOSED"> {
   override readonly name = "TensorDisposedError";
 
@@ -12,11 +12,43 @@ export class TensorDisposedError extends DualPipeError<"TENSOR_DISPOSED"> {
   }
 }
 
-/** An operator was called with arguments that it does not take. */
+/** An operation is called with tensors whose shapes do not go together. */
 export class ShapeError extends DualPipeError<"INVALID_SHAPE"> {
   override readonly name = "ShapeError";
 
   constructor(problem: string) {
     super("INVALID_SHAPE", problem);
+  }
+}
+
+/** A tensor has an element type of LibTorch that this package does not know, such as a complex or a quantized one. */
+export class DtypeError extends DualPipeError<"UNSUPPORTED_DTYPE"> {
+  override readonly name = "DtypeError";
+
+  constructor(problem: string) {
+    super("UNSUPPORTED_DTYPE", problem);
+  }
+}
+
+export type LibTorchErrorCode = "LIBTORCH" | "OUT_OF_MEMORY";
+
+/**
+ * LibTorch refuses a call, or runs out of memory in it. The message reads as the call:
+ * `dualpipe: aten::mm(float32[2, 3], float32[4, 5]): mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)`.
+ *
+ * The native addon makes these; see native/guard.h.
+ */
+export class LibTorchError extends DualPipeError<LibTorchErrorCode> {
+  override readonly name = "LibTorchError";
+  /** Name and overload, such as `aten::add.Tensor`; undefined when the call is no operator's. */
+  readonly operator: string | undefined;
+  /** The arguments that were passed: tensors as `float32[2, 3]`, numbers and lists as they are, `?` for one that cannot be read. */
+  readonly arguments: readonly string[];
+
+  /** @param problem The first line of LibTorch's message. */
+  constructor(code: LibTorchErrorCode, problem: string, operator?: string, args: readonly string[] = []) {
+    super(code, operator === undefined ? problem : `${operator}(${args.join(", ")}): ${problem}`);
+    this.operator = operator;
+    this.arguments = args;
   }
 }

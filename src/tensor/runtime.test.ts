@@ -1,7 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { failOnLeaks } from "../../test/leak-guard.ts";
+import { DualPipeError } from "../errors/dualpipe-error.ts";
 import { bytesPerElement, type DType, dtypeCode, dtypeOfCode, isFloatingPoint } from "./dtype.ts";
+import { LibTorchError } from "./errors.ts";
 import { operator } from "./native-operator.ts";
 import { Runtime } from "./runtime.ts";
 
@@ -79,23 +81,88 @@ test("elements come out in row-major order, whatever their order in memory", () 
 
 test("the number of bytes must be that of the shape", () => {
   expect(() => runtime.fromArray(new Float32Array(5), [2, 3], "float32")).toThrow(
-    /float32\[2, 3\] takes 24 bytes, got 20/,
+    /float32\[2, 3\] takes 24 bytes; got 20/,
   );
 });
 
 describe("an error of LibTorch", () => {
   const mm = operator("aten::mm");
 
+  function errorOf(body: () => unknown): LibTorchError {
+    try {
+      runtime.scope(body);
+    } catch (error) {
+      expect(error).toBeInstanceOf(LibTorchError);
+      return error as LibTorchError;
+    }
+    throw new Error("nothing was thrown");
+  }
+
   test("carries the operator's name, every argument's dtype and shape, and a code", () => {
-    runtime.scope(() => {
-      const call = () => runtime.call(mm, runtime.ones([2, 3]), runtime.ones([4, 5], "float64"));
-      expect(call).toThrow(/^aten::mm: .*\[arguments: float32\[2, 3\] float64\[4, 5\]\]$/s);
-      expect(call).toThrow(expect.objectContaining({ code: "LIBTORCH" }));
+    const error = errorOf(() => runtime.call(mm, runtime.ones([2, 3]), runtime.ones([4, 5], "float64")));
+    expect(error).toBeInstanceOf(DualPipeError);
+    expect(error).toMatchObject({
+      code: "LIBTORCH",
+      operator: "aten::mm",
+      arguments: ["float32[2, 3]", "float64[4, 5]"],
     });
+    expect(error.message).toMatch(/^dualpipe: aten::mm\(float32\[2, 3\], float64\[4, 5\]\): \S.*$/);
   });
 
-  test("for an operator that there is not names it", () => {
-    expect(() => runtime.call(operator("aten::nonesuch"))).toThrow("aten::nonesuch");
+  test.each<[string, () => unknown, RegExp]>([
+    [
+      "reshape",
+      () => runtime.call(operator("aten::reshape"), runtime.ones([2, 3]), [4, 2]),
+      /^aten::reshape\(float32\[2, 3\], \[4, 2\]\): shape '\[4, 2\]' is invalid for input of size 6$/,
+    ],
+    [
+      "add",
+      () => runtime.call(operator("aten::add", "Tensor"), runtime.ones([2]), runtime.ones([3])),
+      /^aten::add\.Tensor\(float32\[2\], float32\[3\]\): The size of tensor a \(2\) must match .*$/,
+    ],
+    [
+      "cat",
+      () => runtime.call(operator("aten::cat"), [runtime.ones([2, 2]), runtime.ones([2, 3])], 0),
+      /^aten::cat\(\[float32\[2, 2\], float32\[2, 3\]\], 0\): Sizes of tensors must match .*$/,
+    ],
+    [
+      "an index out of range",
+      () => runtime.call(operator("aten::select", "int"), runtime.ones([2]), 0, 5),
+      /^aten::select\.int\(float32\[2\], 0, 5\): .*out of range.*$/,
+    ],
+    [
+      "a long list",
+      () =>
+        runtime.call(operator("aten::cat"), [...Array(9).fill(runtime.ones([1])), runtime.ones([1, 1])], 0),
+      /^aten::cat\(\[(float32\[1\], ){6}\.\.\. 4 more\], 0\): .*$/,
+    ],
+    [
+      "a dtype",
+      () => runtime.call(operator("aten::ones"), [-1], dtypeCode("bfloat16")),
+      /^aten::ones\(\[-1\], bfloat16\): .*negative.*$/,
+    ],
+  ])("reads as the call, in one line: %s", (_, call, message) => {
+    expect(errorOf(call).problem).toMatch(message);
+  });
+
+  test("for memory that is not there has a code of its own", () => {
+    const error = errorOf(() => runtime.zeros([2 ** 50]));
+    expect(error.code).toBe("OUT_OF_MEMORY");
+    expect(error.problem).toMatch(
+      /^aten::zeros\(\[1125899906842624\], float32\): out of memory: 4503599627370496 bytes asked for, \d+ bytes of tensors live$/,
+    );
+  });
+
+  test("for an operator that does not exist names it", () => {
+    expect(errorOf(() => runtime.call(operator("aten::nonesuch", "out"))).problem).toBe(
+      "this LibTorch has no operator aten::nonesuch.out",
+    );
+  });
+
+  test("frees what it was called with as soon as its scope ends", () => {
+    const { liveBytes } = runtime.device.memory();
+    errorOf(() => runtime.call(mm, runtime.ones([100, 3]), runtime.ones([100, 3])));
+    expect(runtime.device.memory().liveBytes).toBe(liveBytes);
   });
 
   test.each([

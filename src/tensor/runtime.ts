@@ -1,14 +1,31 @@
+/**
+ * LibTorch in one thread.
+ *
+ * LibTorch itself is global: one dispatcher, one default generator, one autograd for the process. A rank is a thread, and
+ * ranks that share a generator or a grad mode would compute what their timing decides. So everything that can differ
+ * between ranks hangs on a Runtime: the current scope, the generator (in its device), the grad mode, the numbers of graph
+ * nodes. Two runtimes of two threads share nothing, and nothing at module level has state.
+ *
+ * A call of an operator is the hot path of everything above: find its number (looked up once per runtime), replace
+ * tensors by handles, cross the native boundary once, and put a new Tensor into the current scope.
+ *
+ * `gradEnabled`, `nextNodeIndex` and `Tensor.history` belong to the autograd layer above, which cannot add fields of its
+ * own to a tensor or a runtime; nothing in this layer reads them.
+ */
 import type { Addon, NativeArgument, NativeResult } from "../native/addon.ts";
 import { loadAddon } from "../native/load.ts";
+import { CpuDevice, type Device } from "./device.ts";
 import { type DType, dtypeCode } from "./dtype.ts";
+import { LibTorchError } from "./errors.ts";
 import * as kernels from "./kernels/index.ts";
 import { type Operator, operator } from "./native-operator.ts";
 import { Scope } from "./scope.ts";
 import { Tensor } from "./tensor.ts";
 
-/** What an operator takes: its schema's types, with tensors as tensors. Dtypes are passed by `dtypeCode`. */
+/** An argument of an operator: its schema's types, with tensors as tensors. Dtypes are passed by `dtypeCode`. */
 export type Argument = Tensor | readonly (Tensor | null)[] | NativeArgument;
 
+/** The elements of a tensor in JavaScript; `Runtime.read` says which dtype comes as which. */
 export type ElementArray =
   | Uint8Array
   | Int32Array
@@ -18,8 +35,8 @@ export type ElementArray =
   | Float64Array;
 
 /**
- * LibTorch in one thread: its operators, its scopes and its random numbers. Nothing of it is global, so that ranks can
- * be worker threads of one process; a tensor belongs to the runtime that made it.
+ * LibTorch in one thread: operators, scopes and random numbers. A tensor belongs to the runtime that made it and cannot
+ * be used in another thread.
  *
  * @example
  * const runtime = Runtime.load();
@@ -27,6 +44,8 @@ export type ElementArray =
  */
 export class Runtime {
   readonly addon: Addon;
+  /** Where new tensors are. */
+  readonly device: Device;
   /** False inside `noGrad`: the autograd layer records nothing. */
   gradEnabled = true;
   #scope: Scope | undefined = undefined;
@@ -34,8 +53,11 @@ export class Runtime {
   #supported = new Map<Operator, boolean>();
   #numNodes = 0;
 
-  constructor(addon: Addon) {
+  constructor(addon: Addon, device: Device = new CpuDevice(addon)) {
     this.addon = addon;
+    this.device = device;
+    addon.setErrorClass(LibTorchError);
+    // One rank is one thread: threads within an operator would take the cores of the other ranks.
     addon.setNumThreads(1);
   }
 
@@ -44,23 +66,35 @@ export class Runtime {
     return new Runtime(loadAddon<Addon>());
   }
 
-  /** Calls an operator with one result. The result belongs to the current scope. */
+  /**
+   * Calls an operator with one result, which belongs to the current scope.
+   * @throws LibTorchError with the operator and its arguments; TensorDisposedError
+   */
   call(op: Operator, ...args: Argument[]): Tensor {
     return this.#adopt(this.addon.call(this.#number(op), ...toNative(args)));
   }
 
-  /** Calls an operator with several tensors as results; an undefined one comes as null. */
+  /**
+   * Calls an operator with several tensors as results, which belong to the current scope; an undefined one comes as null.
+   * @throws LibTorchError with the operator and its arguments; TensorDisposedError
+   */
   callMany(op: Operator, ...args: Argument[]): (Tensor | null)[] {
     const results = this.addon.call(this.#number(op), ...toNative(args)) as NativeResult[];
     return results.map((result) => (result === null ? null : this.#adopt(result)));
   }
 
-  /** Calls an in-place operator, such as `aten::add_`, or one with an `out` argument. */
+  /**
+   * Calls an operator that changes an argument and returns it, such as `aten::add_`, or one with an `out` argument.
+   * @throws LibTorchError with the operator and its arguments; TensorDisposedError
+   */
   callInPlace(op: Operator, ...args: Argument[]): void {
     this.addon.callInPlace(this.#number(op), ...toNative(args));
   }
 
-  /** Runs `body` and disposes every tensor made in it, but those that it returns or that a backward will need. */
+  /**
+   * Runs `body` and disposes every tensor made in it, except those that it returns (in arrays and plain objects, too),
+   * which go to the scope around it, and those that a backward will need.
+   */
   scope<T>(body: () => T): T {
     const scope = new Scope(this.#scope);
     this.#scope = scope;
@@ -75,8 +109,8 @@ export class Runtime {
   }
 
   /**
-   * `scope` for a computation that is suspended now and then: its scope is the current one only while it runs.
-   * Ending it early, by `return()` of the generator, disposes everything that it made.
+   * `scope` for a computation that can be suspended: its scope is the current one only while it runs. Ending it early,
+   * with `return()` of the generator, disposes everything that it made.
    */
   *suspendableScope<Y, T>(body: Generator<Y, T, void>): Generator<Y, T, void> {
     const scope = new Scope(undefined);
@@ -104,12 +138,12 @@ export class Runtime {
     }
   }
 
-  /** Takes a handle into the current scope. */
+  /** The tensor of a handle that the addon returned; it belongs to the current scope. */
   adoptHandle(handle: number): Tensor {
     return this.#adopt(handle);
   }
 
-  /** The current scope, to be left while a computation is suspended and entered again later. */
+  /** The current scope. A computation that is suspended leaves its scope and enters it again later. */
   get currentScope(): Scope | undefined {
     return this.#scope;
   }
@@ -123,12 +157,15 @@ export class Runtime {
     return this.#numNodes++;
   }
 
-  /** Copies a typed array, whose bytes must be the elements of `dtype`. */
+  /**
+   * A tensor [...shape] with a copy of `elements`, whose bytes are elements of `dtype` in row-major order.
+   * @throws LibTorchError unless it has as many bytes as the shape takes
+   */
   fromArray(elements: ElementArray, shape: readonly number[], dtype: DType): Tensor {
-    return this.#adopt(this.addon.fromBytes(elements, dtypeCode(dtype), shape));
+    return this.#adopt(this.device.fromBytes(elements, shape, dtype));
   }
 
-  /** A tensor of these numbers, converted to `dtype`. */
+  /** A tensor of these numbers in row-major order, converted to `dtype`; of one dimension without a `shape`. */
   tensor(
     numbers: readonly number[],
     shape: readonly number[] = [numbers.length],
@@ -141,48 +178,68 @@ export class Runtime {
     return converted;
   }
 
+  /** Elements that have not been written yet: whatever was in that memory. */
+  empty(shape: readonly number[], dtype: DType = "float32"): Tensor {
+    return this.#create(EMPTY, dtype, shape);
+  }
+
   zeros(shape: readonly number[], dtype: DType = "float32"): Tensor {
-    return this.call(ZEROS, shape, dtypeCode(dtype));
+    return this.#create(ZEROS, dtype, shape);
   }
 
   ones(shape: readonly number[], dtype: DType = "float32"): Tensor {
-    return this.call(ONES, shape, dtypeCode(dtype));
+    return this.#create(ONES, dtype, shape);
   }
 
   full(shape: readonly number[], value: number, dtype: DType = "float32"): Tensor {
-    return this.call(FULL, shape, value, dtypeCode(dtype));
+    return this.#create(FULL, dtype, shape, value);
   }
 
   /** Samples of the standard normal distribution, from this runtime's own generator. */
   randn(shape: readonly number[], dtype: DType = "float32"): Tensor {
-    return this.call(RANDN, shape, null, dtypeCode(dtype));
+    return this.#create(RANDN, dtype, shape, null);
   }
 
   /** Uniform samples of [0, 1). */
   rand(shape: readonly number[], dtype: DType = "float32"): Tensor {
-    return this.call(RAND, shape, null, dtypeCode(dtype));
+    return this.#create(RAND, dtype, shape, null);
   }
 
   /** Uniform whole numbers of [low, high), as int64. */
   randint(low: number, high: number, shape: readonly number[]): Tensor {
-    return this.call(RANDINT, low, high, shape, null, dtypeCode("int64"));
+    return this.#create(RANDINT, "int64", low, high, shape, null);
   }
 
   /** 0, 1, ... end-1, as int64. */
   arange(end: number): Tensor {
-    return this.call(ARANGE, end, dtypeCode("int64"));
+    return this.#create(ARANGE, "int64", end);
   }
 
+  /** Calls an operator that makes a tensor on this runtime's device; what comes before its dtype is `args`. */
+  #create(op: Operator, dtype: DType, ...args: NativeArgument[]): Tensor {
+    return this.call(op, ...args, dtypeCode(dtype), ...this.device.creationArguments);
+  }
+
+  /** Starts the random numbers of this thread over; the same seed gives the same numbers in every thread. */
   seed(seed: number): void {
-    this.addon.seed(seed);
+    this.device.seed(seed);
   }
 
-  /** The elements in row-major order, as the typed array of their dtype; float16 and bfloat16 as float32. */
+  /** The state of the random generator, as a tensor of bytes for `setRandomState`; it belongs to the current scope. */
+  randomState(): Tensor {
+    return this.#adopt(this.device.randomState());
+  }
+
+  setRandomState(state: Tensor): void {
+    this.device.setRandomState(state.handle);
+  }
+
+  /** A copy of the elements in row-major order, as the typed array of their dtype; float16 and bfloat16 as float32. */
   read(tensor: Tensor): ElementArray {
     const { dtype } = tensor;
     if (dtype === "bfloat16" || dtype === "float16")
       return this.scope(() => this.read(kernels.toDtype(tensor, "float32")));
-    const bytes = this.addon.toBytes(tensor.handle);
+    const bytes = this.readBytes(tensor);
     switch (dtype) {
       case "float32":
         return new Float32Array(bytes);
@@ -198,6 +255,19 @@ export class Runtime {
       default:
         return dtype satisfies never;
     }
+  }
+
+  /** A copy of the elements' bytes in row-major order, in the tensor's own dtype. */
+  readBytes(tensor: Tensor): ArrayBuffer {
+    return this.device.toBytes(tensor.handle);
+  }
+
+  /**
+   * `readBytes` into memory of the caller's, which may be shared between threads.
+   * @throws LibTorchError unless it has exactly `tensor.numBytes`
+   */
+  readBytesInto(tensor: Tensor, bytes: Uint8Array): void {
+    this.device.copyBytes(tensor.handle, bytes);
   }
 
   /** True when this LibTorch has the operator. */
@@ -240,6 +310,7 @@ function toNative(args: Argument[]): NativeArgument[] {
   return args as NativeArgument[];
 }
 
+const EMPTY = operator("aten::empty", "memory_format");
 const ZEROS = operator("aten::zeros");
 const ONES = operator("aten::ones");
 const FULL = operator("aten::full");

@@ -28,14 +28,14 @@ describe("the last owner frees the elements", () => {
   });
 
   test("and their bytes", () => {
-    const { liveBytes } = runtime.addon.memory();
+    const { liveBytes } = runtime.device.memory();
     const tensor = runtime.ones([1000], "float64");
-    expect(runtime.addon.memory().liveBytes).toBe(liveBytes + 8000);
+    expect(runtime.device.memory().liveBytes).toBe(liveBytes + 8000);
     const view = runtime.call(operator("aten::slice", "Tensor"), tensor, 0, 0, 1, 1);
     tensor.dispose();
-    expect(runtime.addon.memory().liveBytes).toBe(liveBytes + 8000);
+    expect(runtime.device.memory().liveBytes).toBe(liveBytes + 8000);
     view.dispose();
-    expect(runtime.addon.memory().liveBytes).toBe(liveBytes);
+    expect(runtime.device.memory().liveBytes).toBe(liveBytes);
   });
 });
 
@@ -70,7 +70,7 @@ test("a stale handle is an error of the native table, also when its slot is used
   expect(next.handle).not.toBe(handle);
   expect(() => runtime.addon.toBytes(handle)).toThrow(/was freed already/);
   expect(() => runtime.addon.free(handle)).toThrow(/was freed already/);
-  expect(() => runtime.addon.shape(2 ** 19)).toThrow(/no tensor has the handle/);
+  expect(() => runtime.addon.shape(2 ** 19)).toThrow(/no tensor of this thread has the handle/);
   next.dispose();
 });
 

@@ -29,7 +29,7 @@ export default function runCases({
   processGroup,
   data,
 }: RankContext<readonly MemoryCase[]>): MemoryReport[] {
-  const { addon } = runtime;
+  const { addon, device } = runtime;
   const synchronize = (): void => {
     allGatherNumbers(processGroup, []);
   };
@@ -61,14 +61,14 @@ export default function runCases({
     >;
     step(0);
     synchronize();
-    const [numTensors, { liveBytes }] = [addon.numTensors(), addon.memory()];
+    const [numTensors, { liveBytes }] = [addon.numTensors(), device.memory()];
     for (let i = 0; i < numSteps; i++) {
       synchronize();
-      if (rank === 0) addon.resetPeakBytes();
+      if (rank === 0) device.resetPeakBytes();
       synchronize();
       step(i);
       synchronize();
-      const memory = addon.memory();
+      const memory = device.memory();
       report.numTensors.push(addon.numTensors() - numTensors);
       report.numBytes.push(memory.liveBytes - liveBytes);
       report.maxInFlight.push(pipe.maxInFlight);

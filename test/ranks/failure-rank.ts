@@ -110,7 +110,7 @@ export default function run(context: RankContext<FailureData>): FailureReport {
   for (const failure of data.failures) {
     synchronize();
     const numTensors = runtime.addon.numTensors();
-    const { liveBytes } = runtime.addon.memory();
+    const { liveBytes } = runtime.device.memory();
     synchronize();
     try {
       runtime.scope(() => fail(failure));
@@ -122,7 +122,7 @@ export default function run(context: RankContext<FailureData>): FailureReport {
     zeroGrad();
     synchronize();
     numTensorsLeft.push(runtime.addon.numTensors() - numTensors);
-    numBytesLeft.push(runtime.addon.memory().liveBytes - liveBytes);
+    numBytesLeft.push(runtime.device.memory().liveBytes - liveBytes);
     synchronize();
     steps.push(runtime.scope(() => reportStep(step(), modules)));
     zeroGrad();

@@ -64,10 +64,10 @@ test("a second gradient is added into the table's sum without another tensor of 
       backward(y, [runtime.ones(y.shape)]);
     };
     runtime.scope(() => run([1, 2, 2]));
-    const { liveBytes } = runtime.addon.memory();
-    runtime.addon.resetPeakBytes();
+    const { liveBytes } = runtime.device.memory();
+    runtime.device.resetPeakBytes();
     runtime.scope(() => run([2, 3]));
-    expect(runtime.addon.memory().peakBytes - liveBytes).toBeLessThan(weight.numBytes / 10);
+    expect(runtime.device.memory().peakBytes - liveBytes).toBeLessThan(weight.numBytes / 10);
     expect(weight.grad?.toArray().filter((_, i) => i % 8 === 0 && i < 40)).toEqual([0, 1, 3, 1, 0]);
     weight.dispose();
   });

@@ -243,13 +243,13 @@ test("it learns a sentence by heart, and a step leaves nothing behind", () => {
       return loss.item();
     });
   expect(step()).toBeCloseTo(Math.log(17), 1);
-  const { liveBytes } = runtime.addon.memory();
+  const { liveBytes } = runtime.device.memory();
   const numTensors = runtime.addon.numTensors();
   let loss = 0;
   for (let i = 0; i < 40; i++) loss = step();
   expect(loss).toBeLessThan(0.1);
   expect(runtime.addon.numTensors()).toBe(numTensors);
-  expect(runtime.addon.memory().liveBytes).toBe(liveBytes);
+  expect(runtime.device.memory().liveBytes).toBe(liveBytes);
   optimizer.dispose();
   model.dispose();
 });

@@ -1,9 +1,7 @@
 import { type DType, dtypeCode } from "../dtype.ts";
 import { operator } from "../native-operator.ts";
-import type { Runtime } from "../runtime.ts";
 import type { Tensor } from "../tensor.ts";
 
-const EMPTY = operator("aten::empty", "memory_format");
 const EMPTY_LIKE = operator("aten::empty_like");
 const ZEROS_LIKE = operator("aten::zeros_like");
 const ONES_LIKE = operator("aten::ones_like");
@@ -20,11 +18,6 @@ const STACK = operator("aten::stack");
 
 /** at::MemoryFormat::Contiguous */
 const ROW_MAJOR = 0;
-
-/** Elements that nobody has written yet. */
-export function empty(runtime: Runtime, shape: readonly number[], dtype: DType): Tensor {
-  return runtime.call(EMPTY, shape, dtypeCode(dtype));
-}
 
 export function emptyLike(x: Tensor, dtype: DType): Tensor {
   return x.runtime.call(EMPTY_LIKE, x, dtypeCode(dtype));

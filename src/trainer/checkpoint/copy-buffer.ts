@@ -26,7 +26,7 @@ export class CopyBuffer {
     if (this.#memory.byteLength < numBytes) this.#memory = new SharedArrayBuffer(numBytes);
     return tensors.map(([name, tensor], i) => {
       const data = new Uint8Array(this.#memory, offsets[i], tensor.numBytes);
-      tensor.runtime.addon.copyBytes(tensor.handle, data);
+      tensor.runtime.readBytesInto(tensor, data);
       return { name, dtype: safetensorsDtypeOf(tensor.dtype), shape: tensor.shape, data };
     });
   }

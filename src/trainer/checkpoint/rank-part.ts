@@ -40,7 +40,7 @@ export function takePart({ runtime, rank, owned, optimizer, copies }: RankState)
     return copies.copy([
       ...owned,
       ...state.map(([key, tensor]) => [OPTIMIZER_PREFIX + key, tensor] as const),
-      [`${RANDOM_PREFIX}${rank}`, runtime.adoptHandle(runtime.addon.randomState())],
+      [`${RANDOM_PREFIX}${rank}`, runtime.randomState()],
     ]);
   });
 }
@@ -65,7 +65,7 @@ export async function loadPart(folder: string, into: RankState, withRandomState:
     const state: Record<string, Tensor> = {};
     for (const { name, dtype, shape, data } of entries) {
       const tensor = runtime.fromArray(data, shape, dtypeOfSafetensors(dtype));
-      if (name.startsWith(RANDOM_PREFIX)) runtime.addon.setRandomState(tensor.handle);
+      if (name.startsWith(RANDOM_PREFIX)) runtime.setRandomState(tensor);
       else if (name.startsWith(OPTIMIZER_PREFIX)) state[name.slice(OPTIMIZER_PREFIX.length)] = tensor;
       else weights[name] = tensor;
     }

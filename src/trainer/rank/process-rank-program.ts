@@ -49,6 +49,6 @@ function receiveValue(group: ProcessGroup, peer: number): unknown {
   const { runtime } = group;
   return runtime.scope(() => {
     const [bytes] = group.receive(peer, "control").take();
-    return deserialize(Buffer.from(runtime.addon.toBytes(bytes!.handle)));
+    return deserialize(Buffer.from(runtime.readBytes(bytes!)));
   });
 }

@@ -74,7 +74,7 @@ export default async function trainRank(context: RankContext<TrainRankData>): Pr
 class RankTrainer {
   readonly #context: RankContext<TrainRankData>;
   readonly #config: TrainConfig;
-  readonly #recorder = new Recorder();
+  readonly #recorder = new Recorder(() => this.#context.runtime.device.nowMs());
   readonly #pipeline: Pipeline;
   readonly #stages: readonly GptStage[];
   readonly #state: RankState;
@@ -233,12 +233,12 @@ class RankTrainer {
   }
 
   #weights(): TensorEntry[] {
-    const { addon } = this.#context.runtime;
+    const { runtime } = this.#context;
     return this.#state.owned.map(([name, parameter]) => ({
       name,
       dtype: safetensorsDtypeOf(parameter.dtype),
       shape: parameter.shape,
-      data: new Uint8Array(addon.toBytes(parameter.handle)),
+      data: new Uint8Array(runtime.readBytes(parameter)),
     }));
   }
 

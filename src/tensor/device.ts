@@ -1,0 +1,113 @@
+/**
+ * Where a runtime's tensors are.
+ *
+ * Kernels need no device: LibTorch's dispatcher picks the kernel by the tensors it is called with, so `add` of two
+ * tensors on a card runs on the card. A device is what no tensor decides:
+ *
+ *  - where an operator puts a tensor that it makes from numbers alone (`zeros`, `randn`, `empty`);
+ *  - how elements get in from JavaScript's memory and out to it;
+ *  - which random generator is drawn from, and what its state is;
+ *  - how many bytes are in use;
+ *  - what time it is: a card works behind the host, so the host's clock says when a kernel was launched, not when it ran.
+ *
+ * `Runtime` goes through its device for all five and knows nothing else about it. Tensors are handles here, because a
+ * device lies below scopes and ownership; its caller adopts the handles that it returns.
+ */
+import type { Addon, Handle, NativeArgument } from "../native/addon.ts";
+import { type DType, dtypeCode } from "./dtype.ts";
+
+/** Bytes of tensors, as asked for: now, and at most since `resetPeakBytes`. */
+export interface MemoryUse {
+  readonly liveBytes: number;
+  readonly peakBytes: number;
+}
+
+export interface Device {
+  /** As LibTorch writes it, such as `cpu`. */
+  readonly name: string;
+  /** What follows the dtype in a call of an operator that makes a tensor from numbers alone: its layout and its device. */
+  readonly creationArguments: readonly NativeArgument[];
+
+  /**
+   * Copies elements in.
+   * @throws LibTorchError unless `elements` has as many bytes as the shape takes
+   */
+  fromBytes(elements: ArrayBufferView, shape: readonly number[], dtype: DType): Handle;
+  /** Copies elements out, in row-major order. */
+  toBytes(tensor: Handle): ArrayBuffer;
+  /**
+   * Copies elements out, in row-major order, into memory that the caller has, shared or not.
+   * @throws LibTorchError unless it has exactly their size
+   */
+  copyBytes(tensor: Handle, into: Uint8Array): void;
+
+  seed(seed: number): void;
+  /** The state of the random generator, as a new tensor of bytes. */
+  randomState(): Handle;
+  setRandomState(state: Handle): void;
+
+  memory(): MemoryUse;
+  resetPeakBytes(): void;
+  /** Gives memory that is kept for the next tensors back to the system. */
+  releaseCache(): void;
+
+  /** Milliseconds on a clock that all threads of the process share. */
+  nowMs(): number;
+}
+
+/** The memory of this process: memory figures are the process's, the random generator is the thread's. */
+export class CpuDevice implements Device {
+  readonly name = "cpu";
+  /** LibTorch's defaults. */
+  readonly creationArguments = [];
+  readonly #addon: Addon;
+
+  constructor(addon: Addon) {
+    this.#addon = addon;
+  }
+
+  fromBytes(elements: ArrayBufferView, shape: readonly number[], dtype: DType): Handle {
+    return this.#addon.fromBytes(elements, dtypeCode(dtype), shape);
+  }
+
+  toBytes(tensor: Handle): ArrayBuffer {
+    return this.#addon.toBytes(tensor);
+  }
+
+  copyBytes(tensor: Handle, into: Uint8Array): void {
+    this.#addon.copyBytes(tensor, into);
+  }
+
+  seed(seed: number): void {
+    this.#addon.seed(seed);
+  }
+
+  randomState(): Handle {
+    return this.#addon.randomState();
+  }
+
+  setRandomState(state: Handle): void {
+    this.#addon.setRandomState(state);
+  }
+
+  memory(): MemoryUse {
+    return this.#addon.memory();
+  }
+
+  resetPeakBytes(): void {
+    this.#addon.resetPeakBytes();
+  }
+
+  releaseCache(): void {
+    this.#addon.releaseCache();
+  }
+
+  nowMs(): number {
+    return hostNowMs();
+  }
+}
+
+/** `performance.now()` starts at zero in each worker thread; the origin makes the threads' times comparable. */
+export function hostNowMs(): number {
+  return performance.timeOrigin + performance.now();
+}
