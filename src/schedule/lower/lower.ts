@@ -31,13 +31,6 @@ export interface LowerOptions {
 
 export const DEFAULT_RECEIVE_WINDOW = 2;
 
-/** The cell that takes what the action makes in this flow, or `NO_CELL` when it makes nothing there. */
-function consumerOfAction(cells: Cells, flow: Flow, actions: ActionList, index: number): number {
-  const opcode = actions.opcodes[index]!;
-  if (flow === "F") return hasForward(opcode) ? cells.consumerOf("F", actions.cells[index]!) : NO_CELL;
-  return hasBackwardInputs(opcode) ? cells.consumerOf("B", actions.backwardCellAt(index)) : NO_CELL;
-}
-
 /** Walks a sender's computations and finds, in order, the values that it sends to one rank. */
 class ChannelReader {
   readonly #cells: Cells;
@@ -55,9 +48,13 @@ class ChannelReader {
 
   /** The next value, or `NO_CELL` after the last. */
   next(): number {
-    const { length } = this.#actions;
+    const { opcodes, length } = this.#actions;
     while (this.#index < length) {
-      const value = consumerOfAction(this.#cells, this.#flow, this.#actions, this.#index++);
+      const index = this.#index++;
+      const opcode = opcodes[index]!;
+      if (this.#flow === "F" ? !hasForward(opcode) : !hasBackwardInputs(opcode)) continue;
+      const cell = this.#flow === "F" ? this.#actions.cells[index]! : this.#actions.backwardCellAt(index);
+      const value = this.#cells.consumerOf(this.#flow, cell);
       if (value !== NO_CELL && this.#cells.rankOf(value) === this.#receiver) return value;
     }
     return NO_CELL;
@@ -144,14 +141,15 @@ class RankLowering {
   }
 
   #addSends(index: number): void {
-    const activation = consumerOfAction(this.#cells, "F", this.#actions, index);
-    if (activation !== NO_CELL && this.#cells.rankOf(activation) !== this.#rank) {
-      this.#out.addCell(Opcode.SEND_F, this.#actions.cells[index]!, 0);
-    }
-    const gradient = consumerOfAction(this.#cells, "B", this.#actions, index);
-    if (gradient !== NO_CELL && this.#cells.rankOf(gradient) !== this.#rank) {
-      this.#out.addCell(Opcode.SEND_B, this.#actions.backwardCellAt(index), 0);
-    }
+    const opcode = this.#actions.opcodes[index]!;
+    if (hasForward(opcode)) this.#send("F", this.#actions.cells[index]!);
+    if (hasBackwardInputs(opcode)) this.#send("B", this.#actions.backwardCellAt(index));
+  }
+
+  #send(flow: Flow, cell: number): void {
+    const consumer = this.#cells.consumerOf(flow, cell);
+    if (consumer === NO_CELL || this.#cells.rankOf(consumer) === this.#rank) return;
+    this.#out.addCell(flow === "F" ? Opcode.SEND_F : Opcode.SEND_B, cell, 0);
   }
 }
 

@@ -4,6 +4,7 @@ import {
   bidirectionalPlacement,
   loopedPlacement,
   type Placement,
+  perRank,
   stagesOf,
   vPlacement,
 } from "../program/placement.ts";
@@ -160,7 +161,7 @@ export function finishRun(
 }
 
 function parametersOfRanks(placement: Placement, stages: readonly StageShape[]): number[] {
-  return Array.from({ length: placement.numRanks }, (_, rank) =>
+  return perRank(placement.numRanks, (rank) =>
     stagesOf(placement, rank).reduce((sum, stage) => sum + stages[stage]!.parameters, 0),
   );
 }

@@ -1,8 +1,8 @@
 import type { Communication } from "./action.ts";
 
 /**
- * Which rank runs a stage for a micro-batch. Micro-batches of one direction take the same ranks; only
- * bidirectional schedules have two directions.
+ * The rank that holds each stage. Micro-batches of one direction pass the same ranks; only bidirectional schedules
+ * have two directions.
  */
 export interface Placement {
   readonly numRanks: number;
@@ -22,28 +22,36 @@ function oneDirection(numRanks: number, numMicroBatches: number, ranks: Uint32Ar
   };
 }
 
-/** Stage `s` on rank `s % numRanks`: one stage a rank, or several in the loops of interleaved schedules. */
+/** Stage `s` on rank `s % numRanks`: one stage per rank, or several in the loops of interleaved schedules. */
 export function loopedPlacement(numRanks: number, numMicroBatches: number, stagesPerRank = 1): Placement {
   const ranks = Uint32Array.from({ length: numRanks * stagesPerRank }, (_, stage) => stage % numRanks);
   return oneDirection(numRanks, numMicroBatches, ranks);
 }
 
-/** Two stages a rank: down the ranks and back up, so that rank `r` holds `r` and `2 * numRanks - 1 - r`. */
+/** Two stages per rank, from the first rank to the last and back: rank `r` holds `r` and `2 * numRanks - 1 - r`. */
 export function vPlacement(numRanks: number, numMicroBatches: number): Placement {
   const numStages = 2 * numRanks;
   const ranks = Uint32Array.from({ length: numStages }, (_, stage) => Math.min(stage, numStages - 1 - stage));
   return oneDirection(numRanks, numMicroBatches, ranks);
 }
 
-/** Each stage on two ranks: the first half of the micro-batches goes down the ranks, the second half up. */
+/**
+ * Each stage on two ranks: the first half of the micro-batches goes from the first rank to the last (direction 0),
+ * the second half from the last to the first (direction 1).
+ */
 export function bidirectionalPlacement(numRanks: number, numMicroBatches: number): Placement {
-  const down = Uint32Array.from({ length: numRanks }, (_, stage) => stage);
+  const fromFirstRank = Uint32Array.from({ length: numRanks }, (_, stage) => stage);
   return {
     numRanks,
     numStages: numRanks,
     directionOfMicroBatch: new Uint16Array(numMicroBatches).fill(1, numMicroBatches / 2),
-    rankOfStage: [down, down.toReversed()],
+    rankOfStage: [fromFirstRank, fromFirstRank.toReversed()],
   };
+}
+
+/** One value for each rank. */
+export function perRank<Value>(numRanks: number, make: (rank: number) => Value): Value[] {
+  return Array.from({ length: numRanks }, (_, rank) => make(rank));
 }
 
 /** The rank that runs `stage` for `microBatch`. */

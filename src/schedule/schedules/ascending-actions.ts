@@ -1,14 +1,14 @@
 import type { ComputationKind } from "../program/action.ts";
 import { type ActionList, ActionListBuilder } from "../program/action-list.ts";
-import type { Placement } from "../program/placement.ts";
+import { type Placement, perRank } from "../program/placement.ts";
 import type { Program } from "../program/program.ts";
 import type { ProgramSizes } from "../program/sizes.ts";
 
 /**
- * Writes the actions of one rank where each kind of action of a stage takes the micro-batches in ascending
- * order. Micro-batches that the step does not have are left out, and so are backwards of forward-only steps.
+ * The actions of one rank, where each kind of action of a stage takes the micro-batches in ascending order.
+ * Micro-batches that the step does not have are left out, and so are backwards in a step of forwards only.
  */
-export class AscendingRank {
+export class AscendingActions {
   readonly #numMicroBatches: number;
   readonly #forwardOnly: boolean;
   readonly #builder: ActionListBuilder;
@@ -25,11 +25,12 @@ export class AscendingRank {
     this.#builder = builder;
   }
 
-  /** How many micro-batches the stage has had of this kind. */
+  /** The number of actions of this kind that the stage has had. */
   count(kind: ComputationKind, stage: number): number {
     return this.#next[kind].get(stage) ?? 0;
   }
 
+  /** Appends the stage's next action of this kind. */
   add(kind: ComputationKind, stage: number): void {
     const microBatch = this.count(kind, stage);
     this.#next[kind].set(stage, microBatch + 1);
@@ -37,22 +38,23 @@ export class AscendingRank {
     this.#builder.add(kind, stage, microBatch);
   }
 
+  /** All that has been written. */
   finish(): ActionList {
     return this.#builder.finish();
   }
 }
 
-/** A program whose ranks write their own actions. */
+/** A program whose ranks' actions are written by `writeRank`, one rank after the other. */
 export function ascendingProgram(
   schedule: string,
   sizes: ProgramSizes,
   placement: Placement,
-  writeRank: (actions: AscendingRank, rank: number) => void,
+  writeRank: (actions: AscendingActions, rank: number) => void,
 ): Program {
   const { numRanks, numMicroBatches, forwardOnly = false } = sizes;
   const builder = new ActionListBuilder(numMicroBatches);
-  const ranks = Array.from({ length: numRanks }, (_, rank) => {
-    const actions = new AscendingRank(sizes, builder);
+  const ranks = perRank(numRanks, (rank) => {
+    const actions = new AscendingActions(sizes, builder);
     writeRank(actions, rank);
     return actions.finish();
   });

@@ -1,109 +1,102 @@
-import type { BidirectionalRank, Phase } from "./bidirectional-actions.ts";
+/**
+ * The eight steps of DualPipe and DualPipeV: everything that one rank does in a training step.
+ *
+ * A pipeline has bubbles because its first rank has nothing to do while the last one works, and the other way
+ * round. DualPipe fills them with a second stream of micro-batches that runs in the opposite direction: every rank
+ * holds one stage for each direction, and what is late in one direction is early in the other. DualPipeV folds a
+ * single direction into a V, so that its way back takes the place of the opposite direction.
+ *
+ * Direction 0 of a rank is the one whose micro-batches reach it first, from the nearer end of the pipeline.
+ * F0 is a forward in direction 0; B1 a full backward in direction 1, or I1 and W1 where it is split; F0B1 the two
+ * as an overlapped pair, in which each one computes while the other communicates. The steps, each done n times:
+ *
+ *     1  nF0        fill the pipeline, until micro-batches of direction 1 arrive
+ *     2  nF0F1      fill it from both ends
+ *     3  nI1W1F1    first backwards; W1 does something useful until the next activation arrives
+ *     4  nF0B1F1B0  steady state: only pairs
+ *     5  nB1F1B0    direction 0 has no forwards left
+ *     6  nB1B0      no forwards left; from the middle on, only I: ranks further out wait for its gradients
+ *     7  nWI0       the weight backwards put off in step 6 fill the waits for the last gradients
+ *     8  nW         and what is left of them
+ *
+ * How often a rank does each step depends only on how far it is from the end and from the middle. The order of
+ * computations, sends and receives is that of the reference implementation, action for action.
+ */
+import type { BidirectionalActions } from "./bidirectional-actions.ts";
 
-/** Where a rank stands in the eight steps that DualPipe and DualPipeV share. */
+/** The position of a rank, and how much it has to do. */
 export interface StepCounts {
-  /** Distance from the outer end: 0 at the ranks that feed in micro-batches. */
+  /** Distance from the nearer end of the pipeline; 0 at a rank that feeds in micro-batches. */
   readonly depth: number;
-  /** Ranks from an outer end to the middle, or to the turn of a V. */
+  /** Ranks from that end to the middle, or to the turn of a V. */
   readonly numDepths: number;
-  readonly microBatchesPerStream: number;
+  readonly numMicroBatchesPerDirection: number;
 }
 
-function forwardChunk(rank: BidirectionalRank, phase: Phase): void {
-  rank.receiveForward(phase);
-  rank.forward(phase);
-  rank.sendForward(phase);
-}
+/** Writes the actions of one rank. */
+export function writeSteps(actions: BidirectionalActions, counts: StepCounts): void {
+  const { depth, numDepths, numMicroBatchesPerDirection } = counts;
+  const distanceToMiddle = numDepths - 1 - depth;
+  const isMiddle = distanceToMiddle === 0;
 
-function backwardChunk(rank: BidirectionalRank, phase: Phase, splitWeight: boolean): void {
-  rank.receiveBackward(phase);
-  rank.backward(phase, splitWeight);
-  rank.sendBackward(phase);
-}
+  // Step 1: nF0
+  for (let i = 0; i < 2 * distanceToMiddle; i++) actions.forward(0);
 
-function pairChunk(rank: BidirectionalRank, forwardPhase: Phase, backwardPhase: Phase): void {
-  rank.receiveForward(forwardPhase);
-  pairReceived(rank, forwardPhase, backwardPhase);
-}
-
-function pairReceived(rank: BidirectionalRank, forwardPhase: Phase, backwardPhase: Phase): void {
-  rank.receiveBackward(backwardPhase);
-  rank.forwardBackward(forwardPhase, backwardPhase);
-  rank.sendForward(forwardPhase);
-  rank.sendBackward(backwardPhase);
-}
-
-/** Steps 1 to 3: fill the pipeline from both streams. */
-function warmUp(rank: BidirectionalRank, { depth, numDepths }: StepCounts, isMiddle: boolean): void {
-  const numOuterSteps = numDepths - depth - 1;
-  for (let i = 0; i < 2 * numOuterSteps; i++) forwardChunk(rank, 0);
-
-  rank.receiveForward(0);
+  // Step 2: nF0F1
+  actions.receiveActivation(0);
   for (let i = 0; i <= depth; i++) {
-    rank.forward(0);
-    if (isMiddle) rank.sendForward(0);
-    rank.receiveForward(0);
-    rank.receiveForward(1);
-    rank.forward(1);
-    // The middle rank keeps its last output back, to send it beside the next forward's.
-    if (!isMiddle || i < depth) rank.sendForward(1);
-    if (!isMiddle) rank.sendForward(0);
+    actions.forward(0, { receive: false, send: isMiddle });
+    actions.receiveActivation(0);
+    // The middle rank keeps back the last output of direction 1 and sends it with the next one of direction 0.
+    actions.forward(1, { send: !isMiddle || i < depth });
+    if (!isMiddle) actions.sendActivation(0);
   }
 
-  for (let i = 0; i < numOuterSteps; i++) {
-    backwardChunk(rank, 1, true);
-    rank.receiveForward(1);
-    rank.weight();
-    rank.forward(1);
-    rank.sendForward(1);
+  // Step 3: nI1W1F1
+  for (let i = 0; i < distanceToMiddle; i++) {
+    actions.backwardInputs(1);
+    actions.receiveActivation(1);
+    actions.backwardWeights();
+    actions.forward(1, { receive: false });
   }
-}
 
-/** Step 4: overlapped pairs. */
-function steady(rank: BidirectionalRank, counts: StepCounts, isMiddle: boolean): void {
-  const { depth, numDepths, microBatchesPerStream } = counts;
-  const numRounds = microBatchesPerStream - 2 * numDepths + depth + 1;
+  // Step 4: nF0B1F1B0
+  const numRounds = numMicroBatchesPerDirection - 2 * numDepths + depth + 1;
   for (let i = 0; i < numRounds; i++) {
     if (i > 0) {
-      pairChunk(rank, 0, 1);
+      actions.pair(0, 1);
     } else if (isMiddle) {
-      // Apart, because the middle rank would otherwise wait for a whole pair before its gradient goes out.
-      rank.forward(0);
-      rank.sendForward(1);
-      rank.receiveBackward(1);
-      rank.backward(1, false);
-      rank.sendForward(0);
-      rank.sendBackward(1);
+      // Not as a pair, so that the first gradient leaves the middle before a whole pair has been computed.
+      actions.forward(0, { receive: false, send: false });
+      actions.sendActivation(1);
+      actions.backward(1, { send: false });
+      actions.sendActivation(0);
+      actions.sendGradient(1);
     } else {
-      pairReceived(rank, 0, 1);
+      actions.pair(0, 1, { receiveActivation: false });
     }
-    pairChunk(rank, 1, 0);
-  }
-}
-
-/** Steps 5 to 8: empty the pipeline; weight backwards fill the gaps at the end. */
-function coolDown(rank: BidirectionalRank, { depth, numDepths }: StepCounts): void {
-  const numOuterSteps = numDepths - depth - 1;
-  for (let i = 0; i < numOuterSteps; i++) {
-    backwardChunk(rank, 1, false);
-    pairChunk(rank, 1, 0);
+    actions.pair(1, 0);
   }
 
-  const numBackwards = 2 * (depth + 1);
-  const firstSplit = 2 * Math.floor((depth + 1) / 2) + (depth % 2 === 0 ? 1 : 0);
-  for (let i = 0; i < numBackwards; i++) backwardChunk(rank, i % 2 === 0 ? 1 : 0, i >= firstSplit);
-
-  for (let i = 0; i < numOuterSteps; i++) {
-    rank.weight();
-    backwardChunk(rank, 0, true);
+  // Step 5: nB1F1B0
+  for (let i = 0; i < distanceToMiddle; i++) {
+    actions.backward(1);
+    actions.pair(1, 0);
   }
-  for (let i = 0; i <= depth; i++) rank.weight();
-}
 
-/** Writes the eight steps of DualPipe for one rank (the reference implementation's `step`). */
-export function writeSteps(rank: BidirectionalRank, counts: StepCounts): void {
-  const isMiddle = counts.depth === counts.numDepths - 1;
-  warmUp(rank, counts, isMiddle);
-  steady(rank, counts, isMiddle);
-  coolDown(rank, counts);
+  // Step 6: nB1B0, the second half split
+  for (let i = 0; i < 2 * (depth + 1); i++) {
+    const direction = i % 2 === 0 ? 1 : 0;
+    if (i <= depth) actions.backward(direction);
+    else actions.backwardInputs(direction);
+  }
+
+  // Step 7: nWI0
+  for (let i = 0; i < distanceToMiddle; i++) {
+    actions.backwardWeights();
+    actions.backwardInputs(0);
+  }
+
+  // Step 8: nW
+  for (let i = 0; i <= depth; i++) actions.backwardWeights();
 }

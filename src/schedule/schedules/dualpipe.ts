@@ -1,45 +1,34 @@
-import { ActionListBuilder } from "../program/action-list.ts";
 import { bidirectionalPlacement } from "../program/placement.ts";
 import type { Program } from "../program/program.ts";
 import type { ProgramSizes } from "../program/sizes.ts";
-import { BidirectionalRank, type Stream } from "./bidirectional-actions.ts";
-import { writeSteps } from "./bidirectional-steps.ts";
+import type { RankDirection } from "./bidirectional-actions.ts";
+import { bidirectionalProgram } from "./bidirectional-program.ts";
 import type { ScheduleDefinition } from "./definition.ts";
 
 function dualPipeProgram(sizes: ProgramSizes, withCommunication: boolean): Program {
-  const { numRanks, numMicroBatches, forwardOnly = false } = sizes;
-  const microBatchesPerStream = numMicroBatches / 2;
-  const stream = (stage: number, firstMicroBatch: number): Stream => ({
+  const { numRanks, numMicroBatches } = sizes;
+  const numMicroBatchesPerDirection = numMicroBatches / 2;
+  const direction = (stage: number, firstMicroBatch: number): RankDirection => ({
     stage,
     firstMicroBatch,
     hasPreviousRank: stage > 0,
     hasNextRank: stage < numRanks - 1,
   });
-
-  const builder = new ActionListBuilder(numMicroBatches);
-  const ranks = Array.from({ length: numRanks }, (_, rankIndex) => {
-    const down = stream(rankIndex, 0);
-    const up = stream(numRanks - 1 - rankIndex, microBatchesPerStream);
-    const streams: [Stream, Stream] = rankIndex < numRanks / 2 ? [down, up] : [up, down];
-    const rank = new BidirectionalRank(streams, { forwardOnly, withCommunication }, builder);
-    const depth = Math.min(rankIndex, numRanks - 1 - rankIndex);
-    writeSteps(rank, { depth, numDepths: numRanks / 2, microBatchesPerStream });
-    return rank.finish();
+  const placement = bidirectionalPlacement(numRanks, numMicroBatches);
+  return bidirectionalProgram("dualpipe", sizes, placement, withCommunication, (rank) => {
+    const mirror = numRanks - 1 - rank;
+    const fromFirstRank = direction(rank, 0);
+    const fromLastRank = direction(mirror, numMicroBatchesPerDirection);
+    return {
+      depth: Math.min(rank, mirror),
+      numDepths: numRanks / 2,
+      numMicroBatchesPerDirection,
+      directions: rank < mirror ? [fromFirstRank, fromLastRank] : [fromLastRank, fromFirstRank],
+    };
   });
-
-  return {
-    schedule: "dualpipe",
-    numRanks,
-    numStages: numRanks,
-    numMicroBatches,
-    forwardOnly,
-    communication: withCommunication ? "batched" : "none",
-    placement: bidirectionalPlacement(numRanks, numMicroBatches),
-    ranks,
-  };
 }
 
-/** Bidirectional: micro-batches enter at both ends, every stage lives on two ranks. */
+/** Micro-batches enter at both ends of the pipeline, and two ranks hold each stage. */
 export const dualpipe: ScheduleDefinition = {
   name: "dualpipe",
   title: "DualPipe",

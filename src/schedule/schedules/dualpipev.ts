@@ -1,43 +1,29 @@
-import { ActionListBuilder } from "../program/action-list.ts";
 import { vPlacement } from "../program/placement.ts";
 import type { Program } from "../program/program.ts";
 import type { ProgramSizes } from "../program/sizes.ts";
-import { BidirectionalRank } from "./bidirectional-actions.ts";
-import { writeSteps } from "./bidirectional-steps.ts";
+import { bidirectionalProgram } from "./bidirectional-program.ts";
 import type { ScheduleDefinition } from "./definition.ts";
 
 function dualPipeVProgram(sizes: ProgramSizes, withCommunication: boolean): Program {
-  const { numRanks, numMicroBatches, forwardOnly = false } = sizes;
-  const numStages = 2 * numRanks;
-  const builder = new ActionListBuilder(numMicroBatches);
-  const ranks = Array.from({ length: numRanks }, (_, depth) => {
-    const isFirst = depth === 0;
-    const isLast = depth === numRanks - 1;
-    const rank = new BidirectionalRank(
-      [
-        { stage: depth, firstMicroBatch: 0, hasPreviousRank: !isFirst, hasNextRank: !isLast },
-        { stage: numStages - 1 - depth, firstMicroBatch: 0, hasPreviousRank: !isLast, hasNextRank: !isFirst },
+  const { numRanks, numMicroBatches } = sizes;
+  const placement = vPlacement(numRanks, numMicroBatches);
+  return bidirectionalProgram("dualpipev", sizes, placement, withCommunication, (rank) => {
+    const isFirst = rank === 0;
+    const isLast = rank === numRanks - 1;
+    const back = placement.numStages - 1 - rank;
+    return {
+      depth: rank,
+      numDepths: numRanks,
+      numMicroBatchesPerDirection: numMicroBatches,
+      directions: [
+        { stage: rank, firstMicroBatch: 0, hasPreviousRank: !isFirst, hasNextRank: !isLast },
+        { stage: back, firstMicroBatch: 0, hasPreviousRank: !isLast, hasNextRank: !isFirst },
       ],
-      { forwardOnly, withCommunication },
-      builder,
-    );
-    writeSteps(rank, { depth, numDepths: numRanks, microBatchesPerStream: numMicroBatches });
-    return rank.finish();
+    };
   });
-
-  return {
-    schedule: "dualpipev",
-    numRanks,
-    numStages,
-    numMicroBatches,
-    forwardOnly,
-    communication: withCommunication ? "batched" : "none",
-    placement: vPlacement(numRanks, numMicroBatches),
-    ranks,
-  };
 }
 
-/** DualPipe cut in half: each rank holds two stages of a V, and no stage is held twice. */
+/** One half of DualPipe, folded: each rank holds two stages of a V, and each stage is held once. */
 export const dualpipev: ScheduleDefinition = {
   name: "dualpipev",
   title: "DualPipeV",

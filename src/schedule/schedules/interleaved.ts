@@ -3,8 +3,8 @@ import { ascendingProgram } from "./ascending-actions.ts";
 import type { ScheduleDefinition } from "./definition.ts";
 
 /**
- * 1F1B over several stages a rank, which micro-batches pass in loops around the ranks: rounds of as many
- * micro-batches as there are ranks go through a rank's first stage, then its second, and so on.
+ * 1F1B with several stages per rank, which micro-batches pass in loops around the ranks. Micro-batches go in
+ * rounds of `numRanks`: a round passes a rank's first stage, then its second, and so on.
  */
 export const interleaved: ScheduleDefinition = {
   name: "interleaved",

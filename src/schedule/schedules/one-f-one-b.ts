@@ -2,7 +2,7 @@ import { loopedPlacement } from "../program/placement.ts";
 import { ascendingProgram } from "./ascending-actions.ts";
 import type { ScheduleDefinition } from "./definition.ts";
 
-/** A warm-up of forwards, as many as ranks follow, then one forward and one backward in turn. */
+/** One forward for each rank that follows, and one more; then a backward and a forward in turn. */
 export const oneFOneB: ScheduleDefinition = {
   name: "1f1b",
   title: "1F1B",

@@ -13,11 +13,11 @@ const ANY_SIZES: SizeConstraints = {
 interface ZeroBubbleDepth {
   /** Forwards before the first backward. */
   readonly numWarmUps: number;
-  /** Input backwards that go ahead of their weight backwards, which fill the cool-down. */
+  /** Backwards for weights that are put off, to fill the cool-down. */
   readonly numDelayedWeights: number;
 }
 
-/** What the two of a rank add up to bounds its activations, and is the same on every rank. */
+/** The sum of a rank's two numbers bounds its activations, and is the same on every rank. */
 function zeroBubbleProgram(
   schedule: string,
   sizes: ProgramSizes,

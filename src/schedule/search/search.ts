@@ -2,7 +2,7 @@ import { lower } from "../lower/lower.ts";
 import { ActionListBuilder } from "../program/action-list.ts";
 import { Opcode } from "../program/opcode.ts";
 import { peakActivations } from "../program/peak-activations.ts";
-import type { Placement } from "../program/placement.ts";
+import { type Placement, perRank, stagesOf } from "../program/placement.ts";
 import type { Program } from "../program/program.ts";
 import { ScheduleError } from "../program/schedule-error.ts";
 import type { CostModel } from "../simulate/cost.ts";
@@ -36,9 +36,7 @@ export function searchSchedule({
   numTrials = 300,
   seed = 1,
 }: SearchOptions): SearchResult {
-  const stagesPerRank = Math.max(
-    ...Array.from({ length: placement.numRanks }, (_, rank) => stagesOnRank(placement, rank)),
-  );
+  const stagesPerRank = Math.max(...perRank(placement.numRanks, (rank) => stagesOf(placement, rank).length));
   if (maxActivations < stagesPerRank) {
     throw new ScheduleError(
       "INVALID_PLAN",
@@ -62,14 +60,6 @@ export function searchSchedule({
   }));
   const best = results.reduce((a, b) => (b.simulation.makespan < a.simulation.makespan ? b : a));
   return improve(best, { cost, maxActivations, numTrials, seed });
-}
-
-function stagesOnRank({ rankOfStage, numStages }: Placement, rank: number): number {
-  let count = 0;
-  for (let stage = 0; stage < numStages; stage++) {
-    if (rankOfStage.some((ranks) => ranks[stage] === rank)) count++;
-  }
-  return count;
 }
 
 /** Every full backward as I and W, which can then be moved apart. */
