@@ -11,7 +11,7 @@ const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"))
 };
 const exists = (path: string | undefined): boolean => path !== undefined && existsSync(join(ROOT, path));
 
-/** What is wrong with a command, if anything. */
+/** Says what is wrong with a command, if anything. */
 async function faultOf(words: readonly string[]): Promise<string | undefined> {
   const [program, first, ...rest] = words;
   switch (program) {
@@ -24,7 +24,7 @@ async function faultOf(words: readonly string[]): Promise<string | undefined> {
       return exists(join("node_modules", ".bin", first!)) ? undefined : `no program ${first}`;
     case "dualpipe":
       return faultOfDualpipe(first!, rest);
-    // Other people's programs; what they are given of ours must be there.
+    // Programs of others: only the files of ours that they are given must exist.
     case "export":
     case "git":
     case "cd":
@@ -45,7 +45,7 @@ const helps = new Map<string, string | undefined>();
 function helpOf(command: string): string | undefined {
   if (!helps.has(command)) {
     const { stdout } = runDualpipe([command, "--help"]);
-    // A command that does not exist gets the help of all.
+    // An unknown command prints the help of the program.
     helps.set(command, stdout.startsWith(`Usage: dualpipe ${command}`) ? stdout : undefined);
   }
   return helps.get(command);
@@ -89,7 +89,7 @@ const shown = commands.filter(({ output }) => output !== undefined && output.len
 test.each(named(shown))("%s prints what is shown", (_line, { place, words, output }) => {
   const { stdout } = runDualpipe(words.slice(1), { NO_COLOR: "1" });
   const lines = stdout.split("\n").map((line) => line.trimEnd());
-  // A line of dots stands for lines that are left out.
+  // A line of dots stands for omitted lines.
   const parts = output!.join("\n").split(/^\.\.\.$/m);
   let rest = `${lines.join("\n")}\n`;
   for (const part of parts) {

@@ -1,4 +1,4 @@
-// The files that launchers are given, as far as they can be checked without these.
+// Checks the files for launchers as far as that is possible without the launchers.
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import { ROOT } from "./markdown.ts";
 
 const FOLDER = join(ROOT, "examples", "launch");
 const scripts = readdirSync(FOLDER).filter((name) => !name.endsWith(".yaml"));
-/** Without the ends of its lines. */
+/** A text on one line. */
 const helpOf = (command: string) => runDualpipe([command, "--help"]).stdout.replaceAll(/\s+/g, " ");
 
 test.each(scripts)("%s is a script that a shell understands, with options that train has", (name) => {

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { type MarkdownFile, parseMarkdown, ROOT, readDocument, readDocuments } from "./markdown.ts";
 
-/** Links that lead nowhere: to a file that is not in the repository, or to a heading that a document lacks. */
+/** Broken links: to a file that is not in the repository, or to a heading that a document lacks. */
 function brokenLinks({ path, links, anchors }: MarkdownFile): string[] {
   return links.filter((link) => {
     if (/^https?:/.test(link)) return false;

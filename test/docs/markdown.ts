@@ -6,11 +6,11 @@ export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 /** A fenced block of a document. */
 export interface CodeBlock {
-  /** The file it is in and the line of its first text line, as `docs/training.md:12`. */
+  /** Its file and the number of its first line, such as `docs/training.md:12`. */
   readonly place: string;
   readonly language: string;
   readonly text: string;
-  /** The file that a comment before the block says it is taken from: `<!-- from PATH -->`. */
+  /** The file that it is taken from, if a comment before it says so: `<!-- from PATH -->`. */
   readonly source: string | undefined;
 }
 
@@ -20,11 +20,11 @@ export interface MarkdownFile {
   readonly blocks: readonly CodeBlock[];
   /** Targets of links and images. */
   readonly links: readonly string[];
-  /** Names that `#name` links to. */
+  /** The names of its headings in links such as `#name`. */
   readonly anchors: readonly string[];
 }
 
-/** The documents of the repository's root and of docs/, performance.md included. */
+/** The documents in the root of the repository and in docs/. */
 export function readDocuments(): MarkdownFile[] {
   const inDocs = readdirSync(join(ROOT, "docs"), { recursive: true, encoding: "utf8" });
   const paths = [...readdirSync(ROOT), ...inDocs.map((path) => join("docs", path))];
@@ -70,7 +70,7 @@ export function parseMarkdown(path: string, text: string): MarkdownFile {
   };
 }
 
-/** As GitHub makes it of a heading. */
+/** The name that GitHub gives a heading. */
 function anchorOf(heading: string): string {
   return heading
     .replace(/^#+ /, "")

@@ -30,7 +30,7 @@ test("a model of one's own learns the same under two schedules", async () => {
     losses.set(schedule, ends.reduce((a, b) => a + b) / ends.length);
   }
   expect(losses.get("dualpipe")).toBeCloseTo(losses.get("1f1b")!, 4);
-  // Of squares of normal numbers, 0 would have an error of 3.
+  // The labels are squares of normal numbers: predicting 0 would give an error of 3.
   expect(losses.get("1f1b")).toBeLessThan(3);
 });
 

@@ -92,7 +92,7 @@ test("docs/schedules.md compares the schedules by their simulation", () => {
   const rows = schedules.map(({ name, constraints }) => {
     const program = lower(buildProgram(name, { numRanks: 8, numMicroBatches: 24 }));
     const { makespan, bubbleRatio, peakActivations } = simulate(program, UNIT_COST);
-    // A model cut into twice as many stages has half as much in each.
+    // If a model is cut into twice as many stages, each has half of the activations.
     const scale = constraints.stagesPerRank.atLeast;
     const activations = Math.max(...peakActivations) / scale;
     return [name, `${makespan / scale}`, `${(100 * bubbleRatio).toFixed(1)} %`, `${activations}`];

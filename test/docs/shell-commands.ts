@@ -4,7 +4,7 @@ import type { MarkdownFile } from "./markdown.ts";
 export interface ShellCommand {
   readonly place: string;
   readonly words: readonly string[];
-  /** The lines printed below it, where the document shows them. */
+  /** The output that the document shows, if any. */
   readonly output: readonly string[] | undefined;
 }
 
@@ -31,7 +31,7 @@ export function shellCommands(document: MarkdownFile): ShellCommand[] {
   return commands;
 }
 
-/** The words of a line, without its comment, `NAME=value` before it and `npx` in front of `dualpipe`. */
+/** The words of a line, without a comment, `NAME=value` at its start, and `npx` before `dualpipe`. */
 function wordsOf(line: string): string[] {
   const words = line.replace(/\s+#.*$/, "").match(/'[^']*'|"[^"]*"|[^\s"']+/g) ?? [];
   while (/^[A-Z_]+=/.test(words[0] ?? "")) words.shift();

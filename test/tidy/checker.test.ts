@@ -9,7 +9,7 @@ import { findBannedWords } from "./words.ts";
 
 const plant = (texts: Record<string, string>) => parseSources(new Map(Object.entries(texts)));
 
-test("an unused export is found, a used one in each of its ways is not", () => {
+test("an unused export is found, but not one that is used in any way", () => {
   const files = plant({
     "src/nn/a.ts":
       "export const named = 1; export const unused = 2; log(unused); export interface Options {} export interface Lost {}",
@@ -33,8 +33,8 @@ test("an entry of package.json without a source is found", () => {
   };
   const files = plant({ "src/index.ts": "", "src/cli/main.ts": "" });
   expect(findBrokenEntries(manifest, files).map(({ rule }) => rule)).toEqual([
-    "it offers ./dist/gone.d.ts, which the build does not make",
-    "it offers ./dist/gone.js, which the build does not make",
+    "it offers ./dist/gone.d.ts, which the build does not create",
+    "it offers ./dist/gone.js, which the build does not create",
   ]);
 });
 

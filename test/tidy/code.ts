@@ -1,7 +1,7 @@
 import { isTest, type Node, type SourceFile, type Violation, walk } from "./repository.ts";
 
 const TEST_FUNCTIONS = new Set(["test", "it", "describe", "suite", "bench"]);
-/** From this length on a file is more than its name says, and starts with its idea. */
+/** A longer file does more than its name says, so it starts with its idea. */
 const LINES_WITH_HEADER = 150;
 
 /** `any`, and tests that are switched off or that switch off the others. */
@@ -26,7 +26,7 @@ function switchedTest(node: Node): string | undefined {
   return isSwitch && TEST_FUNCTIONS.has(String(object)) ? property : undefined;
 }
 
-/** Source files that are long, or listed as worth it, and do not start with a comment. */
+/** Source files that are long or listed, and do not start with a comment. */
 export function findMissingHeaders(files: readonly SourceFile[], listed: readonly string[]): Violation[] {
   const missing = listed.filter((path) => !files.some((file) => file.path === path));
   const bare = files.filter(({ path, text }) => {
@@ -49,9 +49,9 @@ export function findMissingHeaders(files: readonly SourceFile[], listed: readonl
   ];
 }
 
-/** Operators of LibTorch that the source looks up in two places. */
+/** Operators of LibTorch that the source declares twice. */
 export function findRepeatedOperators(files: readonly SourceFile[]): Violation[] {
-  const places = new Map<string, string>();
+  const declared = new Map<string, string>();
   return files
     .filter(({ path }) => isSource(path))
     .flatMap((file) => {
@@ -59,8 +59,8 @@ export function findRepeatedOperators(files: readonly SourceFile[]): Violation[]
       walk(file.program, (node) => {
         const name = operatorIn(node);
         if (name === undefined) return;
-        const earlier = places.get(name);
-        if (earlier === undefined) places.set(name, file.path);
+        const earlier = declared.get(name);
+        if (earlier === undefined) declared.set(name, file.path);
         else
           found.push({
             file: file.path,

@@ -2,7 +2,7 @@ import { isTest, type Node, type SourceFile, type Violation, walk } from "./repo
 
 const BARE_ERRORS = new Set(["Error", "TypeError", "RangeError", "SyntaxError"]);
 
-/** Errors of the source that a user cannot catch by a class of ours and that have no code. */
+/** Errors that are not of a class of ours, so that a user cannot catch them by class or code. */
 export function findBareErrors(files: readonly SourceFile[]): Violation[] {
   return sources(files).flatMap((file) => {
     const found: Violation[] = [];
@@ -20,7 +20,7 @@ export function findBareErrors(files: readonly SourceFile[]): Violation[] {
   });
 }
 
-/** Codes of error classes that two classes share, or that are not in SCREAMING_SNAKE_CASE. */
+/** Codes that two error classes share, and codes that are not in SCREAMING_SNAKE_CASE. */
 export function findErrorCodes(files: readonly SourceFile[]): Violation[] {
   const owners = new Map<string, string>();
   const aliases = collectAliases(sources(files));

@@ -5,7 +5,7 @@ interface Manifest {
   readonly bin: Readonly<Record<string, string>>;
 }
 
-/** The sources behind what package.json offers, by the path that it gives. */
+/** The source of each file that package.json offers, by the path it gives. */
 export function publicSources(manifest: Manifest): Map<string, string> {
   const built = Object.values(manifest.exports).flatMap((entry) =>
     typeof entry === "string" ? [entry] : Object.values(entry),
@@ -17,14 +17,14 @@ function sourceOf(builtPath: string): string {
   return builtPath.replace(/^\.?\/?dist\//, "src/").replace(/(\.d\.ts|\.js)$/, ".ts");
 }
 
-/** Entries of package.json that point at files which the build does not make. */
+/** Entries of package.json for files that the build does not create. */
 export function findBrokenEntries(manifest: Manifest, files: readonly SourceFile[]): Violation[] {
   const paths = new Set(files.map(({ path }) => path));
   return [...publicSources(manifest)]
     .filter(([built, source]) => !/^(\.\/)?dist\//.test(built) || !paths.has(source))
     .map(([built, source]) => ({
       file: "package.json",
-      rule: `it offers ${built}, which the build does not make`,
+      rule: `it offers ${built}, which the build does not create`,
       remedy: `write ${source}, or take the entry out`,
     }));
 }
@@ -62,7 +62,7 @@ function isRankProgram(path: string): boolean {
   return path.endsWith("-program.ts");
 }
 
-/** A type in the signature of another export of its file is used by whoever calls that one. */
+/** A type in the signature of another export of its file is used by the callers of that export. */
 function isMentionedTwice(text: string, name: string): boolean {
   return (text.match(new RegExp(`\\b${name}\\b`, "g")) ?? []).length > 1;
 }

@@ -2,13 +2,13 @@ import { posix } from "node:path";
 import { isTest, type SourceFile } from "./repository.ts";
 
 /**
- * What imports what. A node is a file, or a whole folder with everything below it; however many names one node takes
- * from another, that is one arrow.
+ * What imports what. A node is a file, or a whole folder with everything below it. One node has one arrow to another,
+ * however many names it imports from there.
  */
 export type ImportGraph = ReadonlyMap<string, ReadonlySet<string>>;
 
 export interface GraphOptions {
-  /** Whether imports of types count, of which nothing is left at run time. */
+  /** Whether imports of types count, which leave nothing at run time. */
   readonly types: boolean;
 }
 
@@ -21,7 +21,7 @@ export function graphOfFiles(
   return graphOf(files, folder, (path) => path, options);
 }
 
-/** What lies directly in a folder: a subfolder is one node, and so is each file next to it. */
+/** The entries of a folder: each subfolder is one node, and so is each file next to them. */
 export function graphOfEntries(
   files: readonly SourceFile[],
   folder: string,
@@ -91,7 +91,7 @@ function shortestCycle(graph: ImportGraph, start: string): string[] {
   return [];
 }
 
-/** Strongly connected components after Tarjan, every one after those that it imports. */
+/** Strongly connected components by Tarjan's algorithm, each after those that it imports. */
 function components(graph: ImportGraph): string[][] {
   const found: string[][] = [];
   const indices = new Map<string, number>();

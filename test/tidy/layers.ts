@@ -1,7 +1,7 @@
 import { cyclesOf, type GraphOptions, graphOfFiles } from "./graph.ts";
 import { isTest, type SourceFile, type Violation } from "./repository.ts";
 
-/** What the files of one layer may import besides their own layer. */
+/** What the files of a layer may import in addition to their own layer. */
 interface Layer {
   readonly name: string;
   /** Folders or files of the repository. */
@@ -24,7 +24,7 @@ const EVERYTHING_BELOW_TRAINER = [
   "errors",
 ];
 
-/** The layers from the bottom up; an edge that is not listed here is not allowed. */
+/** The layers from the bottom up; an import that is not listed here is not allowed. */
 export const LAYERS: readonly Layer[] = [
   { name: "errors", paths: ["src/errors/"], below: [], packages: "none" },
   { name: "schedule", paths: ["src/schedule/"], below: ["errors"], packages: "none" },
@@ -91,7 +91,7 @@ function checkImport(file: string, layer: Layer, target: string): Violation[] {
       {
         file,
         rule: `${layer.name} imports ${what}, but takes ${target}`,
-        remedy: "do without it, or move the code up a layer",
+        remedy: "remove the import, or move the code up a layer",
       },
     ];
   }

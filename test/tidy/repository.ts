@@ -2,13 +2,13 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, posix, relative } from "node:path";
 import { parseSync } from "vite";
 
-/** What one file takes from another. */
+/** The names that one file imports from another. */
 export interface Import {
   /** The file's path in the repository, `node:fs`, or a package's name. */
   readonly target: string;
-  /** Names as exported there; `*` takes all of them. */
+  /** Names as exported there; `*` for all of them. */
   readonly names: readonly string[];
-  /** Only types: nothing is left of it at run time. */
+  /** Whether it imports only types, so that nothing is left of it at run time. */
   readonly isType: boolean;
 }
 
@@ -43,7 +43,7 @@ export interface Violation {
 
 const NOT_OURS = new Set(["node_modules", "dist", "build", "runs", ".git", ".cache", ".gpu"]);
 
-/** The texts of all files under a folder by their path in it, without what tools have made. */
+/** The texts of all files under a folder by their path in it, except those that tools create. */
 export function readTexts(root: string, folder = root): Map<string, string> {
   const texts = new Map<string, string>();
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
@@ -58,7 +58,7 @@ export function readTexts(root: string, folder = root): Map<string, string> {
   return texts;
 }
 
-/** Parses the TypeScript among some texts. */
+/** Parses those texts that are TypeScript. */
 export function parseSources(texts: ReadonlyMap<string, string>): SourceFile[] {
   return [...texts].filter(([path]) => path.endsWith(".ts")).map(([path, text]) => parseSource(path, text));
 }

@@ -54,7 +54,7 @@ function isFunction({ type }: Node): boolean {
   return ["FunctionDeclaration", "FunctionExpression", "ArrowFunctionExpression"].includes(type);
 }
 
-/** Folders of src/ with more files than a reader can take in; tests lie next to what they test and do not count. */
+/** Folders of src/ over the limit; the tests next to the source do not count. */
 export function findLargeFolders(paths: Iterable<string>): Violation[] {
   const counts = new Map<string, number>();
   for (const path of paths) {
@@ -69,7 +69,7 @@ export function findLargeFolders(paths: Iterable<string>): Violation[] {
   });
 }
 
-/** Lines of comments and of prose that are too wide to read. */
+/** Lines of comments and of prose over the limit on width. */
 export function findWideLines(texts: ReadonlyMap<string, string>): Violation[] {
   return [...texts].flatMap(([file, text]) => {
     const isProse = file.endsWith(".md") ? proseLine : isCode(file) ? commentLine : undefined;
@@ -84,6 +84,6 @@ export function findWideLines(texts: ReadonlyMap<string, string>): Violation[] {
   });
 }
 
-/** Tables, pictures and long links cannot be wrapped. */
+// Tables, pictures and long links cannot be wrapped.
 const proseLine = (line: string) => !/^(\||!\[|\[[^\]]*\]:|<!--)/.test(line);
 const commentLine = (line: string) => /^\s*(\/\/|\/\*|\*|#)/.test(line) && !/https?:\/\/\S{40}/.test(line);

@@ -1,10 +1,10 @@
 /**
- * Prints how the source is built: `npm run structure [-- FOLDER] [--root CHECKOUT]`.
+ * Prints how the folders of the source depend on each other: `npm run structure -- [FOLDER] [--root CHECKOUT]`.
  *
- * For each folder it counts the files and how they import each other, twice: file by file over everything below the
- * folder, and entry by entry, where a subfolder is one entry. The second is what a reader meets who opens the folder.
- * A folder is easy to find one's way in if it has few entries and few arrows between them; it can be read from the
- * bottom up if it has no cycles. With `--root` it measures another checkout, say that of an older commit.
+ * It counts files and imports for each folder, in two ways. File by file covers everything below the folder. Entry by
+ * entry takes a subfolder as one entry, which is what a reader sees who opens the folder. A folder is easy to understand
+ * if it has few entries with few arrows between them, and it can be read from the bottom up if it has no cycles. A
+ * floor is one step of that way up. `--root` measures another checkout, such as one of an older commit.
  */
 import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -28,7 +28,7 @@ export interface FolderShape {
   readonly entries: Shape;
 }
 
-/** A folder and every folder below it that holds two entries or more. */
+/** Measures a folder and every folder below it that has at least two entries. */
 export function measureFolders(files: readonly SourceFile[], folder: string): FolderShape[] {
   const ours = files.filter(({ path }) => path.startsWith(`${folder}/`) && !isTest(path));
   const folders = new Set([folder]);
@@ -58,7 +58,7 @@ function shapeOf(graphWith: (types: boolean) => ReturnType<typeof graphOfFiles>)
   };
 }
 
-/** The entries of a folder from the top floor down, each with what it imports. */
+/** Lists the entries of a folder from the top floor down, each with what it imports. */
 export function drawFolder(files: readonly SourceFile[], folder: string): string[] {
   const graph = graphOfEntries(files, folder, { types: true });
   const floors = floorsOf(graph);
@@ -102,7 +102,7 @@ function main(): void {
   const files = parseSources(readTexts(root));
   const shapes = measureFolders(files, folder);
   if (shapes.length === 0) {
-    console.error(`${folder} has no two files in TypeScript; name a folder such as src/schedule`);
+    console.error(`${folder} has fewer than two TypeScript files; name a folder such as src/schedule`);
     process.exitCode = 2;
     return;
   }

@@ -2,7 +2,7 @@ import { posix } from "node:path";
 import type { SourceFile, Violation } from "./repository.ts";
 
 const EMPTY_NAMES = new Set(["util", "utils", "helper", "helpers", "common", "misc"]);
-// Written apart, so that this file does not hold what it forbids.
+// Assembled from parts, so that this file does not contain what it forbids.
 const FORBIDDEN_TEXTS: readonly (readonly [RegExp, string])[] = [
   [new RegExp(`(^|[\\s"'\`(=:])/${"work"}/`, "m"), "a path of one machine"],
   [new RegExp(`"resolved": "${"http"}`), "the host of a package registry"],
@@ -19,7 +19,7 @@ export function findEmptyNames(texts: ReadonlyMap<string, string>): Violation[] 
   });
 }
 
-/** Texts that must not leave the place where they were written. */
+/** Texts that say where the repository was written. */
 export function findForbiddenTexts(texts: ReadonlyMap<string, string>): Violation[] {
   return [...texts].flatMap(([file, text]) =>
     FORBIDDEN_TEXTS.filter(([pattern]) => pattern.test(text)).map(([, what]) => ({
@@ -30,7 +30,7 @@ export function findForbiddenTexts(texts: ReadonlyMap<string, string>): Violatio
   );
 }
 
-/** Unfinished work: notes to do something later. */
+/** Notes to do something later. */
 export function findNotes(files: readonly SourceFile[]): Violation[] {
   const note = /\b(TODO|FIXME|XXX|HACK)\b/;
   return files.flatMap(({ path, comments }) => {

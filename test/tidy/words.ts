@@ -1,34 +1,34 @@
 /**
- * One name per thing, and English that nobody has to read twice. docs/architecture.md explains the words that we use;
- * here are those that we do not, each with what to say in its place. They count wherever a person reads: in code,
- * comments, messages, tests and documents. An exception is what somebody else has named (torchrun's options, the format
- * of a file), and what users already have in their configurations.
+ * One name per thing, and plain English. docs/architecture.md explains the words that we use; this file lists those that
+ * we do not use, each with the word to use instead. The list holds for everything that people read: code, comments,
+ * messages, tests and documents. Exceptions are names that others chose (torchrun's options, the formats of files) and
+ * names that users already have in their configurations.
  */
 import type { Violation } from "./repository.ts";
 
 interface BannedWord {
   readonly pattern: RegExp;
   readonly say: string;
-  /** The files that it is banned from; all by default. */
+  /** The files in which it is banned; all by default. */
   readonly inside?: RegExp;
   /** Files that may use it. */
   readonly outside?: RegExp;
-  /** What may contain it. */
+  /** Longer texts that may contain it. */
   readonly except?: RegExp;
 }
 
-/** Vocabulary: names of the things of this project. */
+/** Names of things of this project. */
 const TERMS: readonly BannedWord[] = [
   {
     pattern: /\b\w*chunk\w*\b/i,
     except: /\bnumChunks\b|\bnum_chunks\b/,
-    // The operator that PyTorch calls so.
+    // PyTorch's name of an operator.
     outside: /^src\/autograd\/(index|operators\/slice(\.test)?)\.ts$/,
     say: "micro-batch, or piece; numChunks is the name of an option of `step` alone",
   },
   {
     pattern: /\bmicroBatches\??: number\b(?!\[)/,
-    // Keys of a configuration and options of commands, named as users type them.
+    // Configuration keys and command-line options keep the names that users type.
     outside: /^src\/(trainer\/config|cli)\//,
     say: "numMicroBatches",
   },
@@ -58,7 +58,7 @@ const TERMS: readonly BannedWord[] = [
   {
     pattern: /\b(meets?|met|meeting)\b|\bMet[A-Z]\w*|\bmet-\w+/,
     except: /--meet-timeout/g,
-    // Text that a model has written.
+    // The README quotes text that a model wrote.
     outside: /^README\.md$/,
     say: "connect, join or rendezvous",
   },
@@ -76,7 +76,7 @@ const TERMS: readonly BannedWord[] = [
   },
 ];
 
-/** English: what a native engineer would not write. */
+/** Words that a native engineer would not write. */
 const ENGLISH: readonly BannedWord[] = [
   { pattern: /\bwhoever\b/i, say: "the caller, the client, anyone who" },
   { pattern: /\b(nobody|somebody)\b/i, say: "nothing, no rank, another process" },
@@ -97,10 +97,10 @@ const ENGLISH: readonly BannedWord[] = [
 ];
 
 const IS_READ = /\.(ts|mjs|md|cpp|h|ya?ml|sh|sbatch|py|txt)$/;
-// The list itself and its test; the changelog, which names what had another name.
+// This list and its test; the changelog, which gives old names.
 const IS_EXEMPT = /^test\/tidy\/(words|checker\.test)\.ts$|^CHANGELOG\.md$/;
 
-/** Words of the lists above, one violation for each line and word. */
+/** Uses of the words above, one violation for each line and word. */
 export function findBannedWords(texts: ReadonlyMap<string, string>): Violation[] {
   return [...texts].flatMap(([file, text]) => {
     if (!IS_READ.test(file) || IS_EXEMPT.test(file)) return [];

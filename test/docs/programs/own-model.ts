@@ -55,7 +55,7 @@ export default function rankProgram(context: RankContext<{ schedule: string }>):
   const run = (step: number) => {
     const all = withSeed(runtime, step, () => runtime.randn([numChunks * 4, 32]));
     const rows = all.toArray();
-    // Which micro-batches enter and leave at this rank, the schedule knows.
+    // The schedule decides which micro-batches enter and leave at this rank.
     const pick = (microBatches: readonly number[]) =>
       runtime.tensor(
         microBatches.flatMap((i) => rows.slice(i * 128, (i + 1) * 128)),
@@ -76,6 +76,6 @@ export default function rankProgram(context: RankContext<{ schedule: string }>):
       optimizer.zeroGrad();
     });
   }
-  // The loss on a batch that was not trained on, at the ranks where one leaves.
+  // The loss of a batch that was not trained on; null at ranks where none leaves.
   return runtime.scope(() => noGrad(runtime, () => run(0)));
 }

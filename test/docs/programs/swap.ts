@@ -15,7 +15,7 @@ import {
 
 type Kind = "activations" | "activation-gradients";
 
-/** Gives a tensor to the other of two ranks and takes theirs; the engine computes something else in the meantime. */
+/** Exchanges a tensor with the other of two ranks; the engine can compute something else in the meantime. */
 function* trade(x: Tensor, group: ProcessGroup, kind: Kind): Suspendable<Tensor> {
   const peer = 1 - group.rank;
   group.send(peer, kind, [x]);
@@ -24,7 +24,7 @@ function* trade(x: Tensor, group: ProcessGroup, kind: Kind): Suspendable<Tensor>
   return receipt.take()[0]!;
 }
 
-/** `trade` with a gradient, which goes the way back. */
+/** `trade` with a gradient, which takes the opposite way. */
 function* swap(x: Tensor, group: ProcessGroup): Suspendable<Tensor> {
   const y = yield* trade(x, group, "activations");
   record("swap", [x], [y], [], function* (node) {
