@@ -6,7 +6,7 @@ import { finish } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Backward, backward, rootOf } from "./backward.ts";
 import { noGrad } from "./grad-mode.ts";
-import { detach, historyOf, markInput, type Node, requiresGrad, variable } from "./graph.ts";
+import { historyOf, requiresGrad } from "./graph.ts";
 import { gelu } from "./operators/activation.ts";
 import { add, div, mul, where } from "./operators/arithmetic.ts";
 import { embedding } from "./operators/embedding.ts";
@@ -17,6 +17,7 @@ import { sum } from "./operators/reduction.ts";
 import { contiguous, reshape } from "./operators/shape.ts";
 import { split } from "./operators/slice.ts";
 import { Parameter } from "./parameter.ts";
+import { detach, markInput, variable } from "./record.ts";
 
 const runtime = Runtime.load();
 failOnLeaks(runtime);
@@ -84,7 +85,7 @@ describe("a split backward equals a whole one", () => {
     const [, gradV, gradG] = expectSplitEqualsWhole(
       (x) => {
         const weight = mul(g, div(v, sqrt(sum(pow(v, 2), [1], true))));
-        weights.push(historyOf(weight)!.isActivation);
+        weights.push(historyOf(weight)!.dependsOnStageInput);
         return linear(x, weight);
       },
       [v, g],
@@ -227,8 +228,8 @@ test("what is computed by a stage's indices, targets or conditions belongs to I,
       crossEntropy(weight, marked([0, 1], "int64")),
       where(marked([0, 1], "bool"), weight, weight),
     ];
-    for (const output of outputs) expect(historyOf(output)!.isActivation).toBe(true);
-    expect(historyOf(neg(weight))!.isActivation).toBe(false);
+    for (const output of outputs) expect(historyOf(output)!.dependsOnStageInput).toBe(true);
+    expect(historyOf(neg(weight))!.dependsOnStageInput).toBe(false);
     const walk = new Backward([rootOf(neg(outputs[0]!))!]);
     finish(walk.backwardInputs([runtime.ones([2, 2], "float64")]));
     expect(weight.grad).toBeNull();
@@ -248,9 +249,9 @@ test("noGrad records nothing, but what comes of a stage's inputs is still known"
     expect(requiresGrad(y)).toBe(false);
     expect(rootOf(y)).toBeNull();
     expect(() => backward(y)).toThrow("depends on no parameter");
-    const root = rootOf(linear(y, weight))!;
-    expect((root.target as Node).isActivation).toBe(true);
-    new Backward([root]).end();
+    const output = linear(y, weight);
+    expect(historyOf(output)!.dependsOnStageInput).toBe(true);
+    new Backward([rootOf(output)!]).end();
     weight.dispose();
   });
 });

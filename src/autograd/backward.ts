@@ -1,12 +1,20 @@
-import { operator } from "../tensor/native-operator.ts";
+/**
+ * A backward: a walk over the graph from its outputs down, in one part or in two.
+ *
+ * Nodes wait in a queue ordered by the time they were made, and the latest is visited first, as LibTorch's engine does.
+ * So a node is visited after all nodes that use its outputs, when its gradients are complete, and sums are made in the
+ * same order in every run. I visits what it reaches, asks each node for the gradients of I's half alone, and keeps the
+ * nodes that also have edges of W's half, with the gradients of their outputs. W visits exactly those, again latest first.
+ * (Which edge belongs to which half: graph.ts.)
+ *
+ * A rule that communicates is a generator, and so are all three methods: each yields the transfers it meets, and whoever
+ * drives it decides what to compute before it waits. `end` must be called at the last, wherever the walk stands.
+ */
+import * as kernels from "../tensor/kernels/index.ts";
 import { finish, isSuspendable, type Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { gradientTarget, historyOf, type InputGradients, Leaf, Node } from "./graph.ts";
-
-const ADD = operator("aten::add", "Tensor");
-const ADD_INPLACE = operator("aten::add_", "Tensor");
-const CLONE = operator("aten::clone");
-const ONES_LIKE = operator("aten::ones_like");
+import { AutogradError } from "./autograd-error.ts";
+import { gradientTarget, historyOf, INPUTS, type InputGradients, Leaf, Node, WEIGHTS } from "./graph.ts";
 
 /** An output of a graph, without its elements: those may be freed before the backward runs. */
 export interface GraphRoot {
@@ -23,19 +31,16 @@ export function rootOf(output: Tensor): GraphRoot | null {
   return { target, outputIndex: historyOf(output)!.outputIndex, shape: output.shape };
 }
 
-type Part = "all" | "activations" | "weights";
-
 /**
- * One backward through one graph, whole (`backward`) or split: `backwardInputs` is I, the gradients of a stage's inputs and of all
- * activations, and `backwardWeights` is W, the gradients of the parameters. Each yields where an operator communicates.
- * Nodes are taken in the reverse order of their making, as libtorch's engine does.
+ * One backward through one graph: `backward` is the whole of it, `backwardInputs` is I and `backwardWeights` is W. Each
+ * yields where an operator communicates.
  */
 export class Backward {
   readonly #roots: GraphRoot[];
   /** Nodes to visit, in ascending order of their index. */
   #queue: Node[] = [];
-  /** Nodes whose weight gradients were left for W. */
-  #deferred: Node[] = [];
+  /** Nodes of which W has a part to do. */
+  #remaining: Node[] = [];
 
   constructor(roots: readonly GraphRoot[]) {
     this.#roots = [...roots];
@@ -44,25 +49,25 @@ export class Backward {
   /** @param gradients One for each root, borrowed. */
   *backward(gradients: readonly Tensor[]): Suspendable<void> {
     this.#seed(gradients);
-    yield* this.#walk("all");
+    yield* this.#walk(INPUTS | WEIGHTS);
   }
 
   /** I. @param gradients One for each root, borrowed. */
   *backwardInputs(gradients: readonly Tensor[]): Suspendable<void> {
     this.#seed(gradients);
-    yield* this.#walk("activations");
+    yield* this.#walk(INPUTS);
   }
 
   /** W, once after `backwardInputs`. */
   *backwardWeights(): Suspendable<void> {
-    for (const node of this.#deferred) this.#enqueue(node);
-    this.#deferred = [];
-    yield* this.#walk("weights");
+    for (const node of this.#remaining) this.#enqueue(node);
+    this.#remaining = [];
+    yield* this.#walk(WEIGHTS);
   }
 
   /** Lets go of the graph: after the last part, or when there will be none, wherever the walk stands. */
   end(): void {
-    for (const node of [...this.#queue.splice(0), ...this.#deferred.splice(0)]) node.abandon();
+    for (const node of [...this.#queue.splice(0), ...this.#remaining.splice(0)]) node.abandon();
     for (const { target } of this.#roots.splice(0)) if (target instanceof Node) target.drop();
   }
 
@@ -72,28 +77,26 @@ export class Backward {
     });
   }
 
-  *#walk(part: Part): Suspendable<void> {
+  *#walk(halves: number): Suspendable<void> {
+    const isBackwardInputs = halves === INPUTS;
     // A node stays in the queue while it is visited, so that `end` finds it when the walk breaks off there.
     for (let node = this.#queue.at(-1); node !== undefined; node = this.#queue.at(-1)) {
-      const wanted =
-        part === "activations"
-          ? node.activationEdges
-          : node.weightEdges | (part === "all" ? node.activationEdges : 0);
-      const remaining = part === "activations" ? node.weightEdges : 0;
-      if (wanted !== 0 || node.mustRun) yield* this.#visit(node, wanted, part === "activations");
-      if (part === "weights") yield* runDeferred(node);
+      const wanted = node.halves & halves;
+      const remaining = isBackwardInputs ? node.halves & WEIGHTS : 0;
+      if (wanted !== 0 || node.mustRun) yield* this.#visit(node, wanted, isBackwardInputs);
+      if (halves === WEIGHTS) yield* finishInner(node);
       this.#queue.pop();
       node.isQueued = false;
       node.release(remaining);
       if (remaining === 0) node.disposeGradients();
-      if (remaining !== 0 || node.deferred !== undefined) this.#deferred.push(node);
+      if (remaining !== 0 || node.innerBackward !== undefined) this.#remaining.push(node);
     }
   }
 
-  *#visit(node: Node, wanted: number, isSplit: boolean): Suspendable<void> {
+  *#visit(node: Node, wanted: number, isBackwardInputs: boolean): Suspendable<void> {
     const { runtime } = node;
     const suspended = runtime.scope(() => {
-      const result = node.run(wanted, isSplit);
+      const result = node.run(wanted, isBackwardInputs);
       if (isSuspendable<InputGradients>(result)) return result;
       this.#deliverAll(node, result);
       return undefined;
@@ -106,12 +109,11 @@ export class Backward {
   }
 
   #deliverAll(node: Node, gradients: InputGradients): void {
-    for (let i = 0; i < node.edges.length; i++) {
-      const gradient = gradients[i];
-      if (gradient && node.wants(i)) {
-        const edge = node.edges[i]!;
-        this.#deliver(edge.target, edge.outputIndex, gradient);
-      }
+    const { edges } = node;
+    for (let i = 0; i < edges.length; i++) {
+      if (!node.isWanted(i)) continue;
+      const gradient = node.pick(gradients, i);
+      if (gradient !== null) this.#deliver(edges[i]!.target, edges[i]!.outputIndex, gradient);
     }
   }
 
@@ -123,7 +125,7 @@ export class Backward {
     const before = target.gradients[outputIndex];
     if (before) {
       const { runtime } = target;
-      target.gradients[outputIndex] = runtime.scope(() => runtime.call(ADD, before, gradient).share());
+      target.gradients[outputIndex] = runtime.scope(() => kernels.add(before, gradient).share());
       before.dispose();
     } else {
       target.gradients[outputIndex] = gradient.share();
@@ -140,12 +142,12 @@ export class Backward {
   }
 }
 
-function* runDeferred(node: Node): Suspendable<void> {
-  const inner = node.deferred;
+function* finishInner(node: Node): Suspendable<void> {
+  const inner = node.innerBackward;
   if (inner === undefined) return;
   yield* inner.backwardWeights();
   inner.end();
-  node.deferred = undefined;
+  node.innerBackward = undefined;
 }
 
 /** Adds into the leaf's sum, in place where nobody else can see it; so the first gradient may be the sum itself. */
@@ -156,27 +158,29 @@ function accumulate(leaf: Leaf, gradient: Tensor): void {
   if (sum === null) {
     leaf.grad = gradient.isSoleOwner
       ? gradient.share()
-      : runtime.scope(() => runtime.call(CLONE, gradient).share());
+      : runtime.scope(() => kernels.clone(gradient).share());
   } else if (sum.isSoleOwner) {
-    runtime.callInPlace(ADD_INPLACE, sum, gradient);
+    kernels.add_(sum, gradient);
   } else {
-    leaf.grad = runtime.scope(() => runtime.call(ADD, sum, gradient).share());
+    leaf.grad = runtime.scope(() => kernels.add(sum, gradient).share());
     sum.dispose();
   }
 }
 
 /**
- * The gradients of one or more outputs, added into `grad` of every parameter they depend on.
- * @param gradients Of the shapes of the outputs; may be left out for a scalar output, where it is 1.
- * @throws RangeError when an output needs a gradient that was not given.
+ * Adds the gradients of one or more outputs into `grad` of every parameter that they depend on.
+ * @param gradients Of the shapes of the outputs; may be left out for outputs with one element, where they are 1.
+ * @throws AutogradError when no gradient flows to an output, or one is needed that was not given
  */
 export function backward(outputs: Tensor | readonly Tensor[], gradients?: readonly Tensor[]): void {
   const list = Array.isArray(outputs) ? (outputs as readonly Tensor[]) : [outputs as Tensor];
   const roots = list.map((output) => {
     const root = rootOf(output);
     if (root === null)
-      throw new RangeError(
-        "dualpipe: backward of a tensor that depends on no parameter that requires a gradient",
+      throw new AutogradError(
+        "NO_GRADIENT",
+        `backward of a tensor of the shape [${output.shape}] that depends on no parameter that requires a gradient; ` +
+          "compute it from a Parameter, outside of noGrad",
       );
     return root;
   });
@@ -188,11 +192,12 @@ export function backward(outputs: Tensor | readonly Tensor[], gradients?: readon
   }
 }
 
-/** 1, for the backward of a loss. @throws RangeError when the tensor has more than one element. */
+/** 1, for the backward of a loss. @throws AutogradError when the tensor has more than one element */
 export function scalarGradient(output: Tensor): Tensor {
   if (output.numElements !== 1)
-    throw new RangeError(
-      `dualpipe: a backward without a gradient starts at a scalar; got the shape [${output.shape}]; pass gradients`,
+    throw new AutogradError(
+      "GRADIENT_MISSING",
+      `a backward without a gradient starts at a scalar; got the shape [${output.shape}]; pass gradients`,
     );
-  return output.runtime.call(ONES_LIKE, output);
+  return kernels.onesLike(output);
 }

@@ -8,7 +8,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { Backward, rootOf } from "./backward.ts";
 import { checkpoint, suspendableCheckpoint } from "./checkpoint.ts";
 import { noGrad } from "./grad-mode.ts";
-import { detach, historyOf, Leaf, markInput, record, requiresGrad } from "./graph.ts";
+import { historyOf, Leaf, requiresGrad } from "./graph.ts";
 import { gelu } from "./operators/activation.ts";
 import { add, mul } from "./operators/arithmetic.ts";
 import { dropout } from "./operators/dropout.ts";
@@ -16,6 +16,7 @@ import { embedding } from "./operators/embedding.ts";
 import { linear } from "./operators/linear.ts";
 import { exp } from "./operators/pointwise.ts";
 import { Parameter } from "./parameter.ts";
+import { detach, markInput, record } from "./record.ts";
 
 const runtime = Runtime.load();
 failOnLeaks(runtime);

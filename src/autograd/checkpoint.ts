@@ -1,8 +1,9 @@
 import { finish, type Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { noGrad } from "./grad-mode.ts";
-import { detach, historyOf, record } from "./graph.ts";
+import { historyOf } from "./graph.ts";
 import { inSegments, Recomputation } from "./recomputation.ts";
+import { detach, record } from "./record.ts";
 
 type Outputs = Tensor | readonly Tensor[];
 
@@ -52,7 +53,7 @@ function recordRecomputation(
   outputs: readonly Tensor[],
   randomStates: readonly Tensor[],
 ): void {
-  const isActivation = inputs.map((input) => historyOf(input)?.isActivation === true);
+  const dependOnStageInput = inputs.map((input) => historyOf(input)?.dependsOnStageInput === true);
   const saves = [...inputs, ...randomStates].map((tensor) => [tensor] as const);
   let recomputation: Recomputation | undefined;
   record(
@@ -62,7 +63,7 @@ function recordRecomputation(
     saves,
     function* (node) {
       if (recomputation === undefined) {
-        recomputation = new Recomputation(node, isActivation);
+        recomputation = new Recomputation(node, dependOnStageInput);
         const saved = saves.map((_, i) => node.saved(i));
         yield* recomputation.run(body, saved.slice(0, inputs.length), saved.slice(inputs.length));
       } else {

@@ -1,9 +1,33 @@
-import { operator } from "../tensor/native-operator.ts";
+/**
+ * The graph that a forward leaves behind, and how it knows what I and what W compute.
+ *
+ * A pipeline runs the backward of a stage in two halves: I gives the stage before its gradients as early as possible,
+ * and W fills idle time with the gradients of parameters. A framework whose backward is one walk has to be told for each
+ * layer how to split it. Here the split is a property of the graph's edges, so that every module splits without a word
+ * from its author:
+ *
+ * - A stage's inputs depend on the stage's inputs, and so does every tensor computed from one that does. Parameters and
+ *   what is computed from parameters alone do not.
+ * - A node stands for one operation that ran; each of its edges leads to the maker of one input. An edge to a tensor that
+ *   depends on the stage's inputs belongs to I, any other edge to W. That is the edge's half.
+ * - A walk takes the edges of one half, or of both. A node with edges of both halves is visited by I and again by W, with
+ *   the same gradients and the same saved tensors as in one walk, and so it gives the same bits.
+ *
+ * Halves are bits, so a node and each tensor that it saved know with one number what still needs them, however many
+ * inputs the node has. A saved tensor is freed with the last half that needs it: `linear` keeps its input for W and lets
+ * go of its weight after I. References are counted (a tensor made by the node, a later node, a backward that starts
+ * there), so an abandoned graph frees itself, node by node, once its last output is dropped.
+ */
+import { InternalError } from "../errors/internal-error.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Suspendable } from "../tensor/suspension.ts";
 import type { Tensor, TensorHistory } from "../tensor/tensor.ts";
+import { AutogradError } from "./autograd-error.ts";
 
-const DETACH = operator("aten::detach");
+/** The half of a backward that is I: the gradients of all that depends on a stage's inputs. */
+export const INPUTS = 1;
+/** The half that is W: all other gradients, those of parameters among them. */
+export const WEIGHTS = 2;
 
 /** Where a gradient ends: a parameter, or an input of a stage. */
 export class Leaf {
@@ -16,18 +40,18 @@ export class Leaf {
   }
 }
 
-/** What autograd knows of a tensor. */
+/** What autograd knows about a tensor. */
 export class History implements TensorHistory {
   /** The node that made the tensor, or the leaf that the tensor is; neither when no gradient flows. */
   readonly source: Node | Leaf | undefined;
   readonly outputIndex: number;
-  /** True for a stage's inputs and all that is computed from them; false for parameters and what depends on them alone. */
-  readonly isActivation: boolean;
+  /** True for a stage's inputs, indices included, and all that is computed from them; false for what only parameters determine. */
+  readonly dependsOnStageInput: boolean;
 
-  constructor(source: Node | Leaf | undefined, outputIndex: number, isActivation: boolean) {
+  constructor(source: Node | Leaf | undefined, outputIndex: number, dependsOnStageInput: boolean) {
     this.source = source;
     this.outputIndex = outputIndex;
-    this.isActivation = isActivation;
+    this.dependsOnStageInput = dependsOnStageInput;
     if (source instanceof Node) source.retain();
   }
 
@@ -41,8 +65,8 @@ export function historyOf(tensor: Tensor): History | undefined {
 }
 
 /** The node or leaf to which this tensor's gradient goes, if any. */
-export function gradientTarget(tensor: Tensor | null): Node | Leaf | undefined {
-  const source = tensor === null ? undefined : historyOf(tensor)?.source;
+export function gradientTarget(tensor: Tensor): Node | Leaf | undefined {
+  const source = historyOf(tensor)?.source;
   return source instanceof Leaf && !source.requiresGrad ? undefined : source;
 }
 
@@ -50,155 +74,205 @@ export function requiresGrad(tensor: Tensor): boolean {
   return gradientTarget(tensor) !== undefined;
 }
 
-/** The way a gradient takes from an operator to the maker of one of its inputs. */
+/** The path of a gradient from an operation to the maker of one of its inputs. */
 export interface Edge {
   readonly target: Node | Leaf;
   /** Which output of the target the gradient belongs to. */
   readonly outputIndex: number;
-  /** True when the gradient is needed for a stage's inputs: such edges are walked by I, all others by W. */
-  readonly isActivation: boolean;
+  /** INPUTS or WEIGHTS: which half of a backward walks this edge. */
+  readonly half: number;
 }
 
-interface Saved {
-  tensor: Tensor | null;
-  /** Bit i is set when the gradient of input i needs this tensor. */
-  neededFor: number;
-}
+/** How rules speak of an input or a saved tensor: by its name, or by its position in a list. */
+export type Key = string | number;
 
-/** Gradients of the inputs: null where there is none, or where it was added into `node.accumulator(i)`. */
-export type InputGradients = readonly (Tensor | null)[];
-export type Differentiate = (node: Node) => InputGradients | Suspendable<InputGradients>;
+/**
+ * The gradient of one input. A function computes it, and is called only if the gradient is wanted; null where there is
+ * none. A tensor that `node.accumulator` gave says that the gradient was added to it.
+ */
+export type Gradient = Tensor | null | (() => Tensor | null);
 
-/** A backward within a node, of which I has run. */
+/** The gradients of a node's inputs, by name or by position. */
+export type InputGradients = Readonly<Record<string, Gradient>> | readonly Gradient[];
+
+/** Saved tensors by name or by position; one that no wanted gradient needs is null. */
+type SavedByKey = Readonly<Record<string, Tensor | null>> | readonly (Tensor | null)[];
+
+/** A node's rule: `dy` is the gradient of its first output, `saved` what was saved, by name or by position. */
+export type Rule = (
+  dy: Tensor,
+  saved: SavedByKey,
+  node: Node,
+) => InputGradients | Suspendable<InputGradients>;
+
+/** A backward inside a node, after its I. */
 export interface InnerBackward {
   backwardWeights(): Suspendable<void>;
   /** Frees all that it holds; a second call does nothing. */
   end(): void;
 }
 
-/** One differentiable operation that was run: what its backward needs, and where the gradients go. */
-export class Node {
+/** What an operation saves: `tensors[i]` has the name `keys[i]`, and the gradients of the halves `halves[i]` need it. */
+export interface SavedTensors {
+  /** Undefined when names are positions. */
+  readonly keys: readonly string[] | undefined;
+  readonly tensors: (Tensor | null)[];
+  readonly halves: readonly number[];
+}
+
+/** One differentiable operation that ran: what its backward needs, and where the gradients go. */
+export class Node<InputKey extends Key = Key> {
   readonly name: string;
   readonly runtime: Runtime;
   /** Larger than that of every node whose output this one uses. */
   readonly index: number;
   readonly edges: readonly (Edge | undefined)[];
-  /** Bits of the inputs whose gradients I computes. */
-  readonly activationEdges: number;
-  /** Bits of the inputs whose gradients W computes. */
-  readonly weightEdges: number;
-  readonly isActivation: boolean;
-  readonly differentiate: Differentiate;
+  /** The halves in which the node has edges. */
+  readonly halves: number;
   /** Gradients of the outputs, as far as they arrived; owned by the node. */
   readonly gradients: (Tensor | null)[];
   /** True while the node waits in the queue of a walk. */
   isQueued = false;
-  /** What remains for W beside edges: the backward of a recomputed part. */
-  deferred: InnerBackward | undefined = undefined;
+  /** What W has to do apart from edges: the backward of a recomputed part. */
+  innerBackward: InnerBackward | undefined = undefined;
   /** True when I must run the node although none of its inputs needs a gradient: a recomputed part with parameters in it. */
-  alwaysRuns = false;
-  #saved: Saved[];
+  readonly alwaysRuns: boolean;
+  /** Names of the inputs; undefined when they are positions. */
+  readonly #inputKeys: readonly string[] | undefined;
+  readonly #saved: SavedTensors;
+  readonly #rule: Rule;
+  /** The halves that this visit computes. */
   #wanted = 0;
-  #consumed = 0;
-  #isSplit = false;
+  /** The halves that some visit has computed. */
+  #computed = 0;
   #hasRun = false;
-  #numHolders = 0;
+  #isBackwardInputs = false;
+  #numReferences = 0;
 
   constructor(
     runtime: Runtime,
     name: string,
+    inputKeys: readonly string[] | undefined,
     edges: readonly (Edge | undefined)[],
     numOutputs: number,
-    isActivation: boolean,
-    saved: Saved[],
-    differentiate: Differentiate,
+    saved: SavedTensors,
+    rule: Rule,
+    alwaysRuns: boolean,
   ) {
     this.runtime = runtime;
     this.index = runtime.nextNodeIndex();
     this.name = name;
     this.edges = edges;
-    this.isActivation = isActivation;
-    this.gradients = new Array<Tensor | null>(numOutputs).fill(null);
+    this.alwaysRuns = alwaysRuns;
+    this.gradients = numOutputs === 1 ? [null] : new Array<Tensor | null>(numOutputs).fill(null);
+    this.#inputKeys = inputKeys;
     this.#saved = saved;
-    this.differentiate = differentiate;
-    let [activationEdges, weightEdges] = [0, 0];
-    edges.forEach((edge, i) => {
-      if (edge === undefined) return;
-      if (edge.isActivation) activationEdges |= 1 << i;
-      else weightEdges |= 1 << i;
+    this.#rule = rule;
+    let halves = 0;
+    for (const edge of edges) {
+      if (edge === undefined) continue;
+      halves |= edge.half;
       if (edge.target instanceof Node) edge.target.retain();
-    });
-    this.activationEdges = activationEdges;
-    this.weightEdges = weightEdges;
+    }
+    this.halves = halves;
   }
 
-  /** Adds a holder: a tensor made by this node, a node that uses it, or a backward that starts here. */
+  /** Adds a reference: a tensor made by this node, a node that uses it, or a backward that starts here. */
   retain(): void {
-    this.#numHolders++;
+    this.#numReferences++;
   }
 
-  /** Takes a holder away; without any, the node frees what it saved, at once, and so do the nodes before it. */
+  /** Takes a reference away; without any, the node frees what it saved, at once, and so do the nodes before it. */
   drop(): void {
-    const dropped: Node[] = [this];
+    const dropped: Node[] = [this as Node];
     for (let node = dropped.pop(); node !== undefined; node = dropped.pop()) {
-      if (--node.#numHolders > 0) continue;
+      if (--node.#numReferences > 0) continue;
       node.release(0);
       node.abandon();
       for (const edge of node.edges) if (edge?.target instanceof Node) dropped.push(edge.target);
     }
   }
 
-  /** True in an I, whose W comes later; false in a whole backward or a W. */
-  get isSplit(): boolean {
-    return this.#isSplit;
+  /** True in an I, which a W will follow; false in a whole backward or a W. */
+  get isBackwardInputs(): boolean {
+    return this.#isBackwardInputs;
   }
 
   get mustRun(): boolean {
     return this.alwaysRuns && !this.#hasRun;
   }
 
-  /** Calls `differentiate` for these inputs. */
-  run(wanted: number, isSplit: boolean): InputGradients | Suspendable<InputGradients> {
-    if ((this.#consumed & wanted) !== 0)
-      throw new Error(
-        `dualpipe: the backward of ${this.name} ran already and what it saved is freed; run the forward again`,
+  /** Applies the rule for the inputs of these halves. */
+  run(wanted: number, isBackwardInputs: boolean): InputGradients | Suspendable<InputGradients> {
+    if ((this.#computed & wanted) !== 0)
+      throw new AutogradError(
+        "BACKWARD_RAN_ALREADY",
+        `the backward of ${this.name} ran already, and what it saved is freed; run the forward again for another backward`,
       );
     this.#wanted = wanted;
-    this.#consumed |= wanted;
-    this.#isSplit = isSplit;
+    this.#computed |= wanted;
+    this.#isBackwardInputs = isBackwardInputs;
     this.#hasRun = true;
-    return this.differentiate(this);
+    return this.#rule(this.gradients[0]!, this.#savedByKey(), this as Node);
   }
 
-  /** True when the gradient of input `i` is asked for by this call. */
-  wants(i: number): boolean {
-    return (this.#wanted & (1 << i)) !== 0;
+  /** True when this visit computes the gradient of the input. */
+  wants(input: InputKey): boolean {
+    return this.isWanted(this.#inputIndex(input));
   }
 
-  /** Gradient of an output; every walked node has that of its only output. */
+  isWanted(inputIndex: number): boolean {
+    const edge = this.edges[inputIndex];
+    return edge !== undefined && (edge.half & this.#wanted) !== 0;
+  }
+
+  /** An input's gradient among those that the rule gave; computed now if the rule gave a function. */
+  pick(gradients: InputGradients, inputIndex: number): Tensor | null {
+    const key = this.#inputKeys === undefined ? inputIndex : this.#inputKeys[inputIndex]!;
+    const gradient = (gradients as Readonly<Record<Key, Gradient>>)[key];
+    return typeof gradient === "function" ? gradient() : (gradient ?? null);
+  }
+
+  /** Gradient of the first output; every visited node with one output has it. */
   get gradient(): Tensor {
     return this.gradients[0]!;
   }
 
-  saved(i: number): Tensor {
-    const tensor = this.#saved[i]?.tensor;
+  /**
+   * A saved tensor, by its position.
+   * @throws AutogradError when no gradient wanted in this visit needs it
+   */
+  saved(position: number): Tensor {
+    const tensor = this.#saved.tensors[position];
     if (!tensor)
-      throw new Error(`dualpipe (internal): ${this.name} did not save tensor ${i} for this gradient`);
+      throw new AutogradError(
+        "SAVED_TENSOR_MISSING",
+        `${this.name}: saved tensor ${position} of ${this.#saved.tensors.length} is not there, because no gradient wanted ` +
+          "now needs it by what was recorded; compute a gradient only where node.wants(input) is true, " +
+          "and list each input whose gradient needs the tensor",
+      );
     return tensor;
   }
 
-  /** The sum so far of a weight's gradient, to add input `i`'s gradient into in place; return it to say that this was done. */
-  accumulator(i: number): Tensor | null {
-    const target = this.edges[i]?.target;
-    return target instanceof Leaf && this.wants(i) && target.grad?.isSoleOwner ? target.grad : null;
+  /**
+   * The sum so far of a weight's gradient, to add the input's gradient into in place; the rule then gives the sum itself
+   * as the gradient. Null when there is no sum yet, or when others see it.
+   */
+  accumulator(input: InputKey): Tensor | null {
+    const inputIndex = this.#inputIndex(input);
+    const target = this.edges[inputIndex]?.target;
+    return target instanceof Leaf && this.isWanted(inputIndex) && target.grad?.isSoleOwner
+      ? target.grad
+      : null;
   }
 
-  /** Frees what the gradients of the inputs outside `remaining` alone needed. */
+  /** Frees what no gradient of the remaining halves needs. */
   release(remaining: number): void {
-    for (const saved of this.#saved) {
-      if (saved.tensor !== null && (saved.neededFor & remaining) === 0) {
-        saved.tensor.dispose();
-        saved.tensor = null;
+    const { tensors, halves } = this.#saved;
+    for (let i = 0; i < tensors.length; i++) {
+      if (tensors[i] !== null && (halves[i]! & remaining) === 0) {
+        tensors[i]!.dispose();
+        tensors[i] = null;
       }
     }
   }
@@ -207,8 +281,8 @@ export class Node {
   abandon(): void {
     this.isQueued = false;
     this.disposeGradients();
-    this.deferred?.end();
-    this.deferred = undefined;
+    this.innerBackward?.end();
+    this.innerBackward = undefined;
   }
 
   disposeGradients(): void {
@@ -217,70 +291,19 @@ export class Node {
       this.gradients[i] = null;
     }
   }
-}
 
-/** A tensor to keep for the backward, and the inputs (by position) whose gradients need it. */
-export type Save = readonly [tensor: Tensor, ...neededFor: number[]];
-
-/**
- * Adds an operation to the graph, if a gradient flows through any of its inputs. `inputs` are those that can have a
- * gradient; `data` says that an input without one (such as indices) comes from a stage's inputs.
- */
-export function record(
-  name: string,
-  inputs: readonly (Tensor | null)[],
-  outputs: readonly Tensor[],
-  saves: readonly Save[],
-  differentiate: Differentiate,
-  data = false,
-  alwaysRuns = false,
-): void {
-  const runtime = outputs[0]!.runtime;
-  const isActivation =
-    data || inputs.some((input) => input !== null && historyOf(input)?.isActivation === true);
-  const edges = runtime.gradEnabled ? inputs.map(edgeTo) : [];
-  if (!edges.some((edge) => edge !== undefined) && !(alwaysRuns && runtime.gradEnabled)) {
-    if (isActivation) for (const output of outputs) output.history = ACTIVATION;
-    return;
+  #inputIndex(input: InputKey): number {
+    if (typeof input === "number") return input;
+    const index = this.#inputKeys?.indexOf(input) ?? -1;
+    if (index < 0) throw new InternalError(`${this.name} has no input ${input}`);
+    return index;
   }
-  const saved: Saved[] = saves.map(([tensor, ...neededFor]) => {
-    let mask = 0;
-    for (const i of neededFor) if (edges[i] !== undefined) mask |= 1 << i;
-    return { tensor: mask === 0 && !alwaysRuns ? null : tensor.share(), neededFor: mask };
-  });
-  const node = new Node(runtime, name, edges, outputs.length, isActivation, saved, differentiate);
-  node.alwaysRuns = alwaysRuns;
-  outputs.forEach((output, i) => {
-    output.history = new History(node, i, isActivation);
-  });
-}
 
-const ACTIVATION = Object.freeze(new History(undefined, 0, true));
-
-function edgeTo(input: Tensor | null): Edge | undefined {
-  const target = gradientTarget(input);
-  if (target === undefined) return undefined;
-  const { outputIndex, isActivation } = historyOf(input!)!;
-  return { target, outputIndex, isActivation };
-}
-
-/** Makes a plain tensor a leaf whose gradient W computes, as if it were a parameter. The caller owns `grad` of the leaf. */
-export function variable(tensor: Tensor): Leaf {
-  const leaf = new Leaf(true);
-  tensor.history = new History(leaf, 0, false);
-  return leaf;
-}
-
-/** The same elements as a tensor through which no gradient flows. */
-export function detach(tensor: Tensor): Tensor {
-  const detached = tensor.runtime.call(DETACH, tensor);
-  if (historyOf(tensor)?.isActivation) detached.history = ACTIVATION;
-  return detached;
-}
-
-/** Marks a tensor as an input of a stage: I computes its gradient, if it is to have one, and W what remains. */
-export function markInput(tensor: Tensor, needsGrad: boolean): Leaf | undefined {
-  const leaf = needsGrad ? new Leaf(true) : undefined;
-  tensor.history = new History(leaf, 0, true);
-  return leaf;
+  #savedByKey(): SavedByKey {
+    const { keys, tensors } = this.#saved;
+    if (keys === undefined) return tensors;
+    const byKey: Record<string, Tensor | null> = {};
+    for (let i = 0; i < keys.length; i++) byKey[keys[i]!] = tensors[i]!;
+    return byKey;
+  }
 }

@@ -5,7 +5,6 @@ import { Runtime } from "../tensor/runtime.ts";
 import { finish } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Backward, backward, rootOf } from "./backward.ts";
-import { markInput, record, variable } from "./graph.ts";
 import { gelu } from "./operators/activation.ts";
 import { add } from "./operators/arithmetic.ts";
 import { linear } from "./operators/linear.ts";
@@ -13,6 +12,7 @@ import { mseLoss } from "./operators/loss.ts";
 import { exp, neg, scale } from "./operators/pointwise.ts";
 import { sum } from "./operators/reduction.ts";
 import { Parameter } from "./parameter.ts";
+import { markInput, record, variable } from "./record.ts";
 
 const runtime = Runtime.load();
 const numLive = failOnLeaks(runtime);

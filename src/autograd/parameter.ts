@@ -1,8 +1,6 @@
-import { operator } from "../tensor/native-operator.ts";
+import * as kernels from "../tensor/kernels/index.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { History, Leaf } from "./graph.ts";
-
-const T = operator("aten::t");
 
 /** A tensor that is trained: a leaf of every graph, outside of every scope. */
 export class Parameter extends Tensor {
@@ -40,7 +38,7 @@ export class Parameter extends Tensor {
   /** A view [in, out] of a weight [out, in], made once. */
   get transposed(): Tensor {
     if (this.#transposed === undefined) {
-      this.#transposed = this.runtime.scope(() => this.runtime.call(T, this).share());
+      this.#transposed = this.runtime.scope(() => kernels.t(this).share());
     }
     return this.#transposed;
   }

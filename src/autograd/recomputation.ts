@@ -1,20 +1,35 @@
+/**
+ * The second run of a checkpoint's body, in the middle of a backward, and the backward through it.
+ *
+ * To the outer graph a checkpoint is one node, whose inputs may belong to either half and whose body may use parameters
+ * that are not among its inputs. So I cannot ask the node for some gradients and W for the others: that would run the body
+ * twice. Instead the first visit runs the body once, on copies of the inputs that are leaves of a graph of their own, and
+ * walks that inner graph: whole in a whole backward, I alone in I. The inner walk then stays with the node
+ * (`innerBackward`), and W finishes it. Copies of what depends on the stage's inputs are marked as a stage's inputs, so the
+ * inner graph splits just as the outer one does.
+ *
+ * The body must see the random numbers of its first run, while what runs between its parts (a body may communicate, and
+ * is then suspended) must not. Each part between two transfers therefore runs with the generator's state from the same
+ * part of the first run, and the state outside is put back after it.
+ */
 import type { Suspendable, Transfer } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Backward, type GraphRoot, rootOf } from "./backward.ts";
 import { enableGrad } from "./grad-mode.ts";
-import { type InnerBackward, type Leaf, markInput, type Node, variable } from "./graph.ts";
+import type { InnerBackward, Leaf, Node } from "./graph.ts";
+import { markInput, variable } from "./record.ts";
 
-/** The second run of a checkpoint's body, and the backward through it: whole, or I and later W. */
+/** The second run of a checkpoint's body and its backward: whole, or I and later W. */
 export class Recomputation implements InnerBackward {
   readonly #node: Node;
-  readonly #isActivation: readonly boolean[];
+  readonly #dependsOnStageInput: readonly boolean[];
   #leaves: (Leaf | undefined)[] = [];
   #walk: Backward | undefined = undefined;
 
-  /** @param isActivation For each input of the node, whether it depends on a stage's inputs. */
-  constructor(node: Node, isActivation: readonly boolean[]) {
+  /** @param dependsOnStageInput For each input of the node, whether it depends on a stage's inputs. */
+  constructor(node: Node, dependsOnStageInput: readonly boolean[]) {
     this.#node = node;
-    this.#isActivation = isActivation;
+    this.#dependsOnStageInput = dependsOnStageInput;
   }
 
   /** @param randomStates Of the generator, at the start of each part of the first run between two transfers. */
@@ -30,10 +45,10 @@ export class Recomputation implements InnerBackward {
       const walk = new Backward(roots.filter((root) => root !== null));
       this.#walk = walk;
       const gradients = node.gradients.filter((gradient, i) => gradient !== null && roots[i]) as Tensor[];
-      yield* node.isSplit ? walk.backwardInputs(gradients) : walk.backward(gradients);
+      yield* node.isBackwardInputs ? walk.backwardInputs(gradients) : walk.backward(gradients);
       isComplete = true;
     } finally {
-      if (isComplete && node.isSplit) node.deferred = this;
+      if (isComplete && node.isBackwardInputs) node.innerBackward = this;
       else this.#endWalk();
       if (!isComplete) this.end();
     }
@@ -99,7 +114,7 @@ export class Recomputation implements InnerBackward {
 
   #markLeaf(copy: Tensor, input: number): Leaf | undefined {
     const needsGrad = this.#node.edges[input] !== undefined;
-    if (this.#isActivation[input]) return markInput(copy, needsGrad);
+    if (this.#dependsOnStageInput[input]) return markInput(copy, needsGrad);
     return needsGrad ? variable(copy) : undefined;
   }
 }

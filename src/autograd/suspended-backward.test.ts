@@ -5,11 +5,11 @@ import { Runtime } from "../tensor/runtime.ts";
 import { finish, type Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Backward, rootOf } from "./backward.ts";
-import { markInput } from "./graph.ts";
 import { gelu } from "./operators/activation.ts";
 import { add } from "./operators/arithmetic.ts";
 import { linear } from "./operators/linear.ts";
 import { Parameter } from "./parameter.ts";
+import { markInput } from "./record.ts";
 
 const runtime = Runtime.load();
 failOnLeaks(runtime);

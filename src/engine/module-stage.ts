@@ -1,5 +1,6 @@
 import { Backward, type GraphRoot, rootOf, scalarGradient } from "../autograd/backward.ts";
-import { type Leaf, markInput } from "../autograd/graph.ts";
+import type { Leaf } from "../autograd/graph.ts";
+import { markInput } from "../autograd/record.ts";
 import type { Module } from "../nn/module.ts";
 import { isFloatingPoint } from "../tensor/dtype.ts";
 import { isSuspendable, type Suspendable } from "../tensor/suspension.ts";

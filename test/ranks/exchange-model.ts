@@ -1,8 +1,8 @@
-import { record } from "../../src/autograd/graph.ts";
 import { gelu } from "../../src/autograd/operators/activation.ts";
 import { add } from "../../src/autograd/operators/arithmetic.ts";
 import { linear } from "../../src/autograd/operators/linear.ts";
 import { Parameter } from "../../src/autograd/parameter.ts";
+import { record } from "../../src/autograd/record.ts";
 import { withSeed } from "../../src/nn/initial.ts";
 import { Module } from "../../src/nn/module.ts";
 import { operator } from "../../src/tensor/native-operator.ts";

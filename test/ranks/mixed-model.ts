@@ -1,10 +1,10 @@
-import { detach } from "../../src/autograd/graph.ts";
 import { gelu } from "../../src/autograd/operators/activation.ts";
 import { add } from "../../src/autograd/operators/arithmetic.ts";
 import { embedding } from "../../src/autograd/operators/embedding.ts";
 import { linear } from "../../src/autograd/operators/linear.ts";
 import { mseLoss } from "../../src/autograd/operators/loss.ts";
 import { Parameter } from "../../src/autograd/parameter.ts";
+import { detach } from "../../src/autograd/record.ts";
 import type { Criterion } from "../../src/engine/stage-module.ts";
 import { withSeed } from "../../src/nn/initial.ts";
 import { Module } from "../../src/nn/module.ts";

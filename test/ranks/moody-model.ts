@@ -1,4 +1,4 @@
-import { record } from "../../src/autograd/graph.ts";
+import { record } from "../../src/autograd/record.ts";
 import { operator } from "../../src/tensor/native-operator.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { MlpStage } from "./mlp-model.ts";

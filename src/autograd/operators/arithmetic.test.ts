@@ -11,7 +11,7 @@ import { operator } from "../../tensor/native-operator.ts";
 import { Runtime } from "../../tensor/runtime.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { backward } from "../backward.ts";
-import { variable } from "../graph.ts";
+import { variable } from "../record.ts";
 import { add, div, maximum, mul, sub, where } from "./arithmetic.ts";
 
 const runtime = Runtime.load();

@@ -1,113 +1,52 @@
-import { operator } from "../../tensor/native-operator.ts";
+import * as kernels from "../../tensor/kernels/index.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { historyOf, type Node, record } from "../graph.ts";
-import { formOf, formsOf, reduceTo } from "./broadcast.ts";
-
-const ADD = operator("aten::add", "Tensor");
-const SUB = operator("aten::sub", "Tensor");
-const MUL = operator("aten::mul", "Tensor");
-const DIV = operator("aten::div", "Tensor");
-const NEG = operator("aten::neg");
-const MAXIMUM = operator("aten::maximum");
-const LESS = operator("aten::lt", "Tensor");
-const EQUAL = operator("aten::eq", "Tensor");
-const HALF = operator("aten::div", "Scalar");
-const MASKED_FILL = operator("aten::masked_fill", "Scalar");
-const WHERE = operator("aten::where", "self");
-const WHERE_ELSE_NUMBER = operator("aten::where", "ScalarOther");
-const WHERE_NUMBER_ELSE = operator("aten::where", "ScalarSelf");
+import { record } from "../record.ts";
+import { formOf, recordBroadcast, reduceTo } from "./broadcast.ts";
 
 /** `a + b`, elementwise; a and b are broadcast against each other. */
 export function add(a: Tensor, b: Tensor): Tensor {
-  const y = a.runtime.call(ADD, a, b);
-  const [formA, formB] = formsOf(a, b);
-  record("add", [a, b], [y], [], (node) => [
-    node.wants(0) ? reduceTo(formA, node.gradient) : null,
-    node.wants(1) ? reduceTo(formB, node.gradient) : null,
-  ]);
-  return y;
+  const y = kernels.add(a, b);
+  return recordBroadcast("add", { a, b }, y, {}, (dy) => ({ a: () => dy, b: () => dy }));
 }
 
 /** `a - b`, elementwise; a and b are broadcast against each other. */
 export function sub(a: Tensor, b: Tensor): Tensor {
-  const y = a.runtime.call(SUB, a, b);
-  const [formA, formB] = formsOf(a, b);
-  record("sub", [a, b], [y], [], (node) => [
-    node.wants(0) ? reduceTo(formA, node.gradient) : null,
-    node.wants(1) ? node.runtime.call(NEG, reduceTo(formB, node.gradient)) : null,
-  ]);
-  return y;
+  const y = kernels.sub(a, b);
+  return recordBroadcast("sub", { a, b }, y, {}, (dy) => ({ a: () => dy, b: () => kernels.neg(dy) }));
 }
 
 /** `a * b`, elementwise; a and b are broadcast against each other. */
 export function mul(a: Tensor, b: Tensor): Tensor {
-  const y = a.runtime.call(MUL, a, b);
-  const [formA, formB] = formsOf(a, b);
-  record(
-    "mul",
-    [a, b],
-    [y],
-    [
-      [b, 0],
-      [a, 1],
-    ],
-    (node) => [
-      node.wants(0) ? reduceTo(formA, node.runtime.call(MUL, node.gradient, node.saved(0))) : null,
-      node.wants(1) ? reduceTo(formB, node.runtime.call(MUL, node.gradient, node.saved(1))) : null,
-    ],
-  );
-  return y;
+  const y = kernels.mul(a, b);
+  return recordBroadcast("mul", { a, b }, y, { a: [a, "b"], b: [b, "a"] }, (dy, { a, b }) => ({
+    a: () => kernels.mul(dy, b),
+    b: () => kernels.mul(dy, a),
+  }));
 }
 
 /** `a / b`, elementwise; a and b are broadcast against each other. */
 export function div(a: Tensor, b: Tensor): Tensor {
-  const y = a.runtime.call(DIV, a, b);
-  const [formA, formB] = formsOf(a, b);
-  record(
-    "div",
-    [a, b],
-    [y],
-    [
-      [b, 0, 1],
-      [y, 1],
-    ],
-    (node) => [
-      node.wants(0) ? reduceTo(formA, node.runtime.call(DIV, node.gradient, node.saved(0))) : null,
-      node.wants(1) ? reduceTo(formB, divisorGradient(node)) : null,
-    ],
-  );
-  return y;
-}
-
-function divisorGradient(node: Node): Tensor {
-  const { runtime } = node;
-  return runtime.call(MUL, runtime.call(NEG, node.gradient), runtime.call(DIV, node.saved(1), node.saved(0)));
+  const y = kernels.div(a, b);
+  return recordBroadcast("div", { a, b }, y, { b, y: [y, "b"] }, (dy, { b, y }) => ({
+    a: () => kernels.div(dy, b),
+    // db = -dy a / b^2 = -dy y / b
+    b: () => kernels.mul(kernels.neg(dy), kernels.div(y, b)),
+  }));
 }
 
 /** The larger of a and b, elementwise and broadcast; where they are equal each gets half of the gradient. */
 export function maximum(a: Tensor, b: Tensor): Tensor {
-  const y = a.runtime.call(MAXIMUM, a, b);
-  const [formA, formB] = formsOf(a, b);
-  record(
-    "maximum",
-    [a, b],
-    [y],
-    [
-      [a, 0, 1],
-      [b, 0, 1],
-    ],
-    (node) => [
-      node.wants(0) ? reduceTo(formA, maximumGradient(node, node.saved(0), node.saved(1))) : null,
-      node.wants(1) ? reduceTo(formB, maximumGradient(node, node.saved(1), node.saved(0))) : null,
-    ],
-  );
-  return y;
+  const y = kernels.maximum(a, b);
+  return recordBroadcast("maximum", { a, b }, y, { a, b }, (dy, { a, b }) => ({
+    a: () => maximumGradient(dy, a, b),
+    b: () => maximumGradient(dy, b, a),
+  }));
 }
 
-function maximumGradient({ runtime, gradient }: Node, self: Tensor, other: Tensor): Tensor {
-  const half = runtime.call(HALF, gradient, 2);
-  const shared = runtime.call(WHERE, runtime.call(EQUAL, self, other), half, gradient);
-  return runtime.call(MASKED_FILL, shared, runtime.call(LESS, self, other), 0);
+/** dy where x > other, dy / 2 where they are equal, 0 elsewhere. */
+function maximumGradient(dy: Tensor, x: Tensor, other: Tensor): Tensor {
+  const shared = kernels.where(kernels.eq(x, other), kernels.divScalar(dy, 2), dy);
+  return kernels.maskedFill(shared, kernels.lt(x, other), 0);
 }
 
 /**
@@ -115,21 +54,11 @@ function maximumGradient({ runtime, gradient }: Node, self: Tensor, other: Tenso
  * @param condition bool
  */
 export function where(condition: Tensor, a: Tensor, b: Tensor): Tensor {
-  const y = a.runtime.call(WHERE, condition, a, b);
+  const y = kernels.where(condition, a, b);
   const [formA, formB] = [formOf(a), formOf(b)];
-  record(
-    "where",
-    [a, b],
-    [y],
-    [[condition, 0, 1]],
-    (node) => {
-      const { runtime, gradient } = node;
-      return [
-        node.wants(0) ? reduceTo(formA, runtime.call(WHERE_ELSE_NUMBER, node.saved(0), gradient, 0)) : null,
-        node.wants(1) ? reduceTo(formB, runtime.call(WHERE_NUMBER_ELSE, node.saved(0), 0, gradient)) : null,
-      ];
-    },
-    historyOf(condition)?.isActivation,
-  );
-  return y;
+  return record("where", { condition, a, b }, y, { condition }, (dy, { condition }) => ({
+    condition: null,
+    a: () => reduceTo(formA, kernels.whereElseScalar(condition, dy, 0)),
+    b: () => reduceTo(formB, kernels.whereScalarElse(condition, 0, dy)),
+  }));
 }

@@ -1,20 +1,20 @@
-import { dtypeCode } from "../../tensor/dtype.ts";
-import { operator } from "../../tensor/native-operator.ts";
+/**
+ * Attention: `y = P v` with `P = softmax(S)` and scores `S = scale q k^T`, for each sequence and head.
+ *
+ * S and P have T x S elements per head, more than all other activations together when sequences are long. The fused kernel
+ * never has them in memory as a whole: it goes through the keys in blocks, and keeps of each row of S only the logarithm of
+ * its summed exponentials, from which the backward computes each block of P again. One kernel gives all three gradients.
+ *
+ * A LibTorch without that kernel gets the formulas, on batches of matrices:
+ *
+ *     dv = P^T dy        dP = dy v^T        dS = P (dP - sum(dP P))        dq = scale dS k        dk = scale dS^T q
+ */
+import type { DType } from "../../tensor/dtype.ts";
+import * as kernels from "../../tensor/kernels/index.ts";
+import type { Runtime } from "../../tensor/runtime.ts";
+import { sameShape, shapeMismatch } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { type Node, record } from "../graph.ts";
-import { sameShape, shapeMismatch } from "./shape-mismatch.ts";
-
-const FLASH = operator("aten::_scaled_dot_product_flash_attention_for_cpu");
-const FLASH_BACKWARD = operator("aten::_scaled_dot_product_flash_attention_for_cpu_backward");
-const RESHAPE = operator("aten::reshape");
-const TRANSPOSE = operator("aten::transpose", "int");
-const FULL = operator("aten::full");
-const TRIU_INPLACE = operator("aten::triu_");
-const BMM = operator("aten::bmm");
-const BADDBMM = operator("aten::baddbmm");
-const MUL_INPLACE = operator("aten::mul_", "Scalar");
-const SOFTMAX = operator("aten::_softmax");
-const SOFTMAX_BACKWARD = operator("aten::_softmax_backward_data");
+import { record } from "../record.ts";
 
 export interface AttentionOptions {
   /** Position t sees positions 0 to t only. */
@@ -38,7 +38,7 @@ export function scaledDotProductAttention(
 ): Tensor {
   checkShapes(q, k, v);
   const { causal = false, scale = 1 / Math.sqrt(q.shape[3]!) } = options;
-  return q.runtime.supports(FLASH)
+  return kernels.hasFlashAttention(q.runtime)
     ? fusedAttention(q, k, v, causal, scale)
     : composedAttention(q, k, v, causal, scale);
 }
@@ -55,87 +55,79 @@ function checkShapes(q: Tensor, k: Tensor, v: Tensor): void {
 }
 
 function fusedAttention(q: Tensor, k: Tensor, v: Tensor, causal: boolean, scale: number): Tensor {
-  const { runtime } = q;
-  const [y, logSumExp] = runtime.callMany(FLASH, q, k, v, 0, causal, null, scale) as [Tensor, Tensor];
-  const saves = [q, k, v, y, logSumExp].map((tensor) => [tensor, 0, 1, 2] as const);
-  record("scaledDotProductAttention", [q, k, v], [y], saves, (node) => {
-    const saved = saves.map((_, i) => node.saved(i));
-    return runtime.callMany(FLASH_BACKWARD, node.gradient, ...saved, 0, causal, null, scale);
+  const [y, logSumExp] = kernels.flashAttention(q, k, v, causal, scale);
+  const saves = { q, k, v, y, logSumExp };
+  return record("scaledDotProductAttention", { q, k, v }, y, saves, (dy, { q, k, v, y, logSumExp }) => {
+    const [dq, dk, dv] = kernels.flashAttentionBackward(dy, q, k, v, y, logSumExp, causal, scale);
+    return { q: dq, k: dk, v: dv };
   });
-  return y;
 }
 
 function composedAttention(q: Tensor, k: Tensor, v: Tensor, causal: boolean, scale: number): Tensor {
-  const { runtime, shape } = q;
+  const { runtime, shape: queryShape } = q;
+  const { shape: keyShape } = k;
   return runtime.scope(() => {
     const [q3, k3, v3] = [matrices(q), matrices(k), matrices(v)];
-    const scores = scoresOf(q3, k3, causal, scale);
-    const weights = runtime.call(SOFTMAX, scores, -1, false);
-    const y = runtime.call(RESHAPE, runtime.call(BMM, weights, v3), shape);
-    record(
+    const weights = kernels.softmax(scoresOf(q3, k3, causal, scale), -1);
+    const y = kernels.reshape(kernels.bmm(weights, v3), queryShape);
+    const saves = {
+      q3: [q3, "k"],
+      k3: [k3, "q"],
+      v3: [v3, "q", "k"],
+      weights,
+    } as const;
+    return record(
       "scaledDotProductAttention",
-      [q, k, v],
-      [y],
-      [
-        [k3, 0],
-        [q3, 1],
-        [v3, 0, 1],
-        [weights, 0, 1, 2],
-      ],
-      (node) => composedBackward(node, shape, k.shape, scale),
+      { q, k, v },
+      y,
+      saves,
+      (dy4, { q3, k3, v3, weights }, node) => {
+        const dy = matrices(dy4);
+        const scoresGradient = () => {
+          const dWeights = kernels.bmm(dy, transposed(v3));
+          return kernels.softmaxBackward(dWeights, weights, -1, weights.dtype);
+        };
+        const dScores = node.wants("q") || node.wants("k") ? scoresGradient() : dy;
+        return {
+          q: () => scaled(kernels.bmm(dScores, k3), scale, queryShape),
+          k: () => scaled(kernels.bmm(transposed(dScores), q3), scale, keyShape),
+          v: () => kernels.reshape(kernels.bmm(transposed(weights), dy), keyShape),
+        };
+      },
     );
-    return y;
   });
 }
 
 function scoresOf(queries: Tensor, keys: Tensor, causal: boolean, scale: number): Tensor {
-  const { runtime } = queries;
-  const keysT = runtime.call(TRANSPOSE, keys, 1, 2);
-  if (causal) return runtime.call(BADDBMM, futureMask(queries, keys.shape[1]!), queries, keysT, 1, scale);
+  const keysT = transposed(keys);
+  if (causal) {
+    const mask = futureMask(queries.runtime, queries.shape[1]!, keys.shape[1]!, queries.dtype);
+    return kernels.baddbmm(mask, queries, keysT, scale);
+  }
   // Not by baddbmm with a beta of 0: LibTorch 1.13 multiplies what lay in the result's memory by it, NaNs too.
-  const scores = runtime.call(BMM, queries, keysT);
-  runtime.callInPlace(MUL_INPLACE, scores, scale);
+  const scores = kernels.bmm(queries, keysT);
+  kernels.mulScalar_(scores, scale);
   return scores;
 }
 
-function composedBackward(
-  node: Node,
-  queryShape: readonly number[],
-  keyShape: readonly number[],
-  scale: number,
-): (Tensor | null)[] {
-  const { runtime } = node;
-  const transpose = (x: Tensor) => runtime.call(TRANSPOSE, x, 1, 2);
-  const gradient = matrices(node.gradient);
-  const weights = node.saved(3);
-  const scaled = (x: Tensor, shape: readonly number[]) => {
-    runtime.callInPlace(MUL_INPLACE, x, scale);
-    return runtime.call(RESHAPE, x, shape);
-  };
-  let queryGrad: Tensor | null = null;
-  let keyGrad: Tensor | null = null;
-  if (node.wants(0) || node.wants(1)) {
-    const weightsGrad = runtime.call(BMM, gradient, transpose(node.saved(2)));
-    const dtype = dtypeCode(weights.dtype);
-    const scoresGrad = runtime.call(SOFTMAX_BACKWARD, weightsGrad, weights, -1, dtype);
-    if (node.wants(0)) queryGrad = scaled(runtime.call(BMM, scoresGrad, node.saved(0)), queryShape);
-    if (node.wants(1)) keyGrad = scaled(runtime.call(BMM, transpose(scoresGrad), node.saved(1)), keyShape);
-  }
-  const valueGrad = node.wants(2)
-    ? runtime.call(RESHAPE, runtime.call(BMM, transpose(weights), gradient), keyShape)
-    : null;
-  return [queryGrad, keyGrad, valueGrad];
+function scaled(x: Tensor, scale: number, shape: readonly number[]): Tensor {
+  kernels.mulScalar_(x, scale);
+  return kernels.reshape(x, shape);
 }
 
 /** [B, heads, T, D] as [B heads, T, D]. */
 function matrices(x: Tensor): Tensor {
   const [batch, heads, length, size] = x.shape as [number, number, number, number];
-  return x.runtime.call(RESHAPE, x, [batch * heads, length, size]);
+  return kernels.reshape(x, [batch * heads, length, size]);
+}
+
+function transposed(x: Tensor): Tensor {
+  return kernels.transpose(x, 1, 2);
 }
 
 /** 0 where a position may be seen, -infinity above the diagonal. */
-function futureMask(queries: Tensor, numKeys: number): Tensor {
-  const mask = queries.runtime.call(FULL, [queries.shape[1]!, numKeys], -Infinity, dtypeCode(queries.dtype));
-  queries.runtime.callInPlace(TRIU_INPLACE, mask, 1);
+function futureMask(runtime: Runtime, numQueries: number, numKeys: number, dtype: DType): Tensor {
+  const mask = runtime.full([numQueries, numKeys], -Infinity, dtype);
+  kernels.triu_(mask, 1);
   return mask;
 }

@@ -12,8 +12,8 @@ import { operator } from "../../tensor/native-operator.ts";
 import { Runtime } from "../../tensor/runtime.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { backward } from "../backward.ts";
-import { markInput } from "../graph.ts";
 import { Parameter } from "../parameter.ts";
+import { markInput } from "../record.ts";
 import { embedding } from "./embedding.ts";
 
 const runtime = Runtime.load();

@@ -1,16 +1,9 @@
-import { operator } from "../../tensor/native-operator.ts";
+import * as kernels from "../../tensor/kernels/index.ts";
+import { shapeMismatch } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { type Node, record } from "../graph.ts";
+import type { Node } from "../graph.ts";
 import { Parameter } from "../parameter.ts";
-import { shapeMismatch } from "./shape-mismatch.ts";
-
-const T = operator("aten::t");
-const MM = operator("aten::mm");
-const MATMUL = operator("aten::matmul");
-const ADDMM = operator("aten::addmm");
-const ADDMM_INPLACE = operator("aten::addmm_");
-const RESHAPE = operator("aten::reshape");
-const SUM = operator("aten::sum", "dim_IntList");
+import { record } from "../record.ts";
 
 /**
  * `x W^T + b`.
@@ -20,21 +13,18 @@ const SUM = operator("aten::sum", "dim_IntList");
  * @returns [..., out]
  */
 export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
-  const { runtime } = x;
   checkShapes(x, weight, bias);
-  const weightT = weight instanceof Parameter ? weight.transposed : runtime.call(T, weight);
-  const y = bias === null ? runtime.call(MATMUL, x, weightT) : withBias(x, weightT, bias);
-  record(
-    "linear",
-    [x, weight, bias],
-    [y],
-    [
-      [x, 1],
-      [weight, 0],
-    ],
-    linearBackward,
-  );
-  return y;
+  const weightT = weight instanceof Parameter ? weight.transposed : kernels.t(weight);
+  const y = bias === null ? kernels.matmul(x, weightT) : withBias(x, weightT, bias);
+  const saves = { x: [x, "weight"], weight: [weight, "x"] } as const;
+  return record("linear", { x, weight, bias }, y, saves, (dy, { x, weight }, node) => {
+    const dyRows = node.wants("weight") || node.wants("bias") ? asRows(dy) : dy;
+    return {
+      x: () => kernels.matmul(dy, weight), // dx = dy W
+      weight: () => addProduct(node, kernels.t(dyRows), asRows(x)), // dW = dy^T x
+      bias: () => kernels.sum(dyRows, [0]), // db = the sum of the rows of dy
+    };
+  });
 }
 
 function checkShapes(x: Tensor, weight: Tensor, bias: Tensor | null): void {
@@ -50,36 +40,21 @@ function checkShapes(x: Tensor, weight: Tensor, bias: Tensor | null): void {
 
 /** One kernel for product and sum, which takes matrices only. */
 function withBias(x: Tensor, weightT: Tensor, bias: Tensor): Tensor {
-  const { runtime, shape } = x;
-  if (shape.length === 2) return runtime.call(ADDMM, bias, x, weightT);
-  return runtime.call(RESHAPE, runtime.call(ADDMM, bias, asRows(x), weightT), [
-    ...shape.slice(0, -1),
-    bias.shape[0]!,
-  ]);
-}
-
-function linearBackward(node: Node): (Tensor | null)[] {
-  const { runtime, gradient } = node;
-  const inputGrad = node.wants(0) ? runtime.call(MATMUL, gradient, node.saved(1)) : null;
-  if (!node.wants(1) && !node.wants(2)) return [inputGrad, null, null];
-  const gradRows = asRows(gradient);
-  const weightGrad = node.wants(1) ? weightGradient(node, gradRows, asRows(node.saved(0))) : null;
-  const biasGrad = node.wants(2) ? runtime.call(SUM, gradRows, [0]) : null;
-  return [inputGrad, weightGrad, biasGrad];
+  const { shape } = x;
+  if (shape.length === 2) return kernels.addmm(bias, x, weightT);
+  return kernels.reshape(kernels.addmm(bias, asRows(x), weightT), [...shape.slice(0, -1), bias.shape[0]!]);
 }
 
 /** [rows, features], all other dimensions in one. */
 function asRows(x: Tensor): Tensor {
   const { shape } = x;
-  return shape.length === 2 ? x : x.runtime.call(RESHAPE, x, [-1, shape[shape.length - 1]!]);
+  return shape.length === 2 ? x : kernels.reshape(x, [-1, shape[shape.length - 1]!]);
 }
 
-/** Inside the matrix product that makes it, the gradient is added to the sum so far: no temporary of the weight's size. */
-function weightGradient(node: Node, gradRows: Tensor, inputRows: Tensor): Tensor {
-  const { runtime } = node;
-  const gradT = runtime.call(T, gradRows);
-  const sum = node.accumulator(1);
-  if (sum === null) return runtime.call(MM, gradT, inputRows);
-  runtime.callInPlace(ADDMM_INPLACE, sum, gradT, inputRows);
+/** The product, added to the sum so far of the weight's gradient as it is computed: no temporary of the weight's size. */
+function addProduct(node: Node<"weight">, left: Tensor, right: Tensor): Tensor {
+  const sum = node.accumulator("weight");
+  if (sum === null) return kernels.mm(left, right);
+  kernels.addmm_(sum, left, right);
   return sum;
 }

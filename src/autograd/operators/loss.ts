@@ -1,22 +1,10 @@
-import { dtypeCode } from "../../tensor/dtype.ts";
-import { operator } from "../../tensor/native-operator.ts";
+import * as kernels from "../../tensor/kernels/index.ts";
+import { sameShape, shapeMismatch } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { historyOf, record } from "../graph.ts";
-import { sameShape, shapeMismatch } from "./shape-mismatch.ts";
-
-const MSE_LOSS = operator("aten::mse_loss");
-const MSE_LOSS_BACKWARD = operator("aten::mse_loss_backward");
-const LOG_SOFTMAX = operator("aten::_log_softmax");
-const LOG_SOFTMAX_BACKWARD = operator("aten::_log_softmax_backward_data");
-const NLL_LOSS = operator("aten::nll_loss_forward");
-const NLL_LOSS_BACKWARD = operator("aten::nll_loss_backward");
-const RESHAPE = operator("aten::reshape");
+import { record } from "../record.ts";
 
 /** How the losses of the elements become one number. */
-export type Reduction = "mean" | "sum";
-
-/** The numbers of at::Reduction. */
-const reductionCodes: Readonly<Record<Reduction, number>> = { mean: 1, sum: 2 };
+export type Reduction = kernels.Reduction;
 
 /**
  * Mean, or sum, of the squared differences.
@@ -27,26 +15,12 @@ const reductionCodes: Readonly<Record<Reduction, number>> = { mean: 1, sum: 2 };
 export function mseLoss(input: Tensor, target: Tensor, reduction: Reduction = "mean"): Tensor {
   if (!sameShape(input.shape, target.shape))
     throw shapeMismatch("mseLoss", "input and target must have one shape", { input, target });
-  const code = reductionCodes[reduction];
-  const loss = input.runtime.call(MSE_LOSS, input, target, code);
-  record(
-    "mseLoss",
-    [input, target],
-    [loss],
-    [
-      [input, 0, 1],
-      [target, 0, 1],
-    ],
-    (node) => [
-      node.wants(0)
-        ? node.runtime.call(MSE_LOSS_BACKWARD, node.gradient, node.saved(0), node.saved(1), code)
-        : null,
-      node.wants(1)
-        ? node.runtime.call(MSE_LOSS_BACKWARD, node.gradient, node.saved(1), node.saved(0), code)
-        : null,
-    ],
-  );
-  return loss;
+  const loss = kernels.mseLoss(input, target, reduction);
+  // d input = 2 dy (input - target), over the number of elements for a mean; d target is the opposite.
+  return record("mseLoss", { input, target }, loss, { input, target }, (dy, { input, target }) => ({
+    input: () => kernels.mseLossBackward(dy, input, target, reduction),
+    target: () => kernels.mseLossBackward(dy, target, input, reduction),
+  }));
 }
 
 export interface CrossEntropyOptions {
@@ -63,52 +37,22 @@ export interface CrossEntropyOptions {
  */
 export function crossEntropy(logits: Tensor, targets: Tensor, options: CrossEntropyOptions = {}): Tensor {
   const { reduction = "mean", ignoreIndex = -100 } = options;
-  const { runtime, shape } = logits;
+  const { runtime, shape, dtype } = logits;
   if (shape.length === 0 || !sameShape(shape.slice(0, -1), targets.shape) || targets.dtype !== "int64")
     throw shapeMismatch("crossEntropy", "logits must be [..., C] and targets int64 [...]", {
       logits,
       targets,
     });
-  const code = reductionCodes[reduction];
-  const dtype = dtypeCode(logits.dtype);
   return runtime.scope(() => {
-    const rows = runtime.call(RESHAPE, logits, [-1, shape[shape.length - 1]!]);
-    const flat = runtime.call(RESHAPE, targets, [-1]);
-    const logProbabilities = runtime.call(LOG_SOFTMAX, rows, 1, false);
-    const [loss, totalWeight] = runtime.callMany(
-      NLL_LOSS,
-      logProbabilities,
-      flat,
-      null,
-      code,
-      ignoreIndex,
-    ) as [Tensor, Tensor];
-    record(
-      "crossEntropy",
-      [logits],
-      [loss],
-      [
-        [logProbabilities, 0],
-        [flat, 0],
-        [totalWeight, 0],
-      ],
-      (node) => {
-        const [logP, target, total] = [node.saved(0), node.saved(1), node.saved(2)];
-        const gradient = runtime.call(
-          NLL_LOSS_BACKWARD,
-          node.gradient,
-          logP,
-          target,
-          null,
-          code,
-          ignoreIndex,
-          total,
-        );
-        const rowsGradient = runtime.call(LOG_SOFTMAX_BACKWARD, gradient, logP, 1, dtype);
-        return [runtime.call(RESHAPE, rowsGradient, shape)];
-      },
-      historyOf(targets)?.isActivation,
-    );
-    return loss;
+    const rows = kernels.reshape(logits, [-1, shape[shape.length - 1]!]);
+    const target = kernels.reshape(targets, [-1]);
+    const logP = kernels.logSoftmax(rows, 1);
+    const [loss, totalWeight] = kernels.nllLoss(logP, target, reduction, ignoreIndex);
+    const saves = { logP, target, totalWeight };
+    return record("crossEntropy", { logits, targets }, loss, saves, (dy, { logP, target, totalWeight }) => {
+      const dLogP = kernels.nllLossBackward(dy, logP, target, reduction, ignoreIndex, totalWeight);
+      const dRows = kernels.logSoftmaxBackward(dLogP, logP, 1, dtype);
+      return { logits: kernels.reshape(dRows, shape), targets: null };
+    });
   });
 }

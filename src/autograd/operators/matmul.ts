@@ -1,17 +1,10 @@
-import { operator } from "../../tensor/native-operator.ts";
+import * as kernels from "../../tensor/kernels/index.ts";
+import { shapeMismatch } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { type Node, record } from "../graph.ts";
+import type { Node } from "../graph.ts";
+import { record } from "../record.ts";
 import { formOf, reduceTo } from "./broadcast.ts";
 import { reshape, squeeze, unsqueeze } from "./shape.ts";
-import { shapeMismatch } from "./shape-mismatch.ts";
-
-const MM = operator("aten::mm");
-const ADDMM_INPLACE = operator("aten::addmm_");
-const BMM = operator("aten::bmm");
-const BADDBMM_INPLACE = operator("aten::baddbmm_");
-const TRANSPOSE = operator("aten::transpose", "int");
-const RESHAPE = operator("aten::reshape");
-const EXPAND = operator("aten::expand");
 
 /**
  * The matrix product `a b`.
@@ -22,9 +15,7 @@ const EXPAND = operator("aten::expand");
 export function mm(a: Tensor, b: Tensor): Tensor {
   if (a.shape.length !== 2 || b.shape.length !== 2 || a.shape[1] !== b.shape[0])
     throw shapeMismatch("mm", "a must be [n, k] and b [k, m]", { a, b });
-  const y = a.runtime.call(MM, a, b);
-  record("mm", [a, b], [y], productSaves(a, b), (node) => productGradients(node, false));
-  return y;
+  return recordProduct("mm", a, b, kernels.mm(a, b), kernels.mm, kernels.addmm_);
 }
 
 /**
@@ -37,34 +28,34 @@ export function bmm(a: Tensor, b: Tensor): Tensor {
   const [batchA, , inner] = a.shape;
   if (a.shape.length !== 3 || b.shape.length !== 3 || batchA !== b.shape[0] || inner !== b.shape[1])
     throw shapeMismatch("bmm", "a must be [B, n, k] and b [B, k, m]", { a, b });
-  const y = a.runtime.call(BMM, a, b);
-  record("bmm", [a, b], [y], productSaves(a, b), (node) => productGradients(node, true));
-  return y;
+  return recordProduct("bmm", a, b, kernels.bmm(a, b), kernels.bmm, kernels.baddbmm_);
 }
 
-function productSaves(a: Tensor, b: Tensor): [Tensor, number][] {
-  return [
-    [b, 0],
-    [a, 1],
-  ];
+function recordProduct(
+  name: string,
+  a: Tensor,
+  b: Tensor,
+  y: Tensor,
+  product: (left: Tensor, right: Tensor) => Tensor,
+  addProduct_: (sum: Tensor, left: Tensor, right: Tensor) => void,
+): Tensor {
+  const saves = { a: [a, "b"], b: [b, "a"] } as const;
+  return record(name, { a, b }, y, saves, (dy, { a, b }, node) => ({
+    a: () => accumulate(node, "a", dy, transposed(b)), // da = dy b^T
+    b: () => accumulate(node, "b", transposed(a), dy), // db = a^T dy
+  }));
+
+  /** The gradient of a weight is added to its sum so far inside the product that makes it. */
+  function accumulate(node: Node<"a" | "b">, input: "a" | "b", left: Tensor, right: Tensor): Tensor {
+    const sum = node.accumulator(input);
+    if (sum === null) return product(left, right);
+    addProduct_(sum, left, right);
+    return sum;
+  }
 }
 
-function productGradients(node: Node, isBatch: boolean): (Tensor | null)[] {
-  const { runtime, gradient } = node;
-  const transpose = (x: Tensor) => runtime.call(TRANSPOSE, x, -2, -1);
-  return [
-    node.wants(0) ? addProduct(node, 0, gradient, transpose(node.saved(0)), isBatch) : null,
-    node.wants(1) ? addProduct(node, 1, transpose(node.saved(1)), gradient, isBatch) : null,
-  ];
-}
-
-/** The gradient of a weight is added to its sum so far inside the product that makes it. */
-function addProduct(node: Node, input: number, left: Tensor, right: Tensor, isBatch: boolean): Tensor {
-  const { runtime } = node;
-  const sum = node.accumulator(input);
-  if (sum === null) return runtime.call(isBatch ? BMM : MM, left, right);
-  runtime.callInPlace(isBatch ? BADDBMM_INPLACE : ADDMM_INPLACE, sum, left, right);
-  return sum;
+function transposed(x: Tensor): Tensor {
+  return kernels.transpose(x, -2, -1);
 }
 
 /**
@@ -86,29 +77,26 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
   return broadcastProduct(a, b);
 }
 
+/** All batches as one: both sides are expanded to the common batch and multiplied by `bmm`. */
 function broadcastProduct(a: Tensor, b: Tensor): Tensor {
-  const { runtime } = a;
   const batch = broadcastBatch(a, b);
-  const matricesA = a.shape.slice(-2);
-  const matricesB = b.shape.slice(-2);
-  const flat = (x: Tensor, matrices: readonly number[]) =>
-    runtime.call(RESHAPE, runtime.call(EXPAND, x, [...batch, ...matrices]), [product(batch), ...matrices]);
-  const left = flat(a, matricesA);
-  const right = flat(b, matricesB);
-  const shape = [...batch, matricesA[0]!, matricesB[1]!];
-  const y = runtime.call(RESHAPE, runtime.call(BMM, left, right), shape);
+  const numMatrices = batch.reduce((product, size) => product * size, 1);
+  const [matrixA, matrixB] = [a.shape.slice(-2), b.shape.slice(-2)];
+  const flat = (x: Tensor, matrix: readonly number[]) =>
+    kernels.reshape(kernels.expand(x, [...batch, ...matrix]), [numMatrices, ...matrix]);
+  const unflat = (x: Tensor, matrix: readonly number[]) => kernels.reshape(x, [...batch, ...matrix]);
+  const matrixY = [matrixA[0]!, matrixB[1]!];
+  const [flatA, flatB] = [flat(a, matrixA), flat(b, matrixB)];
+  const y = unflat(kernels.bmm(flatA, flatB), matrixY);
   const [formA, formB] = [formOf(a), formOf(b)];
-  record("matmul", [a, b], [y], productSaves(left, right), (node) => {
-    const gradient = runtime.call(RESHAPE, node.gradient, [-1, ...shape.slice(-2)]);
-    const transposed = (i: number) => runtime.call(TRANSPOSE, node.saved(i), 1, 2);
-    const unflat = (x: Tensor, matrices: readonly number[]) =>
-      runtime.call(RESHAPE, x, [...batch, ...matrices]);
-    return [
-      node.wants(0) ? reduceTo(formA, unflat(runtime.call(BMM, gradient, transposed(0)), matricesA)) : null,
-      node.wants(1) ? reduceTo(formB, unflat(runtime.call(BMM, transposed(1), gradient), matricesB)) : null,
-    ];
+  const saves = { flatA: [flatA, "b"], flatB: [flatB, "a"] } as const;
+  return record("matmul", { a, b }, y, saves, (dy, { flatA, flatB }) => {
+    const flatDy = kernels.reshape(dy, [-1, ...matrixY]);
+    return {
+      a: () => reduceTo(formA, unflat(kernels.bmm(flatDy, transposed(flatB)), matrixA)), // da = dy b^T
+      b: () => reduceTo(formB, unflat(kernels.bmm(transposed(flatA), flatDy), matrixB)), // db = a^T dy
+    };
   });
-  return y;
 }
 
 function broadcastBatch(a: Tensor, b: Tensor): number[] {
@@ -121,8 +109,4 @@ function broadcastBatch(a: Tensor, b: Tensor): number[] {
       throw shapeMismatch("matmul", "the dimensions before the last two must be equal or 1", { a, b });
     return sizeA === 1 ? sizeB : sizeA;
   });
-}
-
-function product(sizes: readonly number[]): number {
-  return sizes.reduce((a, b) => a * b, 1);
 }

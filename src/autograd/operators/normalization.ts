@@ -1,19 +1,19 @@
-import { type DType, dtypeCode } from "../../tensor/dtype.ts";
-import { operator } from "../../tensor/native-operator.ts";
+/**
+ * Normalization over the last dimensions of a tensor, each of its rows for itself.
+ *
+ * The backward needs the normalized rows again. It does not keep them, as they are as large as the input, which the
+ * operation before has to keep in most models anyway: it keeps one number for each row, `rstd = 1 / standard deviation`
+ * (and the mean), and computes the rows a second time. With `n = x rstd` and `g = dy weight`, the gradients of rmsNorm are
+ *
+ *     dWeight = sum of the rows of dy n        dx = rstd (g - n mean(g n))
+ *
+ * The mean is what the row's own norm contributes: a change of x along n changes nothing.
+ */
+import type { DType } from "../../tensor/dtype.ts";
+import * as kernels from "../../tensor/kernels/index.ts";
+import { sameShape, shapeMismatch } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { type Node, record } from "../graph.ts";
-import { sameShape, shapeMismatch } from "./shape-mismatch.ts";
-
-const LAYER_NORM = operator("aten::native_layer_norm");
-const LAYER_NORM_BACKWARD = operator("aten::native_layer_norm_backward");
-const MUL = operator("aten::mul", "Tensor");
-const MUL_INPLACE = operator("aten::mul_", "Tensor");
-const ADD_INPLACE = operator("aten::add_", "Scalar");
-const SUB = operator("aten::sub", "Tensor");
-const RSQRT_INPLACE = operator("aten::rsqrt_");
-const MEAN = operator("aten::mean", "dim");
-const SUM_TO_SIZE = operator("aten::sum_to_size");
-const TO_DTYPE = operator("aten::to", "dtype");
+import { record } from "../record.ts";
 
 /**
  * `(x - mean) / sqrt(variance + eps) * weight + bias`, with mean and variance over the last dimensions, which are those
@@ -29,38 +29,23 @@ export function layerNorm(
   bias: Tensor | null = null,
   eps = 1e-5,
 ): Tensor {
-  const { runtime } = x;
   checkNormalizedShape("layerNorm", x, normalizedShape, { weight, bias });
-  const [y, mean, rstd] = runtime.callMany(LAYER_NORM, x, normalizedShape, weight, bias, eps) as [
-    Tensor,
-    Tensor,
-    Tensor,
-  ];
-  record(
-    "layerNorm",
-    [x, weight, bias],
-    [y],
-    [
-      [x, 0, 1, 2],
-      [mean, 0, 1, 2],
-      [rstd, 0, 1, 2],
-      ...(weight === null ? [] : ([[weight, 0, 1, 2]] as const)),
-      ...(bias === null ? [] : ([[bias, 0, 1, 2]] as const)),
-    ],
-    (node) =>
-      runtime.callMany(
-        LAYER_NORM_BACKWARD,
-        node.gradient,
-        node.saved(0),
-        normalizedShape,
-        node.saved(1),
-        node.saved(2),
-        weight === null ? null : node.saved(3),
-        bias === null ? null : node.saved(weight === null ? 3 : 4),
-        [node.wants(0), node.wants(1), node.wants(2)],
-      ),
-  );
-  return y;
+  const [y, mean, rstd] = kernels.layerNorm(x, normalizedShape, weight, bias, eps);
+  const saves = { x, mean, rstd, weight, bias };
+  return record("layerNorm", { x, weight, bias }, y, saves, (dy, { x, mean, rstd, weight, bias }, node) => {
+    const wanted = [node.wants("x"), node.wants("weight"), node.wants("bias")] as const;
+    const [dx, dWeight, dBias] = kernels.layerNormBackward(
+      dy,
+      x,
+      normalizedShape,
+      mean,
+      rstd,
+      weight,
+      bias,
+      wanted,
+    );
+    return { x: dx, weight: dWeight, bias: dBias };
+  });
 }
 
 /**
@@ -76,66 +61,53 @@ export function rmsNorm(
   eps = 1e-6,
 ): Tensor {
   const { runtime, dtype } = x;
+  const weightDtype = weight?.dtype ?? dtype;
   checkNormalizedShape("rmsNorm", x, normalizedShape, { weight });
   return runtime.scope(() => {
     const wide = widen(x);
-    const rstd = runtime.call(MEAN, runtime.call(MUL, wide, wide), lastDims(normalizedShape), true);
-    runtime.callInPlace(ADD_INPLACE, rstd, eps);
-    runtime.callInPlace(RSQRT_INPLACE, rstd);
-    const normalized = runtime.call(MUL, wide, rstd);
-    if (weight !== null) runtime.callInPlace(MUL_INPLACE, normalized, weight);
-    const y = narrowTo(dtype, normalized);
-    record(
-      "rmsNorm",
-      [x, weight],
-      [y],
-      [[x, 0, 1], [rstd, 0, 1], ...(weight === null ? [] : ([[weight, 0]] as const))],
-      (node) => rmsNormBackward(node, normalizedShape, weight !== null, weight?.dtype ?? dtype),
-    );
-    return y;
+    const rstd = kernels.mean(kernels.mul(wide, wide), lastDims(normalizedShape), true);
+    kernels.addScalar_(rstd, eps);
+    kernels.rsqrt_(rstd);
+    const n = kernels.mul(wide, rstd);
+    if (weight !== null) kernels.mul_(n, weight);
+    const y = narrowTo(dtype, n);
+    const saves = { x, rstd, weight: [weight, "x"] } as const;
+    return record("rmsNorm", { x, weight }, y, saves, (dy, { x, rstd, weight }, node) => {
+      const wideDy = widen(dy);
+      const n = kernels.mul(widen(x), rstd);
+      // First, because the gradient of x is computed in the memory of n.
+      const dWeight = node.wants("weight")
+        ? narrowTo(weightDtype, kernels.sumToSize(kernels.mul(wideDy, n), normalizedShape))
+        : null;
+      return {
+        x: () => narrowTo(dy.dtype, inputGradient(wideDy, n, rstd, weight, normalizedShape)),
+        weight: dWeight,
+      };
+    });
   });
 }
 
-/** With n = x rstd and g the gradient of n: that of x is rstd (g - n mean(g n)). */
-function rmsNormBackward(
-  node: Node,
+/** dx = rstd (g - n mean(g n)), with g = dy weight; overwrites n. */
+function inputGradient(
+  dy: Tensor,
+  n: Tensor,
+  rstd: Tensor,
+  weight: Tensor | null,
   normalizedShape: readonly number[],
-  hasWeight: boolean,
-  weightDtype: DType,
-): (Tensor | null)[] {
-  const { runtime, gradient } = node;
-  const wideGradient = widen(gradient);
-  const rstd = node.saved(1);
-  const normalized = runtime.call(MUL, widen(node.saved(0)), rstd);
-  let inputGrad: Tensor | null = null;
-  let weightGrad: Tensor | null = null;
-  if (node.wants(1)) {
-    const products = runtime.call(MUL, wideGradient, normalized);
-    weightGrad = narrowTo(weightDtype, runtime.call(SUM_TO_SIZE, products, normalizedShape));
-  }
-  if (node.wants(0)) {
-    const scaled = hasWeight ? runtime.call(MUL, wideGradient, node.saved(2)) : wideGradient;
-    const products = runtime.call(MUL, scaled, normalized);
-    runtime.callInPlace(
-      MUL_INPLACE,
-      normalized,
-      runtime.call(MEAN, products, lastDims(normalizedShape), true),
-    );
-    const sum = runtime.call(SUB, scaled, normalized);
-    runtime.callInPlace(MUL_INPLACE, sum, rstd);
-    inputGrad = narrowTo(gradient.dtype, sum);
-  }
-  return [inputGrad, weightGrad];
+): Tensor {
+  const g = weight === null ? dy : kernels.mul(dy, weight);
+  kernels.mul_(n, kernels.mean(kernels.mul(g, n), lastDims(normalizedShape), true));
+  const dx = kernels.sub(g, n);
+  kernels.mul_(dx, rstd);
+  return dx;
 }
 
 function widen(x: Tensor): Tensor {
-  return x.dtype === "bfloat16" || x.dtype === "float16"
-    ? x.runtime.call(TO_DTYPE, x, dtypeCode("float32"))
-    : x;
+  return x.dtype === "bfloat16" || x.dtype === "float16" ? kernels.toDtype(x, "float32") : x;
 }
 
 function narrowTo(dtype: DType, x: Tensor): Tensor {
-  return x.dtype === dtype ? x : x.runtime.call(TO_DTYPE, x, dtypeCode(dtype));
+  return x.dtype === dtype ? x : kernels.toDtype(x, dtype);
 }
 
 function lastDims(normalizedShape: readonly number[]): number[] {

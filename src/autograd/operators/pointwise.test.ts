@@ -12,11 +12,9 @@ import { operator } from "../../tensor/native-operator.ts";
 import { Runtime } from "../../tensor/runtime.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { backward } from "../backward.ts";
-import { variable } from "../graph.ts";
-import { gelu, relu, sigmoid, silu, tanh } from "./activation.ts";
-import { cast } from "./cast.ts";
-import { abs, addScalar, exp, log, neg, pow, rsqrt, scale, sqrt } from "./pointwise.ts";
-import { logSoftmax, softmax } from "./softmax.ts";
+import { variable } from "../record.ts";
+import { gelu, logSoftmax, relu, sigmoid, silu, softmax, tanh } from "./activation.ts";
+import { abs, addScalar, cast, exp, log, neg, pow, rsqrt, scale, sqrt } from "./pointwise.ts";
 
 const runtime = Runtime.load();
 failOnLeaks(runtime);

@@ -10,7 +10,7 @@ import { failOnLeaks } from "../../../test/leak-guard.ts";
 import { operator } from "../../tensor/native-operator.ts";
 import { Runtime } from "../../tensor/runtime.ts";
 import { backward } from "../backward.ts";
-import { variable } from "../graph.ts";
+import { variable } from "../record.ts";
 import { addScalar, scale } from "./pointwise.ts";
 import { mean, sum } from "./reduction.ts";
 

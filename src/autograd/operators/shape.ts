@@ -1,21 +1,14 @@
-import { operator } from "../../tensor/native-operator.ts";
+import * as kernels from "../../tensor/kernels/index.ts";
+import { dimension } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { record } from "../graph.ts";
+import { record } from "../record.ts";
 import { formOf, reduceTo } from "./broadcast.ts";
-import { dimension } from "./shape-mismatch.ts";
-
-const RESHAPE = operator("aten::reshape");
-const TRANSPOSE = operator("aten::transpose", "int");
-const PERMUTE = operator("aten::permute");
-const EXPAND = operator("aten::expand");
-const CONTIGUOUS = operator("aten::contiguous");
 
 /** The same elements in row-major order as another shape: a view where that is possible. One size may be -1. */
 export function reshape(x: Tensor, shape: readonly number[]): Tensor {
-  const y = x.runtime.call(RESHAPE, x, shape);
+  const y = kernels.reshape(x, shape);
   const inputShape = x.shape;
-  record("reshape", [x], [y], [], (node) => [node.runtime.call(RESHAPE, node.gradient, inputShape)]);
-  return y;
+  return record("reshape", { x }, y, {}, (dy) => ({ x: kernels.reshape(dy, inputShape) }));
 }
 
 /** Removes a dimension of size 1; any other is left as it is. */
@@ -44,33 +37,29 @@ export function flatten(x: Tensor, first = 0, last = -1): Tensor {
 
 /** A view with two dimensions exchanged. */
 export function transpose(x: Tensor, dimA: number, dimB: number): Tensor {
-  const y = x.runtime.call(TRANSPOSE, x, dimA, dimB);
-  record("transpose", [x], [y], [], (node) => [node.runtime.call(TRANSPOSE, node.gradient, dimA, dimB)]);
-  return y;
+  const y = kernels.transpose(x, dimA, dimB);
+  return record("transpose", { x }, y, {}, (dy) => ({ x: kernels.transpose(dy, dimA, dimB) }));
 }
 
 /** A view with its dimensions in another order: dimension i of the result is dimension `dims[i]` of x. */
 export function permute(x: Tensor, dims: readonly number[]): Tensor {
-  const y = x.runtime.call(PERMUTE, x, dims);
+  const y = kernels.permute(x, dims);
   const inverse = new Array<number>(dims.length);
   dims.forEach((dim, i) => {
     inverse[dimension("permute", x, dim)] = i;
   });
-  record("permute", [x], [y], [], (node) => [node.runtime.call(PERMUTE, node.gradient, inverse)]);
-  return y;
+  return record("permute", { x }, y, {}, (dy) => ({ x: kernels.permute(dy, inverse) }));
 }
 
 /** A view in which dimensions of size 1 are repeated, and new ones may stand in front; -1 keeps a size. */
 export function expand(x: Tensor, shape: readonly number[]): Tensor {
-  const y = x.runtime.call(EXPAND, x, shape);
+  const y = kernels.expand(x, shape);
   const form = formOf(x);
-  record("expand", [x], [y], [], (node) => [reduceTo(form, node.gradient)]);
-  return y;
+  return record("expand", { x }, y, {}, (dy) => ({ x: reduceTo(form, dy) }));
 }
 
 /** The same tensor in row-major order in memory: x itself when it is so already. */
 export function contiguous(x: Tensor): Tensor {
-  const y = x.runtime.call(CONTIGUOUS, x);
-  record("contiguous", [x], [y], [], (node) => [node.gradient]);
-  return y;
+  const y = kernels.contiguous(x);
+  return record("contiguous", { x }, y, {}, (dy) => ({ x: dy }));
 }

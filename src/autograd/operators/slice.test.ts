@@ -11,10 +11,11 @@ import { ShapeError } from "../../tensor/errors.ts";
 import { operator } from "../../tensor/native-operator.ts";
 import { Runtime } from "../../tensor/runtime.ts";
 import { backward } from "../backward.ts";
-import { variable } from "../graph.ts";
+import { variable } from "../record.ts";
 import { mul } from "./arithmetic.ts";
+import { cat, stack } from "./join.ts";
 import { sum } from "./reduction.ts";
-import { cat, chunk, narrow, select, slice, split, stack } from "./slice.ts";
+import { chunk, narrow, select, slice, split } from "./slice.ts";
 
 const runtime = Runtime.load();
 failOnLeaks(runtime);

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { failOnLeaks } from "../../../test/leak-guard.ts";
 import { Backward, backward, rootOf, scalarGradient } from "../../autograd/backward.ts";
-import { markInput } from "../../autograd/graph.ts";
 import { crossEntropy } from "../../autograd/operators/loss.ts";
+import { markInput } from "../../autograd/record.ts";
 import { OptionError } from "../../nn/option-error.ts";
 import type { StateDict } from "../../nn/state-dict.ts";
 import { AdamW } from "../../optim/adamw.ts";

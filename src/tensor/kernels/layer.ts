@@ -43,8 +43,18 @@ export function layerNormBackward(
   weight: Tensor | null,
   bias: Tensor | null,
   wanted: readonly [x: boolean, weight: boolean, bias: boolean],
-): (Tensor | null)[] {
-  return dy.runtime.callMany(LAYER_NORM_BACKWARD, dy, x, normalizedShape, mean, rstd, weight, bias, wanted);
+): [dx: Tensor | null, dWeight: Tensor | null, dBias: Tensor | null] {
+  return dy.runtime.callMany(
+    LAYER_NORM_BACKWARD,
+    dy,
+    x,
+    normalizedShape,
+    mean,
+    rstd,
+    weight,
+    bias,
+    wanted,
+  ) as [Tensor | null, Tensor | null, Tensor | null];
 }
 
 export function embedding(weight: Tensor, indices: Tensor): Tensor {

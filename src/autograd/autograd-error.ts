@@ -1,0 +1,18 @@
+import { DualPipeError } from "../errors/dualpipe-error.ts";
+
+export type AutogradErrorCode =
+  /** A backward starts at a tensor through which no gradient flows. */
+  | "NO_GRADIENT"
+  /** A backward without gradients starts at a tensor with more than one element. */
+  | "GRADIENT_MISSING"
+  /** A second backward through one graph, whose saved tensors are freed. */
+  | "BACKWARD_RAN_ALREADY"
+  /** A gradient rule asks for a saved tensor that the wanted gradients do not need. */
+  | "SAVED_TENSOR_MISSING"
+  /** A probability of dropout outside of [0, 1). */
+  | "INVALID_PROBABILITY";
+
+/** A backward cannot run as asked, or a function with a gradient got an option that it does not take. */
+export class AutogradError extends DualPipeError<AutogradErrorCode> {
+  override readonly name = "AutogradError";
+}
