@@ -3,12 +3,11 @@ export { type ChromeTrace, chromeTrace, type TraceEvent } from "./draw/chrome-tr
 export { type GridCell, type GridOptions, timelineGrid } from "./draw/grid.ts";
 export { type SvgOptions, timelineSvg } from "./draw/svg.ts";
 export { DEFAULT_RECEIVE_WINDOW, type LowerOptions, lower } from "./lower/lower.ts";
-export type { Candidate, PlannedRun } from "./plan/candidate.ts";
-export { type MeasuredPlan, type ProfiledRun, planFromProfile } from "./plan/measured-plan.ts";
+export type { Candidate, PlannedRun, PlanRequest } from "./plan/candidate.ts";
 export type { DeviceShape } from "./plan/model-cost.ts";
 export { type ModelShape, parseModelConfig } from "./plan/model-shape.ts";
 export { type LostSchedule, type Plan, plan } from "./plan/plan.ts";
-export type { PlanRequest } from "./plan/request.ts";
+export { type MeasuredPlan, type ProfiledRun, planFromProfile } from "./plan/plan-from-profile.ts";
 export {
   type Action,
   type Communication,

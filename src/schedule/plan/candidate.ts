@@ -13,9 +13,26 @@ import { nearestAllowed, type ProgramSizes } from "../program/sizes.ts";
 import { findSchedule } from "../schedules/registry.ts";
 import type { CostModel } from "../simulate/cost.ts";
 import { simulate } from "../simulate/simulate.ts";
-import { headInLayers, modelFlops, type StageShape, stageCostModel, stageShapes } from "./model-cost.ts";
+import {
+  type DeviceShape,
+  headInLayers,
+  modelFlops,
+  type StageShape,
+  stageCostModel,
+  stageShapes,
+} from "./model-cost.ts";
+import type { ModelShape } from "./model-shape.ts";
 import { type PartitionGoal, partitionLayers } from "./partition.ts";
-import type { PlanRequest } from "./request.ts";
+
+/** The model to train, and the devices to train it on. */
+export interface PlanRequest {
+  readonly model: ModelShape;
+  readonly sequenceLength: number;
+  /** Sequences of one step over all devices. */
+  readonly globalBatch: number;
+  readonly numDevices: number;
+  readonly device: DeviceShape;
+}
 
 /** One way to run the request. */
 export interface Candidate {
@@ -29,22 +46,22 @@ export interface Candidate {
   readonly recompute: boolean;
 }
 
-/** A candidate and what it would come to. */
+/** A candidate with its predicted time and memory. */
 export interface PlannedRun extends Candidate {
   /** Layers of each stage. */
   readonly layerCounts: readonly number[];
   readonly stepSeconds: number;
   readonly allReduceSeconds: number;
-  /** Model operations a second as a share of the devices' peak. */
+  /** The model's operations per second as a share of the devices' peak. */
   readonly mfu: number;
   readonly bubbleRatio: number;
-  /** Of the rank that needs most. */
+  /** The memory of the rank that needs most. */
   readonly peakBytes: number;
 }
 
 /** Half-precision weights, single-precision gradients. */
 const PARAMETER_BYTES = 2 + 4;
-/** AdamW's master weights and two moments, which data-parallel replicas share. */
+/** AdamW's master weights and two moments; each replica keeps its share of them. */
 const OPTIMIZER_BYTES = 12;
 const GRADIENT_BYTES = 4;
 
@@ -57,7 +74,7 @@ export function placementFor(
   return loopedPlacement(numRanks, numMicroBatches, stagesPerRank);
 }
 
-/** A candidate's stages for one way of sharing out the layers. */
+/** A candidate's stages for one way to divide the layers among them. */
 export interface StagedCandidate {
   readonly layerCounts: readonly number[];
   readonly stages: readonly StageShape[];
@@ -83,7 +100,7 @@ export function stageCandidate(
   return { layerCounts, stages, cost: stageCostModel(stages, device, model, microBatch) };
 }
 
-/** The better of both ways to share out the layers. */
+/** The better of both ways to divide the layers among the stages. */
 export function evaluateCandidate(request: PlanRequest, candidate: Candidate): PlannedRun {
   const runs = (["even-stages", "even-ranks"] as const).map((goal) => {
     const staged = stageCandidate(request, candidate, goal);
@@ -102,7 +119,7 @@ interface PipelineTime {
   readonly program: Program;
 }
 
-/** Beyond this many micro-batches a rank, each more adds the same time, so only two sizes are simulated. */
+/** Beyond this many micro-batches per rank each one adds the same time, so only two sizes are simulated. */
 const MAX_SIMULATED_PER_RANK = 6;
 
 function timeOf(candidate: Candidate, cost: CostModel): PipelineTime {
@@ -170,7 +187,7 @@ function bytesPerParameter(numCopies: number): number {
   return PARAMETER_BYTES + OPTIMIZER_BYTES / numCopies;
 }
 
-/** How many micro-batches of its largest stage the fullest rank has memory for. */
+/** The number of micro-batches of its largest stage that the fullest rank has memory for. */
 export function activationRoom(
   { device }: PlanRequest,
   placement: Placement,

@@ -1,12 +1,24 @@
+/**
+ * Answers "how should I train this model on these devices?" by trying all ways.
+ *
+ * A formula for each schedule's bubble would answer faster, and wrongly: the head makes the last stage longer, links take
+ * time, and memory decides. So every schedule is combined with every number of ranks that divides the devices, every
+ * micro-batch size that divides a replica's share of the batch, and recomputation on or off; each combination is
+ * simulated with the costs of its own stages (model-cost.ts). That is a few hundred simulations of a few milliseconds,
+ * because the time of a step is linear in the number of micro-batches once the pipeline is full (candidate.ts).
+ *
+ * Memory is a hard limit, time is what is compared. For the best few placements a search (search/search.ts) then looks
+ * for a program that no named schedule has. Each schedule that lost gets the reason that counts most, so the answer can
+ * be argued with.
+ */
 import type { Program } from "../program/program.ts";
 import { ScheduleError } from "../program/schedule-error.ts";
 import { checkSizes } from "../program/sizes.ts";
 import { schedules } from "../schedules/registry.ts";
-import { evaluateCandidate, type PlannedRun, placementFor } from "./candidate.ts";
-import { searchedRun } from "./candidate-search.ts";
-import type { PlanRequest } from "./request.ts";
+import { evaluateCandidate, type PlannedRun, type PlanRequest, placementFor } from "./candidate.ts";
+import { searchedRun } from "./searched-run.ts";
 
-/** Why a schedule is not the plan. */
+/** A schedule that is not the best, and why. */
 export interface LostSchedule {
   readonly schedule: string;
   readonly reason: string;
@@ -14,17 +26,17 @@ export interface LostSchedule {
 }
 
 export interface Plan {
-  /** The best runs that fit in memory, each schedule's best first, by time of a step. */
+  /** The fastest runs that fit in memory, the fastest first. */
   readonly best: readonly PlannedRun[];
   readonly lost: readonly LostSchedule[];
   readonly numEvaluated: number;
-  /** What the search for a better program than the named ones came to. */
+  /** The result of the search for a program that beats the named schedules, in words. */
   readonly search: string;
   /** The program of the run called "searched", where there is one. */
   readonly searchedProgram?: Program;
 }
 
-/** The sizes that one schedule can be tried with, and the first reason why others cannot. */
+/** The runs of one schedule, and the first reason why other sizes are impossible. */
 interface Candidates {
   readonly runs: PlannedRun[];
   rejection: string | undefined;
@@ -63,10 +75,10 @@ function tryAll(schedule: string, request: PlanRequest): Candidates {
   for (const numRanks of divisors(request.numDevices)) {
     const numReplicas = request.numDevices / numRanks;
     if (request.globalBatch % numReplicas !== 0) continue;
-    const ofReplica = request.globalBatch / numReplicas;
-    for (const microBatchSize of divisors(ofReplica).filter((size) => size <= MAX_MICRO_BATCH)) {
+    const batchOfReplica = request.globalBatch / numReplicas;
+    for (const microBatchSize of divisors(batchOfReplica).filter((size) => size <= MAX_MICRO_BATCH)) {
       for (const stagesPerRank of isFixed ? [atLeast] : [atLeast, 2 * atLeast]) {
-        const numMicroBatches = ofReplica / microBatchSize;
+        const numMicroBatches = batchOfReplica / microBatchSize;
         const sizes = { numRanks, numMicroBatches, stagesPerRank };
         try {
           checkSizes(schedule, definition.constraints, sizes);
@@ -94,8 +106,8 @@ function tryAll(schedule: string, request: PlanRequest): Candidates {
 const byTime = (a: PlannedRun, b: PlannedRun) => a.stepSeconds - b.stepSeconds;
 
 /**
- * Tries every schedule with every pipeline size, micro-batch size, recomputation and data-parallel width that
- * the devices and the batch allow, by simulation, and a search for a better program on the best of them.
+ * The fastest ways to train the model of the request, and why each other schedule lost.
+ * @param numBest The largest number of runs to return.
  * @throws ScheduleError `INVALID_PLAN`
  */
 export function plan(request: PlanRequest, numBest = 10): Plan {

@@ -49,6 +49,11 @@ export function bidirectionalPlacement(numRanks: number, numMicroBatches: number
   };
 }
 
+/** A text that is the same for placements with the same stages on the same ranks. */
+export function placementKey({ rankOfStage }: Placement): string {
+  return rankOfStage.map((ranks) => ranks.join()).join(";");
+}
+
 /** One value for each rank. */
 export function perRank<Value>(numRanks: number, make: (rank: number) => Value): Value[] {
   return Array.from({ length: numRanks }, (_, rank) => make(rank));

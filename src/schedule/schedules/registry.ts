@@ -1,3 +1,4 @@
+import { type Placement, placementKey } from "../program/placement.ts";
 import type { Program } from "../program/program.ts";
 import { ScheduleError } from "../program/schedule-error.ts";
 import { checkSizes, type ProgramSizes } from "../program/sizes.ts";
@@ -44,9 +45,9 @@ export function buildProgram(name: string, sizes: ProgramSizes): Program {
 }
 
 /**
- * The program of a named schedule with the communication order of its reference implementation: batches, in
- * full view of the computations.
- * @throws ScheduleError `UNKNOWN_SCHEDULE`, when there is no such implementation, or `INVALID_SIZES`
+ * The program of a named schedule with the communication of its reference implementation: in batches, which computations
+ * wait for.
+ * @throws ScheduleError `UNKNOWN_SCHEDULE`, also when the schedule has no such implementation, or `INVALID_SIZES`
  */
 export function buildReferenceOrder(name: string, sizes: ProgramSizes): Program {
   const schedule = findSchedule(name);
@@ -58,4 +59,25 @@ export function buildReferenceOrder(name: string, sizes: ProgramSizes): Program 
     `${name}: must have a reference implementation for its order of communication; only ${names.join(", ")} ` +
       `have one; use the eager order`,
   );
+}
+
+/** The programs of all named schedules that put the same stages on the same ranks. */
+export function programsWithPlacement(placement: Placement): Program[] {
+  const { numRanks, numStages, directionOfMicroBatch } = placement;
+  const isBidirectional = placement.rankOfStage.length > 1;
+  const sizes = {
+    numRanks,
+    numMicroBatches: directionOfMicroBatch.length,
+    stagesPerRank: isBidirectional ? 1 : numStages / numRanks,
+  };
+  return schedules.flatMap(({ name, constraints, generate }) => {
+    try {
+      checkSizes(name, constraints, sizes);
+    } catch (error) {
+      if (error instanceof ScheduleError) return [];
+      throw error;
+    }
+    const program = generate(sizes);
+    return placementKey(program.placement) === placementKey(placement) ? [program] : [];
+  });
 }

@@ -5,6 +5,7 @@ import { peakActivations } from "../program/peak-activations.ts";
 import type { Program } from "../program/program.ts";
 import type { CostModel } from "../simulate/cost.ts";
 import { type Simulation, simulate } from "../simulate/simulate.ts";
+import type { ActionLocation } from "../verify/problem.ts";
 import { verify } from "../verify/verify.ts";
 
 export interface SearchResult {
@@ -19,13 +20,13 @@ export interface ImproveOptions {
   readonly seed: number;
 }
 
-/** How much slower than the best a program may be and still be changed further; falls to zero over the trials. */
+/** A program that is slower than the best by up to this share is changed further; falls to zero over the trials. */
 const TOLERANCE_AT_START = 0.01;
 const MAX_MOVE = 3;
 
 /**
- * Moves single actions: in front of an idle time, the action that ends it goes back, or the one whose value it
- * waits for comes forward. A little harm is allowed at first, as one move alone seldom helps.
+ * Moves single actions around idle times: the action that ends an idle time goes back, or the one that makes the value
+ * it waits for comes forward. At first a program may become a little slower, because one move alone seldom helps.
  */
 export function improve(start: SearchResult, options: ImproveOptions): SearchResult {
   const { cost, maxActivations, numTrials, seed } = options;
@@ -47,19 +48,15 @@ export function improve(start: SearchResult, options: ImproveOptions): SearchRes
 
 type Random = (limit: number) => number;
 
-interface Place {
-  readonly rank: number;
-  readonly index: number;
-}
-
-/** Every computation before which its rank stands idle. */
-function findIdleTimes({ timeline, makespan }: Simulation): Place[] {
+/** Every computation before which its rank is idle. */
+function findIdleTimes({ timeline, makespan }: Simulation): ActionLocation[] {
   return timeline.ranks.flatMap((track, rank) => {
-    const places: Place[] = [];
-    for (let index = 1; index < track.length; index++) {
-      if (track.startsMs[index]! - track.endsMs[index - 1]! > 1e-9 * makespan) places.push({ rank, index });
+    const locations: ActionLocation[] = [];
+    for (let actionIndex = 1; actionIndex < track.length; actionIndex++) {
+      const idle = track.startsMs[actionIndex]! - track.endsMs[actionIndex - 1]!;
+      if (idle > 1e-9 * makespan) locations.push({ rank, actionIndex });
     }
-    return places;
+    return locations;
   });
 }
 
@@ -69,30 +66,32 @@ function moveOneAction({ program, simulation }: SearchResult, random: Random): P
   if (idle === undefined) return undefined;
   const distance = 1 + random(MAX_MOVE);
   if (random(2) === 0) return move(program, idle, distance);
-  const maker = findMaker(program, program.ranks[idle.rank]!.at(idle.index));
-  return maker === undefined ? undefined : move(program, maker, -distance);
+  const producer = findProducer(program, program.ranks[idle.rank]!.at(idle.actionIndex));
+  return producer === undefined ? undefined : move(program, producer, -distance);
 }
 
 /** The computation on any rank that makes a value which the action needs. */
-function findMaker(program: Program, action: Action): Place | undefined {
+function findProducer(program: Program, action: Action): ActionLocation | undefined {
   const needed = action.kind === "OVERLAP_F_B" ? action.forward : action;
   const isForward = needed.kind === "F";
   const stage = needed.stage + (isForward ? -1 : 1);
   for (const [rank, actions] of program.ranks.entries()) {
-    for (const [index, candidate] of [...actions].entries()) {
+    for (const [actionIndex, candidate] of [...actions].entries()) {
       const part =
         candidate.kind === "OVERLAP_F_B" ? (isForward ? candidate.forward : candidate.backward) : candidate;
       const isKind = isForward ? part.kind === "F" : part.kind === "I" || part.kind === "B";
-      if (isKind && part.stage === stage && part.microBatch === needed.microBatch) return { rank, index };
+      if (isKind && part.stage === stage && part.microBatch === needed.microBatch) {
+        return { rank, actionIndex };
+      }
     }
   }
   return undefined;
 }
 
-function move(program: Program, { rank, index }: Place, distance: number): Program {
+function move(program: Program, { rank, actionIndex }: ActionLocation, distance: number): Program {
   const actions: Action[] = [...program.ranks[rank]!];
-  const [moved] = actions.splice(index, 1);
-  actions.splice(Math.max(0, index + distance), 0, moved!);
+  const [moved] = actions.splice(actionIndex, 1);
+  actions.splice(Math.max(0, actionIndex + distance), 0, moved!);
   return { ...program, ranks: program.ranks.with(rank, ActionList.from(actions, program.numMicroBatches)) };
 }
 

@@ -34,7 +34,7 @@ describe("list scheduling", () => {
           preference: fc.constantFrom(
             "backward-first" as const,
             "forward-first" as const,
-            "weight-early" as const,
+            "weights-when-full" as const,
           ),
           patience: fc.constantFrom(0, 0.5, 1, 3),
           forwardPatience: fc.constantFrom(0, 0.5, 1, 3),

@@ -1,3 +1,17 @@
+/**
+ * Looks for a program that beats the named schedules at given costs and memory.
+ *
+ * Exact solvers need hours for a few ranks, and a search from a random order wastes its time on programs that are bad
+ * everywhere. So the search starts from programs that are good already and improves the best of them:
+ *
+ * 1. list schedules (list-schedule.ts), one for each combination of preference and patience;
+ * 2. the named schedules with the same placement that fit into the memory, and the same with every B split into I and
+ *    W, which frees the W to fill a bubble;
+ * 3. of all these, the fastest by simulation, with single actions moved around its idle times (improve.ts).
+ *
+ * Since the named schedules are among the starts, the result is never slower than they are. Every candidate is lowered
+ * and simulated just as it would run, so "faster" means the time of the step and nothing else.
+ */
 import { lower } from "../lower/lower.ts";
 import { ActionListBuilder } from "../program/action-list.ts";
 import { Opcode } from "../program/opcode.ts";
@@ -5,28 +19,27 @@ import { peakActivations } from "../program/peak-activations.ts";
 import { type Placement, perRank, stagesOf } from "../program/placement.ts";
 import type { Program } from "../program/program.ts";
 import { ScheduleError } from "../program/schedule-error.ts";
+import { programsWithPlacement } from "../schedules/registry.ts";
 import type { CostModel } from "../simulate/cost.ts";
 import { simulate } from "../simulate/simulate.ts";
 import { improve, type SearchResult } from "./improve.ts";
 import { listSchedule, type Preference } from "./list-schedule.ts";
-import { namedPrograms } from "./starts.ts";
 
 export interface SearchOptions {
   readonly placement: Placement;
   readonly cost: CostModel;
   /** The most micro-batches of a stage that a rank may hold. */
   readonly maxActivations: number;
-  /** How many changes of the best of them are tried. */
+  /** The number of single changes to try on the best program; 300 unless given. */
   readonly numTrials?: number;
   readonly seed?: number;
 }
 
-const PREFERENCES: readonly Preference[] = ["backward-first", "forward-first", "weight-early"];
+const PREFERENCES: readonly Preference[] = ["backward-first", "forward-first", "weights-when-full"];
 const PATIENCES = [0, 0.5, 1];
 
 /**
- * Looks for a program that takes less time at the given costs: list schedules with different preferences and
- * the named ones of the same placement, then moves of single actions in the best of them. The same seed gives the same program.
+ * The fastest program found for the placement at the given costs. The same seed gives the same program.
  * @throws ScheduleError `INVALID_PLAN` when a rank may hold fewer micro-batches than it has stages
  */
 export function searchSchedule({
@@ -51,7 +64,7 @@ export function searchSchedule({
       ),
     ),
   );
-  const allowed = namedPrograms(placement).filter(
+  const allowed = programsWithPlacement(placement).filter(
     (program) => Math.max(...peakActivations(program)) <= maxActivations,
   );
   const results = [...lists, ...allowed, ...allowed.map(splitBackwards)].map((program) => ({
@@ -62,7 +75,7 @@ export function searchSchedule({
   return improve(best, { cost, maxActivations, numTrials, seed });
 }
 
-/** Every full backward as I and W, which can then be moved apart. */
+/** The program with every B as an I and a W, which can then be moved apart. */
 function splitBackwards(program: Program): Program {
   const ranks = program.ranks.map(({ opcodes, cells, backwardCells, length, numMicroBatches }) => {
     const builder = new ActionListBuilder(numMicroBatches, 2 * length);

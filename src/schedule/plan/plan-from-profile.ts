@@ -1,13 +1,12 @@
 import { lower } from "../lower/lower.ts";
 import { peakActivations } from "../program/peak-activations.ts";
-import type { Placement } from "../program/placement.ts";
+import { type Placement, placementKey } from "../program/placement.ts";
 import type { Program } from "../program/program.ts";
 import { ScheduleError } from "../program/schedule-error.ts";
 import { checkSizes } from "../program/sizes.ts";
-import { schedules } from "../schedules/registry.ts";
+import { programsWithPlacement, schedules } from "../schedules/registry.ts";
 import type { SearchResult } from "../search/improve.ts";
 import { searchSchedule } from "../search/search.ts";
-import { namedPrograms } from "../search/starts.ts";
 import { costOf, type Profile } from "../simulate/profile.ts";
 import { simulate } from "../simulate/simulate.ts";
 
@@ -21,19 +20,19 @@ export interface ProfiledRun {
 }
 
 export interface MeasuredPlan {
-  /** What the profiled schedule was predicted to take and did take, in milliseconds. */
+  /** The predicted and the measured time of the profiled step. */
   readonly predictedMs: number;
   readonly measuredMs: number;
-  /** By time of a step. */
+  /** The fastest first. */
   readonly runs: readonly ProfiledRun[];
   readonly lost: readonly { readonly schedule: string; readonly reason: string }[];
-  /** The fastest program that the search came to. */
+  /** The fastest program that the search found. */
   readonly searchedProgram?: Program;
 }
 
 const NUM_TRIALS = 200;
 
-/** What the profiled step should have taken, by the same simulation as every prediction. */
+/** The predicted time of the profiled step, by the same simulation as every other prediction. */
 function predictProfiled(profile: Profile): number {
   const { schedule, numRanks, numStages, numMicroBatches } = profile;
   const definition = schedules.find(({ name }) => name === schedule);
@@ -54,8 +53,9 @@ function stagesPerRank(schedule: string, numStages: number, numRanks: number): n
 }
 
 /**
- * Every schedule of the profiled stages on the profiled number of ranks, and a search for each placement, all
- * simulated at the measured costs.
+ * Every schedule that suits the profiled stages and ranks, and a searched program for each placement, simulated at
+ * the measured costs.
+ * @throws ScheduleError `UNKNOWN_SCHEDULE` when the profile is of a program from a file
  */
 export function planFromProfile(profile: Profile, numMicroBatches = profile.numMicroBatches): MeasuredPlan {
   const cost = costOf(profile);
@@ -83,12 +83,12 @@ export function planFromProfile(profile: Profile, numMicroBatches = profile.numM
     const { makespan, bubbleRatio } = simulate(lower(program), cost);
     const peak = Math.max(...peakActivations(program));
     runs.push({ schedule: name, numRanks, stepMs: makespan, bubbleRatio, peakActivations: peak });
-    placements.set(program.placement.rankOfStage.map((ranks) => ranks.join()).join(";"), program.placement);
+    placements.set(placementKey(program.placement), program.placement);
   }
   let best: SearchResult | undefined;
   for (const placement of placements.values()) {
-    // As many as every named schedule but GPipe, which holds all.
-    const limits = namedPrograms(placement)
+    // As many as the named schedules hold; GPipe does not count, because it holds all micro-batches.
+    const limits = programsWithPlacement(placement)
       .filter(({ schedule }) => schedule !== "gpipe")
       .map((program) => Math.max(...peakActivations(program)));
     const maxActivations = Math.max(...limits);

@@ -4,17 +4,23 @@ import type { Program } from "../program/program.ts";
 import { findSchedule } from "../schedules/registry.ts";
 import { searchSchedule } from "../search/search.ts";
 import { simulate } from "../simulate/simulate.ts";
-import { activationRoom, finishRun, type PlannedRun, placementFor, stageCandidate } from "./candidate.ts";
-import type { PlanRequest } from "./request.ts";
+import {
+  activationRoom,
+  finishRun,
+  type PlannedRun,
+  type PlanRequest,
+  placementFor,
+  stageCandidate,
+} from "./candidate.ts";
 
 export interface SearchedRun {
-  /** Only where the search found something better. */
+  /** Absent when the search found nothing better. */
   readonly run?: PlannedRun;
   readonly program?: Program;
   readonly report: string;
 }
 
-/** The search simulates hundreds of programs, so it takes on no larger ones. */
+/** The search simulates hundreds of programs, so it skips larger ones. */
 const MAX_FORWARDS = 2048;
 const NUM_TRIED = 3;
 
@@ -51,7 +57,7 @@ function improveRun(request: PlanRequest, run: PlannedRun): { run: PlannedRun; p
   const { program } = searchSchedule({
     placement,
     cost: staged.cost,
-    // Stages differ, so that the run itself may hold more of the smaller ones.
+    // Stages differ, so the run itself may hold more micro-batches of the smaller ones.
     maxActivations: Math.max(named, activationRoom(request, placement, staged.stages, run.numReplicas)),
     numTrials: 100,
   });
