@@ -1,7 +1,9 @@
 #!/bin/sh
-# Trains a config by Open MPI, from the first host: [HOSTFILE=hosts MASTER_ADDR=10.0.0.1] sh open-mpi.sh NUM_PROCESSES config.yaml
+# Trains a config with Open MPI. On the first host:
+#   [HOSTFILE=hosts MASTER_ADDR=10.0.0.1] sh open-mpi.sh NUM_PROCESSES config.yaml
 set -eu
-# Not by npx, which ends at a signal and leaves the program running. In a clone of the repository: DUALPIPE="node dist/cli/main.js"
+# npx would end at a signal and leave the program running. In a clone of the repository, set
+# DUALPIPE="node dist/cli/main.js".
 num_processes=$1
 shift
 DUALPIPE_SECRET=${DUALPIPE_SECRET:-$(openssl rand -hex 32)}

@@ -1,7 +1,9 @@
 #!/bin/sh
-# Trains a config by torchrun, once on each host: MASTER_ADDR=10.0.0.1 NNODES=2 NODE_RANK=0 sh torchrun.sh config.yaml
+# Trains a config with torchrun. On each host:
+#   MASTER_ADDR=10.0.0.1 NNODES=2 NODE_RANK=0 sh torchrun.sh config.yaml
 set -eu
-# Not by npx, which ends at a signal and leaves the program running. In a clone of the repository: DUALPIPE="node dist/cli/main.js"
+# npx would end at a signal and leave the program running. In a clone of the repository, set
+# DUALPIPE="node dist/cli/main.js".
 exec torchrun \
   --nnodes "${NNODES:-1}" \
   --node-rank "${NODE_RANK:-0}" \

@@ -21,9 +21,9 @@ const RANK_FAILURES = new Set([
   "LIBTORCH",
   "OUT_OF_MEMORY",
 ]);
-const TIMEOUTS = new Set(["TIMEOUT", "HEARTBEAT_TIMEOUT"]);
+const TIMEOUT_CODES = new Set(["TIMEOUT", "HEARTBEAT_TIMEOUT"]);
 
-/** One line for an error of the user's, a stack for one of ours; `withStack` adds the stack to both. */
+/** Describes a user error in one line, and a bug of ours with its stack; `withStack` adds the stack to both. */
 export function describeFailure(error: unknown, withStack: boolean): Failure {
   // Commander has printed its own message, and its help and version are no errors.
   if (error instanceof CommanderError)
@@ -45,13 +45,13 @@ export function describeFailure(error: unknown, withStack: boolean): Failure {
 function statusOf(error: Error): number {
   const { rankFailed, timedOut } = EXIT_STATUS;
   if (error instanceof RankError && RANK_FAILURES.has(error.code)) return rankFailed;
-  if (error instanceof RankError && TIMEOUTS.has(error.code)) return timedOut;
+  if (error instanceof RankError && TIMEOUT_CODES.has(error.code)) return timedOut;
   if (error instanceof LaunchError && error.code === "RENDEZVOUS_FAILED") return rankFailed;
   if (error instanceof LaunchError && error.code === "RENDEZVOUS_TIMEOUT") return timedOut;
   return EXIT_STATUS.error;
 }
 
-/** Our typed errors and those of the file system have a code; Node's `ERR_` codes mean a misuse by our own code. */
+/** Our error classes and file system errors have a code. Node's `ERR_` codes mean that our own code misused an API. */
 function isUserError(error: unknown): error is Error {
   return (
     error instanceof Error &&

@@ -2,10 +2,11 @@
  * The processes of a run, from their rendezvous to their end, as one of them sees them. There are three phases:
  *
  * 1. Rendezvous: the main threads join a hub (hub/), which tells all when all are there, or who is missing.
- * 2. Connecting: led by process 0, they connect to one another over Gloo (connection-attempts.ts). From then on ranks
- *    communicate directly, without a main thread.
- * 3. The run: main threads exchange messages through the hub, and each is told when another process disconnects, by the
- *    hub or because its heartbeats stop. Gloo alone would notice a closed connection, but not a process that hangs.
+ * 2. Connecting: led by process 0, they connect to one another over Gloo (connection-attempts.ts). From then on
+ *    ranks communicate directly, without a main thread.
+ * 3. The run: main threads exchange messages through the hub, and each is told when another process
+ *    disconnects, by the hub or because its heartbeats stop. Gloo alone would notice a closed connection, but
+ *    not a process that hangs.
  */
 import { randomBytes, randomInt, randomUUID } from "node:crypto";
 import type { Addon } from "../native/addon.ts";
@@ -113,8 +114,8 @@ export class ConnectedProcesses {
   }
 
   /**
-   * Ends the connections. When all went well, the process that serves the hub waits until the others have left, for the
-   * time of the rendezvous at most.
+   * Ends the connections. When all went well, the process that serves the hub waits until the others have left,
+   * for the time of the rendezvous at most.
    */
   async leave({ well }: { readonly well: boolean }): Promise<void> {
     disconnectProcesses(this.#addon, this.bridge);
@@ -160,15 +161,15 @@ export class ConnectedProcesses {
 
   #disconnect(process: number | undefined, cause: DisconnectCause): void {
     if (this.#hasLeft) return;
-    const isSilent = cause.kind === "no heartbeat";
+    const isUnresponsive = cause.kind === "no heartbeat";
     const problem = describeDisconnect(this.#describe(process), cause);
     this.#attempts.abort(
       new LaunchError(
-        isSilent ? "RENDEZVOUS_TIMEOUT" : "RENDEZVOUS_FAILED",
+        isUnresponsive ? "RENDEZVOUS_TIMEOUT" : "RENDEZVOUS_FAILED",
         `all processes had joined the run, but while they connected ${problem}`,
       ),
     );
-    const code = isSilent ? "HEARTBEAT_TIMEOUT" : "DISCONNECTED";
+    const code = isUnresponsive ? "HEARTBEAT_TIMEOUT" : "DISCONNECTED";
     this.#disconnected.abort(new RankError(undefined, code, problem));
   }
 
@@ -183,8 +184,8 @@ export class ConnectedProcesses {
 }
 
 /**
- * The address at which Gloo listens while it connects. Every address from 127.0.0.1 to 127.255.255.254 is this host's own,
- * so processes of one host use a random one, where no scanner of well-known addresses looks.
+ * The address at which Gloo listens while it connects. Every address from 127.0.0.1 to 127.255.255.254 is this
+ * host's own, so processes of one host use a random one, where no scanner of well-known addresses looks.
  */
 function addressForGloo(address: string): string {
   if (address !== "127.0.0.1") return address;

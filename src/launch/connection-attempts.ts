@@ -1,16 +1,16 @@
 /**
  * Connecting all processes of a run to one another over Gloo, when all of them have joined the hub.
  *
- * Gloo connects each pair of processes by a port that one of them opens for some milliseconds, and takes the first client
- * that comes. Nothing authenticates that client, so a port scanner can take a peer's place, and then this process fails to
- * connect while others have succeeded. A retry by one process alone would not help: its peers already hold connections
- * that lead nowhere.
+ * Gloo connects each pair of processes by a port that one of them opens for some milliseconds, and takes the
+ * first client that comes. Nothing authenticates that client, so a port scanner can take a peer's place, and
+ * then this process fails to connect while others have succeeded. A retry by one process alone would not help:
+ * its peers already hold connections that lead nowhere.
  *
- * So an attempt is collective. Process 0 announces it with a fresh secret and a timeout. Every process publishes its Gloo
- * keys through the hub, connects, and proves to each peer with a token derived from the secret that it belongs to this
- * attempt; then it reports its result to process 0. If one process failed, process 0 starts another attempt, with twice
- * the time, and everyone drops the connections of the one before. The attempts end when all processes succeeded in the
- * same one, or when the time of the rendezvous is over.
+ * So an attempt is collective. Process 0 announces it with a fresh secret and a timeout. Every process
+ * publishes its Gloo keys through the hub, connects, and proves to each peer with a token derived from the
+ * secret that it belongs to this attempt; then it reports its result to process 0. If one process failed,
+ * process 0 starts another attempt, with twice the time, and everyone drops the connections of the one before.
+ * The attempts end when all processes succeeded in the same one, or when the time of the rendezvous is over.
  *
  * Invariant: messages carry the number of their attempt, and those of an earlier one are ignored.
  */

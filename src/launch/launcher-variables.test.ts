@@ -106,9 +106,9 @@ describe("Slurm", () => {
   });
 
   test.each([
-    ["node1", "node1"],
-    ["login,node[01-04]", "login"],
-    ["node[01-04,07],login", "node01"],
+    ["gpu1", "gpu1"],
+    ["login,gpu[01-04]", "login"],
+    ["gpu[01-04,07],login", "gpu01"],
     ["rack[3,5]-a,b", "rack3-a"],
   ])("the first host of %s is %s", (list, host) => {
     expect(firstHostOf(list)).toBe(host);

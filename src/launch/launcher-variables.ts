@@ -16,9 +16,9 @@ export interface LaunchVariables {
 }
 
 /**
- * The server of the hub that the processes join: `dualpipe launch`, or process 0, at the master's address and port. Where
- * another launcher has a store at that port, process 0 serves the hub elsewhere and writes its location under a key of the
- * store.
+ * The server of the hub that the processes join: `dualpipe launch`, or process 0, at the master's address and
+ * port. Where another launcher has a store at that port, process 0 serves the hub elsewhere and writes its
+ * location under a key of the store.
  */
 export type HubServer = "launcher" | "process 0" | { readonly storeKey: string };
 
@@ -90,7 +90,7 @@ function readSlurm(env: Environment): LaunchVariables {
   };
 }
 
-/** The first host of a list as Slurm writes it: `login` of `login,node[01-04]`, `node01` of `node[01-04,07],login`. */
+/** The first host of a list as Slurm writes it: `login` of `login,gpu[01-04]`, `gpu01` of `gpu[01-04,07],login`. */
 export function firstHostOf(list: string): string {
   const [, prefix = "", range = "", suffix = ""] = /^([^,[\]]*)(?:\[([^\]]*)\])?([^,[\]]*)/.exec(list) ?? [];
   const [first = ""] = range.split(/[,-]/);

@@ -1,14 +1,15 @@
 /**
- * The placement of a process in a run: which ranks it has, where its hub is, and where it listens. `processPlacement` puts it
- * together from the variables of whatever launcher started the process (launcher-variables.ts), so that no user writes
- * addresses and ports into a program, and the same script runs alone, under `dualpipe launch`, torchrun, Slurm and Open MPI.
+ * The placement of a process in a run: which ranks it has, where its hub is, and where it listens.
+ * `processPlacement` puts it together from the variables of whatever launcher started the process
+ * (launcher-variables.ts), so that no user writes addresses and ports into a program, and the same script runs
+ * alone, under `dualpipe launch`, torchrun, Slurm and Open MPI.
  *
- * Every process has the same number of ranks: process p has ranks p * ranksPerProcess to (p + 1) * ranksPerProcess - 1. So
- * each process knows where every rank is without asking.
+ * Every process has the same number of ranks: process p has ranks p * ranksPerProcess to (p + 1) *
+ * ranksPerProcess - 1. So each process knows where every rank is without asking.
  *
- * The launcher's variables say where to reach the master, but not at which address this host can be reached. A host may
- * have many addresses; the right one is that of the interface on the route to the master, which the kernel tells when a UDP
- * socket is connected to it. No packet is sent.
+ * The launcher's variables say where to reach the master, but not at which address this host can be reached. A
+ * host may have many addresses; the right one is that of the interface on the route to the master, which the
+ * kernel tells when a UDP socket is connected to it. No packet is sent.
  */
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
@@ -34,8 +35,9 @@ export const SECRET_VARIABLE = "DUALPIPE_SECRET";
 export const ADDRESS_VARIABLE = "DUALPIPE_ADDRESS";
 
 /**
- * The placement of this process in a run of `numRanks` ranks, according to its launcher's variables. `DUALPIPE_ADDRESS` sets
- * the address at which it listens for the others, `DUALPIPE_SECRET` the secret of the run.
+ * The placement of this process in a run of `numRanks` ranks, according to its launcher's variables.
+ * `DUALPIPE_ADDRESS` sets the address at which it listens for the others, `DUALPIPE_SECRET` the secret of the
+ * run.
  * @returns Undefined when no launcher has started this process.
  * @throws LaunchError INCOMPLETE_VARIABLES, UNEVEN_RANKS
  */

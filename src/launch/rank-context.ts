@@ -9,7 +9,10 @@ export interface RankContext<Data = unknown> {
   readonly processGroup: ProcessGroup;
   /** A copy of the `data` that `runRanks` was given. */
   readonly data: Data;
-  /** Sends a copy of a value to the main thread's `onReport`; buffers listed in `transfer` move there without a copy. */
+  /**
+   * Sends a copy of a value to the main thread's `onReport`; buffers listed in `transfer` move there without a
+   * copy.
+   */
   report(value: unknown, transfer?: readonly ArrayBuffer[]): void;
 }
 

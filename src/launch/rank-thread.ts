@@ -1,10 +1,11 @@
 /**
- * The entry of a rank's worker thread, which run-ranks.ts starts. It opens the rank's process group, imports the rank's
- * program, runs it, and sends its result or its error to the main thread as data: an Error that crosses a thread loses its
- * class, code and fields.
+ * The entry of a rank's worker thread, which run-ranks.ts starts. It opens the rank's process group, imports
+ * the rank's program, runs it, and sends its result or its error to the main thread as data: an Error that
+ * crosses a thread loses its class, code and fields.
  *
- * A rank that fails ends the waits of all others before it ends itself, and tells them why; so no rank learns of a failure
- * by a timeout. One that was itself stopped so (ABORTED) does not, or its error would replace the cause.
+ * A rank that fails ends the waits of all others before it ends itself, and tells them why; so no rank learns
+ * of a failure by a timeout. One that was itself stopped so (ABORTED) does not, or its error would replace the
+ * cause.
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { DualPipeError, problemOf } from "../errors/dualpipe-error.ts";
@@ -12,8 +13,10 @@ import { Runtime } from "../tensor/runtime.ts";
 import { abortProcesses, type ProcessLayout } from "../transport/gloo/connect-processes.ts";
 import { GlooGroup } from "../transport/gloo/gloo-group.ts";
 import { InProcessGroup } from "../transport/in-process/in-process-group.ts";
+import { TransportError } from "../transport/transport-error.ts";
 import { LaunchError } from "./launch-error.ts";
 import type { RankContext, RankProgram } from "./rank-context.ts";
+import type { RankWait } from "./rank-error.ts";
 
 export interface RankThreadData {
   /** The program's URL. */
@@ -27,17 +30,20 @@ export interface RankThreadData {
   readonly processes: { readonly bridge: string; readonly layout: ProcessLayout } | undefined;
 }
 
+/** The parts of an error that cross to the main thread. */
+interface RankFailure {
+  readonly code: string;
+  readonly problem: string;
+  readonly stack: string | undefined;
+  readonly wait: RankWait | undefined;
+}
+
 export type RankMessage =
   | { readonly kind: "report"; readonly value: unknown }
   | { readonly kind: "result"; readonly value: unknown }
-  | {
-      readonly kind: "error";
-      readonly code: string;
-      readonly problem: string;
-      readonly stack: string | undefined;
-    };
+  | ({ readonly kind: "error" } & RankFailure);
 
-/** An optional tool of the user's, not a dependency; the type `string` keeps the compiler from resolving it. */
+/** Not a dependency, and perhaps not installed; the type `string` keeps the compiler from resolving it. */
 const TSX: string = "tsx/esm/api";
 
 async function main(threadData: RankThreadData): Promise<void> {
@@ -60,9 +66,9 @@ async function main(threadData: RankThreadData): Promise<void> {
     send({ kind: "result", value: await run(context) });
     well = true;
   } catch (thrown) {
-    const error = describeError(rank, thrown);
-    send({ kind: "error", ...error });
-    if (error.code !== "ABORTED") {
+    const failure = failureOf(rank, thrown);
+    send({ kind: "error", ...failure });
+    if (failure.code !== "ABORTED") {
       const reason = `rank ${rank} failed: ${problemOf(thrown)}`;
       if (processes === undefined) runtime.addon.mailbox.close(groupName, reason);
       else abortProcesses(runtime.addon, processes.bridge, reason);
@@ -72,18 +78,21 @@ async function main(threadData: RankThreadData): Promise<void> {
   }
 }
 
-/** The parts of an error that cross to the main thread. Only our own errors say where they happened, so others get the rank. */
-function describeError(
-  rank: number,
-  thrown: unknown,
-): { code: string; problem: string; stack: string | undefined } {
+function failureOf(rank: number, thrown: unknown): RankFailure {
   const { code = "RANK_FAILED", stack } = (thrown ?? {}) as { code?: unknown; stack?: string };
   const problem = problemOf(thrown);
   return {
     code: String(code),
+    // Our own errors say where they happened; others get at least the rank.
     problem: thrown instanceof DualPipeError ? problem : `rank ${rank} failed: ${problem}`,
     stack,
+    wait: thrown instanceof TransportError ? waitOf(thrown) : undefined,
   };
+}
+
+function waitOf({ peer, kind, waitedMs, action }: TransportError): RankWait | undefined {
+  if (peer === undefined || kind === undefined || waitedMs === undefined) return undefined;
+  return { peer, kind, waitedMs, action };
 }
 
 function openGroup(runtime: Runtime, threadData: RankThreadData): InProcessGroup | GlooGroup {

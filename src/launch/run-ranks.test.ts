@@ -69,7 +69,8 @@ test("an uncaught error of a rank is a crash", async () => {
 test("a receive without an answer ends after its timeout", async () => {
   const error = await failureOf(run(["waitForRank0"], { timeoutMs: 20 }));
   const message = "dualpipe: rank 0 gave up waiting for control of rank 0: nothing arrived within 20 ms";
-  expect(error).toMatchObject({ rank: 0, code: "TIMEOUT", message });
+  const wait = { peer: 0, kind: "control", waitedMs: 20 };
+  expect(error).toMatchObject({ rank: 0, code: "TIMEOUT", message, wait });
 });
 
 test("a signal stops ranks that wait", async () => {

@@ -1,14 +1,15 @@
 /**
- * The rank threads of this process: `runRanks` starts one worker thread per rank, and ends with all their results or with
- * one error.
+ * The rank threads of this process: `runRanks` starts one worker thread per rank, and ends with all their
+ * results or with one error.
  *
- * When one rank fails, the others wait in transfers that will never complete, and each of them would fail in turn, with an
- * error that hides the cause. So every failure, of a rank, of another process, or by the caller's signal, ends all waits at
- * once and gives its reason. A rank whose wait ends so throws ABORTED, which says where it was stopped and why; the error that
- * `runRanks` reports is the first one that is no such consequence. Ranks that do not wait, because they compute, have
- * GRACE_MS to end, and then their threads are terminated.
+ * When one rank fails, the others wait in transfers that will never complete, and each of them would fail in
+ * turn, with an error that hides the cause. So every failure, of a rank, of another process, or by the caller's
+ * signal, ends all waits at once and gives its reason. A rank whose wait ends so throws ABORTED, which says
+ * where it was stopped and why; the error that `runRanks` reports is the first one that is no such consequence.
+ * Ranks that do not wait, because they compute, have GRACE_MS to end, and then their threads are terminated.
  *
- * Invariant: `runRanks` settles only when no rank thread is left, so the caller can free or reuse what it lent them.
+ * Invariant: `runRanks` settles only when no rank thread is left, so the caller can free or reuse what it lent
+ * them.
  */
 import { randomUUID } from "node:crypto";
 import { Worker } from "node:worker_threads";
@@ -31,8 +32,8 @@ export interface RunRanksOptions {
   /** How long a rank waits for a message of another one. */
   readonly timeoutMs?: number | undefined;
   /**
-   * The place of this process in a run of several, each of which makes the same call for its own ranks; or the processes
-   * themselves, when they are connected already.
+   * The place of this process in a run of several, each of which makes the same call for its own ranks; or the
+   * processes themselves, when they are connected already.
    */
   readonly processes?: ProcessPlacement | ConnectedProcesses | undefined;
   /** How long the processes have to join and, once one has left, to leave. Default: 300,000. */
@@ -45,17 +46,18 @@ export interface RunRanksOptions {
 const GRACE_MS = 5_000;
 
 /**
- * How often the mailboxes of a failed run are closed. Once is not enough: a rank that was still loading, or that continues
- * after the error, opens new ones, and would wait in them forever.
+ * How often the mailboxes of a failed run are closed. Once is not enough: a rank that was still loading, or
+ * that continues after the error, opens new ones, and would wait in them forever.
  */
 const CLOSE_INTERVAL_MS = 50;
 
 /**
- * Runs a program on every rank, each of which is a worker thread of this process, and returns their results in the order of
- * the ranks. In a run of several processes it runs the ranks of this process and returns their results.
+ * Runs a program on every rank, each of which is a worker thread of this process, and returns their results in
+ * the order of the ranks. In a run of several processes it runs the ranks of this process and returns their
+ * results.
  * @param program A module whose default export is a RankProgram.
- * @throws RankError of the rank that failed first, once no rank is running; LaunchError when the processes do not find one
- * another.
+ * @throws RankError of the rank that failed first, once no rank is running; LaunchError when the processes do
+ * not find one another.
  *
  * @example
  * const losses = await runRanks(new URL("./rank.js", import.meta.url), { numRanks: 4 });
@@ -168,7 +170,7 @@ class RankThreads {
           break;
         case "error":
           hasEnded = true;
-          this.#fail(new RankError(rank, message.code, message.problem, message.stack));
+          this.#fail(new RankError(rank, message.code, message.problem, message.stack, message.wait));
           break;
         default:
           message satisfies never;
@@ -213,8 +215,8 @@ function onAbort(signal: AbortSignal | undefined, listener: () => void): Disposa
 }
 
 /**
- * The first error that is not a consequence of another one. When the cause lies in another process, the ranks of this one
- * know best what it stopped, so the result tells what each of them was doing.
+ * The first error that is not a consequence of another one. When the cause lies in another process, the ranks
+ * of this one know best what it stopped, so the result tells what each of them was doing.
  */
 function causeAmong(errors: readonly RankError[]): RankError {
   const stopped = errors.filter(({ isConsequence }) => isConsequence);
@@ -223,5 +225,5 @@ function causeAmong(errors: readonly RankError[]): RankError {
     cause.isConsequence || cause.code === "DISCONNECTED" || cause.code === "HEARTBEAT_TIMEOUT";
   if (!isElsewhere || stopped.length === 0) return cause;
   const problem = stopped.map(({ problem }) => problem).join("\n  ");
-  return new RankError(cause.rank, cause.code, problem, cause.rankStack);
+  return new RankError(cause.rank, cause.code, problem, cause.rankStack, stopped[0]!.wait);
 }

@@ -1,4 +1,5 @@
-// Processes of a run are killed, stopped, or lose their launcher, again and again; the run ends as if nothing had happened.
+// Processes of a run are killed, stopped, or lose their launcher, again and again. The run ends as if nothing
+// happened.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { FaultRun, NUM_FAULTS } from "./fault-run.ts";
 import { childrenOf, processesNaming, until } from "./processes.ts";

@@ -50,7 +50,7 @@ export async function until<T>(
     const seen = look();
     if (seen !== undefined && seen !== false) return seen;
     if (performance.now() > deadline)
-      throw new Error(`waited ${TIMEOUT_MS / 1000} s in vain until ${what}\n${explain()}`);
+      throw new Error(`waited ${TIMEOUT_MS / 1000} s, and still not: ${what}\n${explain()}`);
     await delay(POLL_MS);
   }
 }

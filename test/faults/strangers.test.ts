@@ -52,7 +52,8 @@ test("strangers neither crash nor stall a run, and get no byte but the alert tha
   expect(await launcher.closed, launcher.output()).toEqual([0, null]);
   await faults.expectAsUndisturbed("visited");
   expect(Math.max(...numVisits.values())).toBeGreaterThan(MESSAGES.length);
-  // An alert is: alert, TLS 1.2, two bytes, fatal. Gloo sends the 48-byte header of its first message, and nothing else unasked.
+  // An alert is: alert, TLS 1.2, two bytes, fatal. Gloo sends the 48-byte header of its first message, and
+  // nothing else unasked.
   for (const data of received) expect(data.toString("hex")).toMatch(/^15030[13]000202..$|^(30000000.{88})+$/);
   console.log(`20 strangers at ${numVisits.size} port of the launcher, 3 at ports of Gloo: survived`);
 }, 120_000);

@@ -72,7 +72,7 @@ test("a rank that waits for a disconnected process is told so", async () => {
 });
 
 test("a receive gives up when nothing arrives in time", async () => {
-  await expect(run(2, { behaviour: "silent", timeoutMs: 1000 })).rejects.toMatchObject({
+  await expect(run(2, { behaviour: "idle", timeoutMs: 1000 })).rejects.toMatchObject({
     code: "TIMEOUT",
     message: expect.stringMatching(
       /rank \d gave up waiting for .* of rank \d: nothing arrived within 1000 ms/,

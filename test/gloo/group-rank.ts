@@ -69,7 +69,7 @@ const behaviours = {
     group.receive(1, "activation-gradients").wait();
   },
 
-  silent: (group: GlooGroup): void => {
+  idle: (group: GlooGroup): void => {
     if (group.rank === 0) group.receive(1, "activation-gradients").wait();
     else group.receive(0, "control").wait();
   },

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Hosts on one machine: network namespaces with an address and a veth link each, joined by a switch. It runs in namespaces
-# of its own, and all of it is gone when it ends.
+# Hosts on one machine: network namespaces with an address and a veth link each, joined by a switch. The script runs
+# in namespaces of its own, so nothing is left when it ends.
 #   lab.sh SWITCH NUM_HOSTS DELAY_US RATE
 set -eu
 switch=$1 num_hosts=$2 delay_us=$3 rate=$4
@@ -17,7 +17,7 @@ for i in $(seq 0 $((num_hosts - 1))); do
   ip -n "host$i" addr add "10.77.0.$((i + 1))/24" dev eth0
   ip -n "host$i" link set eth0 up
   ip link set "port$i" up
-  # What a host sends, and what it gets, goes no faster than this.
+  # The rate limits both what a host sends and what it receives.
   tc -n "host$i" qdisc add dev eth0 root tbf rate "$rate" burst 64kb latency 200ms
   tc qdisc add dev "port$i" root tbf rate "$rate" burst 64kb latency 200ms
   ports="$ports port$i"

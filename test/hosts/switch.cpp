@@ -1,5 +1,5 @@
 // A network switch between interfaces of this network namespace, whose links have a delay and can be cut.
-//   switch plain IF...          makes the kernel do the work of a network card: whole checksums, frames of at most the MTU
+//   switch plain IF...          makes the kernel do a network card's work: whole checksums, frames up to the MTU
 //   switch run DELAY_US IF...   passes frames on; "cut N" and "repair N" on standard input apply to the N-th interface
 // Linux's own `netem` can delay frames as well, but not every kernel has it.
 #include <linux/ethtool.h>

@@ -42,7 +42,7 @@ const TERMS: readonly BannedWord[] = [
     pattern: /\bnodes?\b|\bnode[A-Z]\w*|\b(Node|NODE)[A-Z_]\w*/,
     inside: /^(src\/launch|docs\/launch)/,
     except:
-      /\bnode[:_.]|\.node\b|--nnodes|--node-rank|per-node|PET_\w+|NODE_\w+|SLURM_\w+|node --|node_modules/g,
+      /\bNodeJS\.|\bnode[:_.]|\.node\b|--nnodes|--node-rank|per-node|PET_\w+|NODE_\w+|SLURM_\w+|node --|node_modules/g,
     say: "host; a node is one of autograd's graph",
   },
   { pattern: /\b[A-Z]\w*Places?\b/, except: /\b(\w*InPlace)\b/g, say: "placement, or location" },

@@ -3,8 +3,8 @@
  *
  * - `dualpipe launch` serves it itself, at the master's address and port.
  * - Slurm, Open MPI and torchrun without a store leave that port free: process 0 serves it there.
- * - torchrun's agent occupies the port with a store of its own. Process 0 serves the hub at any free port, and writes its
- *   location and a fresh secret into the store, where the other processes read it.
+ * - torchrun's agent occupies the port with a store of its own. Process 0 serves the hub at any free port, and
+ *   writes its location and a fresh secret into the store, where the other processes read it.
  */
 import { randomBytes } from "node:crypto";
 import type { Addon } from "../../native/addon.ts";

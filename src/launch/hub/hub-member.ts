@@ -32,7 +32,10 @@ interface Progress {
 }
 
 const RETRY_DELAY_MS = 100;
-/** The limit for one attempt to connect. Where packets are dropped, Linux itself would retry only after up to a minute. */
+/**
+ * The limit for one attempt to connect. Where packets are dropped, Linux itself would retry only after up to a
+ * minute.
+ */
 const CONNECT_TIMEOUT_MS = 5_000;
 /** How a connection fails while the hub, or its host, has not started yet. */
 const RETRIABLE_CODES = new Set([
@@ -179,7 +182,7 @@ function timeoutError(
   return new LaunchError("RENDEZVOUS_TIMEOUT", describeWait(wait, obstacle), { wait });
 }
 
-/** The sentence for a member that waited for others in vain. */
+/** The sentence for a rendezvous that timed out. */
 function describeWait(
   { noun, member, numMembers, missing, waitedMs }: RendezvousWait,
   obstacle: string,

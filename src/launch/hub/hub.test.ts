@@ -234,7 +234,7 @@ describe("a stranger", () => {
   test.each([
     ["garbage", "\x00\xff\x13\x37 garbage \n\n\n"],
     ["a web request", "GET / HTTP/1.1\r\nHost: x\r\n\r\n"],
-    ["a request of c10d's store", Buffer.from([0, 5, 0, 0, 0, 0, 0, 0, 0])],
+    ["a request of PyTorch's TCPStore", Buffer.from([0, 5, 0, 0, 0, 0, 0, 0, 0])],
     ["half a handshake", HALF_A_HANDSHAKE],
     ["nothing", undefined],
   ])("that sends %s neither delays the members nor learns anything", async (_what, sent) => {

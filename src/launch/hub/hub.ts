@@ -1,18 +1,20 @@
 /**
- * The hub: the meeting point of a run's processes, or of the launchers of its hosts.
+ * The hub: where the processes of a run, or the launchers of its hosts, find one another.
  *
- * Members start in any order, on hosts that share nothing but one address, and none of them may start its work before all
- * are there: it would wait in its first transfer and report the wrong culprit. A key-value store such as c10d's TCPStore
- * can count arrivals, but it accepts anyone, cannot say who is missing, and does not notice a member that hangs.
+ * Members start in any order, on hosts that share nothing but one address, and none of them may start its work
+ * before all are there: it would wait in its first transfer and report the wrong culprit. A key-value store
+ * such as PyTorch's TCPStore can count arrivals, but it accepts anyone, cannot say who is missing, and does not
+ * notice a member that hangs.
  *
- * So one process serves a hub, and every member keeps one connection to it, with heartbeats in both directions. The hub
+ * So one process serves a hub, and every member keeps one connection to it, with heartbeats in both directions.
+ * The hub
  *   1. admits members of the same run and tells those who wait who is present;
  *   2. starts a session when all are present;
  *   3. forwards messages between members, in the order in which each sent them;
  *   4. tells the others when a member disconnects without leaving.
  *
- * Invariant: a session starts with all members, no member joins it later, and the next one starts only after the last
- * member is gone. So members of two attempts at the same run never talk to each other.
+ * Invariant: a session starts with all members, no member joins it later, and the next one starts only after
+ * the last member is gone. So members of two attempts at the same run never talk to each other.
  */
 import type { TLSSocket } from "node:tls";
 import type { DisconnectCause } from "../disconnect.ts";
@@ -54,7 +56,7 @@ export type Refusal =
 export interface HubOptions extends HubLocation {
   readonly numMembers: number;
   /** Called with a member whose connection is open but carries no heartbeat. */
-  readonly onSilent?: (member: number) => void;
+  readonly onUnresponsive?: (member: number) => void;
 }
 
 type Join = ToHub & { kind: "join" };
@@ -66,7 +68,7 @@ const JOIN_TIMEOUT_MS = 10_000;
 export class Hub {
   readonly #server: SecureServer;
   readonly #numMembers: number;
-  readonly #onSilent: HubOptions["onSilent"];
+  readonly #onUnresponsive: HubOptions["onUnresponsive"];
   readonly #members = new Map<number, MemberWire>();
   /** All members have joined, and some are still there. */
   #isInSession = false;
@@ -86,10 +88,10 @@ export class Hub {
     }
   }
 
-  private constructor(server: SecureServer, { numMembers, onSilent }: HubOptions) {
+  private constructor(server: SecureServer, { numMembers, onUnresponsive }: HubOptions) {
     this.#server = server;
     this.#numMembers = numMembers;
-    this.#onSilent = onSilent;
+    this.#onUnresponsive = onUnresponsive;
   }
 
   get port(): number {
@@ -175,7 +177,7 @@ export class Hub {
   }
 
   #disconnect(member: number, cause: DisconnectCause): void {
-    if (cause.kind === "no heartbeat") this.#onSilent?.(member);
+    if (cause.kind === "no heartbeat") this.#onUnresponsive?.(member);
     if (this.#isInSession) this.#broadcast({ kind: "disconnected", member, cause }, member);
     this.#remove(member);
   }

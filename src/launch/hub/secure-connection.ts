@@ -1,12 +1,12 @@
 /**
  * Connections that only those who know the run's secret can open, and only they can read.
  *
- * A hub tells processes which code paths to take and carries the tokens that protect Gloo's connections, so a stranger who
- * could join it, or read along, would own the run. Certificates would solve this, but a run has no authority to issue them,
- * and its hosts often have no names. All that its processes share is a text, `DUALPIPE_SECRET`. TLS with a pre-shared key
- * (RFC 4279) needs nothing else: a handshake succeeds only when both ends hold the same key. The ciphers also exchange an
- * ephemeral key (ECDHE, RFC 8442), so a secret that leaks later does not open recorded traffic. OpenSSL offers these
- * ciphers for TLS 1.2.
+ * A hub tells processes which code paths to take and carries the tokens that protect Gloo's connections, so a
+ * stranger who could join it, or read along, would own the run. Certificates would solve this, but a run has no
+ * authority to issue them, and its hosts often have no names. All that its processes share is a text,
+ * `DUALPIPE_SECRET`. TLS with a pre-shared key (RFC 4279) needs nothing else: a handshake succeeds only when
+ * both ends hold the same key. The ciphers also exchange an ephemeral key (ECDHE, RFC 8442), so a secret that
+ * leaks later does not open recorded traffic. OpenSSL offers these ciphers for TLS 1.2.
  *
  * A stranger gets a TLS alert and nothing else, and cannot hold a connection longer than HANDSHAKE_TIMEOUT_MS.
  */

@@ -1,13 +1,14 @@
 /**
  * One end of a connection between a hub and a member: messages as lines of JSON over TLS, and heartbeats.
  *
- * TCP alone does not notice that the other end is gone. A killed process closes its socket, but a stopped process, a hung
- * host and a pulled cable send nothing at all, and TCP's own keep-alive takes hours. So each end sends a heartbeat (an
- * empty line) four times per timeout, and any byte from the other end counts as one. After a whole timeout without a byte,
- * the connection has ended.
+ * TCP alone does not notice that the other end is gone. A killed process closes its socket, but a stopped
+ * process, a hung host and a pulled cable send nothing at all, and TCP's own keep-alive takes hours. So each
+ * end sends a heartbeat (an empty line) four times per timeout, and any byte from the other end counts as one.
+ * After a whole timeout without a byte, the connection has ended.
  *
- * An end that was held up itself, by a long synchronous computation or a suspended laptop, must not blame the other: bytes
- * that arrived meanwhile are still unread. A tick that comes late is therefore skipped, and the next one decides.
+ * An end that was held up itself, by a long synchronous computation or a suspended laptop, must not blame the
+ * other: bytes that arrived meanwhile are still unread. A tick that comes late is therefore skipped, and the
+ * next one decides.
  */
 import type { TLSSocket } from "node:tls";
 import type { DisconnectCause } from "../disconnect.ts";

@@ -1,11 +1,11 @@
 /**
- * The launcher of a host other than host 0. It decides nothing: the leader tells it when to start its processes, when to
- * stop them because another host's failed, and what becomes of the run once all have ended. It reports when its first
- * process fails and when all have ended.
+ * The launcher of a host other than host 0. It decides nothing: the leader tells it when to start its
+ * processes, when to stop them because another host's failed, and what becomes of the run once all have ended.
+ * It reports when its first process fails and when all have ended.
  *
- * If it loses the leader, it cannot know whether the run goes on. It stops its processes, which have lost their hub as
- * well, and joins the leader again as if it had just been started; a leader that comes back finds it waiting. So starting
- * host 0 again by hand, or in a new pod, is all that a lost leader needs.
+ * If it loses the leader, it cannot know whether the run goes on. It stops its processes, which have lost their
+ * hub as well, and joins the leader again as if it had just been started; a leader that comes back finds it
+ * waiting. So starting host 0 again by hand, or in a new pod, is all that a lost leader needs.
  */
 import { describeDisconnect } from "../disconnect.ts";
 import { HubMember } from "../hub/hub-member.ts";

@@ -7,8 +7,8 @@ import { SECRET_VARIABLE } from "../process-placement.ts";
 import type { Attempt, Failure, HostOptions } from "./launch-options.ts";
 
 /**
- * The descriptor of a pipe that every process inherits and its launcher never writes to. The pipe ends when the launcher
- * does, even by SIGKILL, and then process-watch.ts ends the process.
+ * The descriptor of a pipe that every process inherits and its launcher never writes to. The pipe ends when the
+ * launcher does, even by SIGKILL, and then process-watch.ts ends the process.
  */
 export const LAUNCHER_PIPE = 3;
 
@@ -19,7 +19,7 @@ interface StartedProcess {
   readonly rank: number;
   readonly child: ChildProcess;
   /** It was killed because it sent no heartbeat. */
-  isSilent: boolean;
+  isUnresponsive: boolean;
   readonly ended: Promise<Failure | undefined>;
 }
 
@@ -67,11 +67,11 @@ export class HostProcesses {
   }
 
   /** Kills a process that sends no heartbeats, if it is one of this host's. */
-  killSilent(rank: number): void {
-    const silent = this.#processes.find((each) => each.rank === rank);
-    if (silent === undefined) return;
-    silent.isSilent = true;
-    silent.child.kill("SIGKILL");
+  killUnresponsive(rank: number): void {
+    const unresponsive = this.#processes.find((each) => each.rank === rank);
+    if (unresponsive === undefined) return;
+    unresponsive.isUnresponsive = true;
+    unresponsive.child.kill("SIGKILL");
   }
 
   #endWithin(timeoutMs: number): void {
@@ -84,9 +84,9 @@ export class HostProcesses {
 }
 
 /**
- * The failure that the others follow from. A user's error ends its process, and the others then see a disconnect. A timeout
- * ends the ranks that notice it, and the others then see them disconnect. So an error comes before a timeout, and a timeout
- * before anything else.
+ * The failure that the others follow from. A user's error ends its process, and the others then see a
+ * disconnect. A timeout ends the ranks that notice it, and the others then see them disconnect. So an error
+ * comes before a timeout, and a timeout before anything else.
  */
 export function rootOf(failures: readonly Failure[]): Failure | undefined {
   const { error, usage, timedOut } = EXIT_STATUS;
@@ -108,15 +108,19 @@ function start(options: HostOptions, attempt: Attempt, local: number): StartedPr
   const started: StartedProcess = {
     rank,
     child,
-    isSilent: false,
-    ended: outcomeOf(rank, child, () => started.isSilent),
+    isUnresponsive: false,
+    ended: outcomeOf(rank, child, () => started.isUnresponsive),
   };
   if (child.stdout) prefixLines(child.stdout, process.stdout, rank);
   if (child.stderr) prefixLines(child.stderr, process.stderr, rank);
   return started;
 }
 
-function outcomeOf(rank: number, child: ChildProcess, isSilent: () => boolean): Promise<Failure | undefined> {
+function outcomeOf(
+  rank: number,
+  child: ChildProcess,
+  isUnresponsive: () => boolean,
+): Promise<Failure | undefined> {
   const { rankFailed, timedOut } = EXIT_STATUS;
   return new Promise((resolve) => {
     const fail = (status: number, how: string): void => resolve({ status, text: `process ${rank} ${how}` });
@@ -124,7 +128,7 @@ function outcomeOf(rank: number, child: ChildProcess, isSilent: () => boolean): 
     child.on("close", (code, signal) => {
       if (code === 0) resolve(undefined);
       else if (signal === null) fail(code!, `ended with exit status ${describeStatus(code!)}`);
-      else if (isSilent()) fail(timedOut, "sent no heartbeat and was killed");
+      else if (isUnresponsive()) fail(timedOut, "sent no heartbeat and was killed");
       else fail(rankFailed, `was killed by ${signal}`);
     });
   });

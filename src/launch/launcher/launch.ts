@@ -1,17 +1,19 @@
 /**
  * `dualpipe launch`: starts the processes of a run, and restarts them all when one fails.
  *
- * A pipeline cannot go on without one of its ranks, and a single process that is started again cannot rejoin the others,
- * whose connections and half-finished steps belong to the old one. So a restart is collective: all processes of all hosts
- * end, and all start again from the newest checkpoint. With several hosts, one launcher must decide when: that of host 0
- * leads, those of the other hosts follow (follower.ts), and all join a hub for launchers at the master's port.
+ * A pipeline cannot go on without one of its ranks, and a single process that is started again cannot rejoin
+ * the others, whose connections and half-finished steps belong to the old one. So a restart is collective: all
+ * processes of all hosts end, and all start again from the newest checkpoint. With several hosts, one launcher
+ * must decide when: that of host 0 leads, those of the other hosts follow (follower.ts), and all join a hub for
+ * launchers at the master's port.
  *
- * Each attempt has two hubs: that of the launchers, and one with a fresh port and secret for the processes. A process that
- * is left over from an earlier attempt, or that could not be killed, therefore cannot disturb the next one.
+ * Each attempt has two hubs: that of the launchers, and one with a fresh port and secret for the processes. A
+ * process that is left over from an earlier attempt, or that could not be killed, therefore cannot disturb the
+ * next one.
  *
- * When a process fails, the others have a few seconds to notice and to report what they were waiting for. Then all are
- * killed. Of the failures that come in, `rootOf` picks the one that the others follow from; its exit status decides whether
- * a restart may help.
+ * When a process fails, the others have a few seconds to notice and to report what they were waiting for. Then
+ * all are killed. Of the failures that come in, `rootOf` picks the one that the others follow from; its exit
+ * status decides whether a restart may help.
  */
 import { randomBytes } from "node:crypto";
 import { Hub } from "../hub/hub.ts";
@@ -73,8 +75,8 @@ async function runAttempt(
   const numMembers = numHosts * numProcessesPerHost;
   let own: HostProcesses | undefined;
   // A stopped process would not end by itself within the grace period, so it is killed at once.
-  const onSilent = (process: number): void => own?.killSilent(process);
-  const hub = await Hub.listen({ address, port: 0, secret, numMembers, onSilent });
+  const onUnresponsive = (process: number): void => own?.killUnresponsive(process);
+  const hub = await Hub.listen({ address, port: 0, secret, numMembers, onUnresponsive });
   try {
     const attempt: Attempt = { number, masterAddress, masterPort: hub.port, secret };
     others?.start(attempt);

@@ -4,7 +4,10 @@ import { HubMember } from "../hub/hub-member.ts";
 import { type FromFollower, type FromLeader, joinOptionsOf, type Verdict } from "./host-messages.ts";
 import type { Attempt, Failure, LaunchOptions } from "./launch-options.ts";
 
-/** The other hosts during one attempt, as the leader sees them: it tells their launchers what to do, and hears of failures. */
+/**
+ * The other hosts during one attempt, as the leader sees them: it tells their launchers what to do, and hears
+ * of failures.
+ */
 export class OtherHosts {
   /** Resolves with every host's failure, if it had one, when each has ended its processes or disconnected. */
   readonly ended: Promise<(Failure | undefined)[]>;

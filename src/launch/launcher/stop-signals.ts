@@ -5,7 +5,10 @@ interface SignalTarget {
   signal(signal: NodeJS.Signals): void;
 }
 
-/** Passes SIGINT, SIGTERM and SIGUSR1 on to the running processes; the first two also end the launcher's own waits. */
+/**
+ * Passes SIGINT, SIGTERM and SIGUSR1 on to the running processes; the first two also end the launcher's own
+ * waits.
+ */
 export class StopSignals implements Disposable {
   readonly #controller = new AbortController();
   readonly #listener = (signal: NodeJS.Signals): void => this.#handle(signal);
