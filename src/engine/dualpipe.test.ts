@@ -11,8 +11,8 @@ import { InProcessGroup } from "../transport/in-process/in-process-group.ts";
 import { DualPipe, DualPipeV } from "./dualpipe.ts";
 import { Pipeline } from "./pipeline.ts";
 import { Recorder, timelineOf } from "./recorder.ts";
-import type { StageModule } from "./stage-module.ts";
-import type { StepOptions } from "./step-options.ts";
+import type { StageModule } from "./stage.ts";
+import type { StepOptions } from "./step-data.ts";
 
 const runtime = Runtime.load();
 failOnLeaks(runtime);
@@ -126,7 +126,7 @@ test("gives mirrored parameters the values of the lower rank", () => {
 
 test("refuses mirrored parameters of different shapes", () => {
   expect(errorOf(() => dualPipePair([stage(1, 6), stage(0)]))).toMatchObject({
-    code: "MIRROR_MISMATCH",
+    code: "HOLDER_MISMATCH",
     message:
       "dualpipe: rank 1: its parameters are float32 [16,4], float32 [4,16], float32 [24,6], float32 [6,24], " +
       "and those of another rank that holds the same stages float32 [16,4], float32 [4,16], float32 [16,4], float32 [4,16]; " +

@@ -1,9 +1,10 @@
 import { Pipeline, type PipelineOptions } from "./pipeline.ts";
-import type { StageModule } from "./stage-module.ts";
+import { ReplicaPlacement } from "./replica-placement.ts";
+import type { StageModule } from "./stage.ts";
 
 export type DualPipeOptions = Pick<
   PipelineOptions,
-  "processGroup" | "batchDim" | "numReplicas" | "shardUpdates" | "rankMapping" | "recorder"
+  "processGroup" | "batchDim" | "numReplicas" | "shardUpdates" | "rankMapping" | "recorder" | "observer"
 >;
 
 /**
@@ -16,7 +17,7 @@ export type DualPipeOptions = Pick<
  * const { loss } = pipe.step(inputs, { numChunks: 20, criterion: mseLoss, labels: [targets] });
  */
 export class DualPipe extends Pipeline {
-  /** @param modules Those of the stages `rank` and `numRanks - 1 - rank`. */
+  /** @param modules The modules of the stages `rank` and `numRanks - 1 - rank`. */
   constructor(modules: readonly [StageModule, StageModule], options: DualPipeOptions) {
     super({ ...options, schedule: "dualpipe", modules: bothEnds(modules, options, 1) });
   }
@@ -27,22 +28,21 @@ export class DualPipe extends Pipeline {
  * twice; all micro-batches enter and leave at rank 0. (Sea AI Lab's cut-in-half; in the reference, `dualpipev.py`.)
  */
 export class DualPipeV extends Pipeline {
-  /** @param modules Those of the stages `rank` and `2 x numRanks - 1 - rank`. */
+  /** @param modules The modules of the stages `rank` and `2 x numRanks - 1 - rank`. */
   constructor(modules: readonly [StageModule, StageModule], options: DualPipeOptions) {
     super({ ...options, schedule: "dualpipev", modules: bothEnds(modules, options, 2) });
   }
 }
 
-/** The first module is that of stage `rank`, the second that of the stage as far from the other end. */
+/** The modules by stage: the first is for stage `rank`, the second for the stage as far from the other end. */
 function bothEnds(
   [first, second]: readonly [StageModule, StageModule],
-  { processGroup: { rank, size }, rankMapping, numReplicas = 1 }: DualPipeOptions,
+  { processGroup, rankMapping, numReplicas }: DualPipeOptions,
   stagesPerRank: number,
 ): Map<number, StageModule> {
-  const numRanks = size / numReplicas;
-  const stage = (rankMapping?.[rank] ?? rank) % numRanks;
+  const { pipelineRank, numRanks } = new ReplicaPlacement(processGroup, numReplicas, rankMapping);
   return new Map([
-    [stage, first],
-    [stagesPerRank * numRanks - 1 - stage, second],
+    [pipelineRank, first],
+    [stagesPerRank * numRanks - 1 - pipelineRank, second],
   ]);
 }

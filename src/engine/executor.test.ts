@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import {
   type Action,
   buildProgram,
+  formatAction,
   lower,
   type OverlappedPair,
   type Program,
@@ -9,8 +10,9 @@ import {
 } from "../schedule/index.ts";
 import type { Suspendable, Transfer } from "../tensor/suspension.ts";
 import { Executor } from "./executor.ts";
-import { type PlannedReceive, planRank } from "./plan.ts";
+import { type PlannedReceive, planRank } from "./rank-plan.ts";
 import type { Stage } from "./stage.ts";
+import type { StepObserver } from "./step-observer.ts";
 
 const activation = (stage: number, microBatch: number): string => `a${stage}.${microBatch}`;
 const gradient = (stage: number, microBatch: number): string => `g${stage}.${microBatch}`;
@@ -43,26 +45,26 @@ class FakeStage implements Stage<string> {
     this.log.push(`${this.index} sent ${microBatch}`);
   }
 
-  backwardInput(microBatch: number, outputGrads: string): Suspendable<string> {
+  backwardInputs(microBatch: number, outputGrads: string | null): Suspendable<string> {
     this.#expectGrads(microBatch, outputGrads);
     this.log.push(`${this.index}I${microBatch}`);
     return completed(gradient(this.index, microBatch));
   }
 
-  backwardWeight(microBatch: number): Suspendable<void> {
+  backwardWeights(microBatch: number): Suspendable<void> {
     this.log.push(`${this.index}W${microBatch}`);
     return completed(undefined);
   }
 
-  backward(microBatch: number, outputGrads: string): Suspendable<void> {
+  backward(microBatch: number, outputGrads: string | null): Suspendable<void> {
     this.#expectGrads(microBatch, outputGrads);
     this.log.push(`${this.index}B${microBatch}`);
     return completed(undefined);
   }
 
-  #expectGrads(microBatch: number, outputGrads: string): void {
+  #expectGrads(microBatch: number, outputGrads: string | null): void {
     const isLast = this.index === this.numStages - 1;
-    expect(outputGrads).toBe(isLast ? "loss" : gradient(this.index + 1, microBatch));
+    expect(outputGrads).toBe(isLast ? null : gradient(this.index + 1, microBatch));
   }
 }
 
@@ -74,7 +76,7 @@ interface Run {
 }
 
 /** One rank of a program on fake stages; what it receives is what the peers would have sent. */
-function prepare(program: Program, rank: number): Run {
+function prepare(program: Program, rank: number, observers: readonly StepObserver[] = []): Run {
   const plan = planRank(program, rank);
   const [log, discarded]: [string[], string[]] = [[], []];
   const { numStages } = program;
@@ -85,7 +87,7 @@ function prepare(program: Program, rank: number): Run {
   const executor = new Executor<string>({
     plan,
     stages,
-    numStages,
+    source: { takeInputs: (microBatch) => activation(-1, microBatch) },
     link: {
       send: (peer, kind, value) => log.push(`${value} to ${peer} as ${kind}`),
       receive: (peer, kind) => {
@@ -95,16 +97,15 @@ function prepare(program: Program, rank: number): Run {
         expect(kind).toBe(action === "RECV_F" ? "activations" : "activation-gradients");
         const value =
           action === "RECV_F" ? activation(stage - 1, microBatch) : gradient(stage + 1, microBatch);
-        return { take: () => value };
+        return { isDone: () => true, wait: () => {}, take: () => value };
       },
+      handOver: (value) => {
+        log.push(`${value} here`);
+        return value;
+      },
+      discard: (value) => discarded.push(value),
     },
-    inputOf: (microBatch) => activation(-1, microBatch),
-    lossGradOf: () => "loss",
-    handOver: (value) => {
-      log.push(`${value} here`);
-      return value;
-    },
-    discard: (value) => discarded.push(value),
+    observers,
     explain: (error, { action }) => new Error(`${action.kind}: ${(error as Error).message}`),
   });
   return { log, discarded, stages, run: () => executor.run() };
@@ -181,7 +182,7 @@ test("a stage that overlaps by itself runs the pairs, and nothing but the pairs"
     stage.overlapped = function* (microBatch, inputs, other, otherMicroBatch, outputGrads) {
       log.push("pair");
       const outputs = stage.forward(microBatch, inputs) as string;
-      return { outputs, inputGrads: yield* other.backwardInput(otherMicroBatch, outputGrads) };
+      return { outputs, inputGrads: yield* other.backwardInputs(otherMicroBatch, outputGrads) };
     };
   run();
   const pairs = [...dualpipe.ranks[0]!].filter(({ kind }) => kind === "OVERLAP_F_B");
@@ -192,6 +193,33 @@ test("a stage that overlaps by itself runs the pairs, and nothing but the pairs"
     const start = log.indexOf(`${forward.stage}F${forward.microBatch}`) - 1;
     expect(log[start]).toBe("pair");
     expect(log[start + 2]).toBe(`${backward.stage}I${backward.microBatch}`);
+  }
+});
+
+test("observers are told of each computation, and of each stage when nothing more is added to its gradients", () => {
+  for (const { name } of schedules) {
+    const program = lower(buildProgram(name, { numRanks: 2, numMicroBatches: 4 }));
+    const log: string[] = [];
+    const { run } = prepare(program, 0, [
+      {
+        started: ({ action }) => log.push(`started ${formatAction(action)}`),
+        ended: ({ action }) => log.push(`ended ${formatAction(action)}`),
+        gradientsComplete: (stage) => log.push(`complete ${stage}`),
+      },
+    ]);
+    run();
+    const computations = [...program.ranks[0]!].filter(({ kind }) => !/^(SEND|RECV)/.test(kind));
+    const lastOf = new Map<number, Action>();
+    for (const action of computations) {
+      const backward = action.kind === "OVERLAP_F_B" ? action.backward : action;
+      if (backward.kind === "W" || backward.kind === "B") lastOf.set(backward.stage, action);
+    }
+    const expected = computations.flatMap((action) => [
+      `started ${formatAction(action)}`,
+      `ended ${formatAction(action)}`,
+      ...[...lastOf].filter(([, last]) => last === action).map(([stage]) => `complete ${stage}`),
+    ]);
+    expect(log).toEqual(expected);
   }
 });
 
@@ -219,7 +247,7 @@ function prepareSuspended(): Run & { pair: OverlappedPair } {
     }
     return activation(this.index, microBatch);
   };
-  backwardStage.backwardInput = function* (microBatch) {
+  backwardStage.backwardInputs = function* (microBatch) {
     const name = `${this.index}I${microBatch}`;
     try {
       yield* communicate(name, log);
@@ -282,6 +310,6 @@ test("values that wait on this rank for their computation are freed after an err
 test("a program without communication is refused where the first value is missing", () => {
   const program = buildProgram("1f1b", { numRanks: 2, numMicroBatches: 2 });
   expect(prepare(program, 1).run).toThrow(
-    "dualpipe (internal): stage 1, micro-batch 0 was not received; is the program lowered?",
+    "internal error, please report it: stage 1, micro-batch 0 was not received; is the program lowered?",
   );
 });

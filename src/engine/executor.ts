@@ -1,49 +1,48 @@
+// Runs one rank's plan, once: posts receives, computes, sends what exists.
+//
+// The reference melts a schedule into the code that runs it, so that each schedule has an engine of its own and a bug of
+// its own. Here a schedule is data, and one executor runs every program, hand-written ones too. It can be this small
+// because programs are verified before they come here, and because it knows neither schedules nor tensors: a plan is a
+// list, a stage is five functions, and the values between stages may be anything. Its tests run over strings.
+//
+// Three rules make it correct and fast for every schedule:
+// 1. A receive is posted where the plan has it and waited for where its value is used. A computation waits for its own
+//    inputs and for nothing else.
+// 2. A value leaves at the moment it exists: outputs after F, input gradients after I and before W, even inside a B.
+// 3. In a pair (an F and a B) a half that communicates is suspended, and the other half computes in the meantime.
+//
+// Invariant: each value has one owner. It is `held` here from its arrival until its computation has ended; after an error
+// whatever is still held is discarded, so that a failed step leaves nothing.
 import { InternalError } from "../errors/internal-error.ts";
 import { finish, isSuspendable, type Suspendable } from "../tensor/suspension.ts";
-import type { PlannedBackward, PlannedComputation, PlannedForward, RankPlan } from "./plan.ts";
+import type { Receipt } from "../transport/process-group.ts";
+import type { Link } from "./link.ts";
+import type { PlannedBackward, PlannedComputation, PlannedForward, RankPlan } from "./rank-plan.ts";
 import type { Stage } from "./stage.ts";
+import type { StepObserver } from "./step-observer.ts";
 
-/** A value that was asked for and may still be on its way. */
-export interface Pending<Value> {
-  take(): Value;
-}
-
-/** The edges of this rank, as the executor sees them. */
-export interface Link<Value> {
-  send(peer: number, kind: "activations" | "activation-gradients", value: Value): void;
-  receive(peer: number, kind: "activations" | "activation-gradients"): Pending<Value>;
-}
-
-/** Told when each computation starts and ends, and when it first has to wait for data. */
-export interface Observer {
-  started(computation: PlannedComputation): void;
-  ended(computation: PlannedComputation): void;
+/** Where the first stage's inputs come from. */
+export interface Source<Value> {
+  /** The inputs of a micro-batch, which belong to the caller from then on. */
+  takeInputs(microBatch: number): Value;
 }
 
 export interface ExecutorOptions<Value> {
   readonly plan: RankPlan;
   readonly stages: ReadonlyMap<number, Stage<Value>>;
+  readonly source: Source<Value>;
   readonly link: Link<Value>;
-  /** What the first stage computes a micro-batch from. */
-  readonly inputOf: (microBatch: number) => Value;
-  /** What the backward of the last stage starts from. */
-  readonly lossGradOf: (microBatch: number) => Value;
-  readonly numStages: number;
-  /** Makes a stage's outputs, which that stage will free, the inputs of the next stage here. */
-  readonly handOver: (value: Value) => Value;
-  /** Frees, after an error, a value that a stage may not have taken over; one that is freed already stays so. */
-  readonly discard: (value: Value) => void;
-  readonly observer?: Observer;
-  /** Called with the computation in which an error was thrown. */
+  /** Told of each event in this order. */
+  readonly observers: readonly StepObserver[];
+  /** Makes the error to throw of one that was thrown in a computation. */
   readonly explain: (error: unknown, computation: PlannedComputation) => Error;
 }
 
-/** Runs one rank's part of any schedule, once. It knows no schedule and no tensor. */
 export class Executor<Value> {
   readonly #options: ExecutorOptions<Value>;
   /** By stage and micro-batch: inputs of a forward, and output gradients of a backward. */
-  readonly #activations = new Map<string, Pending<Value>>();
-  readonly #gradients = new Map<string, Pending<Value>>();
+  readonly #activations = new Map<string, Receipt<Value>>();
+  readonly #gradients = new Map<string, Receipt<Value>>();
   /** Values that are here and whose computation has not ended. */
   readonly #held = new Set<Value>();
 
@@ -55,12 +54,12 @@ export class Executor<Value> {
     try {
       this.#run();
     } finally {
-      for (const value of this.#held) this.#options.discard(value);
+      for (const value of this.#held) this.#options.link.discard(value);
     }
   }
 
   #run(): void {
-    const { plan, link, observer, explain } = this.#options;
+    const { plan, link, explain } = this.#options;
     for (const entry of plan) {
       if ("receive" in entry) {
         const { kind, stage, microBatch } = entry.receive;
@@ -70,44 +69,49 @@ export class Executor<Value> {
         continue;
       }
       try {
-        this.#compute(entry, observer);
+        this.#compute(entry);
       } catch (error) {
         throw explain(error, entry);
       }
     }
   }
 
-  #compute(computation: PlannedComputation, observer: Observer | undefined): void {
-    const { forward, backward } = computation;
+  #compute(computation: PlannedComputation): void {
+    const { forward, backward, completes } = computation;
+    const { observers } = this.#options;
     // Both waits of a pair come first: what is recorded of a computation is its own time.
-    const inputs = forward && this.#inputsOf(forward);
-    const outputGrads = backward && backward.kind !== "W" ? this.#outputGradsOf(backward) : undefined;
-    observer?.started(computation);
-    if (forward && backward) this.#pair(forward, inputs as Value, backward, outputGrads as Value);
-    else if (forward) finish(this.#forward(forward, inputs as Value));
-    else if (backward) finish(this.#backward(backward, outputGrads as Value));
+    const inputs = forward && this.#inputsOf(forward, computation);
+    const outputGrads = backward ? this.#outputGradsOf(backward, computation) : null;
+    for (const observer of observers) observer.started?.(computation);
+    if (forward && backward) this.#pair(forward, inputs as Value, backward, outputGrads);
+    else if (forward) this.#forwardAlone(forward, inputs as Value);
+    else if (backward) finish(this.#backward(backward, outputGrads));
     this.#held.delete(inputs as Value);
     this.#held.delete(outputGrads as Value);
-    observer?.ended(computation);
+    for (const observer of observers) {
+      observer.ended?.(computation);
+      if (completes !== undefined) observer.gradientsComplete?.(completes);
+    }
   }
 
-  #pair(forward: PlannedForward, inputs: Value, backward: PlannedBackward, outputGrads: Value): void {
+  #pair(forward: PlannedForward, inputs: Value, backward: PlannedBackward, outputGrads: Value | null): void {
     const stage = this.#stage(forward.stage);
-    if (stage.overlapped) {
-      const both = finish(
-        stage.overlapped(
-          forward.microBatch,
-          inputs,
-          this.#stage(backward.stage),
-          backward.microBatch,
-          outputGrads,
-        ),
-      );
-      this.#sendOutputs(forward, both.outputs);
-      this.#sendInputGrads(backward, both.inputGrads);
+    if (stage.overlapped === undefined) {
+      alternate(this.#forward(forward, inputs), this.#backward(backward, outputGrads));
       return;
     }
-    alternate(this.#forward(forward, inputs), this.#backward(backward, outputGrads));
+    const other = this.#stage(backward.stage);
+    const both = finish(
+      stage.overlapped(forward.microBatch, inputs, other, backward.microBatch, outputGrads),
+    );
+    this.#sendOutputs(forward, both.outputs);
+    this.#sendInputGrads(backward, both.inputGrads);
+  }
+
+  /** Plain calls all the way down, unless the stage communicates. */
+  #forwardAlone(forward: PlannedForward, inputs: Value): void {
+    const outputs = this.#stage(forward.stage).forward(forward.microBatch, inputs);
+    this.#sendOutputs(forward, isSuspendable<Value>(outputs) ? finish(outputs) : outputs);
   }
 
   *#forward(forward: PlannedForward, inputs: Value): Suspendable<void> {
@@ -115,25 +119,45 @@ export class Executor<Value> {
     this.#sendOutputs(forward, isSuspendable<Value>(outputs) ? yield* outputs : outputs);
   }
 
-  *#backward(backward: PlannedBackward, outputGrads: Value): Suspendable<void> {
+  *#backward(backward: PlannedBackward, outputGrads: Value | null): Suspendable<void> {
     const stage = this.#stage(backward.stage);
     const { kind, microBatch, inputGradTo } = backward;
     if (kind === "B" && inputGradTo === "nowhere") {
       yield* stage.backward(microBatch, outputGrads);
       return;
     }
-    if (kind !== "W") this.#sendInputGrads(backward, yield* stage.backwardInput(microBatch, outputGrads));
-    if (kind !== "I") yield* stage.backwardWeight(microBatch);
+    if (kind !== "W") this.#sendInputGrads(backward, yield* stage.backwardInputs(microBatch, outputGrads));
+    if (kind !== "I") yield* stage.backwardWeights(microBatch);
   }
 
-  #inputsOf({ stage, microBatch }: PlannedForward): Value {
-    if (stage === 0) return this.#hold(this.#options.inputOf(microBatch));
-    return this.#hold(take(this.#activations, stage, microBatch));
+  #inputsOf({ stage, microBatch }: PlannedForward, computation: PlannedComputation): Value {
+    if (stage === 0) return this.#hold(this.#options.source.takeInputs(microBatch));
+    return this.#hold(this.#take(this.#activations, stage, microBatch, computation));
   }
 
-  #outputGradsOf({ stage, microBatch }: PlannedBackward): Value {
-    if (stage === this.#options.numStages - 1) return this.#options.lossGradOf(microBatch);
-    return this.#hold(take(this.#gradients, stage, microBatch));
+  /** Null where none are needed: for W, and in the last stage. */
+  #outputGradsOf(backward: PlannedBackward, computation: PlannedComputation): Value | null {
+    const { kind, stage, microBatch, startsFromLoss } = backward;
+    if (kind === "W" || startsFromLoss) return null;
+    return this.#hold(this.#take(this.#gradients, stage, microBatch, computation));
+  }
+
+  #take(
+    receipts: Map<string, Receipt<Value>>,
+    stage: number,
+    microBatch: number,
+    computation: PlannedComputation,
+  ): Value {
+    const key = slot(stage, microBatch);
+    const receipt = receipts.get(key);
+    if (receipt === undefined)
+      throw new InternalError(
+        `stage ${stage}, micro-batch ${microBatch} was not received; is the program lowered?`,
+      );
+    receipts.delete(key);
+    for (const observer of this.#options.observers)
+      if (observer.waiting && !receipt.isDone()) observer.waiting(computation);
+    return receipt.take();
   }
 
   #hold(value: Value): Value {
@@ -143,10 +167,11 @@ export class Executor<Value> {
 
   #sendOutputs({ stage, microBatch, outputTo }: PlannedForward, outputs: Value): void {
     if (outputTo === "nowhere") return;
+    const { link } = this.#options;
     if (outputTo === "here") {
-      const kept = this.#hold(this.#options.handOver(outputs));
-      this.#activations.set(slot(stage + 1, microBatch), { take: () => kept });
-    } else this.#options.link.send(outputTo, "activations", outputs);
+      const inputs = this.#hold(link.handOver(outputs));
+      this.#activations.set(slot(stage + 1, microBatch), receiptOf(inputs));
+    } else link.send(outputTo, "activations", outputs);
     this.#stage(stage).outputsSent(microBatch);
   }
 
@@ -154,7 +179,7 @@ export class Executor<Value> {
     if (inputGradTo === "nowhere") return;
     this.#hold(grads);
     if (inputGradTo === "here") {
-      this.#gradients.set(slot(stage - 1, microBatch), { take: () => grads });
+      this.#gradients.set(slot(stage - 1, microBatch), receiptOf(grads));
       return;
     }
     this.#options.link.send(inputGradTo, "activation-gradients", grads);
@@ -172,15 +197,9 @@ function slot(stage: number, microBatch: number): string {
   return `${stage}:${microBatch}`;
 }
 
-function take<Value>(slots: Map<string, Pending<Value>>, stage: number, microBatch: number): Value {
-  const key = slot(stage, microBatch);
-  const pending = slots.get(key);
-  if (pending === undefined)
-    throw new Error(
-      `dualpipe (internal): stage ${stage}, micro-batch ${microBatch} was not received; is the program lowered?`,
-    );
-  slots.delete(key);
-  return pending.take();
+/** The receipt of a value that came from a stage of this rank. */
+function receiptOf<Value>(value: Value): Receipt<Value> {
+  return { isDone: () => true, wait: () => {}, take: () => value };
 }
 
 /** While the data of one is on its way, the other computes; with nothing to wait for, the first runs first. */

@@ -1,27 +1,31 @@
+import { InternalError } from "../errors/internal-error.ts";
 import * as kernels from "../tensor/kernels/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Message } from "../transport/process-group.ts";
 
 /**
  * Cuts tensors into micro-batches along a dimension, as `torch.tensor_split` does: the first ones are longer by one when
- * the size is not divisible. An absent tensor is absent in each.
+ * the size is not divisible. An absent tensor is absent in each. `scatterProblem` must have found nothing wrong.
  * @returns One message per micro-batch; the caller owns its tensors, which are views.
  */
 export function scatter(tensors: Message, numMicroBatches: number, batchDim: number): Message[] {
-  // All before the first cut, whose views would be left behind.
-  for (const tensor of tensors) if (tensor !== null) checkDivisible(tensor, numMicroBatches, batchDim);
+  const problem = scatterProblem(tensors, numMicroBatches, batchDim);
+  if (problem !== undefined) throw new InternalError(problem);
   const columns = tensors.map((tensor) =>
     tensor === null ? null : split(tensor, numMicroBatches, batchDim),
   );
   return Array.from({ length: numMicroBatches }, (_, i) => columns.map((column) => column?.[i] ?? null));
 }
 
-function checkDivisible({ shape }: Tensor, numParts: number, dim: number): void {
-  const size = shape.at(dim);
-  if (size === undefined || size < numParts)
-    throw new RangeError(
-      `a tensor of the shape [${shape}] cannot be cut into ${numParts} micro-batches along dimension ${dim}`,
-    );
+/** Why tensors cannot be cut into this number of micro-batches; undefined when they can. */
+export function scatterProblem(
+  tensors: Message,
+  numMicroBatches: number,
+  batchDim: number,
+): string | undefined {
+  const tooShort = tensors.find((tensor) => tensor && !((tensor.shape.at(batchDim) ?? 0) >= numMicroBatches));
+  if (!tooShort) return undefined;
+  return `a tensor of the shape [${tooShort.shape}] cannot be cut into ${numMicroBatches} micro-batches along dimension ${batchDim}`;
 }
 
 function split(tensor: Tensor, numParts: number, dim: number): Tensor[] {

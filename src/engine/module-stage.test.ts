@@ -3,6 +3,7 @@ import { failOnLeaks } from "../../test/leak-guard.ts";
 import { HookedStage } from "../../test/ranks/hooked-model.ts";
 import { type MlpSizes, type MlpStage, mlpStage, stageSeed } from "../../test/ranks/mlp-model.ts";
 import { backward } from "../autograd/backward.ts";
+import { mul } from "../autograd/operators/arithmetic.ts";
 import { mseLoss } from "../autograd/operators/loss.ts";
 import { markInput } from "../autograd/record.ts";
 import { Module } from "../nn/module.ts";
@@ -10,9 +11,9 @@ import { Runtime } from "../tensor/runtime.ts";
 import { finish, isSuspendable, type Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Message } from "../transport/process-group.ts";
-import { ModuleStage, type StageStep } from "./module-stage.ts";
+import { ModuleStage, type StepContext } from "./module-stage.ts";
 import type { OverlapBackward, OverlapHook } from "./overlap.ts";
-import type { StageModule } from "./stage-module.ts";
+import type { StageModule } from "./stage.ts";
 
 const runtime = Runtime.load();
 failOnLeaks(runtime);
@@ -20,7 +21,7 @@ const sizes: MlpSizes = { hidden: 8, sequence: 3, microBatchSize: 2, numMicroBat
 const numRows = sizes.sequence * sizes.microBatchSize;
 const edgeBytes = 4 * numRows * sizes.hidden;
 
-const training: StageStep = {
+const training: StepContext = {
   training: true,
   criterion: undefined,
   labelsOf: () => [],
@@ -29,7 +30,7 @@ const training: StageStep = {
 };
 
 /** The middle one of three stages, in a step. */
-function middleOf(module: StageModule, step: StageStep = training): ModuleStage {
+function middleOf(module: StageModule, step: StepContext = training): ModuleStage {
   const stage = new ModuleStage(module, { rank: 0, stageIndex: 1, numStages: 3 }, undefined);
   stage.begin(step);
   return stage;
@@ -53,6 +54,19 @@ class FunctionStage extends Module<never, Tensor | Message> {
 
   forward(...inputs: (Tensor | null)[]): Tensor | Message {
     return this.#body(...inputs);
+  }
+}
+
+/** A module that makes a tensor, then waits for a transfer. */
+class SuspendedStage extends Module {
+  forward(x: Tensor): Suspendable<Tensor> {
+    return this.#wait(x);
+  }
+
+  *#wait(x: Tensor): Suspendable<Tensor> {
+    const y = mul(x, x);
+    yield { isDone: () => false, wait: () => {} };
+    return y;
   }
 }
 
@@ -88,11 +102,11 @@ test("an output is freed once it is sent, and its graph is walked all the same",
   expect(outputs[0]!.disposed).toBe(true);
   expect(device.memory().liveBytes - before).toBe((1 + 4 + 4) * edgeBytes);
 
-  const [inputGrad] = finish(stage.backwardInput(0, [randn()]));
+  const [inputGrad] = finish(stage.backwardInputs(0, [randn()]));
   // W needs the inputs of both products and the gradients of their outputs; the input of the GELU is gone.
   expect(device.memory().liveBytes - before).toBe((1 + 4 + 4 + 1) * edgeBytes + edgeBytes);
   inputGrad!.dispose();
-  finish(stage.backwardWeight(0));
+  finish(stage.backwardWeights(0));
   module.zeroGrad();
   expect(device.memory().liveBytes).toBe(before);
   stage.end();
@@ -111,9 +125,9 @@ test("I and W, and the whole backward, give the gradients of the module alone", 
 
     forward(stage, 0, [x.share()]);
     stage.outputsSent(0);
-    const [inputGrad] = finish(stage.backwardInput(0, [outputGrad.share()]));
+    const [inputGrad] = finish(stage.backwardInputs(0, [outputGrad.share()]));
     for (const { grad } of module.parameters()) expect(grad).toBeNull();
-    finish(stage.backwardWeight(0));
+    finish(stage.backwardWeights(0));
     const split = [inputGrad!.toArray(), ...module.parameters().map(({ grad }) => grad!.toArray())];
     expect(split).toEqual(expected);
     inputGrad!.dispose();
@@ -134,8 +148,8 @@ test("the most micro-batches held at once are counted from the beginning of the 
   const stage = middleOf(newMlp());
   for (const microBatch of [0, 1, 2]) forward(stage, microBatch, [randn()]);
   stage.outputsSent(1);
-  for (const grad of finish(stage.backwardInput(1, [randn()]))) grad!.dispose();
-  finish(stage.backwardWeight(1));
+  for (const grad of finish(stage.backwardInputs(1, [randn()]))) grad!.dispose();
+  finish(stage.backwardWeights(1));
   forward(stage, 3, [randn()]);
   expect(stage.maxInFlight).toBe(3);
   stage.end();
@@ -146,14 +160,29 @@ test("the most micro-batches held at once are counted from the beginning of the 
 
 test.each<[string, (stage: ModuleStage) => void]>([
   ["after a forward", () => {}],
-  ["after an I", (stage) => finish(stage.backwardInput(0, [randn()]))[0]!.dispose()],
-  ["after a failed I", (stage) => expect(() => finish(stage.backwardInput(0, [null, null]))).toThrow()],
+  ["after an I", (stage) => finish(stage.backwardInputs(0, [randn()]))[0]!.dispose()],
+  ["after a failed I", (stage) => expect(() => finish(stage.backwardInputs(0, [null, null]))).toThrow()],
   [
-    "in a forward that was not begun",
-    (stage) => {
+    "in a suspended forward that was not begun",
+    () => {
       const x = randn();
-      stage.forward(5, [x]);
+      const stage = middleOf(new SuspendedStage(runtime));
+      expect(isSuspendable(stage.forward(5, [x]))).toBe(true);
+      expect(x.disposed).toBe(false);
       x.dispose();
+      stage.end();
+    },
+  ],
+  [
+    "in a suspended forward that was broken off",
+    () => {
+      const x = randn();
+      const stage = middleOf(new SuspendedStage(runtime));
+      const computation = stage.forward(5, [x]) as Suspendable<Message>;
+      computation.next();
+      computation.return([]);
+      expect(x.disposed).toBe(true);
+      stage.end();
     },
   ],
 ])("a step that ends %s leaves nothing", (_name, breakOff) => {
@@ -185,11 +214,17 @@ test("inputs that are not floating point, and outputs without a history, have no
   stage.outputsSent(0);
   // The input came out twice: its gradient is the sum of both. A gradient for an output that has none is ignored.
   const grads = finish(
-    stage.backwardInput(0, [null, runtime.tensor([1, 2]), null, runtime.ones([2]), runtime.tensor([10, 20])]),
+    stage.backwardInputs(0, [
+      null,
+      runtime.tensor([1, 2]),
+      null,
+      runtime.ones([2]),
+      runtime.tensor([10, 20]),
+    ]),
   );
   expect(grads.map((grad) => grad?.toArray() ?? null)).toEqual([[11, 22], null, null]);
   for (const grad of grads) grad?.dispose();
-  finish(stage.backwardWeight(0));
+  finish(stage.backwardWeights(0));
   stage.end();
 });
 
@@ -199,8 +234,8 @@ test("the inputs of the first stage have no gradients, and nothing runs forward 
   stage.begin(training);
   forward(stage, 0, [randn()]);
   stage.outputsSent(0);
-  expect(finish(stage.backwardInput(0, [randn()]))).toEqual([null]);
-  finish(stage.backwardWeight(0));
+  expect(finish(stage.backwardInputs(0, [randn()]))).toEqual([null]);
+  finish(stage.backwardWeights(0));
   expect(module.linear1.grad).not.toBeNull();
   stage.end();
   module.zeroGrad();
@@ -220,10 +255,10 @@ test("gradients that do not fit the outputs are refused", () => {
   forward(stage, 0, [randn()]);
   forward(stage, 1, [randn()]);
   const refuse = (microBatch: number, grads: Message, message: string): void =>
-    expect(() => finish(stage.backwardInput(microBatch, grads))).toThrow(
+    expect(() => finish(stage.backwardInputs(microBatch, grads))).toThrow(
       expect.objectContaining({
         code: "SHAPE_MISMATCH",
-        place: { rank: 0, stage: 1, microBatch },
+        location: { rank: 0, stage: 1, microBatch },
         message: `dualpipe: rank 0, stage 1, micro-batch ${microBatch}: ${message}`,
       }),
     );
@@ -271,7 +306,7 @@ test("a hook that returns no loss, though there is a criterion, is refused", () 
 
 test.each([
   ["none of it", () => {}],
-  ["inputs", (backward: OverlapBackward) => finish(backward.inputs())],
+  ["backwardInputs", (backward: OverlapBackward) => finish(backward.backwardInputs())],
 ] as const)("a hook that runs %s of the backward is refused", (ran, runBackward) => {
   const module = new HookedStage(runtime, sizes.hidden, sizes.dtype, stageSeed(1));
   modules.push(module);
@@ -287,7 +322,9 @@ test.each([
     expect(() => finish(run as Suspendable<unknown>)).toThrow(
       expect.objectContaining({
         code: "BACKWARD_NOT_RUN",
-        message: expect.stringContaining(`must run the whole backward; it ran ${ran}; call backward.all()`),
+        message: expect.stringContaining(
+          `must run the whole backward; it ran ${ran}; call backward.backward()`,
+        ),
       }),
     );
     stage.end();

@@ -1,63 +1,71 @@
-import { Backward, type GraphRoot, rootOf, scalarGradient } from "../autograd/backward.ts";
+// A module as a stage: what a micro-batch keeps between its forward and its W, and for how long.
+//
+// A pipeline's memory is the micro-batches in flight. Frameworks keep an output alive until its backward, because the
+// graph hangs on the tensor. But between stages the output has a second reader: the next stage, on another rank. Once it
+// is sent, its elements are of no use here. Only its graph is, and the graph saved what it needs by itself.
+//
+// So an output's life ends twice: its elements end when they have been sent (`outputsSent`), its graph ends with W. What
+// stays in between is a root: the graph's end and the output's shape, to check the gradient that comes back. The inputs
+// are marked as leaves, so that the graph of a stage begins at its inputs, and their gradients are what I gives. The last
+// stage sends nothing, and its root is the loss.
+//
+// Each forward is a scope: of all that it makes only what was shared outlives it. Inputs and output gradients are taken
+// over, and disposed whether or not the computation succeeds. Invariant: a step that ended, well or not, leaves no tensor
+// of its own behind (`end`).
+import { rootOf, scalarGradient } from "../autograd/backward.ts";
 import type { Leaf } from "../autograd/graph.ts";
 import { markInput } from "../autograd/record.ts";
+import { InternalError } from "../errors/internal-error.ts";
 import type { Module } from "../nn/module.ts";
 import { isFloatingPoint } from "../tensor/dtype.ts";
 import { isSuspendable, type Suspendable } from "../tensor/suspension.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import type { Message } from "../transport/process-group.ts";
-import { StepError, type StepErrorCode } from "./errors.ts";
-import type { OverlapBackward, OverlapHook, OverlapResult } from "./overlap.ts";
-import type { Stage } from "./stage.ts";
-import type { Criterion, StageModule } from "./stage-module.ts";
+import { disposeTensors, type Message } from "../transport/process-group.ts";
+import { InFlight, type InFlightOptions } from "./in-flight.ts";
+import { HookBackward, type OverlapHook, type OverlapResult } from "./overlap.ts";
+import type { Criterion, Stage, StageModule } from "./stage.ts";
+import { StepError, type StepErrorCode, type StepLocation } from "./step-error.ts";
 
-/** What one step asks of a stage. */
-export interface StageStep {
+/** What a stage must know of the step that it runs in. */
+export interface StepContext {
   readonly training: boolean;
-  /** Of the last stage only, as the two after it. */
+  /** For the last stage only, like the members after it. */
   readonly criterion: Criterion | undefined;
   labelsOf(microBatch: number): Message;
+  /** Takes over the loss. */
   keepLoss(microBatch: number, loss: Tensor): void;
+  /** Takes over the outputs; undefined when they are not wanted. */
   readonly keepOutputs: ((microBatch: number, outputs: Message) => void) | undefined;
 }
 
-export interface StagePlace {
+export interface StagePlacement {
   readonly rank: number;
   readonly stageIndex: number;
   readonly numStages: number;
 }
 
-/** One micro-batch between its forward and its W. */
-interface InFlight {
-  /** By input: where its gradient is summed, if it has one. */
-  readonly leaves: readonly (Leaf | undefined)[];
-  outputs: Message;
-  /** By output, or the loss alone in a last stage; null where no gradient flows. */
-  readonly roots: readonly (GraphRoot | null)[];
-  readonly lossGrad: Tensor | undefined;
-  backward: Backward | undefined;
-}
+type Leaves = readonly (Leaf | undefined)[];
 
 /** A module as a stage: it holds the graph of each micro-batch in flight, and frees outputs once they are sent. */
 export class ModuleStage implements Stage<Message> {
   readonly module: StageModule;
   readonly overlapped: Stage<Message>["overlapped"];
-  readonly #place: StagePlace;
+  readonly #placement: StagePlacement;
   readonly #isFirst: boolean;
   readonly #isLast: boolean;
   readonly #inFlight = new Map<number, InFlight>();
-  #step: StageStep | undefined;
+  #step: StepContext | undefined;
   #maxInFlight = 0;
 
-  constructor(module: StageModule, place: StagePlace, hook: OverlapHook | undefined) {
+  constructor(module: StageModule, placement: StagePlacement, hook: OverlapHook | undefined) {
     this.module = module;
-    this.#place = place;
-    this.#isFirst = place.stageIndex === 0;
-    this.#isLast = place.stageIndex === place.numStages - 1;
+    this.#placement = placement;
+    this.#isFirst = placement.stageIndex === 0;
+    this.#isLast = placement.stageIndex === placement.numStages - 1;
     this.overlapped = hook && ((...args) => this.#overlapped(hook, ...args));
   }
 
-  begin(step: StageStep): void {
+  begin(step: StepContext): void {
     this.#step = step;
     this.#maxInFlight = 0;
   }
@@ -67,140 +75,102 @@ export class ModuleStage implements Stage<Message> {
     return this.#maxInFlight;
   }
 
-  /** Frees whatever the step left, whether or not it came to its end. */
+  /** Frees everything that the step left, whether or not it came to its end. */
   end(): void {
-    for (const state of this.#inFlight.values()) {
-      for (const tensor of [...state.outputs, state.lossGrad]) tensor?.dispose();
-      for (const leaf of state.leaves) leaf?.grad?.dispose();
-      (state.backward ?? new Backward(present(state.roots))).end();
-    }
+    for (const state of this.#inFlight.values()) state.dispose();
     this.#inFlight.clear();
     this.#step = undefined;
   }
 
-  forward(microBatch: number, inputs: Message): Suspendable<Message> {
-    const module = this.module as Module<(Tensor | null)[], Tensor | Message>;
-    const leaves = this.#markInputs(inputs);
-    const computation = this.#forward(microBatch, leaves, module.start(...inputs));
-    return this.#disposing(inputs, module.runtime.suspendableScope(computation));
+  forward(microBatch: number, inputs: Message): Suspendable<Message> | Message {
+    const { runtime } = this.module;
+    return disposing(inputs, () => runtime.scopeUntilDone(() => this.#forward(microBatch, inputs)));
   }
 
-  *#forward(
+  #forward(microBatch: number, inputs: Message): Suspendable<Message> | Message {
+    const module = this.module as Module<(Tensor | null)[], Tensor | Message>;
+    const leaves = this.#markInputs(inputs);
+    const result = module.callOrStart(...inputs);
+    return isSuspendable<Tensor | Message>(result)
+      ? this.#finishForwardLater(microBatch, leaves, result)
+      : this.#finishForward(microBatch, leaves, result);
+  }
+
+  *#finishForwardLater(
     microBatch: number,
-    leaves: readonly (Leaf | undefined)[],
+    leaves: Leaves,
     computation: Suspendable<Tensor | Message>,
   ): Suspendable<Message> {
-    const outputs = this.#asMessage(microBatch, yield* computation);
+    return this.#finishForward(microBatch, leaves, yield* computation);
+  }
+
+  #finishForward(microBatch: number, leaves: Leaves, result: Tensor | Message): Message {
+    const outputs = this.#asMessage(microBatch, result);
+    if (!this.#isLast) return this.#keepOutputs(microBatch, leaves, outputs);
     const { criterion } = this.#current;
-    const loss =
-      this.#isLast && criterion
-        ? criterion(...([...outputs, ...this.#current.labelsOf(microBatch)] as never[]))
-        : undefined;
-    return this.#keep(microBatch, leaves, outputs, loss);
+    const loss = criterion?.(...([...outputs, ...this.#current.labelsOf(microBatch)] as never[]));
+    return this.#keepLoss(microBatch, leaves, outputs, loss);
   }
 
   /** Marks the inputs as the leaves of this stage's graph. Those of the first stage get no gradient. */
-  #markInputs(inputs: Message): (Leaf | undefined)[] {
+  #markInputs(inputs: Message): Leaves {
     const wanted = this.#current.training && !this.#isFirst;
     return inputs.map((input) =>
       input ? markInput(input, wanted && isFloatingPoint(input.dtype)) : undefined,
     );
   }
 
-  /** Keeps what the backward needs, and returns the outputs to send. */
-  #keep(
-    microBatch: number,
-    leaves: readonly (Leaf | undefined)[],
-    outputs: Message,
-    loss: Tensor | undefined,
-  ): Message {
-    const step = this.#current;
-    const share = (output: Tensor | null): Tensor | null => output?.share() ?? null;
-    let ends: Message = outputs;
-    if (this.#isLast) {
-      step.keepOutputs?.(microBatch, outputs.map(share));
-      ends = [];
-      if (step.criterion) {
-        ends = [this.#checkLoss(microBatch, loss)];
-        step.keepLoss(microBatch, loss!.share());
-      }
-    }
-    const sent = this.#isLast ? [] : outputs.map(share);
-    if (step.training || sent.length > 0) {
-      const roots = step.training ? ends.map((end) => (end ? rootOf(end) : null)) : [];
-      const lossGrad = this.#isLast && step.training ? scalarGradient(loss!).share() : undefined;
-      this.#inFlight.set(microBatch, { leaves, outputs: sent, roots, lossGrad, backward: undefined });
-      this.#maxInFlight = Math.max(this.#maxInFlight, this.#inFlight.size);
-    }
+  /** Keeps the outputs until they are sent, and their graph until W. @returns The outputs to send. */
+  #keepOutputs(microBatch: number, leaves: Leaves, outputs: Message): Message {
+    const sent = outputs.map(shareOf);
+    const roots = this.#current.training ? outputs.map((output) => (output ? rootOf(output) : null)) : [];
+    this.#keep(microBatch, { leaves, outputs: sent, roots });
     return sent;
   }
 
+  /** Keeps what the caller of the step wants from the last stage, and in training the loss's graph until W. */
+  #keepLoss(microBatch: number, leaves: Leaves, outputs: Message, loss: unknown): Message {
+    const step = this.#current;
+    step.keepOutputs?.(microBatch, outputs.map(shareOf));
+    if (step.criterion === undefined) return [];
+    this.#checkLoss(microBatch, loss);
+    step.keepLoss(microBatch, loss.share());
+    if (step.training) {
+      const lossGrad = scalarGradient(loss).share();
+      this.#keep(microBatch, { leaves, outputs: [], roots: [rootOf(loss)], lossGrad });
+    }
+    return [];
+  }
+
+  #keep(microBatch: number, options: Omit<InFlightOptions, "location">): void {
+    this.#inFlight.set(microBatch, new InFlight({ location: this.#locate(microBatch), ...options }));
+    this.#maxInFlight = Math.max(this.#maxInFlight, this.#inFlight.size);
+  }
+
   outputsSent(microBatch: number): void {
-    const state = this.#state(microBatch);
-    for (const output of state.outputs) output?.dispose();
-    state.outputs = [];
+    this.#state(microBatch).freeOutputs();
     if (!this.#current.training) this.#inFlight.delete(microBatch);
   }
 
-  backwardInput(microBatch: number, outputGrads: Message): Suspendable<Message> {
+  backwardInputs(microBatch: number, outputGrads: Message | null): Suspendable<Message> {
     const state = this.#state(microBatch);
-    const gradients = this.#startBackward(microBatch, state, outputGrads);
-    return this.#disposing(outputGrads, this.#walk(state, state.backward!.backwardInputs(gradients)));
+    const { walk, gradients } = state.startBackward(outputGrads);
+    return disposingLater(outputGrads, inputGradsOf(state, walk.backwardInputs(gradients)));
   }
 
-  *backwardWeight(microBatch: number): Suspendable<void> {
-    yield* this.#state(microBatch).backward!.backwardWeights();
+  *backwardWeights(microBatch: number): Suspendable<void> {
+    yield* this.#state(microBatch).backwardWeights();
     this.#finishBackward(microBatch);
   }
 
-  *backward(microBatch: number, outputGrads: Message): Suspendable<void> {
-    const state = this.#state(microBatch);
-    const gradients = this.#startBackward(microBatch, state, outputGrads);
-    yield* this.#disposing(outputGrads, this.#walk(state, state.backward!.backward(gradients)));
+  *backward(microBatch: number, outputGrads: Message | null): Suspendable<void> {
+    const { walk, gradients } = this.#state(microBatch).startBackward(outputGrads);
+    yield* disposingLater(outputGrads, walk.backward(gradients));
     this.#finishBackward(microBatch);
-  }
-
-  *#walk(state: InFlight, walk: Suspendable<void>): Suspendable<Message> {
-    yield* walk;
-    return takeInputGrads(state);
-  }
-
-  /** Makes the walk from those outputs that got a gradient, and returns these gradients. */
-  #startBackward(microBatch: number, state: InFlight, outputGrads: Message): Tensor[] {
-    const { roots } = state;
-    const given = this.#isLast ? [state.lossGrad!] : outputGrads;
-    if (given.length !== roots.length)
-      throw this.#error(
-        "SHAPE_MISMATCH",
-        microBatch,
-        `${given.length} gradients arrived for ${roots.length} outputs; the next stage must take every output as an input`,
-      );
-    const gradients: Tensor[] = [];
-    const walked: GraphRoot[] = [];
-    roots.forEach((root, i) => {
-      const gradient = given[i] ?? null;
-      if (root === null) return;
-      if (gradient === null) {
-        new Backward([root]).end();
-        return;
-      }
-      if (String(gradient.shape) !== String(root.shape))
-        throw this.#error(
-          "SHAPE_MISMATCH",
-          microBatch,
-          `output ${i} has the shape [${root.shape}] and its gradient [${gradient.shape}]; they must be equal`,
-        );
-      walked.push(root);
-      gradients.push(gradient);
-    });
-    state.backward = new Backward(walked);
-    return gradients;
   }
 
   #finishBackward(microBatch: number): void {
-    const state = this.#state(microBatch);
-    state.backward!.end();
-    state.lossGrad?.dispose();
+    this.#state(microBatch).dispose();
     this.#inFlight.delete(microBatch);
   }
 
@@ -210,33 +180,22 @@ export class ModuleStage implements Stage<Message> {
     inputs: Message,
     other: Stage<Message>,
     otherMicroBatch: number,
-    otherOutputGrads: Message,
+    otherOutputGrads: Message | null,
   ): Suspendable<{ outputs: Message; inputGrads: Message }> {
     const backwardStage = other as ModuleStage;
     const state = backwardStage.#state(otherMicroBatch);
-    const gradients = backwardStage.#startBackward(otherMicroBatch, state, otherOutputGrads);
-    const walk = state.backward!;
-    const ended = new Set<keyof OverlapBackward>();
-    const noting = function* (part: keyof OverlapBackward, whole: Suspendable<void>): Suspendable<void> {
-      yield* whole;
-      ended.add(part);
-    };
-    const backward: OverlapBackward = {
-      module: backwardStage.module,
-      all: () => noting("all", walk.backward(gradients)),
-      inputs: () => noting("inputs", walk.backwardInputs(gradients)),
-      weights: () => noting("weights", walk.backwardWeights()),
-    };
+    const { walk, gradients } = state.startBackward(otherOutputGrads);
+    const backward = new HookBackward(backwardStage.module, walk, gradients);
     const forward = this.#hooked(hook, microBatch, inputs, backward);
-    const outputs = yield* this.#disposing(inputs, this.module.runtime.suspendableScope(forward));
-    if (!ended.has("all") && !(ended.has("inputs") && ended.has("weights")))
+    const outputs = yield* disposingLater(inputs, this.module.runtime.suspendableScope(forward));
+    if (!backward.isWhole)
       throw backwardStage.#error(
         "BACKWARD_NOT_RUN",
         otherMicroBatch,
-        `overlappedForwardBackward must run the whole backward; it ran ${[...ended].join(" and ") || "none of it"}; call backward.all(), or backward.inputs() and then backward.weights(), to their end`,
+        `overlappedForwardBackward must run the whole backward; it ran ${backward.ended}; call backward.backward(), or backward.backwardInputs() and then backward.backwardWeights(), to their end`,
       );
-    const inputGrads = takeInputGrads(state);
-    for (const gradient of otherOutputGrads) gradient?.dispose();
+    const inputGrads = state.takeInputGrads();
+    disposeTensors(otherOutputGrads ?? []);
     backwardStage.#finishBackward(otherMicroBatch);
     return { outputs, inputGrads };
   }
@@ -245,23 +204,17 @@ export class ModuleStage implements Stage<Message> {
     hook: OverlapHook,
     microBatch: number,
     inputs: Message,
-    backward: OverlapBackward,
+    backward: HookBackward,
   ): Suspendable<Message> {
     const leaves = this.#markInputs(inputs);
     const criterion = this.#isLast ? this.#current.criterion : undefined;
     const labels = criterion ? this.#current.labelsOf(microBatch) : [];
     const result = hook({ module: this.module, inputs, criterion, labels }, backward);
     const { outputs, loss } = isSuspendable<OverlapResult>(result) ? yield* result : result;
-    return this.#keep(microBatch, leaves, this.#asMessage(microBatch, outputs), loss);
-  }
-
-  /** Runs a computation and disposes, whatever becomes of it, the tensors that it took over. */
-  *#disposing<T>(tensors: Message, computation: Suspendable<T>): Suspendable<T> {
-    try {
-      return yield* computation;
-    } finally {
-      for (const tensor of tensors) tensor?.dispose();
-    }
+    const message = this.#asMessage(microBatch, outputs);
+    return this.#isLast
+      ? this.#keepLoss(microBatch, leaves, message, loss)
+      : this.#keepOutputs(microBatch, leaves, message);
   }
 
   #asMessage(microBatch: number, outputs: unknown): Message {
@@ -276,8 +229,8 @@ export class ModuleStage implements Stage<Message> {
     return list;
   }
 
-  #checkLoss(microBatch: number, loss: unknown): Tensor {
-    if (loss instanceof Tensor && loss.numElements === 1) return loss;
+  #checkLoss(microBatch: number, loss: unknown): asserts loss is Tensor {
+    if (loss instanceof Tensor && loss.numElements === 1) return;
     throw this.#error(
       "LOSS_NOT_SCALAR",
       microBatch,
@@ -285,40 +238,56 @@ export class ModuleStage implements Stage<Message> {
     );
   }
 
-  get #current(): StageStep {
-    if (this.#step === undefined) throw new Error("dualpipe (internal): a stage runs outside of a step");
+  get #current(): StepContext {
+    if (this.#step === undefined) throw new InternalError("a stage runs outside of a step");
     return this.#step;
   }
 
   #state(microBatch: number): InFlight {
     const state = this.#inFlight.get(microBatch);
     if (state === undefined)
-      throw new Error(
-        `dualpipe (internal): stage ${this.#place.stageIndex} holds nothing of micro-batch ${microBatch}; is the program verified?`,
+      throw new InternalError(
+        `stage ${this.#placement.stageIndex} holds nothing of micro-batch ${microBatch}; is the program verified?`,
       );
     return state;
   }
 
+  #locate(microBatch: number): StepLocation {
+    return { rank: this.#placement.rank, stage: this.#placement.stageIndex, microBatch };
+  }
+
   #error(code: StepErrorCode, microBatch: number, message: string): StepError {
-    return new StepError(
-      code,
-      { rank: this.#place.rank, stage: this.#place.stageIndex, microBatch },
-      message,
-    );
+    return new StepError(code, this.#locate(microBatch), message);
   }
 }
 
-function present<T>(list: readonly (T | null)[]): T[] {
-  return list.filter((element): element is T => element !== null);
+function* inputGradsOf(state: InFlight, walk: Suspendable<void>): Suspendable<Message> {
+  yield* walk;
+  return state.takeInputGrads();
 }
 
-/** The gradients of a stage's inputs, which belong to the caller from then on. */
-function takeInputGrads(state: InFlight): Message {
-  return state.leaves.map((leaf) => {
-    const grad = leaf?.grad ?? null;
-    if (leaf) leaf.grad = null;
-    return grad;
-  });
+/** Runs a computation and disposes, whether or not it succeeds, the tensors that it took over. */
+function disposing<T>(tensors: Message, start: () => Suspendable<T> | T): Suspendable<T> | T {
+  let suspended = false;
+  try {
+    const result = start();
+    suspended = isSuspendable<T>(result);
+    return isSuspendable<T>(result) ? disposingLater(tensors, result) : result;
+  } finally {
+    if (!suspended) disposeTensors(tensors);
+  }
+}
+
+function* disposingLater<T>(tensors: Message | null, computation: Suspendable<T>): Suspendable<T> {
+  try {
+    return yield* computation;
+  } finally {
+    disposeTensors(tensors ?? []);
+  }
+}
+
+function shareOf(tensor: Tensor | null): Tensor | null {
+  return tensor?.share() ?? null;
 }
 
 function describe(value: unknown): string {

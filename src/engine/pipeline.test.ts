@@ -11,8 +11,8 @@ import { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { InProcessGroup } from "../transport/in-process/in-process-group.ts";
 import { DualPipeV } from "./dualpipe.ts";
-import type { Criterion } from "./stage-module.ts";
-import type { StepOptions } from "./step-options.ts";
+import type { Criterion } from "./stage.ts";
+import type { StepOptions } from "./step-data.ts";
 
 const runtime = Runtime.load();
 failOnLeaks(runtime);
@@ -25,7 +25,7 @@ function groupOf(size: number, rank = 0): InProcessGroup {
   return new InProcessGroup(runtime, { name: `pipeline-test-${numGroups++}`, rank, size, timeoutMs: 1000 });
 }
 
-function errorOf(body: () => unknown): Error & { code?: string; place?: unknown } {
+function errorOf(body: () => unknown): Error & { code?: string; location?: unknown } {
   try {
     body();
   } catch (error) {

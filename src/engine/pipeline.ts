@@ -1,3 +1,12 @@
+// One rank of a pipeline: puts a step together from its parts, and sees to it that a failure reaches every rank.
+//
+// A step needs a plan (plan-cache.ts), its data (step-data.ts), the stages (module-stage.ts), the edges (link.ts) and, when
+// parameters have several holders, their exchange (parameters/). The executor runs the plan over them. Nothing here
+// computes or sends; whatever a step starts is ended here, whether or not it succeeds.
+//
+// Ranks take part in a step without talking about it, so a rank that fails must not leave the others waiting: it aborts
+// the group of all ranks, once, with its reason. A rank that was stopped by such an abort must not abort again; that is how
+// the two are told apart: an ABORTED error of this group is an echo, an error of any other kind or group is a cause.
 import type { Parameter } from "../autograd/parameter.ts";
 import { problemOf } from "../errors/dualpipe-error.ts";
 import { formatAction, type Program, stagesOf } from "../schedule/index.ts";
@@ -6,17 +15,20 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { GroupView } from "../transport/group-view.ts";
 import type { Message, ProcessGroup } from "../transport/process-group.ts";
 import { TransportError } from "../transport/transport-error.ts";
-import { StepError } from "./errors.ts";
 import { Executor } from "./executor.ts";
+import { PipelineLink } from "./link.ts";
 import { ModuleStage } from "./module-stage.ts";
 import { overlapHookOf } from "./overlap.ts";
-import type { PlannedComputation } from "./plan.ts";
+import { Holders } from "./parameters/holders.ts";
+import { SharedParameters } from "./parameters/shared-parameters.ts";
+import { PlanCache, type PlannedStep, placementOf } from "./plan-cache.ts";
+import type { PlannedComputation } from "./rank-plan.ts";
 import type { Recorder } from "./recorder.ts";
-import { SharedParameters } from "./shared-parameters.ts";
-import type { StageModule } from "./stage-module.ts";
-import { microBatchesAt, StepData } from "./step-data.ts";
-import type { StepOptions, StepResult } from "./step-options.ts";
-import { placementOf, type StepProgram, StepPrograms } from "./step-programs.ts";
+import { ReplicaPlacement } from "./replica-placement.ts";
+import type { StageModule } from "./stage.ts";
+import { microBatchesAt, StepData, type StepOptions, type StepResult } from "./step-data.ts";
+import { StepError } from "./step-error.ts";
+import type { StepObserver } from "./step-observer.ts";
 
 export interface PipelineOptions {
   /** A schedule's name, such as `dualpipe`, or a program of its own, such as one read from a CSV. */
@@ -30,17 +42,19 @@ export interface PipelineOptions {
   readonly batchDim?: number;
   /**
    * Equal pipelines side by side, each with micro-batches of its own, whose gradients are summed (data parallelism). Replica
-   * `k` of pipelines of `P` ranks has the ranks `k P` and following.
+   * `k` of pipelines of `P` ranks has the ranks from `k P` on.
    */
   readonly numReplicas?: number;
   /**
    * Whether a parameter that several ranks hold is updated by one of them, its owner: it alone gets the summed gradient
-   * and needs an optimizer, and gives the others the new value by `shareUpdates`. Without it all get the sum.
+   * and needs an optimizer, and `shareUpdates` gives the others the new value. Otherwise all get the sum.
    */
   readonly shardUpdates?: boolean;
-  /** The place of each rank of the process group; the same numbers by default. */
+  /** The position of each rank of the process group in the pipelines; the same numbers by default. */
   readonly rankMapping?: readonly number[];
   readonly recorder?: Recorder;
+  /** Hears what happens in each step, such as that the gradients of a stage are complete. */
+  readonly observer?: StepObserver;
 }
 
 /** One rank of a pipeline under any schedule that has a program. */
@@ -48,71 +62,78 @@ export class Pipeline {
   /** The ranks of this pipeline, in its order. */
   readonly group: ProcessGroup;
   readonly runtime: Runtime;
-  /** All ranks, those of the other replicas too. */
+  /** All ranks, those of the other replicas included. */
   readonly #everyone: ProcessGroup;
-  readonly #programs: StepPrograms;
+  readonly #plans: PlanCache;
   readonly #modules: ReadonlyMap<number, StageModule>;
   readonly #stages: ReadonlyMap<number, ModuleStage>;
+  readonly #link: PipelineLink;
+  readonly #holders: Holders;
+  /** The parameters of this rank, if it is not their only holder. */
   readonly #shared: SharedParameters | undefined;
   readonly #batchDim: number;
-  readonly #recorder: Recorder | undefined;
+  readonly #observers: readonly StepObserver[];
 
-  /** Every rank of the group constructs its own; parameters that several hold are made equal then. */
+  /**
+   * Construct it on every rank of the group; parameters that several ranks hold get equal values then.
+   * @throws ScheduleError; StepError when the modules or the ranks do not fit; TransportError.
+   */
   constructor(options: PipelineOptions) {
-    const { modules, processGroup, batchDim = 0, numReplicas = 1, recorder } = options;
-    const { ranksAt, place, numPlaces } = placesOf(processGroup, numReplicas, options.rankMapping);
-    const replica = Math.floor(place / numPlaces);
+    const { modules, processGroup, numReplicas, rankMapping, recorder, observer } = options;
+    const replicas = new ReplicaPlacement(processGroup, numReplicas, rankMapping);
     this.#everyone = processGroup;
-    this.group = new GroupView(processGroup, ranksAt.slice(replica * numPlaces, (replica + 1) * numPlaces));
+    this.group = new GroupView(processGroup, replicas.ranksOf(replicas.replica));
     this.runtime = processGroup.runtime;
-    const { rank, size } = this.group;
-    this.#programs = new StepPrograms(options, size, rank);
+    this.#plans = new PlanCache(options, replicas.numRanks, replicas.pipelineRank);
     this.#modules = modules;
-    this.#batchDim = batchDim;
-    this.#recorder = recorder;
-    const { placement, mirror } = this.#programs;
-    const wanted = stagesOf(placement, rank);
-    if (String([...modules.keys()].sort((a, b) => a - b)) !== String(wanted))
-      throw new StepError(
-        "INVALID_INPUT",
-        { rank: processGroup.rank },
-        `the schedule puts the stages ${wanted.join(" and ")} here; got modules for ${[...modules.keys()].join(" and ")}`,
-      );
-    const hook = overlapHookOf([...modules.values()]);
-    const { numStages } = placement;
-    this.#stages = new Map(
-      [...modules].map(([stageIndex, module]) => [
-        stageIndex,
-        new ModuleStage(module, { rank: processGroup.rank, stageIndex, numStages }, hook),
-      ]),
-    );
-    this.#shared = this.#shareParameters(options, ranksAt, mirror);
-    if (this.#shared) this.#guarded(() => this.#shared!.equalize());
+    this.#checkModules();
+    this.#stages = this.#makeStages();
+    this.#link = new PipelineLink(this.group);
+    this.#batchDim = options.batchDim ?? 0;
+    this.#observers = [recorder, observer].filter((each) => each !== undefined);
+    this.#holders = new Holders(processGroup, replicas, this.#plans.ranksOfStages);
+    if (this.#holders.group.size === 1) return;
+    this.#shared = this.#shareParameters(options.shardUpdates ?? false);
+    this.#guarded(() => this.#shared!.equalize());
   }
 
-  #shareParameters(
-    { modules, numReplicas = 1, shardUpdates = false }: PipelineOptions,
-    ranksAt: readonly number[],
-    mirror: number | undefined,
-  ): SharedParameters | undefined {
-    const { rank, size } = this.group;
-    const places = mirror === undefined ? [rank] : [rank, mirror].sort((a, b) => a - b);
-    if (numReplicas * places.length === 1) return undefined;
-    const holders = Array.from({ length: numReplicas }, (_, replica) =>
-      places.map((place) => ranksAt[replica * size + place]!),
+  #checkModules(): void {
+    const stages = [...this.#modules.keys()];
+    const wanted = stagesOf(this.#plans.placement, this.group.rank);
+    if (String(stages.sort((a, b) => a - b)) !== String(wanted))
+      throw new StepError(
+        "INVALID_INPUT",
+        { rank: this.#everyone.rank },
+        `the schedule puts the stages ${wanted.join(" and ")} here; got modules for ${[...this.#modules.keys()].join(" and ")}`,
+      );
+  }
+
+  #makeStages(): Map<number, ModuleStage> {
+    const hook = overlapHookOf([...this.#modules.values()]);
+    const { numStages } = this.#plans.placement;
+    const { rank } = this.#everyone;
+    return new Map(
+      [...this.#modules].map(([stageIndex, module]) => [
+        stageIndex,
+        new ModuleStage(module, { rank, stageIndex, numStages }, hook),
+      ]),
     );
+  }
+
+  #shareParameters(isSharded: boolean): SharedParameters {
+    const { rankOfStage } = this.#plans.placement;
     return new SharedParameters({
-      holders: new GroupView(this.#everyone, holders.flat()),
+      holders: this.#holders.group,
       rank: this.#everyone.rank,
-      modules,
-      isSharded: shardUpdates,
-      ownerOf: (stage) => places.indexOf(this.#programs.placement.rankOfStage[0]![stage]!),
+      modules: this.#modules,
+      isSharded,
+      ownerOf: (stage) => this.#holders.firstWithRank(rankOfStage[0]![stage]!),
     });
   }
 
   /**
    * Parameters of the whole model, each on exactly one rank: those that this one counts in a norm and saves and, when
-   * updates are sharded, alone updates. A parameter tied between stages is that of the first.
+   * updates are sharded, alone updates. A parameter tied between stages belongs to the first of them.
    */
   ownedParameters(): { stage: number; name: string; parameter: Parameter }[] {
     const seen = new Map<Parameter, number>();
@@ -135,7 +156,7 @@ export class Pipeline {
 
   /** The micro-batches of a step whose inputs, and whose labels, are given to `step` on this rank. */
   endsOf(numMicroBatches: number): { entering: readonly number[]; leaving: readonly number[] } {
-    const { program } = this.#programs.of(numMicroBatches, false);
+    const { program } = this.#plans.of(numMicroBatches, false);
     return microBatchesAt(program, this.group.rank);
   }
 
@@ -149,15 +170,15 @@ export class Pipeline {
    * @param inputs Needed on the ranks that hold the first stage, for the micro-batches that enter there.
    * @throws ScheduleError when the schedule does not exist for this number of micro-batches; StepError; TransportError.
    * After an error every rank of the group gets one, in its present or its next transfer there; then the next step can be
-   * run. The gradients of a step that failed are incomplete: zero them.
+   * run. The gradients of a failed step are incomplete: zero them.
    */
   step(inputs: Tensor | Message | null, options: StepOptions): StepResult {
     return this.#guarded(() => this.#step(inputs, options));
   }
 
   /**
-   * Gives the other holders of this rank's parameters the values that the optimizers of their owners have made, and takes
-   * theirs; to be called on every rank after these. Nothing happens unless `shardUpdates` is set.
+   * Gives the other holders of this rank's parameters the values that their owners' optimizers have made, and takes
+   * theirs. Call it on every rank after the optimizers. Nothing happens unless `shardUpdates` is set.
    * @throws TransportError
    */
   shareUpdates(): void {
@@ -166,16 +187,23 @@ export class Pipeline {
 
   #step(inputs: Tensor | Message | null, options: StepOptions): StepResult {
     const training = this.runtime.gradEnabled;
-    const prepared = this.#programs.of(options.numChunks, !training);
-    const place = { pipelineRank: this.group.rank, rank: this.#everyone.rank };
-    const data = new StepData(prepared.program, place, this.#batchDim, inputs, options, training);
+    const planned = this.#plans.of(options.numChunks, !training);
     const shared = training ? this.#shared : undefined;
+    const data = new StepData({
+      program: planned.program,
+      pipelineRank: this.group.rank,
+      rank: this.#everyone.rank,
+      batchDim: this.#batchDim,
+      training,
+      inputs,
+      options,
+    });
     try {
       for (const stage of this.#stages.values()) stage.begin(data);
       shared?.begin();
-      this.#execute(prepared, data, shared);
+      this.#execute(planned, data, shared);
       during("the sum of the gradients that several ranks have", () =>
-        shared?.end((holder) => this.#doneOrder(prepared, holder)),
+        shared?.end((holder) => this.#holders.completionOrder(holder, planned)),
       );
       return data.result();
     } finally {
@@ -185,90 +213,45 @@ export class Pipeline {
     }
   }
 
-  /** Holders are listed by replica, and in each by rank; where there are mirrors, there are two in each. */
-  #doneOrder({ lastBackward, mirrorOrder }: StepProgram, holder: number): readonly number[] {
-    const { mirror } = this.#programs;
-    const isAtOurPlace = mirror === undefined || (holder % 2 === 0) === this.group.rank < mirror;
-    return isAtOurPlace ? [...lastBackward.values()].flat() : mirrorOrder;
-  }
-
-  #execute(prepared: StepProgram, data: StepData, shared: SharedParameters | undefined): void {
-    const { program, plan, lastBackward } = prepared;
+  #execute({ plan }: PlannedStep, source: StepData, shared: SharedParameters | undefined): void {
     const executor = new Executor<Message>({
       plan,
       stages: this.#stages,
-      link: {
-        send: (peer, kind, value) => {
-          this.group.send(peer, kind, value);
-          if (kind === "activation-gradients") disposeAll(value);
-        },
-        receive: (peer, kind) => this.group.receive(peer, kind),
-      },
-      numStages: program.numStages,
-      inputOf: (microBatch) => data.takeInputs(microBatch),
-      lossGradOf: () => [],
-      handOver: (value) => value.map((tensor) => tensor?.share() ?? null),
-      discard: disposeAll,
-      observer: {
-        started: () => this.#recorder?.started(),
-        ended: (computation) => {
-          this.#recorder?.ended(computation);
-          if (shared) for (const stage of lastBackward.get(computation) ?? []) shared.stageDone(stage);
-        },
-      },
-      explain: (error, computation) => this.#explain(error, computation),
+      source,
+      link: this.#link,
+      observers: shared ? [shared, ...this.#observers] : this.#observers,
+      explain: this.#explain,
     });
-    // What a step makes has owners of its own; the caller's scope must not grow with the number of micro-batches.
-    const outer = this.runtime.currentScope;
-    this.runtime.currentScope = undefined;
-    try {
-      executor.run();
-    } finally {
-      this.runtime.currentScope = outer;
-    }
+    // What a step makes and receives has owners of its own; the caller's scope must not grow with the micro-batches.
+    this.runtime.outsideScopes(() => executor.run());
   }
 
-  #explain(error: unknown, { action }: PlannedComputation): Error {
+  readonly #explain = (error: unknown, { action }: PlannedComputation): Error => {
     if (error instanceof StepError) return error;
-    if (error instanceof TransportError) return inPlace(formatAction(action), error);
-    const place = { rank: this.#everyone.rank, action: formatAction(action) };
-    return new StepError("STAGE_FAILED", place, problemOf(error), { cause: error });
-  }
+    if (error instanceof TransportError) return error.during(formatAction(action));
+    const location = { rank: this.#everyone.rank, action: formatAction(action) };
+    return new StepError("STAGE_FAILED", location, problemOf(error), { cause: error });
+  };
 
-  /** When this rank fails, the others must not wait for it. */
+  /** Aborts the group of all ranks when this rank fails by itself. */
   #guarded<T>(body: () => T): T {
     try {
       return body();
     } catch (error) {
-      const heardOfIt =
+      const isEcho =
         error instanceof TransportError && error.code === "ABORTED" && error.group === this.#everyone.root;
-      if (!heardOfIt) {
-        this.#everyone.abort(`rank ${this.#everyone.rank} failed: ${problemOf(error)}`);
-      }
+      if (!isEcho) this.#everyone.abort(`rank ${this.#everyone.rank} failed: ${problemOf(error)}`);
       throw error;
     }
   }
 }
 
-/** A transfer's error that says what it was for. */
-function inPlace(place: string, error: TransportError): TransportError {
-  const { code, group, problem } = error;
-  return new TransportError(code, `in ${place}: ${problem}`, {
-    cause: error,
-    group,
-  });
-}
-
-function during(place: string, body: () => void): void {
+function during(part: string, body: () => void): void {
   try {
     body();
   } catch (error) {
-    throw error instanceof TransportError ? inPlace(place, error) : error;
+    throw error instanceof TransportError ? error.during(part) : error;
   }
-}
-
-function disposeAll(message: Message): void {
-  for (const tensor of message) tensor?.dispose();
 }
 
 /** The stages that a rank must have modules for, in ascending order. @throws ScheduleError */
@@ -280,31 +263,4 @@ export function stagesOfRank(
 ): number[] {
   const choice = stagesPerRank === undefined ? { schedule } : { schedule, stagesPerRank };
   return stagesOf(placementOf(choice, numRanks), rank);
-}
-
-interface Places {
-  /** The rank of the group at each place; the places of one replica follow those of the one before. */
-  readonly ranksAt: readonly number[];
-  /** That of this rank. */
-  readonly place: number;
-  /** Of one replica. */
-  readonly numPlaces: number;
-}
-
-function placesOf(
-  { rank, size }: ProcessGroup,
-  numReplicas: number,
-  rankMapping: readonly number[] = Array.from({ length: size }, (_, rank) => rank),
-): Places {
-  const refuse = (rule: string): StepError => new StepError("INVALID_INPUT", { rank }, rule);
-  if (!Number.isInteger(numReplicas) || numReplicas < 1 || size % numReplicas !== 0)
-    throw refuse(
-      `numReplicas must be a whole number that divides the group's ${size} ranks; got ${numReplicas}`,
-    );
-  const ranksAt = Array.from({ length: size }, (_, place) => rankMapping.indexOf(place));
-  if (rankMapping.length !== size || ranksAt.includes(-1))
-    throw refuse(
-      `rankMapping must name each of the ranks 0..${size - 1} once; got [${rankMapping.join(", ")}]`,
-    );
-  return { ranksAt, place: rankMapping[rank]!, numPlaces: size / numReplicas };
 }

@@ -1,7 +1,7 @@
 import { type Timeline, type TimelineEvent, TimelineTrack } from "../schedule/index.ts";
 import { hostNowMs } from "../tensor/device.ts";
-import type { Observer } from "./executor.ts";
-import type { PlannedComputation } from "./plan.ts";
+import type { PlannedComputation } from "./rank-plan.ts";
+import type { StepObserver } from "./step-observer.ts";
 
 /** One rank's computations of one step with their times, in ms of the clock that all threads of the process share. */
 export interface RecordedTrack {
@@ -10,7 +10,7 @@ export interface RecordedTrack {
 }
 
 /** Records what one rank computes and when. */
-export class Recorder implements Observer {
+export class Recorder implements StepObserver {
   #events: TimelineEvent[] = [];
   #startMs = 0;
   readonly #nowMs: () => number;

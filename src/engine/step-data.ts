@@ -1,18 +1,50 @@
 import { type Program, rankOf } from "../schedule/index.ts";
 import * as kernels from "../tensor/kernels/index.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import type { Message } from "../transport/process-group.ts";
-import { StepError } from "./errors.ts";
-import { gather, scatter } from "./micro-batches.ts";
-import type { StageStep } from "./module-stage.ts";
-import type { Criterion } from "./stage-module.ts";
-import type { StepOptions, StepResult } from "./step-options.ts";
+import { disposeTensors, type Message } from "../transport/process-group.ts";
+import type { Source } from "./executor.ts";
+import { gather, scatter, scatterProblem } from "./micro-batches.ts";
+import type { StepContext } from "./module-stage.ts";
+import type { Criterion } from "./stage.ts";
+import { StepError } from "./step-error.ts";
 
-/** What enters and leaves the pipeline at one rank during one step: inputs and labels by micro-batch, losses and outputs. */
-export class StepData implements StageStep {
+export interface StepOptions {
+  /** The number of micro-batches of the step. */
+  readonly numChunks: number;
+  /** Needed in training, on the ranks that hold the last stage. */
+  readonly criterion?: Criterion;
+  /** Needed with a criterion; `[]` when it takes none. They belong to the micro-batches whose last stage is here. */
+  readonly labels?: Message;
+  readonly returnOutputs?: boolean;
+}
+
+export interface StepResult {
+  /** [micro-batches whose last stage is here]; null elsewhere and without a criterion. Belongs to the caller. */
+  readonly loss: Tensor | null;
+  /** The whole outputs of these micro-batches, if asked for. They belong to the caller. */
+  readonly outputs: Tensor | Message | null;
+}
+
+export interface StepDataOptions {
+  readonly program: Program;
+  /** This rank in the program, and in messages. */
+  readonly pipelineRank: number;
+  readonly rank: number;
+  readonly batchDim: number;
+  readonly training: boolean;
+  readonly inputs: Tensor | Message | null;
+  readonly options: StepOptions;
+}
+
+/**
+ * What enters and leaves the pipeline at one rank during one step: inputs and labels by micro-batch, which it cuts and
+ * gives to the executor and to the last stage, and the losses and outputs that come back.
+ */
+export class StepData implements Source<Message>, StepContext {
   readonly training: boolean;
   readonly criterion: Criterion | undefined;
-  readonly keepOutputs: StageStep["keepOutputs"];
+  readonly keepOutputs: StepContext["keepOutputs"];
+  readonly #rank: number;
   readonly #batchDim: number;
   /** Micro-batches whose last stage is here, in ascending order. */
   readonly #leaving: readonly number[];
@@ -21,20 +53,11 @@ export class StepData implements StageStep {
   readonly #losses = new Map<number, Tensor>();
   readonly #outputs = new Map<number, Message>();
 
-  /**
-   * @param rank As messages call it.
-   * @throws StepError when this rank lacks inputs, labels or a criterion that it needs, or they cannot be cut.
-   */
-  constructor(
-    program: Program,
-    { pipelineRank, rank }: { readonly pipelineRank: number; readonly rank: number },
-    batchDim: number,
-    inputs: Tensor | Message | null,
-    options: StepOptions,
-    training: boolean,
-  ) {
+  /** @throws StepError when this rank lacks inputs, labels or a criterion that it needs, or they cannot be cut. */
+  constructor({ program, pipelineRank, rank, batchDim, training, inputs, options }: StepDataOptions) {
     this.training = training;
     this.criterion = options.criterion;
+    this.#rank = rank;
     this.#batchDim = batchDim;
     this.keepOutputs = options.returnOutputs
       ? (microBatch, outputs) => this.#outputs.set(microBatch, outputs)
@@ -42,58 +65,51 @@ export class StepData implements StageStep {
     const { entering, leaving } = microBatchesAt(program, pipelineRank);
     this.#leaving = leaving;
     try {
-      if (entering.length > 0) this.#cutInputs(rank, entering, inputs);
-      if (leaving.length > 0) this.#cutLabels(rank, options);
+      if (entering.length > 0) this.#cutInputs(entering, inputs);
+      if (leaving.length > 0) this.#cutLabels(options);
     } catch (error) {
       this.dispose();
       throw error;
     }
   }
 
-  #cutInputs(rank: number, entering: readonly number[], inputs: Tensor | Message | null): void {
+  #cutInputs(entering: readonly number[], inputs: Tensor | Message | null): void {
     if (inputs === null)
-      throw invalid(rank, `the micro-batches ${rangeOf(entering)} enter here; pass their inputs to step`);
+      throw this.#invalid(`the micro-batches ${rangeOf(entering)} enter here; pass their inputs to step`);
     const tensors = inputs instanceof Tensor ? [inputs] : inputs;
-    this.#cut(rank, "inputs", tensors, entering, this.#inputs);
+    this.#cut("inputs", tensors, entering, this.#inputs);
   }
 
-  #cutLabels(rank: number, { criterion, labels }: StepOptions): void {
+  #cutLabels({ criterion, labels }: StepOptions): void {
     const microBatches = rangeOf(this.#leaving);
     if (criterion === undefined) {
       if (this.training)
-        throw invalid(
-          rank,
+        throw this.#invalid(
           `the losses of the micro-batches ${microBatches} are computed here; pass a criterion`,
         );
       return;
     }
     if (labels === undefined)
-      throw invalid(
-        rank,
+      throw this.#invalid(
         `the labels of the micro-batches ${microBatches} are needed here; pass labels, or [] when the criterion takes none`,
       );
-    this.#cut(rank, "labels", labels, this.#leaving, this.#labels);
+    this.#cut("labels", labels, this.#leaving, this.#labels);
   }
 
   #cut(
-    rank: number,
-    what: string,
+    what: "inputs" | "labels",
     tensors: Message,
     microBatches: readonly number[],
     into: Map<number, Message>,
   ): void {
-    let parts: Message[];
-    try {
-      parts = scatter(tensors, microBatches.length, this.#batchDim);
-    } catch (error) {
-      throw invalid(rank, `${what}: ${(error as Error).message}`);
-    }
+    const problem = scatterProblem(tensors, microBatches.length, this.#batchDim);
+    if (problem !== undefined) throw this.#invalid(`${what}: ${problem}`);
+    const parts = scatter(tensors, microBatches.length, this.#batchDim);
     microBatches.forEach((microBatch, i) => {
       into.set(microBatch, parts[i]!);
     });
   }
 
-  /** The inputs of a micro-batch, which belong to the caller from then on. */
   takeInputs(microBatch: number): Message {
     const inputs = this.#inputs.get(microBatch)!;
     this.#inputs.delete(microBatch);
@@ -121,11 +137,15 @@ export class StepData implements StageStep {
     };
   }
 
-  /** Frees what was not taken. */
+  /** Frees everything that was not taken. */
   dispose(): void {
     for (const messages of [this.#inputs, this.#labels, this.#outputs])
-      for (const message of messages.values()) for (const tensor of message) tensor?.dispose();
+      for (const message of messages.values()) disposeTensors(message);
     for (const loss of this.#losses.values()) loss.dispose();
+  }
+
+  #invalid(message: string): StepError {
+    return new StepError("INVALID_INPUT", { rank: this.#rank }, message);
   }
 }
 
@@ -143,10 +163,6 @@ export function microBatchesAt(
 function stack(losses: readonly Tensor[]): Tensor {
   const { runtime } = losses[0]!;
   return runtime.scope(() => kernels.reshape(kernels.stack(losses, 0), [-1]));
-}
-
-function invalid(rank: number, message: string): StepError {
-  return new StepError("INVALID_INPUT", { rank }, message);
 }
 
 function rangeOf(microBatches: readonly number[]): string {

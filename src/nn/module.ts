@@ -37,20 +37,19 @@ export abstract class Module<Inputs extends readonly (Tensor | null)[] = [Tensor
 
   /** Runs `forward` to its end, waiting where it communicates. */
   call(...inputs: Inputs): Output {
-    return this.runtime.scope(() => {
-      const result = this.forward(...inputs);
-      return isSuspendable<Output>(result) ? finish(result) : result;
-    });
+    const result = this.callOrStart(...inputs);
+    return isSuspendable<Output>(result) ? finish(result) : result;
   }
 
   /** Runs `forward` up to each transfer, which it yields, so that something else can be run in the meantime. */
-  start(...inputs: Inputs): Suspendable<Output> {
-    return this.runtime.suspendableScope(this.#steps(inputs));
+  *start(...inputs: Inputs): Suspendable<Output> {
+    const result = this.callOrStart(...inputs);
+    return isSuspendable<Output>(result) ? yield* result : result;
   }
 
-  *#steps(inputs: Inputs): Suspendable<Output> {
-    const result = this.forward(...inputs);
-    return isSuspendable<Output>(result) ? yield* result : result;
+  /** `call` when `forward` communicates with no other rank, otherwise `start`: a plain forward stays a plain call. */
+  callOrStart(...inputs: Inputs): Output | Suspendable<Output> {
+    return this.runtime.scopeUntilDone(() => this.forward(...inputs));
   }
 
   /** True from the start and after `train()`. */

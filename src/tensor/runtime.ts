@@ -20,6 +20,7 @@ import { LibTorchError } from "./errors.ts";
 import * as kernels from "./kernels/index.ts";
 import { type Operator, operator } from "./native-operator.ts";
 import { Scope } from "./scope.ts";
+import { isSuspendable, type Suspendable } from "./suspension.ts";
 import { Tensor } from "./tensor.ts";
 
 /** An argument of an operator: its schema's types, with tensors as tensors. Dtypes are passed by `dtypeCode`. */
@@ -112,8 +113,47 @@ export class Runtime {
    * `scope` for a computation that can be suspended: its scope is the current one only while it runs. Ending it early,
    * with `return()` of the generator, disposes everything that it made.
    */
-  *suspendableScope<Y, T>(body: Generator<Y, T, void>): Generator<Y, T, void> {
-    const scope = new Scope(undefined);
+  suspendableScope<Y, T>(body: Generator<Y, T, void>): Generator<Y, T, void> {
+    return this.#resumed(new Scope(undefined), body);
+  }
+
+  /**
+   * `scope` for a body that may return a suspended computation: the scope then stays open until that has ended, like
+   * that of `suspendableScope`. A body that returns anything else runs without a generator.
+   */
+  scopeUntilDone<T>(body: () => T | Suspendable<T>): T | Suspendable<T> {
+    const outer = this.#scope;
+    const scope = new Scope(outer);
+    this.#scope = scope;
+    let kept: T | undefined;
+    let isDone = true;
+    try {
+      const result = body();
+      if (isSuspendable<T>(result)) {
+        isDone = false;
+        return this.#resumed(scope, result);
+      }
+      kept = result;
+      return result;
+    } finally {
+      this.#scope = outer;
+      if (isDone) scope.end(kept);
+    }
+  }
+
+  /** Runs `body` outside of every scope: no scope of the caller owns what it makes or receives. */
+  outsideScopes<T>(body: () => T): T {
+    const outer = this.#scope;
+    this.#scope = undefined;
+    try {
+      return body();
+    } finally {
+      this.#scope = outer;
+    }
+  }
+
+  /** Continues `body` in its scope, which is the current one only while it runs. */
+  *#resumed<Y, T>(scope: Scope, body: Generator<Y, T, void>): Generator<Y, T, void> {
     let kept: T | undefined;
     try {
       for (;;) {
@@ -143,13 +183,9 @@ export class Runtime {
     return this.#adopt(handle);
   }
 
-  /** The current scope. A computation that is suspended leaves its scope and enters it again later. */
+  /** The scope that new tensors belong to; undefined outside of every scope. */
   get currentScope(): Scope | undefined {
     return this.#scope;
-  }
-
-  set currentScope(scope: Scope | undefined) {
-    this.#scope = scope;
   }
 
   /** A number that grows with each graph node of this runtime: the order in which a backward undoes them. */

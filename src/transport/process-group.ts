@@ -18,6 +18,10 @@ export type ChannelKind = (typeof CHANNEL_KINDS)[number];
 /** Tensors sent together; an absent one is null. Shapes and dtypes may differ from message to message. */
 export type Message = readonly (Tensor | null)[];
 
+export function disposeTensors(message: Message): void {
+  for (const tensor of message) tensor?.dispose();
+}
+
 /** A receive that was posted, of a message or of another value. */
 export interface Receipt<Value = Message> extends Transfer {
   /**

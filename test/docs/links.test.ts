@@ -30,7 +30,7 @@ test("a link to a missing file and one to a missing heading are found", () => {
 
 const OUR_PATH = /\b(?:src|native|test|bench|examples|docs|scripts)\/[\w./-]*\w/g;
 
-/** Paths in code marks, such as `src/engine/plan.ts`, and in diagrams. */
+/** Paths in code marks, such as `src/engine/rank-plan.ts`, and in diagrams. */
 function pathsIn({ text, blocks }: MarkdownFile): string[] {
   const prose = text.replace(/^```[\s\S]*?^```$/gm, "");
   const marked = [...prose.matchAll(/`([^`\n]+)`/g)].map(([, code]) => code!);

@@ -1,6 +1,6 @@
 import { mseLoss } from "../../src/autograd/operators/loss.ts";
 import { Pipeline, stagesOfRank } from "../../src/engine/pipeline.ts";
-import type { StageModule } from "../../src/engine/stage-module.ts";
+import type { StageModule } from "../../src/engine/stage.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";
 import { HookedStage, SuspendedHookStage } from "./hooked-model.ts";
 import { type MlpSizes, MlpStage, stageSeed, takeMicroBatches, wholeBatch } from "./mlp-model.ts";

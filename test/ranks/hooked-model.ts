@@ -16,7 +16,7 @@ export class HookedStage extends MlpStage {
 
   static overlappedForwardBackward(forward: OverlapForward, backward: OverlapBackward): OverlapResult {
     (forward.module as unknown as HookedStage).numPairs++;
-    for (const _transfer of backward.all());
+    for (const _transfer of backward.backward());
     return runForward(forward);
   }
 }
@@ -30,9 +30,9 @@ export class SuspendedHookStage extends MlpStage {
     backward: OverlapBackward,
   ): Suspendable<OverlapResult> {
     (forward.module as unknown as SuspendedHookStage).numPairs++;
-    yield* backward.inputs();
+    yield* backward.backwardInputs();
     const result = runForward(forward);
-    yield* backward.weights();
+    yield* backward.backwardWeights();
     return result;
   }
 }

@@ -1,7 +1,7 @@
 import { noGrad } from "../../src/autograd/grad-mode.ts";
 import { mseLoss } from "../../src/autograd/operators/loss.ts";
 import { DualPipe, DualPipeV } from "../../src/engine/dualpipe.ts";
-import type { StageModule } from "../../src/engine/stage-module.ts";
+import type { StageModule } from "../../src/engine/stage.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";
 import { type MlpSizes, mlpStage, takeMicroBatches, wholeBatch } from "./mlp-model.ts";
 import { reportStep, type StepReport } from "./step-report.ts";

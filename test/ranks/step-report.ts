@@ -1,6 +1,6 @@
 import { scatter } from "../../src/engine/micro-batches.ts";
-import type { StageModule } from "../../src/engine/stage-module.ts";
-import type { StepResult } from "../../src/engine/step-options.ts";
+import type { StageModule } from "../../src/engine/stage.ts";
+import type { StepResult } from "../../src/engine/step-data.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 
 /** Gradients of one stage on one rank, by the names of its parameters. */

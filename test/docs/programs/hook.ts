@@ -32,9 +32,9 @@ class Block extends Module {
     backward: OverlapBackward,
   ): Suspendable<OverlapResult> {
     Block.numPairs++;
-    yield* backward.inputs();
+    yield* backward.backwardInputs();
     const outputs = (module as Block).call(...(inputs as [Tensor]));
-    yield* backward.weights();
+    yield* backward.backwardWeights();
     if (criterion === undefined) return { outputs };
     return { outputs, loss: criterion(...([outputs, ...labels] as never[])) };
   }

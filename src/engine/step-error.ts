@@ -7,10 +7,10 @@ export type StepErrorCode =
   | "SHAPE_MISMATCH"
   | "STAGE_FAILED"
   | "BACKWARD_NOT_RUN"
-  | "MIRROR_MISMATCH";
+  | "HOLDER_MISMATCH";
 
 /** Where in a step something went wrong. */
-export interface StepPlace {
+export interface StepLocation {
   readonly rank: number;
   readonly stage?: number;
   readonly microBatch?: number;
@@ -21,15 +21,15 @@ export interface StepPlace {
 /** A step that did not end: what was wrong, and where. */
 export class StepError extends DualPipeError<StepErrorCode> {
   override readonly name = "StepError";
-  readonly place: StepPlace;
+  readonly location: StepLocation;
 
-  constructor(code: StepErrorCode, place: StepPlace, message: string, options?: ErrorOptions) {
-    super(code, `${describePlace(place)}: ${message}`, options);
-    this.place = place;
+  constructor(code: StepErrorCode, location: StepLocation, message: string, options?: ErrorOptions) {
+    super(code, `${describe(location)}: ${message}`, options);
+    this.location = location;
   }
 }
 
-function describePlace({ rank, stage, microBatch, action }: StepPlace): string {
+function describe({ rank, stage, microBatch, action }: StepLocation): string {
   const parts = [`rank ${rank}`];
   if (stage !== undefined) parts.push(`stage ${stage}`);
   if (microBatch !== undefined) parts.push(`micro-batch ${microBatch}`);

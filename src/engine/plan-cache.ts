@@ -9,7 +9,7 @@ import {
   type Program,
   ScheduleError,
 } from "../schedule/index.ts";
-import { type PlannedComputation, planRank, type RankPlan } from "./plan.ts";
+import { completionOrder, planRank, type RankPlan } from "./rank-plan.ts";
 
 /** A named schedule, which has a program for every number of micro-batches, or one program, as read from a CSV. */
 export interface ScheduleChoice {
@@ -19,36 +19,34 @@ export interface ScheduleChoice {
 }
 
 /** What a rank does in a step of one size. */
-export interface StepProgram {
+export interface PlannedStep {
   readonly program: Program;
   readonly plan: RankPlan;
-  /** The stages whose backward a computation ends. */
-  readonly lastBackward: ReadonlyMap<PlannedComputation, readonly number[]>;
-  /** The stages in the order in which the mirror, if there is one, is done with their backwards. */
-  readonly mirrorOrder: readonly number[];
+  /** By rank of those that hold the same stages: the stages in the order in which their weight gradients are complete. */
+  readonly completionOrders: ReadonlyMap<number, readonly number[]>;
 }
 
-/** The verified, lowered programs of one rank, made when a step of their size is first run. */
-export class StepPrograms {
+/** The verified, lowered programs of one rank with its plans, made when a step of their size is first run. */
+export class PlanCache {
   readonly placement: Placement;
-  /** The other rank that holds this rank's stages, under a schedule with two directions. */
-  readonly mirror: number | undefined;
+  /** The ranks that hold the same stages as this one, itself included, in ascending order; two under two directions. */
+  readonly ranksOfStages: readonly number[];
   readonly #choice: ScheduleChoice;
   readonly #numRanks: number;
   readonly #rank: number;
-  readonly #made = new Map<string, StepProgram>();
+  readonly #made = new Map<string, PlannedStep>();
 
   /** @throws ScheduleError */
   constructor(choice: ScheduleChoice, numRanks: number, rank: number) {
     this.placement = placementOf(choice, numRanks);
-    this.mirror = mirrorOf(this.placement, rank);
+    this.ranksOfStages = ranksWithStagesOf(this.placement, rank);
     this.#choice = choice;
     this.#numRanks = numRanks;
     this.#rank = rank;
   }
 
   /** @throws ScheduleError when there is no program of this size, or it could not run. */
-  of(numMicroBatches: number, forwardOnly: boolean): StepProgram {
+  of(numMicroBatches: number, forwardOnly: boolean): PlannedStep {
     const key = `${numMicroBatches}:${forwardOnly}`;
     let made = this.#made.get(key);
     if (made === undefined) {
@@ -58,17 +56,15 @@ export class StepPrograms {
     return made;
   }
 
-  #make(numMicroBatches: number, forwardOnly: boolean): StepProgram {
+  #make(numMicroBatches: number, forwardOnly: boolean): PlannedStep {
     const program = this.#program(numMicroBatches, forwardOnly);
-    // No transport's send waits for its receive; our own programs would pass with sends that do, too.
+    // Every transport buffers sends. Our own programs would also pass with sends that wait for their receive.
     assertVerified(program, { sends: "buffered" });
-    const plan = planRank(program, this.#rank);
-    const mirrorPlan = this.mirror === undefined ? [] : planRank(program, this.mirror);
+    const plans = new Map(this.ranksOfStages.map((rank) => [rank, planRank(program, rank)]));
     return {
       program,
-      plan,
-      lastBackward: lastBackwards(plan),
-      mirrorOrder: [...lastBackwards(mirrorPlan).values()].flat(),
+      plan: plans.get(this.#rank)!,
+      completionOrders: new Map([...plans].map(([rank, plan]) => [rank, completionOrder(plan)])),
     };
   }
 
@@ -88,7 +84,10 @@ export class StepPrograms {
   }
 }
 
-/** Where the stages lie does not depend on the number of micro-batches, but for how many go each way. */
+/**
+ * Which rank holds which stage. It does not depend on the number of micro-batches; only the number that goes in each
+ * direction does.
+ */
 export function placementOf(choice: ScheduleChoice, numRanks: number): Placement {
   const { schedule } = choice;
   if (typeof schedule === "string") {
@@ -117,19 +116,9 @@ function sizesOf(
   };
 }
 
-function mirrorOf(placement: Placement, rank: number): number | undefined {
-  const [down, up] = placement.rankOfStage;
-  if (down === undefined || up === undefined) return undefined;
-  return up[down.indexOf(rank)];
-}
-
-/** For each computation that ends the backward of a stage, that stage, in the order of the plan. */
-function lastBackwards(plan: RankPlan): Map<PlannedComputation, number[]> {
-  const lastOf = new Map<number, PlannedComputation>();
-  for (const entry of plan) {
-    if ("receive" in entry || entry.backward === undefined || entry.backward.kind === "I") continue;
-    lastOf.delete(entry.backward.stage);
-    lastOf.set(entry.backward.stage, entry);
-  }
-  return new Map([...lastOf].map(([stage, computation]) => [computation, [stage]]));
+/** Under two directions a rank and its mirror hold the same two stages, one stage per direction. */
+function ranksWithStagesOf({ rankOfStage: [down, up] }: Placement, rank: number): readonly number[] {
+  if (down === undefined || up === undefined) return [rank];
+  const mirror = up[down.indexOf(rank)]!;
+  return [rank, mirror].sort((a, b) => a - b);
 }

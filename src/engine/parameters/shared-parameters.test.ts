@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { failOnLeaks } from "../../test/leak-guard.ts";
-import { Parameter } from "../autograd/parameter.ts";
-import { Runtime } from "../tensor/runtime.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import { InProcessGroup } from "../transport/in-process/in-process-group.ts";
+import { failOnLeaks } from "../../../test/leak-guard.ts";
+import { Parameter } from "../../autograd/parameter.ts";
+import { Runtime } from "../../tensor/runtime.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { InProcessGroup } from "../../transport/in-process/in-process-group.ts";
+import type { StageModule } from "../stage.ts";
 import { SharedParameters } from "./shared-parameters.ts";
-import type { StageModule } from "./stage-module.ts";
 
 const runtime = Runtime.load();
 failOnLeaks(runtime);
@@ -16,7 +16,7 @@ let numGroups = 0;
 interface Holder {
   readonly shared: SharedParameters;
   readonly parameters: readonly Parameter[];
-  readonly doneOrder: readonly number[];
+  readonly completionOrder: readonly number[];
 }
 
 interface Plan {
@@ -55,8 +55,8 @@ function holdersOf({ sizes, numHolders, isSharded, bundleBytesMax, isReversed }:
     const holders = new InProcessGroup(runtime, { name, rank, size: numHolders, timeoutMs: 5 });
     const ownerOf = () => numHolders - 1;
     const shared = new SharedParameters({ holders, rank, modules, isSharded, ownerOf, bundleBytesMax });
-    const doneOrder = isReversed[rank] ? [1, 0] : [0, 1];
-    return { shared, parameters: [...first, ...both, ...second], doneOrder };
+    const completionOrder = isReversed[rank] ? [1, 0] : [0, 1];
+    return { shared, parameters: [...first, ...both, ...second], completionOrder };
   });
 }
 
@@ -65,7 +65,7 @@ const gradientOf = (holder: number, index: number, step: number): number =>
   (1 / 3) * (holder + 1) ** 7 + (index + step) / 7;
 
 function runStep(holders: readonly Holder[], step: number): void {
-  for (const { shared, parameters, doneOrder } of holders) {
+  for (const { shared, parameters, completionOrder } of holders) {
     shared.begin();
     parameters.forEach((parameter, i) => {
       const value = gradientOf(
@@ -75,9 +75,9 @@ function runStep(holders: readonly Holder[], step: number): void {
       );
       parameter.grad = runtime.scope(() => runtime.full(parameter.shape, value).share());
     });
-    for (const stage of doneOrder) shared.stageDone(stage);
+    for (const stage of completionOrder) shared.gradientsComplete(stage);
   }
-  for (const { shared } of holders) shared.end((holder) => holders[holder]!.doneOrder);
+  for (const { shared } of holders) shared.end((holder) => holders[holder]!.completionOrder);
 }
 
 function sumInOrder(values: readonly number[]): number {
