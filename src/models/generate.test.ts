@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { failOnLeaks } from "../../test/leak-guard.ts";
+import { OptionError } from "../nn/errors.ts";
 import { fillNormal } from "../nn/initial.ts";
-import { OptionError } from "../nn/option-error.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import { generate } from "./generate.ts";
 import type { GptConfig, GptStage } from "./gpt/gpt.ts";

@@ -1,6 +1,6 @@
 import { noGrad } from "../autograd/grad-mode.ts";
+import { OptionError } from "../nn/errors.ts";
 import { withSeed } from "../nn/initial.ts";
-import { OptionError } from "../nn/option-error.ts";
 import * as kernels from "../tensor/kernels/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { GptStage } from "./gpt/gpt.ts";

@@ -4,9 +4,9 @@ import { split } from "../autograd/operators/slice.ts";
 import type { DType } from "../tensor/dtype.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { OptionError } from "./errors.ts";
 import { Linear } from "./linear.ts";
 import { Module } from "./module.ts";
-import { OptionError } from "./option-error.ts";
 
 export interface AttentionOptions {
   readonly bias?: boolean;
@@ -14,24 +14,25 @@ export interface AttentionOptions {
 }
 
 /**
- * Multi-head attention of each position to itself and those before it: [B, T, C] to [B, T, C].
- * Queries, keys and values come from one projection; the names are those of GPT-2. Vaswani et al., 2017.
+ * Multi-head attention of each position to itself and to those before it: [B, T, C] to [B, T, C], where C is the hidden
+ * size. Per head, `softmax(q k^T / sqrt(C / numHeads)) v`. Queries, keys and values come from one projection; the names
+ * are those of GPT-2. Vaswani et al., 2017.
  */
 export class CausalSelfAttention extends Module {
   readonly c_attn: Linear;
   readonly c_proj: Linear;
   readonly #numHeads: number;
 
-  /** @throws OptionError unless `numHeads` divides `numFeatures` */
-  constructor(runtime: Runtime, numFeatures: number, numHeads: number, options: AttentionOptions = {}) {
+  /** @throws OptionError unless `numHeads` divides `hiddenSize` */
+  constructor(runtime: Runtime, hiddenSize: number, numHeads: number, options: AttentionOptions = {}) {
     super(runtime);
-    if (!(numHeads >= 1 && numFeatures % numHeads === 0))
+    if (!(numHeads >= 1 && hiddenSize % numHeads === 0))
       throw new OptionError(
-        `the heads of an attention divide its features evenly; got ${numFeatures} features and ${numHeads} heads`,
+        `the number of heads must divide the hidden size; got ${numHeads} heads and a hidden size of ${hiddenSize}`,
       );
     this.#numHeads = numHeads;
-    this.c_attn = new Linear(runtime, numFeatures, 3 * numFeatures, options);
-    this.c_proj = new Linear(runtime, numFeatures, numFeatures, options);
+    this.c_attn = new Linear(runtime, hiddenSize, 3 * hiddenSize, options);
+    this.c_proj = new Linear(runtime, hiddenSize, hiddenSize, options);
   }
 
   forward(x_BTC: Tensor): Tensor {

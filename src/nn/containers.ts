@@ -1,9 +1,10 @@
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { ModuleError } from "./errors.ts";
 import { type AnyModule, Module } from "./module.ts";
 
-/** Modules one after the other, each on the output of the one before; named `0`, `1`, ... */
+/** Runs modules one after the other, each on the output of the one before. Their names are `0`, `1`, ... */
 export class Sequential extends Module {
   readonly #modules: readonly Module[];
 
@@ -22,7 +23,10 @@ export class Sequential extends Module {
   }
 }
 
-/** Modules that another module calls by itself; named by their positions, which start at `firstIndex`. */
+/**
+ * A list of modules that another module owns and calls itself. Their names are their positions, which start at
+ * `firstIndex`: the layers of a stage keep the numbers that they have in the whole model.
+ */
 export class ModuleList<M extends AnyModule> extends Module<[], never> {
   readonly #modules: readonly M[];
   readonly #firstIndex: number;
@@ -37,8 +41,9 @@ export class ModuleList<M extends AnyModule> extends Module<[], never> {
     this.#firstIndex = firstIndex;
   }
 
+  /** @throws ModuleError always: a list has no forward of its own. */
   forward(): never {
-    throw new TypeError("dualpipe: a ModuleList cannot be called; call the modules in it, or use Sequential");
+    throw new ModuleError("a ModuleList cannot be called; call the modules in it, or use Sequential");
   }
 
   [Symbol.iterator](): IterableIterator<M> {

@@ -1,10 +1,13 @@
 import { dropout } from "../autograd/operators/dropout.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { OptionError } from "./errors.ts";
 import { Module } from "./module.ts";
-import { OptionError } from "./option-error.ts";
 
-/** In training, zeroes each element with this probability and scales the others up; elsewhere gives its input. */
+/**
+ * In training, sets each element to 0 with this probability and divides the others by the probability to stay, so that
+ * the mean stays the same; in evaluation, returns its input. Draws from the runtime's generator. Srivastava et al., 2014.
+ */
 export class Dropout extends Module {
   readonly probability: number;
 
@@ -12,7 +15,7 @@ export class Dropout extends Module {
   constructor(runtime: Runtime, probability: number) {
     super(runtime);
     if (!(probability >= 0 && probability < 1))
-      throw new OptionError(`a dropout probability is at least 0 and under 1; got ${probability}`);
+      throw new OptionError(`a dropout probability must be at least 0 and under 1; got ${probability}`);
     this.probability = probability;
   }
 

@@ -6,19 +6,19 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { normalParameter } from "./initial.ts";
 import { Module } from "./module.ts";
 
-/** A table of vectors: int64 indices [...] to [..., numFeatures]. */
+/** A table of vectors, looked up by index: int64 indices [...] to [..., hiddenSize]. */
 export class Embedding extends Module {
-  /** [numEntries, numFeatures], at the start standard normal. */
+  /** [numEntries, hiddenSize]; initially standard normal, as PyTorch's `nn.Embedding`. */
   readonly weight: Parameter;
 
   constructor(
     runtime: Runtime,
     numEntries: number,
-    numFeatures: number,
+    hiddenSize: number,
     { dtype = "float32" }: { readonly dtype?: DType } = {},
   ) {
     super(runtime);
-    this.weight = normalParameter(runtime, [numEntries, numFeatures], dtype);
+    this.weight = normalParameter(runtime, [numEntries, hiddenSize], dtype);
   }
 
   forward(indices: Tensor): Tensor {

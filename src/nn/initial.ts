@@ -5,7 +5,7 @@ import * as kernels from "../tensor/kernels/index.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
-/** A parameter with uniform samples of [-bound, bound), from the runtime's generator. */
+/** A parameter with uniform samples of [-bound, bound), from the runtime's generator. The caller owns it. */
 export function uniformParameter(
   runtime: Runtime,
   shape: readonly number[],
@@ -44,12 +44,15 @@ export function fillConstant(tensor: Tensor, value: number): void {
   kernels.fillScalar_(tensor, value);
 }
 
-/** A seed for one named thing: the same wherever and in whatever order the things are made. */
+/**
+ * A seed of its own for each name: the first 32 bits of SHA-256 of `SEED/NAME`. A parameter that is seeded by its name has
+ * the same initial values on every rank, in whatever order a rank makes its parameters.
+ */
 export function seedFor(seed: number, name: string): number {
   return createHash("sha256").update(`${seed}/${name}`).digest().readUInt32BE(0);
 }
 
-/** Runs `body` with the runtime's generator seeded, and puts its state back afterwards. */
+/** Runs `body` with the runtime's generator seeded, and restores the generator's state afterwards, also after an error. */
 export function withSeed<T>(runtime: Runtime, seed: number, body: () => T): T {
   using state = runtime.randomState();
   try {

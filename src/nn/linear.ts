@@ -3,25 +3,28 @@ import type { Parameter } from "../autograd/parameter.ts";
 import type { DType } from "../tensor/dtype.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { OptionError } from "./errors.ts";
 import { uniformParameter } from "./initial.ts";
 import { Module } from "./module.ts";
-import { OptionError } from "./option-error.ts";
 
 export interface LinearOptions {
   readonly bias?: boolean;
   readonly dtype?: DType;
-  /** The weight of another layer, [outFeatures, inFeatures], to share. */
+  /** The weight of another layer, [outFeatures, inFeatures]: both layers then train the same parameter. */
   readonly weight?: Parameter | undefined;
 }
 
-/** `x W^T + b` over the last dimension: [..., inFeatures] to [..., outFeatures]. */
+/** `x W^T + b` on the last dimension: [..., inFeatures] to [..., outFeatures]. */
 export class Linear extends Module {
   /** [outFeatures, inFeatures] */
   readonly weight: Parameter;
   /** [outFeatures] */
   readonly bias: Parameter | null;
 
-  /** Weights and biases start uniform within 1/sqrt(inFeatures), as PyTorch's `nn.Linear`. */
+  /**
+   * Weights and biases are initially uniform in [-1 / sqrt(inFeatures), 1 / sqrt(inFeatures)), as PyTorch's `nn.Linear`.
+   * @throws OptionError when `weight` has another shape
+   */
   constructor(
     runtime: Runtime,
     inFeatures: number,
@@ -31,7 +34,7 @@ export class Linear extends Module {
     super(runtime);
     if (weight !== undefined && (weight.shape[0] !== outFeatures || weight.shape[1] !== inFeatures))
       throw new OptionError(
-        `Linear(${inFeatures}, ${outFeatures}) shares a weight of the shape [${weight.shape}]; it takes one of [${outFeatures},${inFeatures}]`,
+        `Linear(${inFeatures}, ${outFeatures}) must share a weight of the shape [${outFeatures}, ${inFeatures}]; got [${weight.shape.join(", ")}]`,
       );
     const bound = 1 / Math.sqrt(inFeatures);
     this.weight = weight ?? uniformParameter(runtime, [outFeatures, inFeatures], bound, dtype);

@@ -8,11 +8,14 @@ import { Module } from "./module.ts";
 export interface MLPOptions {
   readonly bias?: boolean;
   readonly dtype?: DType;
-  /** Applied between the two layers; GELU when left out. */
+  /** Applied between the two layers; by default GELU. */
   readonly activation?: Module;
 }
 
-/** Two linear layers with an activation between: [..., C] to [..., C]. The names are those of GPT-2. */
+/**
+ * Two linear layers with an activation between them: [..., hiddenSize] to [..., innerSize] and back. The names are those
+ * of GPT-2.
+ */
 export class MLP extends Module {
   readonly c_fc: Linear;
   readonly activation: Module;
@@ -20,14 +23,14 @@ export class MLP extends Module {
 
   constructor(
     runtime: Runtime,
-    numFeatures: number,
-    numHiddenFeatures: number,
+    hiddenSize: number,
+    innerSize: number,
     { activation = new GELU(runtime), ...options }: MLPOptions = {},
   ) {
     super(runtime);
-    this.c_fc = new Linear(runtime, numFeatures, numHiddenFeatures, options);
+    this.c_fc = new Linear(runtime, hiddenSize, innerSize, options);
     this.activation = activation;
-    this.c_proj = new Linear(runtime, numHiddenFeatures, numFeatures, options);
+    this.c_proj = new Linear(runtime, innerSize, hiddenSize, options);
   }
 
   forward(x: Tensor): Tensor {

@@ -2,6 +2,7 @@ import { Parameter } from "../autograd/parameter.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import { finish, isSuspendable, type Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { ModuleError } from "./errors.ts";
 import { type LoadReport, loadParameters, type StateDict } from "./state-dict.ts";
 
 /** What a module is made of: its parameters and submodules, by name. */
@@ -11,11 +12,11 @@ type Parts = Iterable<readonly [name: string, part: unknown]>;
 export type AnyModule = Module<never, unknown>;
 
 /**
- * A part of a model. Its properties that are parameters or modules belong to it, under their own names; each call is a
- * scope, so that of the tensors made in it only the outputs, and what their backward needs, outlive it.
+ * A part of a model. Properties that are parameters or modules belong to it, under their own names. Each call is a scope:
+ * the outputs, and what their backward needs, outlive it, and every other tensor made in it is disposed.
  *
- * A `forward` that communicates is a generator function: it yields each transfer, and `yield* child.start(x)` runs a part
- * of it that does so too.
+ * A `forward` that communicates is a generator function. It yields each transfer, and calls a child that communicates
+ * with `yield* child.start(x)`.
  *
  * @example
  * class Residual extends Module {
@@ -41,7 +42,7 @@ export abstract class Module<Inputs extends readonly (Tensor | null)[] = [Tensor
     return isSuspendable<Output>(result) ? finish(result) : result;
   }
 
-  /** Runs `forward` up to each transfer, which it yields, so that something else can be run in the meantime. */
+  /** Runs `forward` up to each transfer, which it yields, so that its caller can run something else in the meantime. */
   *start(...inputs: Inputs): Suspendable<Output> {
     const result = this.callOrStart(...inputs);
     return isSuspendable<Output>(result) ? yield* result : result;
@@ -52,17 +53,17 @@ export abstract class Module<Inputs extends readonly (Tensor | null)[] = [Tensor
     return this.runtime.scopeUntilDone(() => this.forward(...inputs));
   }
 
-  /** True from the start and after `train()`. */
+  /** True until `eval()`, and again after `train()`. */
   get training(): boolean {
     return this.#training;
   }
 
-  /** Puts this module and all in it into training, where dropout drops. */
+  /** Sets this module and all modules in it to training: dropout drops. */
   train(): this {
     return this.#setTraining(true);
   }
 
-  /** Puts this module and all in it into evaluation. */
+  /** Sets this module and all modules in it to evaluation. */
   eval(): this {
     return this.#setTraining(false);
   }
@@ -73,13 +74,16 @@ export abstract class Module<Inputs extends readonly (Tensor | null)[] = [Tensor
     return this;
   }
 
-  /** Where parameters and submodules are looked for: the module's own properties. A container yields its elements. */
+  /**
+   * What can be a parameter or a submodule, by name: the module's own properties. A container overrides this.
+   * @throws ModuleError for an array of modules
+   */
   protected parts(): Parts {
     const properties = Object.entries(this);
     for (const [name, value] of properties)
       if (Array.isArray(value) && value.some((element) => element instanceof Module))
-        throw new TypeError(
-          `dualpipe: ${this.constructor.name}.${name} is an array of modules, which have no names; put them into a ModuleList`,
+        throw new ModuleError(
+          `${this.constructor.name}.${name} is an array of modules, which have no names; put them in a ModuleList`,
         );
     return properties;
   }
@@ -88,7 +92,10 @@ export abstract class Module<Inputs extends readonly (Tensor | null)[] = [Tensor
     for (const [name, part] of this.parts()) if (part instanceof Module) yield [name, part];
   }
 
-  /** Every parameter with its dotted name; one that several modules share comes once, under its first name. */
+  /**
+   * Every parameter with its dotted name, as PyTorch names it. A parameter that several modules share comes once, under
+   * its first name, or under all of its names without `removeDuplicate`.
+   */
   namedParameters({ removeDuplicate = true } = {}): [string, Parameter][] {
     const named: [string, Parameter][] = [];
     this.#collect("", named);
@@ -111,14 +118,14 @@ export abstract class Module<Inputs extends readonly (Tensor | null)[] = [Tensor
     return this.namedParameters().map(([, parameter]) => parameter);
   }
 
-  /** The parameters themselves, not copies, under all of their names. */
+  /** The parameters by all of their names: the module's own tensors, not copies. */
   stateDict(): StateDict {
     return Object.fromEntries(this.namedParameters({ removeDuplicate: false }));
   }
 
   /**
    * Copies the values of `dict` into the parameters, converting the dtype.
-   * @throws StateDictError that names every key which does not fit; nothing is changed then.
+   * @throws StateDictError with every key that does not fit; the parameters are then unchanged
    */
   loadStateDict(dict: StateDict, { strict = true } = {}): LoadReport {
     const parameters = this.namedParameters({ removeDuplicate: false });
@@ -130,7 +137,7 @@ export abstract class Module<Inputs extends readonly (Tensor | null)[] = [Tensor
     for (const parameter of this.parameters()) parameter.grad = null;
   }
 
-  /** Disposes the parameters. */
+  /** Disposes the parameters and their gradients, shared ones too. */
   dispose(): void {
     for (const parameter of this.parameters()) parameter.dispose();
   }

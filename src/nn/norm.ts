@@ -6,15 +6,20 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { constantParameter } from "./initial.ts";
 import { Module } from "./module.ts";
 
-/** Normalises the last dimension to mean 0 and variance 1, then scales and shifts it. Ba et al., 2016. */
+/**
+ * `(x - mean) / sqrt(variance + eps) * weight + bias`, with the mean and the variance over the last dimension:
+ * [..., hiddenSize] to the same shape. Ba et al., 2016.
+ */
 export class LayerNorm extends Module {
   readonly eps: number;
+  /** [hiddenSize]; initially 1. */
   readonly weight: Parameter;
+  /** [hiddenSize]; initially 0. */
   readonly bias: Parameter | null;
 
   constructor(
     runtime: Runtime,
-    numFeatures: number,
+    hiddenSize: number,
     {
       eps = 1e-5,
       bias = true,
@@ -23,8 +28,8 @@ export class LayerNorm extends Module {
   ) {
     super(runtime);
     this.eps = eps;
-    this.weight = constantParameter(runtime, [numFeatures], 1, dtype);
-    this.bias = bias ? constantParameter(runtime, [numFeatures], 0, dtype) : null;
+    this.weight = constantParameter(runtime, [hiddenSize], 1, dtype);
+    this.bias = bias ? constantParameter(runtime, [hiddenSize], 0, dtype) : null;
   }
 
   forward(x: Tensor): Tensor {
@@ -32,19 +37,23 @@ export class LayerNorm extends Module {
   }
 }
 
-/** Divides the last dimension by its root mean square, then scales it. Zhang and Sennrich, 2019. */
+/**
+ * `x / sqrt(mean(x^2) + eps) * weight`, with the mean over the last dimension: [..., hiddenSize] to the same shape.
+ * Zhang and Sennrich, 2019.
+ */
 export class RMSNorm extends Module {
   readonly eps: number;
+  /** [hiddenSize]; initially 1. */
   readonly weight: Parameter;
 
   constructor(
     runtime: Runtime,
-    numFeatures: number,
+    hiddenSize: number,
     { eps = 1e-6, dtype = "float32" }: { readonly eps?: number; readonly dtype?: DType } = {},
   ) {
     super(runtime);
     this.eps = eps;
-    this.weight = constantParameter(runtime, [numFeatures], 1, dtype);
+    this.weight = constantParameter(runtime, [hiddenSize], 1, dtype);
   }
 
   forward(x: Tensor): Tensor {

@@ -6,7 +6,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 /** Parameters by their dotted names, as PyTorch's `state_dict` names them. */
 export type StateDict = Readonly<Record<string, Tensor>>;
 
-/** A state dict does not fit the module: its message lists every key at fault, the shapes of both sides included. */
+/** A state dict does not fit a module or an optimizer: the message lists every key at fault, with the shapes of both. */
 export class StateDictError extends DualPipeError<"STATE_DICT_MISMATCH"> {
   override readonly name = "StateDictError";
 
@@ -15,15 +15,16 @@ export class StateDictError extends DualPipeError<"STATE_DICT_MISMATCH"> {
   }
 }
 
-/** What a load passed over; both are empty when it was strict. */
+/** The names that a load skipped; both lists are empty after a strict one. */
 export interface LoadReport {
   readonly missing: readonly string[];
   readonly unexpected: readonly string[];
 }
 
 /**
- * Copies `dict` into the parameters, or changes nothing. A parameter with several names is missing only when `dict` has none of them.
- * @throws StateDictError
+ * Copies `dict` into the parameters, converting dtypes. A parameter with several names is missing only when `dict` has
+ * none of them.
+ * @throws StateDictError with every key that does not fit; the parameters are then unchanged
  */
 export function loadParameters(
   owner: string,

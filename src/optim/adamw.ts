@@ -6,14 +6,20 @@ import {
   scaleEach,
   squareRoots,
 } from "../tensor/kernels/foreach.ts";
-import { type Batch, checkOption, type NamedParameter, Optimizer, type ParameterGroup } from "./optimizer.ts";
+import {
+  checkOption,
+  type NamedParameter,
+  Optimizer,
+  type ParameterGroup,
+  type StepGroup,
+} from "./optimizer.ts";
 
 export interface AdamWOptions {
   learningRate: number;
-  /** Decay of the running means of the gradient and of its square. */
+  /** How much of the running means of the gradient, and of its square, a step keeps. */
   betas: readonly [number, number];
   eps: number;
-  /** Share of a parameter that is taken away in each step, times the learning rate. */
+  /** The share of a parameter, times the learning rate, that each step takes away. */
   weightDecay: number;
 }
 
@@ -25,13 +31,19 @@ const DEFAULTS: Readonly<AdamWOptions> = {
 };
 
 /**
- * Adam with decoupled weight decay; defaults and state are PyTorch's. Loshchilov and Hutter, 2019.
+ * Adam with decoupled weight decay, algorithm 2 of Loshchilov and Hutter, 2019; with the gradient g of step t, from 1:
+ *
+ *     w <- w - learningRate weightDecay w
+ *     m <- beta1 m + (1 - beta1) g          v <- beta2 v + (1 - beta2) g^2
+ *     w <- w - learningRate (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
+ *
+ * Defaults and state (`exp_avg` is m, `exp_avg_sq` is v) are PyTorch's.
  *
  * @example
  * const optimizer = new AdamW(weightDecayGroups(model.namedParameters(), 0.1), { learningRate: 3e-4 });
  */
 export class AdamW extends Optimizer<AdamWOptions> {
-  /** @throws OptionError */
+  /** @throws OptionError for an option out of its range, or two parameters of one name */
   constructor(
     parameters: readonly NamedParameter[] | readonly ParameterGroup<AdamWOptions>[],
     options: Partial<AdamWOptions> = {},
@@ -44,15 +56,15 @@ export class AdamW extends Optimizer<AdamWOptions> {
     return ["exp_avg", "exp_avg_sq"];
   }
 
-  protected override update({ parameters, gradients, slots, step }: Batch, options: AdamWOptions): void {
+  protected override update({ parameters, gradients, slots, step }: StepGroup, options: AdamWOptions): void {
     const { learningRate, betas, eps, weightDecay } = options;
-    const [means, squareMeans] = slots as [Batch["slots"][0], Batch["slots"][0]];
+    const [means, squareMeans] = slots as [StepGroup["slots"][0], StepGroup["slots"][0]];
     if (weightDecay !== 0) scaleEach(parameters, 1 - learningRate * weightDecay);
     scaleEach(means, betas[0]);
     addEach(means, gradients, 1 - betas[0]);
     scaleEach(squareMeans, betas[1]);
     addProductToEach(squareMeans, gradients, gradients, 1 - betas[1]);
-    // Both corrections of the bias are put into the numbers, which saves a pass over every parameter.
+    // Both bias corrections are folded into the numbers, which saves a pass over every parameter.
     const rootOfCorrection = Math.sqrt(1 - betas[1] ** step);
     const denominators = squareRoots(squareMeans);
     addNumberToEach(denominators, eps * rootOfCorrection);

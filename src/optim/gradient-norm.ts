@@ -4,8 +4,8 @@ import * as kernels from "../tensor/kernels/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /**
- * The sum of the squares of all gradients, each parameter counted once. Rows are summed in float32 at least, and the
- * sums of rows in float64. Ranks add up theirs and clip with `scaleGradients(parameters, clipFactor(sum, maxNorm))`.
+ * The sum of the squares of all gradients; each parameter counts once. Rows are summed in float32 or better, and the sums
+ * of rows in float64. Ranks add up their sums, and clip with `scaleGradients(parameters, clipFactor(sum, maxNorm))`.
  */
 export function squaredGradNorm(parameters: Iterable<Parameter>): number {
   const gradients = gradientsOf(parameters);
@@ -17,12 +17,12 @@ export function squaredGradNorm(parameters: Iterable<Parameter>): number {
   });
 }
 
-/** What gradients are multiplied by so that their norm is at most `maxNorm`; 1 when it is. As PyTorch's `clip_grad_norm_`. */
+/** The factor that makes the norm of the gradients at most `maxNorm`, at most 1; the formula of PyTorch's `clip_grad_norm_`. */
 export function clipFactor(squaredNorm: number, maxNorm: number): number {
   return Math.min(1, maxNorm / (Math.sqrt(squaredNorm) + 1e-6));
 }
 
-/** Multiplies every gradient in place, that of each parameter once. */
+/** Multiplies every gradient in place; each parameter counts once. */
 export function scaleGradients(parameters: Iterable<Parameter>, factor: number): void {
   if (factor !== 1) scaleEach(gradientsOf(parameters), factor);
 }
@@ -32,7 +32,7 @@ function gradientsOf(parameters: Iterable<Parameter>): Tensor[] {
 }
 
 /**
- * The norm as a float64 [1]. Summing 4 million float32 numbers in one go is off by 1.6e-4, by rows of 1,024 by 2e-9,
+ * The norm as a float64 [1]. Summing 4 million float32 numbers at once is off by 1.6e-4, by rows of 1,024 by 2e-9,
  * and a float64 copy would take 25 times as long.
  */
 function norm(gradient: Tensor): Tensor {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { OptionError } from "../nn/option-error.ts";
-import { constant, linear, warmupCosine } from "./learning-rates.ts";
+import { OptionError } from "../nn/errors.ts";
+import { afterWarmup, constant, linear, warmupCosine } from "./learning-rates.ts";
 
 const steps = (count: number) => Array.from({ length: count }, (_, step) => step);
 
@@ -27,6 +27,15 @@ test("linear and constant", () => {
   const rate = linear({ from: 1, to: 0.5, numSteps: 4 });
   expect(steps(6).map(rate)).toEqual([1, 0.875, 0.75, 0.625, 0.5, 0.5]);
   expect(steps(3).map(constant(0.1))).toEqual([0.1, 0.1, 0.1]);
+});
+
+test("a warm-up goes before any schedule, which starts at its step 0", () => {
+  const schedule = linear({ from: 1, to: 0.5, numSteps: 2 });
+  expect(steps(6).map(afterWarmup({ peak: 1, numWarmupSteps: 2, schedule }))).toEqual([
+    0.5, 1, 1, 0.75, 0.5, 0.5,
+  ]);
+  expect(steps(3).map(afterWarmup({ peak: 1, numWarmupSteps: 0, schedule }))).toEqual([1, 0.75, 0.5]);
+  expect(() => afterWarmup({ peak: 1, numWarmupSteps: -1, schedule })).toThrow(OptionError);
 });
 
 test("numbers of steps that make no sense are refused", () => {

@@ -1,13 +1,16 @@
-import { OptionError } from "../nn/option-error.ts";
+import { OptionError } from "../nn/errors.ts";
 
-/** The learning rate of a step; the first step is 0. */
+/** The learning rate of each step; the first step is 0. */
 export type LearningRateSchedule = (step: number) => number;
 
 export function constant(learningRate: number): LearningRateSchedule {
   return () => learningRate;
 }
 
-/** A straight line from `from` at step 0 to `to` at step `numSteps`, where it stays. */
+/**
+ * A straight line from `from` at step 0 to `to` at step `numSteps`, then constant.
+ * @throws OptionError unless `numSteps` is a whole number of at least 1
+ */
 export function linear(options: {
   readonly from: number;
   readonly to: number;
@@ -19,8 +22,38 @@ export function linear(options: {
 }
 
 /**
- * Up to `peak` in `numWarmupSteps` equal steps, the first of which is not 0, then half a cosine down to `minimum` at
- * step `numSteps`, where it stays. Loshchilov and Hutter, 2017, without restarts.
+ * Half a cosine from `from` at step 0 to `to` at step `numSteps`, then constant. Loshchilov and Hutter, 2017, without
+ * restarts.
+ * @throws OptionError unless `numSteps` is a whole number of at least 1
+ */
+export function cosine(options: {
+  readonly from: number;
+  readonly to: number;
+  readonly numSteps: number;
+}): LearningRateSchedule {
+  const { from, to, numSteps } = options;
+  checkSteps("numSteps", numSteps, 1);
+  return (step) => to + ((from - to) * (1 + Math.cos(Math.PI * Math.min(1, step / numSteps)))) / 2;
+}
+
+/**
+ * Rises to `peak` in `numWarmupSteps` equal steps, the first of which is above 0; then `schedule`, from its step 0.
+ * @throws OptionError unless `numWarmupSteps` is a whole number
+ */
+export function afterWarmup(options: {
+  readonly peak: number;
+  readonly numWarmupSteps: number;
+  readonly schedule: LearningRateSchedule;
+}): LearningRateSchedule {
+  const { peak, numWarmupSteps, schedule } = options;
+  checkSteps("numWarmupSteps", numWarmupSteps, 0);
+  return (step) =>
+    step < numWarmupSteps ? (peak * (step + 1)) / numWarmupSteps : schedule(step - numWarmupSteps);
+}
+
+/**
+ * A warm-up to `peak`, then half a cosine down to `minimum`, by default 0, at step `numSteps`.
+ * @throws OptionError unless `numSteps` is a whole number of more than `numWarmupSteps`
  */
 export function warmupCosine(options: {
   readonly peak: number;
@@ -31,11 +64,8 @@ export function warmupCosine(options: {
   const { peak, minimum = 0, numWarmupSteps, numSteps } = options;
   checkSteps("numWarmupSteps", numWarmupSteps, 0);
   checkSteps("numSteps", numSteps, numWarmupSteps + 1);
-  return (step) => {
-    if (step < numWarmupSteps) return (peak * (step + 1)) / numWarmupSteps;
-    const progress = Math.min(1, (step - numWarmupSteps) / (numSteps - numWarmupSteps));
-    return minimum + ((peak - minimum) * (1 + Math.cos(Math.PI * progress))) / 2;
-  };
+  const schedule = cosine({ from: peak, to: minimum, numSteps: numSteps - numWarmupSteps });
+  return afterWarmup({ peak, numWarmupSteps, schedule });
 }
 
 function checkSteps(name: string, numSteps: number, least: number): void {

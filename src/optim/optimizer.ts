@@ -1,23 +1,26 @@
 import type { Parameter } from "../autograd/parameter.ts";
-import { OptionError } from "../nn/option-error.ts";
+import { OptionError } from "../nn/errors.ts";
 import { type StateDict, StateDictError } from "../nn/state-dict.ts";
 import * as kernels from "../tensor/kernels/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 export type NamedParameter = readonly [name: string, parameter: Parameter];
 
-/** Parameters with options of their own; those left out are the optimizer's. */
+/** Parameters with options of their own; an option that is left out is the optimizer's. */
 export type ParameterGroup<Options> = Partial<Options> & { readonly parameters: readonly NamedParameter[] };
 
 interface CommonOptions {
   learningRate: number;
 }
 
-/** Parameters with gradients that made the same number of steps, with what the optimizer remembers of each. */
-export interface Batch {
+/**
+ * Parameters of one group that have a gradient and are at the same step, so that one call of a foreach kernel changes all
+ * of them. A parameter that had no gradient in some step is behind the others.
+ */
+export interface StepGroup {
   readonly parameters: readonly Parameter[];
   readonly gradients: readonly Tensor[];
-  /** One list for each slot. */
+  /** For each slot name, the state tensors of all parameters. */
   readonly slots: readonly (readonly Tensor[])[];
   /** 1 at a parameter's first step. */
   readonly step: number;
@@ -28,20 +31,22 @@ interface Group<Options> {
   readonly options: Options;
 }
 
-/** What is remembered of one parameter: tensors of its shape, and how many steps it made. */
-interface Memory {
+/** PyTorch's `state` of one parameter, owned by the optimizer. */
+interface ParameterState {
+  /** For each slot name, a tensor of the parameter's shape and dtype; initially 0. */
   readonly slots: readonly Tensor[];
+  /** `numSteps` as a tensor, int64 [], written when the state dict is asked for. */
   readonly step: Tensor;
   numSteps: number;
 }
 
 /**
- * Changes parameters by their gradients. A parameter without a gradient is left alone, as in PyTorch; one that comes
- * under two names, as tied weights do, is taken once.
+ * Changes parameters by their gradients. A parameter without a gradient stays as it is, as in PyTorch; a parameter that
+ * comes under two names, as tied weights do, counts once. The optimizer owns its state, and the caller the parameters.
  */
 export abstract class Optimizer<Options extends CommonOptions> {
   readonly groups: readonly Group<Options>[];
-  #memories = new Map<Parameter, Memory>();
+  #states = new Map<Parameter, ParameterState>();
 
   /** @throws OptionError when two parameters have the same name */
   constructor(parameters: readonly NamedParameter[] | readonly ParameterGroup<Options>[], defaults: Options) {
@@ -53,10 +58,11 @@ export abstract class Optimizer<Options extends CommonOptions> {
     }));
   }
 
-  /** Names of the tensors that are kept for each parameter of a group, as in PyTorch's `state`. */
+  /** The names of the state tensors of each parameter of a group, as in PyTorch's `state`. */
   protected abstract slotNames(options: Options): readonly string[];
 
-  protected abstract update(batch: Batch, options: Options): void;
+  /** Changes the parameters and their state tensors in place, within a scope. */
+  protected abstract update(group: StepGroup, options: Options): void;
 
   /** Changes every parameter that has a gradient. */
   step(): void {
@@ -65,38 +71,38 @@ export abstract class Optimizer<Options extends CommonOptions> {
       const bySteps = new Map<number, Parameter[]>();
       for (const [, parameter] of parameters) {
         if (parameter.grad === null) continue;
-        const step = ++this.#memoryOf(parameter, numSlots).numSteps;
+        const step = ++this.#stateOf(parameter, numSlots).numSteps;
         const together = bySteps.get(step);
         if (together === undefined) bySteps.set(step, [parameter]);
         else together.push(parameter);
       }
       for (const [step, together] of bySteps)
-        together[0]!.runtime.scope(() => this.update(this.#batch(together, numSlots, step), options));
+        together[0]!.runtime.scope(() => this.update(this.#stepGroup(together, numSlots, step), options));
     }
   }
 
-  #batch(parameters: readonly Parameter[], numSlots: number, step: number): Batch {
+  #stepGroup(parameters: readonly Parameter[], numSlots: number, step: number): StepGroup {
     const slots = Array.from({ length: numSlots }, (_, slot) =>
-      parameters.map((parameter) => this.#memories.get(parameter)!.slots[slot]!),
+      parameters.map((parameter) => this.#states.get(parameter)!.slots[slot]!),
     );
     return { parameters, gradients: parameters.map(({ grad }) => grad!), slots, step };
   }
 
-  #memoryOf(parameter: Parameter, numSlots: number): Memory {
-    let memory = this.#memories.get(parameter);
-    if (memory === undefined) {
+  #stateOf(parameter: Parameter, numSlots: number): ParameterState {
+    let state = this.#states.get(parameter);
+    if (state === undefined) {
       const { runtime } = parameter;
-      memory = runtime.scope(() => ({
+      state = runtime.scope(() => ({
         slots: Array.from({ length: numSlots }, () => kernels.zerosLike(parameter).share()),
         step: runtime.zeros([], "int64").share(),
         numSteps: 0,
       }));
-      this.#memories.set(parameter, memory);
+      this.#states.set(parameter, state);
     }
-    return memory;
+    return state;
   }
 
-  /** The rate of all groups; that of the first when they differ. */
+  /** The learning rate of the first group; setting it sets that of all groups. */
   get learningRate(): number {
     return this.groups[0]!.options.learningRate;
   }
@@ -110,18 +116,18 @@ export abstract class Optimizer<Options extends CommonOptions> {
     for (const { parameters } of this.groups) for (const [, parameter] of parameters) parameter.grad = null;
   }
 
-  /** What is remembered, as `NAME.step` and `NAME.SLOT`: the optimizer's own tensors, not copies. */
+  /** The state of each parameter as `NAME.step` (int64 []) and `NAME.SLOT`: the optimizer's own tensors, not copies. */
   stateDict(): StateDict {
     const dict: Record<string, Tensor> = {};
     for (const { parameters, options } of this.groups) {
       const slotNames = this.slotNames(options);
       for (const [name, parameter] of parameters) {
-        const memory = this.#memories.get(parameter);
-        if (memory === undefined) continue;
-        kernels.fillScalar_(memory.step, memory.numSteps);
-        dict[`${name}.step`] = memory.step;
+        const state = this.#states.get(parameter);
+        if (state === undefined) continue;
+        kernels.fillScalar_(state.step, state.numSteps);
+        dict[`${name}.step`] = state.step;
         slotNames.forEach((slotName, slot) => {
-          dict[`${name}.${slotName}`] = memory.slots[slot]!;
+          dict[`${name}.${slotName}`] = state.slots[slot]!;
         });
       }
     }
@@ -129,8 +135,8 @@ export abstract class Optimizer<Options extends CommonOptions> {
   }
 
   /**
-   * Copies what `stateDict` gave; a parameter of which nothing is there starts anew.
-   * @throws StateDictError that names every key which does not fit; nothing is changed then.
+   * Copies a state that `stateDict` returned. A parameter that it says nothing about keeps the state it has.
+   * @throws StateDictError with every key that does not fit; the state is then unchanged
    */
   loadStateDict(dict: StateDict): void {
     const loads = this.groups.flatMap(({ parameters, options }) => {
@@ -142,19 +148,19 @@ export abstract class Optimizer<Options extends CommonOptions> {
     checkState(dict, loads);
     for (const { parameter, names } of loads) {
       const [step, ...slots] = names.map((name) => dict[name]!);
-      const memory = this.#memoryOf(parameter, slots.length);
-      memory.numSteps = step!.item();
+      const state = this.#stateOf(parameter, slots.length);
+      state.numSteps = step!.item();
       slots.forEach((slot, i) => {
-        kernels.copy_(memory.slots[i]!, slot);
+        kernels.copy_(state.slots[i]!, slot);
       });
     }
   }
 
-  /** Disposes what is remembered, not the parameters. */
+  /** Disposes the state, not the parameters. */
   dispose(): void {
-    for (const { slots, step } of this.#memories.values())
+    for (const { slots, step } of this.#states.values())
       for (const tensor of [step, ...slots]) tensor.dispose();
-    this.#memories.clear();
+    this.#states.clear();
   }
 
   [Symbol.dispose](): void {
@@ -162,7 +168,7 @@ export abstract class Optimizer<Options extends CommonOptions> {
   }
 }
 
-/** Weight decay for matrices and tables alone: norms and biases, of one dimension, get none. */
+/** Two groups: matrices and tables with this weight decay, and norms and biases, which have one dimension, with none. */
 export function weightDecayGroups(
   parameters: readonly NamedParameter[],
   weightDecay: number,
@@ -194,7 +200,7 @@ function isNew([name, parameter]: NamedParameter, seen: Map<string | Parameter, 
   if (seen.has(parameter)) return false;
   if (seen.has(name))
     throw new OptionError(
-      `two parameters of an optimizer have the name ${name}; give those of each module a prefix`,
+      `the parameters of an optimizer must have different names; got ${name} twice; give those of each module a prefix`,
     );
   seen.set(parameter, parameter).set(name, parameter);
   return true;

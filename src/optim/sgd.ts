@@ -1,10 +1,16 @@
 import { addEach, scaleEach } from "../tensor/kernels/foreach.ts";
-import { type Batch, checkOption, type NamedParameter, Optimizer, type ParameterGroup } from "./optimizer.ts";
+import {
+  checkOption,
+  type NamedParameter,
+  Optimizer,
+  type ParameterGroup,
+  type StepGroup,
+} from "./optimizer.ts";
 
 export interface SGDOptions {
   learningRate: number;
   momentum: number;
-  /** Times the parameter, added to its gradient. */
+  /** Each step adds the parameter, times this, to its gradient. */
   weightDecay: number;
   /** Nesterov's momentum, which looks one step ahead. */
   nesterov: boolean;
@@ -12,9 +18,17 @@ export interface SGDOptions {
 
 const DEFAULTS: Readonly<SGDOptions> = { learningRate: 1e-3, momentum: 0, weightDecay: 0, nesterov: false };
 
-/** Stochastic gradient descent as PyTorch defines it, with a dampening of 0. */
+/**
+ * Stochastic gradient descent as PyTorch defines it, with a dampening of 0; with the gradient g:
+ *
+ *     g <- g + weightDecay w
+ *     b <- momentum b + g                   g <- b, or with Nesterov's momentum g + momentum b
+ *     w <- w - learningRate g
+ *
+ * The state `momentum_buffer` is b; without momentum there is none. Sutskever et al., 2013.
+ */
 export class SGD extends Optimizer<SGDOptions> {
-  /** @throws OptionError */
+  /** @throws OptionError for an option out of its range, or two parameters of one name */
   constructor(
     parameters: readonly NamedParameter[] | readonly ParameterGroup<SGDOptions>[],
     options: Partial<SGDOptions> = {},
@@ -27,7 +41,7 @@ export class SGD extends Optimizer<SGDOptions> {
     return momentum === 0 ? [] : ["momentum_buffer"];
   }
 
-  protected override update({ parameters, gradients, slots }: Batch, options: SGDOptions): void {
+  protected override update({ parameters, gradients, slots }: StepGroup, options: SGDOptions): void {
     const { learningRate, momentum, weightDecay, nesterov } = options;
     const buffers = slots[0];
     if (buffers !== undefined) {

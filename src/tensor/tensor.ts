@@ -1,3 +1,14 @@
+/**
+ * Two ends of life: the owner's and the elements'.
+ *
+ * A Tensor object is one owner of its elements. Its owners have one cell in common, which has the native handle and counts
+ * them; the last one to be disposed frees the elements. So a stage can send an output and free it at once while the graph
+ * still holds a share of it, and neither knows of the other. Views and reshapes are tensors of their own over the same
+ * storage, which LibTorch counts.
+ *
+ * The cell remembers shape and dtype once they have been asked for, so they stay known when the elements are gone: a
+ * backward needs the shape of an input, not its elements.
+ */
 import type { Handle } from "../native/addon.ts";
 import { bytesPerElement, type DType, dtypeOfCode } from "./dtype.ts";
 import { TensorDisposedError } from "./errors.ts";
@@ -21,12 +32,13 @@ export interface TensorHistory {
 }
 
 /**
- * An n-dimensional array in LibTorch. Each Tensor object is one owner of its elements, which are freed, at once, when
- * the last owner is disposed: by the scope in which it was made, by `dispose()`, or by `using`.
+ * An n-dimensional array in LibTorch. Each Tensor object is one owner of its elements, which are freed as soon as the
+ * last owner is disposed: by the scope in which it was made, by `dispose()`, or by `using`. Using a disposed tensor
+ * throws a TensorDisposedError.
  */
 export class Tensor {
   readonly runtime: Runtime;
-  /** How the tensor was computed: the autograd layer's own. */
+  /** How the tensor was computed; set and read by the autograd layer alone. */
   history: TensorHistory | undefined = undefined;
   #cell: Cell;
   #disposed = false;
@@ -36,7 +48,7 @@ export class Tensor {
     this.#cell = cell;
   }
 
-  /** Takes over a handle of the native table. Called by Runtime alone, which puts the tensor into the current scope. */
+  /** The first owner of a handle. Call `Runtime.adoptHandle` instead, which puts the tensor into the current scope. */
   static adopt(runtime: Runtime, handle: Handle): Tensor {
     return new Tensor(runtime, new Cell(handle));
   }
@@ -51,12 +63,16 @@ export class Tensor {
     return this.#disposed;
   }
 
-  /** Sizes of the dimensions; known even after disposal, if it was ever asked for before. */
+  /** Sizes of the dimensions; known after disposal, too, if asked for before. */
   get shape(): readonly number[] {
     this.#cell.shape ??= this.runtime.addon.shape(this.handle);
     return this.#cell.shape;
   }
 
+  /**
+   * The element type; known after disposal, too, if asked for before.
+   * @throws DtypeError for one that this package does not know
+   */
   get dtype(): DType {
     this.#cell.dtype ??= dtypeOfCode(this.runtime.addon.dtype(this.handle));
     return this.#cell.dtype;
@@ -70,17 +86,17 @@ export class Tensor {
     return this.numElements * bytesPerElement(this.dtype);
   }
 
-  /** True when nobody else, in any thread, can see these elements, so that they may be changed in place. */
+  /** True when no other tensor, in any thread, has these elements, so that they can be changed in place. */
   get isSoleOwner(): boolean {
     return this.#cell.owners === 1 && this.runtime.addon.storageUses(this.handle) === 1;
   }
 
-  /** Another owner of the same elements, outside of every scope and of the graph: the caller disposes it. */
+  /** Another owner of the same elements, outside every scope and without a graph: its caller disposes it. */
   share(): Tensor {
     return new Tensor(this.runtime, this.shareCell());
   }
 
-  /** For a subclass's constructor, which becomes another owner. */
+  /** Counts another owner; for the constructor of a subclass, which becomes it. */
   shareCell(): Cell {
     if (this.#disposed) throw new TensorDisposedError();
     this.#cell.owners++;

@@ -1,6 +1,6 @@
 import type { Parameter } from "../../autograd/parameter.ts";
+import { OptionError } from "../../nn/errors.ts";
 import { fillConstant, fillNormal, seedFor, withSeed } from "../../nn/initial.ts";
-import { OptionError } from "../../nn/option-error.ts";
 import type { Runtime } from "../../tensor/runtime.ts";
 import { type GptConfig, GptStage } from "./gpt.ts";
 

@@ -21,8 +21,8 @@ import { loadPart, type RankState, takePart } from "../checkpoint/rank-part.ts";
 import { type CheckpointRequest, RequestsOfRank } from "../checkpoint/requests.ts";
 import { CheckpointStore } from "../checkpoint/store.ts";
 import { numStages, type TrainConfig } from "../config/config.ts";
+import { learningRateOf } from "../config/learning-rate.ts";
 import { BatchSampler, type MicroBatch, validationBatches } from "../data/batches.ts";
-import { learningRateOf } from "../learning-rate.ts";
 import { NonFiniteLossError } from "./non-finite-loss.ts";
 
 /** Tokens lie in memory that all threads share. */
