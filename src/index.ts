@@ -32,7 +32,7 @@ export { CausalSelfAttention } from "./nn/attention.ts";
 export { ModuleList, Sequential } from "./nn/containers.ts";
 export { Dropout } from "./nn/dropout.ts";
 export { Embedding } from "./nn/embedding.ts";
-export { OptionError } from "./nn/errors.ts";
+export { ModuleError, OptionError } from "./nn/errors.ts";
 export { seedFor, withSeed } from "./nn/initial.ts";
 export { Linear } from "./nn/linear.ts";
 export { MLP } from "./nn/mlp.ts";

@@ -32,7 +32,7 @@ class Tied extends Module {
   }
 }
 
-/** Yields one transfer in the middle, of which it counts the waits. */
+/** Yields one transfer in the middle, and counts its waits. */
 class Communicating extends Module {
   numWaits = 0;
   readonly inner: Module;
