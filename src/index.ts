@@ -64,7 +64,14 @@ export {
   parseConfig,
   type TrainConfig,
 } from "./trainer/config/config.ts";
-export { NonFiniteLossError } from "./trainer/rank/non-finite-loss.ts";
+export { NonFiniteLossError } from "./trainer/rank/rank-trainer.ts";
+export type {
+  RunListener,
+  RunReport,
+  Speed,
+  StepMetrics,
+  ValidationMetrics,
+} from "./trainer/report/listener.ts";
 export { type TrainOptions, type TrainSummary, train } from "./trainer/train.ts";
 export { allGatherNumbers } from "./transport/collectives.ts";
 export { InProcessGroup, type InProcessOptions } from "./transport/in-process/in-process-group.ts";

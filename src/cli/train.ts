@@ -2,9 +2,9 @@ import { Command } from "commander";
 import { EXIT_STATUS } from "../launch/exit-status.ts";
 import { type ProcessPlacement, processPlacement, SECRET_VARIABLE } from "../launch/process-placement.ts";
 import { CheckpointRequests } from "../trainer/checkpoint/requests.ts";
-import { TrainingStopped } from "../trainer/checkpoint/training-stopped.ts";
 import { loadConfig, numRanks, type TrainConfig } from "../trainer/config/config.ts";
-import { JoinedTraining } from "../trainer/participant.ts";
+import { TrainingStopped } from "../trainer/coordinator.ts";
+import { Participant } from "../trainer/participant.ts";
 import { type TrainSummary, train } from "../trainer/train.ts";
 import { catchInterrupt } from "./interrupt.ts";
 
@@ -81,12 +81,12 @@ function warnOfPublicSecret({ hub, secret, address, masterPort }: ProcessPlaceme
 
 /** Process 0 decides: a signal that asks for the end is passed on to it, one that asks for a checkpoint it gets itself. */
 async function joinAsProcess(config: TrainConfig, processes: ProcessPlacement): Promise<void> {
-  const joined = new JoinedTraining(config, processes);
+  const participant = new Participant(config, processes);
   const leaveToFirst = () => {};
   process.on("SIGUSR1", leaveToFirst);
-  using interrupt = catchInterrupt(undefined, () => joined.requestStop());
+  using interrupt = catchInterrupt(undefined, () => participant.requestStop());
   try {
-    await joined.run(interrupt.signal);
+    await participant.run(interrupt.signal);
   } catch (error) {
     interrupt.signal.throwIfAborted();
     throw error;

@@ -81,7 +81,7 @@ test("topK draws from the likeliest alone, by their probabilities", () => {
 });
 
 test("what cannot be continued is refused", () => {
-  expect(() => generate(stages, [], { numTokens: 1 })).toThrow(/one token at least; got none/);
+  expect(() => generate(stages, [], { numTokens: 1 })).toThrow(/at least one token; got none/);
   expect(() => generate(stages.slice(1), [1], { numTokens: 1 })).toThrow(OptionError);
   expect(() => generate([stages[0]!, stages[0]!, stages[1]!], [1], { numTokens: 1 })).toThrow(OptionError);
   expect(() => generate(stages.toReversed(), [1], { numTokens: 1 })).toThrow(

@@ -3,24 +3,28 @@ import { OptionError } from "../nn/errors.ts";
 import { withSeed } from "../nn/initial.ts";
 import * as kernels from "../tensor/kernels/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { GptStage } from "./gpt/gpt.ts";
+import type { LanguageStage } from "./model-family.ts";
 
 export interface GenerateOptions {
+  /** The number of tokens to generate. */
   readonly numTokens: number;
-  /** The logits are divided by it: under 1 likely tokens become likelier; 0 always takes the likeliest. 1 when left out. */
+  /** Divides the logits: below 1, likely tokens become likelier; 0 always takes the likeliest. 1 by default. */
   readonly temperature?: number;
-  /** Only so many of the likeliest tokens are drawn from; all when left out. */
+  /** Draws from the K likeliest tokens only; from all by default. */
   readonly topK?: number;
+  /** Seeds the draws; 0 by default. */
   readonly seed?: number;
 }
 
 /**
- * Tokens that the model continues `prompt` with, one drawn at a time from its distribution; of a longer text than the
- * context it sees the end. `stages` are all stages of the model, in order, in one runtime.
+ * Continues a prompt: draws one token at a time from the model's distribution. Of a text longer than the context, the
+ * model sees the end.
+ * @param stages All stages of the model, in order, in one runtime.
+ * @returns The new tokens, without the prompt.
  * @throws OptionError
  */
 export function generate(
-  stages: readonly GptStage[],
+  stages: readonly LanguageStage[],
   prompt: readonly number[],
   options: GenerateOptions,
 ): number[] {
@@ -39,8 +43,8 @@ export function generate(
   return tokens.slice(prompt.length);
 }
 
-/** [V] */
-function lastLogits(stages: readonly GptStage[], tokens: readonly number[]): Tensor {
+/** The logits of the token that follows, [V]. */
+function lastLogits(stages: readonly LanguageStage[], tokens: readonly number[]): Tensor {
   const { runtime } = stages[0]!;
   let x = runtime.tensor(tokens, [1, tokens.length], "int64");
   for (const stage of stages) x = stage.call(x);
@@ -56,17 +60,17 @@ function draw(logits_V: Tensor, { temperature = 1, topK }: GenerateOptions): num
 }
 
 function checkOptions(
-  stages: readonly GptStage[],
+  stages: readonly LanguageStage[],
   prompt: readonly number[],
   { temperature = 1, topK = 1 }: GenerateOptions,
 ): void {
-  const numLayers = stages.reduce((sum, { transformer }) => sum + [...transformer.h].length, 0);
-  const hasEnds = stages[0]?.transformer.wte != null && stages.at(-1)?.lm_head != null;
-  if (!hasEnds || numLayers !== stages[0]!.config.numLayers)
+  const [first, last] = [stages[0]?.slice, stages.at(-1)?.slice];
+  const numLayers = stages.reduce((sum, { slice }) => sum + slice.endLayer - slice.firstLayer, 0);
+  if (!first?.hasEmbeddings || !last?.hasHead || numLayers !== stages[0]!.config.numLayers)
     throw new OptionError("generate takes all stages of a model, in order, from the embeddings to the head");
   if (prompt.length === 0)
-    throw new OptionError("generate continues a prompt of one token at least; got none");
-  if (!(temperature >= 0)) throw new OptionError(`a temperature is at least 0; got ${temperature}`);
+    throw new OptionError("generate continues a prompt of at least one token; got none");
+  if (!(temperature >= 0)) throw new OptionError(`the temperature must be at least 0; got ${temperature}`);
   if (!(Number.isInteger(topK) && topK >= 1))
-    throw new OptionError(`topK is a whole number of at least 1; got ${topK}`);
+    throw new OptionError(`topK must be a whole number from 1; got ${topK}`);
 }

@@ -1,126 +1,187 @@
-import { join } from "node:path";
+/*
+ * Process 0 of a training run, which may be the only one.
+ *
+ * The threads of the ranks compute and never wait for JavaScript; the main thread does everything else. Of a run with
+ * several processes exactly one main thread decides, so that nothing has to be agreed upon: it has the data and the
+ * checkpoint to resume from, shows progress, writes the metrics, and makes a checkpoint out of the parts that all
+ * processes have written. The others (participant.ts) run their ranks and write their own parts.
+ *
+ * Three things flow: reports from rank 0 to the listeners, parts of checkpoints from all ranks to the disk and then to
+ * the completion, and requests for a checkpoint, from a signal in any process, through memory that rank 0 looks into
+ * after each step. When the ranks are done the parts may not be: the run ends when every checkpoint that has a part is
+ * complete or given up, or when a process that still owes one disconnects.
+ */
+import { DualPipeError, problemOf } from "../errors/dualpipe-error.ts";
 import type { ConnectedProcesses } from "../launch/connected-processes.ts";
 import type { ProcessPlacement } from "../launch/process-placement.ts";
 import type { RankError } from "../launch/rank-error.ts";
 import { CheckpointCompletion } from "./checkpoint/completion.ts";
 import { PartWriter } from "./checkpoint/part-writer.ts";
-import { CheckpointRequests } from "./checkpoint/requests.ts";
-import { type ResumePoint, sequencesPerStep } from "./checkpoint/resume.ts";
-import type { CheckpointStore } from "./checkpoint/store.ts";
-import { TrainingStopped } from "./checkpoint/training-stopped.ts";
-import { numRanks, type TrainConfig } from "./config/config.ts";
+import type { CheckpointRequests } from "./checkpoint/requests.ts";
+import type { ResumePoint } from "./checkpoint/resume.ts";
+import type { CheckpointContent, CheckpointStore } from "./checkpoint/store.ts";
+import { batchShapeOf, numRanks, type TrainConfig } from "./config/config.ts";
 import type { Corpus } from "./data/corpus.ts";
-import { meetForTraining, type TrainMessage } from "./process-messages.ts";
-import type { TrainRankResult } from "./rank/rank-program.ts";
-import { runTrainRanks, runTrainRanksOf } from "./rank/start-ranks.ts";
-import { MetricsWriter } from "./report/metrics.ts";
-import { Progress, type ProgressOutput } from "./report/progress.ts";
+import type { ProcessMessage } from "./process-messages.ts";
+import type { RankResult, SharedData } from "./rank/rank-program.ts";
+import type { RankReport } from "./rank/rank-report.ts";
+import { trainOnRanks } from "./rank/rank-threads.ts";
+import { connectForRun } from "./rendezvous.ts";
+import type { RunListener } from "./report/listener.ts";
 import { RunReports } from "./report/run-reports.ts";
 import { Throughput } from "./report/throughput.ts";
 
-/** What a caller says of a run. */
-export interface TrainingRunOptions {
+/** A run whose data, and checkpoint to resume from, were found. */
+export interface PreparedRun {
   readonly config: TrainConfig;
-  /** Where progress is shown. */
-  readonly output: ProgressOutput;
-  readonly signal?: AbortSignal;
-  /** Of a run over several processes: this one's place, which is process 0. The others run a `JoinedTraining`. */
-  readonly processes?: ProcessPlacement | undefined;
-  /** Go on from the newest checkpoint in `output.dir`, if there is one. */
-  readonly resume?: boolean;
-  /** By which checkpoints can be asked for while the run goes on. */
-  readonly requests?: CheckpointRequests;
-}
-
-/** What was found of it before it begins. */
-export interface PreparedRun extends TrainingRunOptions {
+  readonly signal: AbortSignal | undefined;
+  /** The place of this process, process 0, in a run of several. */
+  readonly processes: ProcessPlacement | undefined;
+  readonly requests: CheckpointRequests;
   readonly corpus: Corpus;
   readonly tokensSha256: string;
   readonly store: CheckpointStore;
   readonly point: ResumePoint | undefined;
+  readonly listeners: readonly RunListener[];
 }
 
-export interface RunOutcome {
-  readonly results: readonly TrainRankResult[];
-  readonly validationLoss: number;
-  /** The folder of the newest checkpoint. */
-  readonly newest: string | undefined;
+/** The run ended early because it was asked to, after the checkpoint that it was asked for. */
+export class TrainingStopped extends DualPipeError<"TRAINING_STOPPED"> {
+  override readonly name = "TrainingStopped";
+
+  /** @param folder The newest checkpoint. */
+  constructor(step: number, folder: string | undefined) {
+    const remedy =
+      folder === undefined
+        ? "no checkpoint could be written"
+        : `the newest checkpoint is ${folder}; go on with --resume`;
+    super("TRAINING_STOPPED", `stopped after step ${step}: ${remedy}`);
+  }
 }
 
 /**
- * Runs the ranks of this process, and takes what they report to where it belongs.
+ * Runs a training run from its first step to its last.
+ * @returns The results of all ranks, by rank.
  * @throws RankError, LaunchError; TrainingStopped when the run was asked to end early.
  */
-export async function runTraining(options: PreparedRun): Promise<RunOutcome> {
-  const { config, signal, processes } = options;
-  const met = processes && (await meetForTraining(config, processes, signal));
-  let outcome: RunOutcome | undefined;
+export async function coordinate(run: PreparedRun): Promise<readonly RankResult[]> {
+  const { config, signal } = run;
+  const processes = run.processes && (await connectForRun(config, run.processes, signal));
+  let results: readonly RankResult[] | undefined;
+  const coordinator = new Coordinator(run, processes);
   try {
-    outcome = await runMetTraining(options, met);
+    results = await coordinator.run();
   } finally {
-    await met?.leave({ well: outcome !== undefined });
+    await processes?.leave({ well: results !== undefined });
   }
-  const { step } = outcome.results[0]!;
-  if (step < config.training.steps) throw new TrainingStopped(step, outcome.newest);
-  return outcome;
+  const { step } = results[0]!;
+  if (step < config.training.steps) throw new TrainingStopped(step, coordinator.newest);
+  return results;
 }
 
-async function runMetTraining(
-  options: PreparedRun,
-  met: ConnectedProcesses | undefined,
-): Promise<RunOutcome> {
-  const { config, corpus, signal, store, point } = options;
-  const { requests = new CheckpointRequests() } = options;
-  const { training, pipeline } = config;
-  using metrics = new MetricsWriter(join(config.output.dir, "metrics.jsonl"), {
-    resume: options.resume ?? false,
-  });
-  using progress = new Progress(training.steps, options.output);
-  const firstStep = point?.manifest.step ?? 0;
-  const tokensPerStep = sequencesPerStep(config) * training.sequenceLength;
-  const throughput = new Throughput({ numSteps: training.steps, tokensPerStep, firstStep });
-  let newest = point && store.pathOf(point.name);
-  const completion = new CheckpointCompletion({
-    store,
-    keep: config.checkpoint.keep,
-    numProcesses: met?.layout.numProcesses ?? 1,
-    describe: (step) => describeCheckpoint(options, step),
-    onWritten: (step, folder) => {
-      newest = folder;
-      progress.print(`step ${step}: checkpoint ${folder}`);
-    },
-    onFailed: (step, error) =>
-      progress.print(`step ${step}: no checkpoint could be written; training goes on: ${error.message}`),
-    onDone: () => {
-      requests.written();
-      met?.send("others", { kind: "checkpointDone" } satisfies TrainMessage);
-    },
-  });
-  const parts = new PartWriter({
-    store,
-    numRanks: met?.layout.ranksPerProcess ?? numRanks(pipeline),
-    onWritten: (step, outcome) => completion.add(step, outcome),
-  });
-  met?.onMessage((_from, message) => hear(message as TrainMessage, { completion, requests }));
-  const reports = new RunReports({ metrics, progress, throughput, requests, parts, corpus });
-  const shared = {
-    train: sharedCopy(corpus.train),
-    validation: sharedCopy(corpus.validation),
-    resume: point && { checkpoint: point.name, step: firstStep, isSameLayout: point.isSameLayout },
-  };
-  const rankOptions = { onReport: reports.take.bind(reports), signal };
-  const { memory } = requests;
-  try {
-    const results = met
-      ? (await runTrainRanksOf(met, { config, requests: memory, layout: met.layout, shared }, rankOptions))!
-      : await runTrainRanks({ config, requests: memory, ...shared }, rankOptions);
-    await parts.finish();
-    await Promise.race([completion.finish(), ...(met ? [disconnectOf(met)] : [])]);
-    return { results, validationLoss: reports.validationLoss, newest };
-  } finally {
-    requests.isOpen = false;
-    await parts.finish();
-    await completion.stop();
+class Coordinator {
+  /** The folder of the newest checkpoint. */
+  newest: string | undefined;
+  readonly #run: PreparedRun;
+  readonly #processes: ConnectedProcesses | undefined;
+  readonly #reports: RunReports;
+  readonly #completion: CheckpointCompletion;
+  readonly #parts: PartWriter;
+
+  constructor(run: PreparedRun, processes: ConnectedProcesses | undefined) {
+    const { config, store, point, listeners } = run;
+    const { training, pipeline, checkpoint } = config;
+    this.newest = point && store.pathOf(point.name);
+    this.#run = run;
+    this.#processes = processes;
+    this.#reports = new RunReports({
+      pipeline,
+      unigramLoss: run.corpus.unigramLoss,
+      throughput: new Throughput({
+        numSteps: training.steps,
+        tokensPerStep: batchShapeOf(config).numTokens,
+        firstStep: point?.manifest.step ?? 0,
+      }),
+      listeners,
+    });
+    this.#completion = new CheckpointCompletion({
+      store,
+      keep: checkpoint.keep,
+      numProcesses: processes?.layout.numProcesses ?? 1,
+      describe: (step) => describeCheckpoint(run, step),
+      onWritten: (step, folder) => {
+        this.newest = folder;
+        this.#reports.tell({ kind: "checkpoint", step, folder });
+      },
+      onFailed: (step, error) =>
+        this.#reports.tell({ kind: "checkpointFailed", step, problem: problemOf(error) }),
+      onDone: () => {
+        run.requests.written();
+        processes?.send("others", { kind: "checkpointDone" } satisfies ProcessMessage);
+      },
+    });
+    this.#parts = new PartWriter({
+      store,
+      numRanks: processes?.layout.ranksPerProcess ?? numRanks(pipeline),
+      onWritten: (step, outcome) => this.#completion.add(step, outcome),
+    });
+    processes?.onMessage((_from, message) => this.#hear(message as ProcessMessage));
+  }
+
+  async run(): Promise<readonly RankResult[]> {
+    const { config, signal, requests } = this.#run;
+    const processes = this.#processes;
+    const data = { config, requests: requests.memory, layout: processes?.layout, shared: this.#sharedData() };
+    try {
+      const results = await trainOnRanks(data, {
+        processes,
+        signal,
+        onReport: (rank, report) => this.#take(rank, report),
+      });
+      await this.#parts.finish();
+      await Promise.race([this.#completion.finish(), ...(processes ? [disconnectOf(processes)] : [])]);
+      return results;
+    } finally {
+      requests.isOpen = false;
+      await this.#parts.finish();
+      await this.#completion.stop();
+    }
+  }
+
+  #take(rank: number, report: RankReport): void {
+    if (report.kind === "ready") this.#run.requests.isOpen = true;
+    if (report.kind === "checkpoint") this.#parts.add(rank, report.step, report.tensors);
+    if (rank === 0) this.#reports.take(report);
+  }
+
+  /** Takes a message of another process. */
+  #hear(message: ProcessMessage): void {
+    switch (message.kind) {
+      case "parts":
+        this.#completion.add(message.step, message.outcome);
+        break;
+      case "request":
+        this.#run.requests.request(message.request);
+        break;
+      case "checkpointDone":
+        break;
+      default:
+        message satisfies never;
+    }
+  }
+
+  #sharedData(): SharedData {
+    const { corpus, point, listeners } = this.#run;
+    return {
+      train: sharedCopy(corpus.train),
+      validation: sharedCopy(corpus.validation),
+      timelineIntervals: listeners.flatMap(({ timelineEverySteps }) => timelineEverySteps ?? []),
+      resume: point && {
+        checkpoint: point.name,
+        step: point.manifest.step,
+        isSameLayout: point.isSameLayout,
+      },
+    };
   }
 }
 
@@ -133,34 +194,19 @@ function disconnectOf({ disconnected }: ConnectedProcesses): Promise<never> {
   });
 }
 
-/** What the other processes say to process 0. */
-function hear(
-  message: TrainMessage,
-  { completion, requests }: { completion: CheckpointCompletion; requests: CheckpointRequests },
-): void {
-  switch (message.kind) {
-    case "parts":
-      completion.add(message.step, message.outcome);
-      break;
-    case "request":
-      requests.request(message.request);
-      break;
-    case "checkpointDone":
-      break;
-    default:
-      message satisfies never;
-  }
-}
-
-function describeCheckpoint({ config, corpus, tokensSha256 }: PreparedRun, step: number) {
-  const data = { sequences: step * sequencesPerStep(config), tokensSha256 };
+/** The content of a checkpoint, except the parts of the ranks. */
+function describeCheckpoint(
+  { config, corpus, tokensSha256 }: PreparedRun,
+  step: number,
+): Omit<CheckpointContent, "files"> {
+  const data = { sequences: step * batchShapeOf(config).numSequences, tokensSha256 };
   return {
     manifest: { format: "dualpipe-checkpoint", version: 1, step, data, config },
     tokenizer: JSON.stringify(corpus.tokenizer.json),
-  } as const;
+  };
 }
 
-/** A copy that threads share instead of each getting its own. */
+/** A copy that threads share, instead of each thread getting its own. */
 function sharedCopy(tokens: Uint16Array): Uint16Array {
   const copy = new Uint16Array(new SharedArrayBuffer(tokens.byteLength));
   copy.set(tokens);

@@ -148,7 +148,7 @@ test("a tied head needs both ends of the model on one rank", () => {
   for (const stageIndices of [[0], [3], [1, 0]]) {
     expect(() => build(stageIndices)).toThrow(OptionError);
     expect(() => build(stageIndices)).toThrow(
-      /one rank must have both stage 0 and stage 3.*set tieEmbeddings to false/,
+      /one rank must hold both stage 0 and stage 3.*set tieEmbeddings to false/,
     );
     disposeAll(build(stageIndices, config));
   }

@@ -12,35 +12,27 @@ import { LayerNorm } from "../../nn/norm.ts";
 import type { DType } from "../../tensor/dtype.ts";
 import type { Runtime } from "../../tensor/runtime.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
+import type { LanguageStage, LayerSlice } from "../model-family.ts";
 
 export interface GptConfig {
   readonly vocabSize: number;
-  /** Tokens that the model sees at once: the number of its position embeddings. */
+  /** The number of position embeddings: the most tokens that the model sees at once. */
   readonly contextLength: number;
   readonly numLayers: number;
   readonly numHeads: number;
+  /** Width of the residual stream. */
   readonly hiddenSize: number;
-  /** Width of the MLP in widths of the model; 4 by default. */
+  /** Width of the MLP as a multiple of `hiddenSize`; 4 by default. */
   readonly mlpRatio?: number;
-  /** True when the head's weight is that of the token embedding. */
+  /** Whether the head uses the token embedding's weight; false by default. */
   readonly tieEmbeddings?: boolean;
-  /** Of the embeddings and of what each half of a block adds to its input, in training; 0 by default. */
+  /** Share of the embeddings, and of what each half of a block adds, that training drops; 0 by default. */
   readonly dropout?: number;
+  /** The dtype of all parameters; float32 by default. */
   readonly dtype?: DType;
 }
 
-/** What of the model a stage holds. */
-export interface GptSlice {
-  /** Blocks from `firstLayer` up to, not including, `endLayer`. */
-  readonly firstLayer: number;
-  readonly endLayer: number;
-  readonly hasEmbeddings: boolean;
-  readonly hasHead: boolean;
-  /** For a tied head: the weight of the token embedding that another stage of this rank has. */
-  readonly tokenEmbedding: Parameter | undefined;
-}
-
-/** A layer of the model: attention, then MLP, each on normalised input and added to it. [B, T, C] to [B, T, C]. */
+/** A layer: attention, then an MLP; each takes a normalized input and is added to it. [B, T, C] to [B, T, C]. */
 class GptBlock extends Module {
   readonly ln_1: LayerNorm;
   readonly attn: CausalSelfAttention;
@@ -65,7 +57,7 @@ class GptBlock extends Module {
   }
 }
 
-/** The part of GPT-2's `transformer` that a stage holds: token indices or [B, T, C] to [B, T, C]. */
+/** A stage's part of GPT-2's `transformer`: token indices or [B, T, C] to [B, T, C]. */
 class GptTransformer extends Module {
   readonly wte: Embedding | null;
   readonly wpe: Embedding | null;
@@ -73,7 +65,7 @@ class GptTransformer extends Module {
   readonly h: ModuleList<GptBlock>;
   readonly ln_f: LayerNorm | null;
 
-  constructor(runtime: Runtime, config: GptConfig, slice: GptSlice) {
+  constructor(runtime: Runtime, config: GptConfig, slice: LayerSlice) {
     super(runtime);
     const { vocabSize, contextLength, hiddenSize, dropout = 0, dtype = "float32" } = config;
     const { firstLayer, endLayer, hasEmbeddings, hasHead } = slice;
@@ -99,23 +91,26 @@ class GptTransformer extends Module {
 }
 
 /**
- * One stage of a decoder-only GPT with the layout and names of GPT-2; its weights are [out, in], as those of PyTorch's
- * `Linear`, where GPT-2's files have [in, out]. Radford et al., 2019.
+ * One stage of a decoder-only GPT with the layers and names of GPT-2. Weights are [out, in], as in PyTorch's `Linear`,
+ * where GPT-2's own files have [in, out]. Radford et al., 2019.
  *
- * The first stage takes token indices, int64 [B, T], every other the [B, T, C] of the one before; the last gives the
- * logits [B, T, V]. State-dict keys are those of the whole model, so that the dicts of all stages merge into its own.
+ * The first stage takes token indices, int64 [B, T]; every other stage takes the [B, T, C] of the stage before it; the
+ * last returns logits [B, T, V]. State-dict keys are those of the whole model, so the dicts of all stages merge into one.
  */
-export class GptStage extends Module {
+export class GptStage extends Module implements LanguageStage {
   readonly config: GptConfig;
+  readonly slice: LayerSlice;
   readonly transformer: GptTransformer;
   readonly lm_head: Linear | null;
 
-  constructor(runtime: Runtime, config: GptConfig, slice: GptSlice) {
+  /** @param tokenEmbedding For a tied head: the token embedding's weight, when another stage of this rank holds it. */
+  constructor(runtime: Runtime, config: GptConfig, slice: LayerSlice, tokenEmbedding?: Parameter) {
     super(runtime);
     const { vocabSize, hiddenSize, dtype = "float32" } = config;
     this.config = config;
+    this.slice = slice;
     this.transformer = new GptTransformer(runtime, config, slice);
-    const weight = config.tieEmbeddings ? (this.transformer.wte?.weight ?? slice.tokenEmbedding) : undefined;
+    const weight = config.tieEmbeddings ? (this.transformer.wte?.weight ?? tokenEmbedding) : undefined;
     this.lm_head = slice.hasHead
       ? new Linear(runtime, hiddenSize, vocabSize, { bias: false, dtype, weight })
       : null;

@@ -1,3 +1,13 @@
+/*
+ * A rank builds only the stages it holds, yet the model must be the same however it is cut and whoever builds it: the
+ * mirror ranks of DualPipe hold the same stage, and a run may resume on another number of ranks. So nothing may depend
+ * on the order of construction: layers are divided by a formula (stage s of S has layers floor(s L / S) up to
+ * floor((s + 1) L / S), plus the embeddings in the first stage and the final norm and head in the last), and each
+ * parameter is drawn from a generator seeded by the run's seed and the parameter's name in the whole model.
+ *
+ * One case breaks this: a head that is tied to the token embedding is the same tensor as a parameter of the first
+ * stage. Two ranks cannot share a tensor, so such a model needs a schedule that puts both ends on one rank.
+ */
 import type { Parameter } from "../../autograd/parameter.ts";
 import { OptionError } from "../../nn/errors.ts";
 import { fillConstant, fillNormal, seedFor, withSeed } from "../../nn/initial.ts";
@@ -6,19 +16,19 @@ import { type GptConfig, GptStage } from "./gpt.ts";
 
 export interface GptStagesOptions {
   readonly config: GptConfig;
-  /** Of the whole pipeline: P for DualPipe, 2P for DualPipeV, 1 for a sequential model. */
+  /** Stages of the whole pipeline: P for DualPipe, 2P for DualPipeV, 1 for a sequential model. */
   readonly numStages: number;
-  /** The stages to build; all of them when left out. */
+  /** The stages to build; all by default. */
   readonly stageIndices?: readonly number[];
   readonly runtime: Runtime;
-  /** Initial weights depend on it and on their own names alone, not on who builds them, nor in how many stages. */
+  /** Initial weights depend on the seed and on their own names, not on the stages or ranks that build them. */
   readonly seed: number;
 }
 
 /**
- * The stages asked for, in that order. The blocks are divided in order, stage `s` of `S` having those from
- * `floor(s L / S)` up to `floor((s + 1) L / S)`; the first stage has the embeddings too, the last the final norm and the head.
- * Weights start as GPT-2's: normal with a deviation of 0.02, divided by `sqrt(2 L)` where a block adds to its input; biases 0.
+ * Builds stages of a GPT, in the order of `stageIndices`. Initial weights are GPT-2's: normal with a standard deviation
+ * of 0.02, divided by `sqrt(2 L)` in the projections that add to the residual stream; biases are 0.
+ * @returns The stages, which the caller disposes of.
  * @throws OptionError
  *
  * @example
@@ -30,25 +40,25 @@ export function gptStages(options: GptStagesOptions): GptStage[] {
   checkStages(config, numStages, indices);
   return withSeed(runtime, seed, () => {
     const built = new Map<number, GptStage>();
-    // A tied head takes its weight from the first stage, which is therefore built before the last.
+    // A tied head takes its weight from the first stage, so that one is built before the last.
     for (const index of indices.toSorted((a, b) => a - b)) {
       const tokenEmbedding = config.tieEmbeddings ? built.get(0)?.transformer.wte?.weight : undefined;
-      const stage = new GptStage(runtime, config, {
+      const slice = {
         firstLayer: Math.floor((index * config.numLayers) / numStages),
         endLayer: Math.floor(((index + 1) * config.numLayers) / numStages),
         hasEmbeddings: index === 0,
         hasHead: index === numStages - 1,
-        tokenEmbedding,
-      });
+      };
+      const stage = new GptStage(runtime, config, slice, tokenEmbedding);
       for (const [name, parameter] of stage.namedParameters())
-        if (parameter !== tokenEmbedding) initialise(name, parameter, config.numLayers, seed);
+        if (parameter !== tokenEmbedding) initialize(name, parameter, config.numLayers, seed);
       built.set(index, stage);
     }
     return indices.map((index) => built.get(index)!);
   });
 }
 
-function initialise(name: string, parameter: Parameter, numLayers: number, seed: number): void {
+function initialize(name: string, parameter: Parameter, numLayers: number, seed: number): void {
   if (name.endsWith(".bias")) fillConstant(parameter, 0);
   if (parameter.shape.length < 2) return;
   parameter.runtime.seed(seedFor(seed, name));
@@ -59,7 +69,7 @@ function checkStages(config: GptConfig, numStages: number, indices: readonly num
   const { numLayers, tieEmbeddings = false } = config;
   if (!Number.isInteger(numStages) || numStages < 1 || numStages > numLayers)
     throw new OptionError(
-      `a GPT of ${numLayers} layers has 1 to ${numLayers} stages, of one layer at least; got ${numStages}`,
+      `a GPT of ${numLayers} layers has 1 to ${numLayers} stages, each of at least one layer; got ${numStages}`,
     );
   for (const index of indices)
     if (!Number.isInteger(index) || index < 0 || index >= numStages)
@@ -68,7 +78,7 @@ function checkStages(config: GptConfig, numStages: number, indices: readonly num
       );
   if (tieEmbeddings && indices.includes(0) !== indices.includes(numStages - 1))
     throw new OptionError(
-      `a tied head shares its weight with the token embedding, so one rank must have both stage 0 and stage ${numStages - 1}, ` +
-        `as with DualPipe and DualPipeV; got the stages [${indices}]; set tieEmbeddings to false for this schedule`,
+      `a tied head shares its weight with the token embedding, so one rank must hold both stage 0 and stage ${numStages - 1}, ` +
+        `as under DualPipe and DualPipeV; got the stages [${indices}]; set tieEmbeddings to false for this schedule`,
     );
 }

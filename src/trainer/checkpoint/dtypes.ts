@@ -1,22 +1,6 @@
+import { InternalError } from "../../errors/internal-error.ts";
 import type { SafetensorsDtype } from "../../files/safetensors.ts";
-import type { GptConfig } from "../../models/gpt/gpt.ts";
 import type { DType } from "../../tensor/dtype.ts";
-import type { TrainConfig } from "../config/config.ts";
-
-/** The model that a config describes. */
-export function gptConfigOf({ model, training, data }: TrainConfig): GptConfig {
-  return {
-    vocabSize: data.vocabSize,
-    contextLength: training.sequenceLength,
-    numLayers: model.numLayers,
-    numHeads: model.numHeads,
-    hiddenSize: model.hiddenSize,
-    mlpRatio: model.mlpRatio,
-    tieEmbeddings: model.tieEmbeddings,
-    dropout: model.dropout,
-    dtype: training.dtype,
-  };
-}
 
 const SAFETENSORS_DTYPES: Readonly<Record<DType, SafetensorsDtype>> = {
   uint8: "U8",
@@ -29,13 +13,14 @@ const SAFETENSORS_DTYPES: Readonly<Record<DType, SafetensorsDtype>> = {
   bfloat16: "BF16",
 };
 
+/** The name of a dtype in a safetensors file. */
 export function safetensorsDtypeOf(dtype: DType): SafetensorsDtype {
   return SAFETENSORS_DTYPES[dtype];
 }
 
-/** @throws TypeError for a dtype that no tensor here can have */
+/** The dtype that a tensor of a checkpoint has. Our own writer uses no other names. */
 export function dtypeOfSafetensors(dtype: SafetensorsDtype): DType {
   const found = Object.entries(SAFETENSORS_DTYPES).find(([, name]) => name === dtype);
-  if (found === undefined) throw new TypeError(`dualpipe: no tensor can be ${dtype}`);
+  if (found === undefined) throw new InternalError(`no tensor can have the dtype ${dtype} of a checkpoint`);
   return found[0] as DType;
 }

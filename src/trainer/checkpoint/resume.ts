@@ -1,4 +1,4 @@
-import type { TrainConfig } from "../config/config.ts";
+import { batchShapeOf, type TrainConfig } from "../config/config.ts";
 import { CheckpointError } from "./checkpoint-error.ts";
 import type { Manifest } from "./manifest.ts";
 import type { CheckpointStore } from "./store.ts";
@@ -61,11 +61,6 @@ export function checkTokens({ name, manifest }: ResumePoint, tokensSha256: strin
   );
 }
 
-/** Sequences of one step. */
-export function sequencesPerStep({ pipeline, training }: TrainConfig): number {
-  return pipeline.replicas * pipeline.microBatches * training.microBatchSize;
-}
-
 /** What must be as it was for the run to be the same one; ranks, schedule, rates and intervals may change. */
 function checkConfig({ name, manifest }: Omit<ResumePoint, "isSameLayout">, config: TrainConfig): void {
   const [now, then] = [config, manifest.config].map(identityOf) as [Identity, Identity];
@@ -93,7 +88,7 @@ function identityOf(config: TrainConfig): Identity {
     "training.seed": training.seed,
     "training.dtype": training.dtype,
     "training.sequenceLength": training.sequenceLength,
-    "pipeline.replicas x pipeline.microBatches x training.microBatchSize": sequencesPerStep(config),
+    "pipeline.replicas x pipeline.microBatches x training.microBatchSize": batchShapeOf(config).numSequences,
     "optimizer.kind": optimizer.kind,
     ...(optimizer.kind === "sgd" ? { "optimizer.momentum over 0": optimizer.momentum > 0 } : {}),
   };

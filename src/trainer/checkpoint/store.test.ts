@@ -4,7 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { parseConfig } from "../config/config.ts";
-import { cutMetrics } from "./cut-metrics.ts";
+import { cutMetrics } from "../report/metrics.ts";
 import type { ManifestFile } from "./manifest.ts";
 import { CheckpointStore, readCheckpoint } from "./store.ts";
 

@@ -109,7 +109,7 @@ describe("parseConfig", () => {
       "model: {numLayers: 7}\npipeline: {schedule: dualpipev}",
       "each of the 8 stages of dualpipev with 4 ranks; got 7; use 8",
     ],
-    ["learningRateSchedule: {warmupSteps: 300}", "under training.steps; got 300 with 300 steps; use 30"],
+    ["learningRateSchedule: {warmupSteps: 300}", "below training.steps; got 300 with 300 steps; use 30"],
     ["learningRateSchedule: {minLearningRate: 1}", "at most optimizer.learningRate; got 1 with 0.001"],
     ["sample: {topK: 4096}", "at most data.vocabSize; got 4096 with 2048 tokens; use 0"],
   ])("refuses %j, whose values do not go together", (text, message) => {

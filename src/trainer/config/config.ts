@@ -6,8 +6,8 @@ import { checkRules } from "./rules.ts";
 import { configSchema, type TrainConfig } from "./schema.ts";
 
 export { ConfigError, type ConfigErrorCode, type ConfigIssue } from "./config-error.ts";
-export { numRanks, numStages } from "./rules.ts";
 export type { TrainConfig } from "./schema.ts";
+export { batchShapeOf, modelContextOf, numRanks, numStages } from "./sizes.ts";
 
 /**
  * Reads a configuration file, with overrides ("model.hiddenSize=256", the value in YAML; a later one wins),

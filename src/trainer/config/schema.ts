@@ -1,65 +1,19 @@
 import { z } from "zod";
+import {
+  flag,
+  fraction,
+  keys,
+  kindError,
+  nonNegative,
+  oneOf,
+  openFraction,
+  positive,
+  text,
+  whole,
+} from "../../models/config-values.ts";
+import { modelSchema } from "../../models/families.ts";
 import { schedules } from "../../schedule/index.ts";
 import { VOCAB_SIZE_MAX, VOCAB_SIZE_MIN } from "../data/vocabulary.ts";
-
-/** Every leaf says what it may be; `config-issues.ts` puts "must be" before it. */
-function whole(min: number, max = Number.MAX_SAFE_INTEGER) {
-  const error =
-    max === Number.MAX_SAFE_INTEGER ? `a whole number from ${min}` : `a whole number from ${min} to ${max}`;
-  return z.int({ error }).min(min, { error }).max(max, { error });
-}
-
-function atLeastZero() {
-  const error = "a number from 0";
-  return z.number({ error }).min(0, { error });
-}
-
-function positive() {
-  const error = "a number over 0";
-  return z.number({ error }).positive({ error });
-}
-
-function fraction() {
-  const error = "a number from 0 to under 1";
-  return z.number({ error }).min(0, { error }).lt(1, { error });
-}
-
-function openFraction() {
-  const error = "a number over 0 and under 1";
-  return z.number({ error }).gt(0, { error }).lt(1, { error });
-}
-
-function text(what: string) {
-  return z.string({ error: what }).min(1, { error: what });
-}
-
-function flag() {
-  return z.boolean({ error: "true or false" });
-}
-
-function oneOf<const T extends readonly string[]>(...values: T) {
-  return z.enum(values, { error: `one of ${values.join(", ")}` });
-}
-
-function kindError(kinds: string) {
-  return ({ code }: { readonly code: string }) =>
-    code === "invalid_union" ? `one of ${kinds}` : "a section of keys";
-}
-
-/** Keys and nothing else; which are known is told where an unknown one is reported. */
-function keys<T extends z.core.$ZodLooseShape>(shape: T) {
-  return z.strictObject(shape, { error: "a section of keys" });
-}
-
-const model = keys({
-  kind: oneOf("gpt").default("gpt"),
-  hiddenSize: whole(1).default(128),
-  numLayers: whole(1).default(8),
-  numHeads: whole(1).default(4),
-  mlpRatio: whole(1).default(4),
-  tieEmbeddings: flag().default(true),
-  dropout: fraction().default(0),
-});
 
 const pipeline = keys({
   schedule: oneOf(...schedules.map(({ name }) => name)).default("dualpipe"),
@@ -85,8 +39,8 @@ const training = keys({
 
 const optimizerShared = {
   learningRate: positive().default(1e-3),
-  weightDecay: atLeastZero().default(0),
-  gradientClip: atLeastZero().default(1),
+  weightDecay: nonNegative().default(0),
+  gradientClip: nonNegative().default(1),
 };
 
 const optimizer = z.discriminatedUnion(
@@ -99,7 +53,7 @@ const optimizer = z.discriminatedUnion(
         .tuple([fraction(), fraction()], { error: "two numbers, e.g. [0.9, 0.95]" })
         .default([0.9, 0.95]),
       eps: positive().default(1e-8),
-      weightDecay: atLeastZero().default(0.1),
+      weightDecay: nonNegative().default(0.1),
     }),
     keys({
       kind: z.literal("sgd"),
@@ -107,11 +61,11 @@ const optimizer = z.discriminatedUnion(
       momentum: fraction().default(0),
     }),
   ],
-  { error: kindError("adamw, sgd") },
+  { error: kindError(["adamw", "sgd"]) },
 );
 
 const warmupSteps = whole(0).default(0);
-const minLearningRate = atLeastZero().default(0);
+const minLearningRate = nonNegative().default(0);
 
 const learningRateSchedule = z.discriminatedUnion(
   "kind",
@@ -120,7 +74,7 @@ const learningRateSchedule = z.discriminatedUnion(
     keys({ kind: z.literal("linear"), warmupSteps, minLearningRate }),
     keys({ kind: z.literal("constant"), warmupSteps }),
   ],
-  { error: kindError("cosine, linear, constant") },
+  { error: kindError(["cosine", "linear", "constant"]) },
 );
 
 const validation = keys({
@@ -142,7 +96,7 @@ const timeouts = keys({
 const sample = keys({
   prompt: z.string({ error: "text" }).default("The American people"),
   numTokens: whole(0).default(100),
-  temperature: atLeastZero().default(0.8),
+  temperature: nonNegative().default(0.8),
   topK: whole(0).default(50),
 });
 
@@ -153,7 +107,7 @@ const output = keys({
 });
 
 const sections = {
-  model,
+  model: modelSchema,
   pipeline,
   data,
   training,
@@ -166,9 +120,13 @@ const sections = {
   output,
 };
 
-const defaultKinds: Partial<Record<string, string>> = { optimizer: "adamw", learningRateSchedule: "cosine" };
+const defaultKinds: Partial<Record<string, string>> = {
+  model: "gpt",
+  optimizer: "adamw",
+  learningRateSchedule: "cosine",
+};
 
-/** A section that is left out, or has no key under it, is all defaults. */
+/** A section with defaults for everything: for a section that is left out, for one without keys, and for a missing kind. */
 function section<K extends keyof typeof sections>(name: K): z.ZodPreprocess<(typeof sections)[K]> {
   return z.preprocess((value) => withDefaultKind(name, value ?? {}), sections[name]);
 }
@@ -179,7 +137,7 @@ function withDefaultKind(name: string, value: unknown): unknown {
   return kind !== undefined && isSection && !("kind" in value) ? { kind, ...value } : value;
 }
 
-/** Every key of a training configuration, what it may be, and what it is when left out. */
+/** Every key of a training configuration, with what it accepts and its default. */
 export const configSchema = z.strictObject(
   {
     model: section("model"),
@@ -199,18 +157,15 @@ export const configSchema = z.strictObject(
 
 export type TrainConfig = z.infer<typeof configSchema>;
 
-/** The keys that a section may have; of one that has kinds, those of the given kind. */
+/** The keys that a section may have; for a section that has kinds, those of the kind in `given`. */
 export function knownKeys(name: string, given: unknown): readonly string[] {
   const schema: z.ZodType | undefined = Object.entries(sections).find(([key]) => key === name)?.[1];
   const { kind } = withDefaultKind(name, given) as { kind?: unknown };
   const options = schema instanceof z.ZodDiscriminatedUnion ? schema.options : [schema];
   for (const option of options) {
-    if (option instanceof z.ZodObject) {
-      const { shape } = option;
-      if (options.length === 1 || (shape.kind as z.ZodLiteral).value === kind) {
-        return Object.keys(shape);
-      }
-    }
+    if (!(option instanceof z.ZodObject)) continue;
+    const { shape } = option;
+    if (options.length === 1 || (shape.kind as z.ZodLiteral).value === kind) return Object.keys(shape);
   }
   return [];
 }

@@ -1,18 +1,21 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { BatchSampler, type BatchShape, type MicroBatch, validationBatches } from "./batches.ts";
+import { BatchShape } from "./batch-shape.ts";
+import { BatchSampler, type MicroBatch, validationBatches } from "./batches.ts";
 import { permutation } from "./permutation.ts";
 
-/** Tokens that tell their own place. */
+/** Tokens whose values are their positions. */
 function counting(length: number): Uint16Array {
   return Uint16Array.from({ length }, (_, index) => index);
 }
 
-const shapeArbitrary: fc.Arbitrary<BatchShape> = fc.record({
-  numMicroBatches: fc.integer({ min: 1, max: 4 }),
-  microBatchSize: fc.integer({ min: 1, max: 3 }),
-  sequenceLength: fc.integer({ min: 1, max: 9 }),
-});
+const shapeArbitrary = fc
+  .record({
+    numMicroBatches: fc.integer({ min: 1, max: 4 }),
+    microBatchSize: fc.integer({ min: 1, max: 3 }),
+    sequenceLength: fc.integer({ min: 1, max: 9 }),
+  })
+  .map((sizes) => new BatchShape(sizes));
 
 /** The first token of each row, after checking that rows are consecutive and targets one ahead. */
 function rowStarts(microBatches: readonly MicroBatch[], shape: BatchShape): number[] {
@@ -45,7 +48,7 @@ describe("BatchSampler", () => {
   });
 
   it("gives every window once before any comes again, each pass in another order", () => {
-    const shape = { numMicroBatches: 2, microBatchSize: 2, sequenceLength: 5 };
+    const shape = new BatchShape({ numMicroBatches: 2, microBatchSize: 2, sequenceLength: 5 });
     const sampler = new BatchSampler(counting(5 * 41 + 1), shape, 1);
     expect(sampler.numWindows).toBe(40);
     const passes = [0, 1].map((pass) =>
@@ -60,7 +63,7 @@ describe("BatchSampler", () => {
   });
 
   it("gives a step the same batch whether or not it came there through others", () => {
-    const shape = { numMicroBatches: 2, microBatchSize: 3, sequenceLength: 4 };
+    const shape = new BatchShape({ numMicroBatches: 2, microBatchSize: 3, sequenceLength: 4 });
     fc.assert(
       fc.property(fc.nat(), fc.array(fc.nat(40), { minLength: 1 }), (seed, steps) => {
         const used = new BatchSampler(counting(100), shape, seed);
@@ -72,7 +75,7 @@ describe("BatchSampler", () => {
   });
 
   it("orders the text by the seed, always as it did", () => {
-    const shape = { numMicroBatches: 1, microBatchSize: 6, sequenceLength: 4 };
+    const shape = new BatchShape({ numMicroBatches: 1, microBatchSize: 6, sequenceLength: 4 });
     const starts = (seed: number) =>
       rowStarts(new BatchSampler(counting(400), shape, seed).batchAt(0), shape).join(" ");
     expect([0, 1, 2 ** 32 + 1].map(starts)).toMatchInlineSnapshot(`
@@ -85,10 +88,10 @@ describe("BatchSampler", () => {
   });
 
   it("takes a text of just one window, and refuses a shorter one", () => {
-    const shape = { numMicroBatches: 1, microBatchSize: 2, sequenceLength: 9 };
+    const shape = new BatchShape({ numMicroBatches: 1, microBatchSize: 2, sequenceLength: 9 });
     expect(rowStarts(new BatchSampler(counting(10), shape, 0).batchAt(3), shape)).toEqual([0, 0]);
     expect(() => new BatchSampler(counting(9), shape, 0)).toThrow(
-      "the train text must have at least 10 tokens; got 9; give more text or a smaller training.sequenceLength",
+      "the train text must have at least 10 tokens; got 9; use more text or a smaller training.sequenceLength",
     );
   });
 });
@@ -111,7 +114,7 @@ describe("validationBatches", () => {
   });
 
   it("refuse a text with too few windows", () => {
-    const shape = { numMicroBatches: 2, microBatchSize: 2, sequenceLength: 4 };
+    const shape = new BatchShape({ numMicroBatches: 2, microBatchSize: 2, sequenceLength: 4 });
     expect(() => validationBatches(counting(32), shape, 2)).toThrow(
       "the validation text must have at least 33 tokens; got 32",
     );

@@ -1,4 +1,12 @@
-/** The numbers from 0 to `length - 1` in an order that depends on the key alone, on any machine (Fisher and Yates). */
+/*
+ * The order of the data must be the same on every machine, Node version and rank, and computable for any pass without
+ * the passes before it. `Math.random` has no seed, and LibTorch's generators differ between versions, so the numbers are
+ * made here: a counter through the finalizer of MurmurHash3, as in SplitMix, started from a hash of the key. Shuffling is
+ * Fisher and Yates; taking a word modulo the limit would prefer small numbers, so words past the last whole multiple of
+ * the limit are drawn again.
+ */
+
+/** The numbers from 0 to `length - 1` in an order that depends only on the key. */
 export function permutation(length: number, key: readonly number[]): Uint32Array {
   const order = Uint32Array.from({ length }, (_, index) => index);
   const next = randomWords(key);
@@ -11,17 +19,15 @@ export function permutation(length: number, key: readonly number[]): Uint32Array
   return order;
 }
 
-/** A number from 0 to `limit - 1`, without the bias of a remainder: words beyond the last whole multiple are drawn again. */
+/** A number from 0 to `limit - 1`, all equally likely. */
 function below(limit: number, next: () => number): number {
   const multiple = 2 ** 32 - (2 ** 32 % limit);
   let word = next();
-  while (word >= multiple) {
-    word = next();
-  }
+  while (word >= multiple) word = next();
   return word % limit;
 }
 
-/** Words of 32 random bits: a counter through the mixer of MurmurHash3, as SplitMix does it. */
+/** Makes a generator of 32-bit words. */
 function randomWords(key: readonly number[]): () => number {
   let state = 0;
   for (const part of key) {

@@ -1,38 +1,36 @@
-// Continues a prompt with the trained model, whole, on one rank; started in a thread of its own by train.ts.
-
+// Continues a prompt with the whole trained model on one rank.
 import type { TensorEntry } from "../../files/safetensors.ts";
 import type { RankContext } from "../../launch/rank-context.ts";
+import { familyOf } from "../../models/families.ts";
 import { generate } from "../../models/generate.ts";
-import { gptStages } from "../../models/gpt/stages.ts";
-import type { DType } from "../../tensor/dtype.ts";
-import type { Runtime } from "../../tensor/runtime.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
-import { gptConfigOf } from "../checkpoint/dtypes.ts";
-import type { TrainConfig } from "../config/config.ts";
+import { modelContextOf, type TrainConfig } from "../config/config.ts";
 
-export interface SampleRankData {
+export interface SampleData {
   readonly config: TrainConfig;
   readonly weights: readonly TensorEntry[];
   readonly prompt: readonly number[];
 }
 
-/** The tokens after the prompt. */
-export default function sampleRank({ runtime, data }: RankContext<SampleRankData>): number[] {
+/** @returns The new tokens, without the prompt. */
+export default function sampleProgram({ runtime, data }: RankContext<SampleData>): number[] {
   const { config, weights, prompt } = data;
-  const { seed } = config.training;
-  const [model] = gptStages({ config: gptConfigOf(config), numStages: 1, runtime, seed });
-  model!.eval();
-  runtime.scope(() => model!.loadStateDict(stateDictOf(runtime, weights, config.training.dtype)));
+  const { model, training } = config;
+  const { seed, dtype } = training;
+  const stages = familyOf(model).stages({
+    model,
+    context: modelContextOf(config),
+    numStages: 1,
+    stageIndices: [0],
+    runtime,
+    seed,
+  });
+  for (const stage of stages) {
+    stage.eval();
+    runtime.scope(() => {
+      const tensors = weights.map(({ name, shape, data }) => [name, runtime.fromArray(data, shape, dtype)]);
+      stage.loadStateDict(Object.fromEntries(tensors));
+    });
+  }
   const { numTokens, temperature, topK } = config.sample;
-  return generate([model!], prompt, { numTokens, temperature, seed, ...(topK > 0 ? { topK } : {}) });
-}
-
-function stateDictOf(
-  runtime: Runtime,
-  weights: readonly TensorEntry[],
-  dtype: DType,
-): Record<string, Tensor> {
-  return Object.fromEntries(
-    weights.map(({ name, shape, data }) => [name, runtime.fromArray(data, shape, dtype)]),
-  );
+  return generate(stages, prompt, { numTokens, temperature, seed, ...(topK > 0 ? { topK } : {}) });
 }

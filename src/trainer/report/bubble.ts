@@ -8,16 +8,16 @@ import {
   type Timeline,
 } from "../../schedule/index.ts";
 
-/** Shares of all ranks' time in which a rank computes nothing, and the step's length. */
+/** The share of the ranks' time in which a rank computes nothing, and the length of the step. */
 export interface BubbleReport {
   readonly measuredRatio: number;
   readonly measuredStepMs: number;
-  /** Of the simulation of the same program at the profile's costs. */
+  /** What the simulator expects of the same program at the profile's costs. */
   readonly plannedRatio: number;
   readonly plannedStepMs: number;
 }
 
-/** The bubble of a recorded step beside the one that the simulator expects. */
+/** Compares the bubble of a recorded step with the one that the simulator expects. */
 export function reportBubble(timeline: Timeline, profile: Profile): BubbleReport {
   const { schedule, numRanks, numMicroBatches } = profile;
   const measuredStepMs = makespanOf(timeline);

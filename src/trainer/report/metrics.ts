@@ -1,38 +1,34 @@
 import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { writeFileAtomically } from "../../files/atomic-file.ts";
+import type { RunListener, RunReport, Speed, StepMetrics } from "./listener.ts";
 
-/** Losses in nats a token; `tokensPerSecond` of the last steps; `elapsedSeconds` since the run began. */
+/** A line of `metrics.jsonl`. */
 export type MetricsRecord =
-  | {
-      readonly kind: "train";
-      readonly step: number;
-      readonly loss: number;
-      readonly learningRate: number;
-      readonly gradientNorm: number;
-      readonly tokensPerSecond: number;
-      readonly elapsedSeconds: number;
-    }
-  | {
-      readonly kind: "validation";
-      readonly step: number;
-      readonly loss: number;
-      readonly unigramLoss: number;
-      readonly elapsedSeconds: number;
-    };
+  | ({ readonly kind: "train" } & StepMetrics & Omit<Speed, "secondsLeft">)
+  | Extract<RunReport, { kind: "validation" }>;
 
 /**
- * Writes `metrics.jsonl`: one JSON object a line, on disk as soon as it is written, so that a crash loses none. What a
- * full disk does not take is kept and written when there is space again.
+ * Writes `metrics.jsonl`: one JSON object per line, written as soon as the step ends, so that a crash loses none. Lines
+ * that do not fit on a full disk are kept and written once there is space.
  */
-export class MetricsWriter implements Disposable {
+export class MetricsWriter implements RunListener, Disposable {
   readonly #descriptor: number;
   #open = true;
   #unwritten = Buffer.alloc(0);
 
-  /** @param resume keeps the lines that are there, for a run that goes on; otherwise the file starts empty. */
+  /** @param resume Keeps the lines of a run that is resumed; otherwise the file starts empty. */
   constructor(path: string, { resume = false } = {}) {
     mkdirSync(dirname(path), { recursive: true });
     this.#descriptor = openSync(path, resume ? "a" : "w");
+  }
+
+  take(report: RunReport): void {
+    if (report.kind === "validation") this.write(report);
+    if (report.kind !== "train") return;
+    const { secondsLeft: _, elapsedSeconds, ...record } = report;
+    this.write({ ...record, elapsedSeconds });
   }
 
   write(record: MetricsRecord): void {
@@ -50,7 +46,7 @@ export class MetricsWriter implements Disposable {
       this.#unwritten = this.#unwritten.subarray(writeSync(this.#descriptor, this.#unwritten));
   }
 
-  /** @throws the file system's error when lines are left that the disk did not take. */
+  /** @throws The file system's error when lines are left that do not fit on the disk. */
   [Symbol.dispose](): void {
     if (!this.#open) return;
     this.#open = false;
@@ -62,7 +58,29 @@ export class MetricsWriter implements Disposable {
   }
 }
 
-/** JSON has no NaN, and its `null` would hide what the loss became. */
+/** Writes NaN and infinities as text: JSON has none, and its `null` would hide what the loss became. */
 function nameNonFinite(_key: string, value: unknown): unknown {
   return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
+}
+
+/**
+ * Removes the lines that a run resumed after `step` writes again: those of later steps, the validation after `step`, and
+ * what a killed writer left of a line.
+ */
+export async function cutMetrics(path: string, step: number): Promise<void> {
+  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return "";
+    throw error;
+  });
+  const kept = text.split("\n").filter((line) => isBefore(line, step));
+  await writeFileAtomically(path, (file) => file.writeFile(kept.map((line) => `${line}\n`).join("")));
+}
+
+function isBefore(line: string, step: number): boolean {
+  try {
+    const record = JSON.parse(line) as { kind: string; step: number };
+    return record.kind === "train" ? record.step <= step : record.step < step;
+  } catch {
+    return false;
+  }
 }

@@ -1,25 +1,21 @@
 import { stripVTControlCharacters } from "node:util";
-import type { Speed } from "./throughput.ts";
+import type { RunListener, RunReport, Speed, StepMetrics } from "./listener.ts";
 
-/** A stream to show progress on, as `process.stderr` is. */
+/** A stream to show progress on, such as `process.stderr`. */
 export interface ProgressOutput {
   readonly isTTY?: boolean;
   readonly columns?: number;
   write(text: string): unknown;
 }
 
-export interface ProgressStep extends Speed {
-  /** Steps done, from 1. */
-  readonly step: number;
-  readonly loss: number;
-}
+export type ProgressStep = Speed & Pick<StepMetrics, "step" | "loss">;
 
 const PLAIN_LINE_SECONDS = 5;
 const REDRAW_SECONDS = 0.1;
 const CLEAR_LINE = "\r\u001b[2K";
 
-/** Shows how far a run is: one line redrawn in place on a terminal, elsewhere a plain line every few seconds. */
-export class Progress {
+/** Shows the progress of a run: on a terminal one line that is redrawn, elsewhere a plain line every few seconds. */
+export class Progress implements RunListener, Disposable {
   readonly #output: ProgressOutput;
   readonly #numSteps: number;
   #shownAtSeconds = Number.NEGATIVE_INFINITY;
@@ -30,13 +26,35 @@ export class Progress {
     this.#output = output;
   }
 
-  /** Shows a step, unless the line is too fresh; the first and the last are always shown. */
+  take(report: RunReport): void {
+    const { kind, step } = report;
+    switch (kind) {
+      case "train":
+        this.update(report);
+        break;
+      case "validation":
+        this.print(
+          `step ${step}: validation loss ${report.loss.toFixed(3)} (unigram model ${report.unigramLoss.toFixed(3)})`,
+        );
+        break;
+      case "checkpoint":
+        this.print(`step ${step}: checkpoint ${report.folder}`);
+        break;
+      case "checkpointFailed":
+        this.print(`step ${step}: no checkpoint could be written; training goes on: ${report.problem}`);
+        break;
+      case "timeline":
+        break;
+      default:
+        kind satisfies never;
+    }
+  }
+
+  /** Shows a step, unless the line was redrawn just before; the first and the last step are always shown. */
   update(progress: ProgressStep): void {
     const interval = this.#output.isTTY ? REDRAW_SECONDS : PLAIN_LINE_SECONDS;
     const isLast = progress.step === this.#numSteps;
-    if (!isLast && progress.elapsedSeconds - this.#shownAtSeconds < interval) {
-      return;
-    }
+    if (!isLast && progress.elapsedSeconds - this.#shownAtSeconds < interval) return;
     this.#shownAtSeconds = progress.elapsedSeconds;
     const line = formatProgress(progress, this.#numSteps);
     if (this.#output.isTTY) {
@@ -48,7 +66,7 @@ export class Progress {
     }
   }
 
-  /** Prints a line that stays, above the one that is redrawn. */
+  /** Prints a line that stays, above the line that is redrawn. */
   print(text: string): void {
     if (this.#output.isTTY) {
       this.#output.write(`${CLEAR_LINE}${text}\n${this.#line}`);
@@ -57,12 +75,11 @@ export class Progress {
     }
   }
 
-  /** Leaves the last line standing and the cursor under it. */
+  /** Moves the cursor below the last line, which stays. */
   [Symbol.dispose](): void {
-    if (this.#line !== "") {
-      this.#output.write("\n");
-      this.#line = "";
-    }
+    if (this.#line === "") return;
+    this.#output.write("\n");
+    this.#line = "";
   }
 }
 
@@ -86,8 +103,6 @@ function formatRate(perSecond: number): string {
 function formatSeconds(seconds: number): string {
   const whole = Math.round(seconds);
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60)];
-  if (hours > 0) {
-    return `${hours}h ${minutes}m`;
-  }
+  if (hours > 0) return `${hours}h ${minutes}m`;
   return minutes > 0 ? `${minutes}m ${whole % 60}s` : `${whole}s`;
 }

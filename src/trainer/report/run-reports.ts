@@ -1,64 +1,55 @@
-import type { PartWriter } from "../checkpoint/part-writer.ts";
-import type { CheckpointRequests } from "../checkpoint/requests.ts";
-import type { TrainReport } from "../rank/rank-program.ts";
-import type { MetricsWriter } from "./metrics.ts";
-import type { Progress } from "./progress.ts";
+import { timelineOf } from "../../engine/recorder.ts";
+import type { TrainConfig } from "../config/config.ts";
+import type { RankReport } from "../rank/rank-report.ts";
+import type { RunListener, RunReport } from "./listener.ts";
 import type { Throughput } from "./throughput.ts";
 
-interface ReportTargets {
-  readonly metrics: MetricsWriter;
-  readonly progress: Progress;
+export interface RunReportsOptions {
+  readonly pipeline: TrainConfig["pipeline"];
+  readonly unigramLoss: number;
   readonly throughput: Throughput;
-  readonly requests: CheckpointRequests;
-  readonly parts: PartWriter;
-  readonly corpus: { readonly unigramLoss: number };
+  readonly listeners: readonly RunListener[];
 }
 
-/** Takes what the ranks of a run report to where it belongs. */
+/** Turns what the ranks report into what listeners are told. */
 export class RunReports {
-  readonly #targets: ReportTargets;
-  /** The last one. */
-  validationLoss = Number.NaN;
+  readonly #options: RunReportsOptions;
 
-  constructor(targets: ReportTargets) {
-    this.#targets = targets;
+  constructor(options: RunReportsOptions) {
+    this.#options = options;
   }
 
-  take(rank: number, report: TrainReport): void {
-    const { metrics, progress, throughput, requests, parts } = this.#targets;
+  /** Takes a report of rank 0. */
+  take(report: RankReport): void {
+    const { pipeline, unigramLoss, throughput } = this.#options;
     switch (report.kind) {
       case "ready":
-        requests.isOpen = true;
+      case "checkpoint":
         throughput.resume();
         break;
-      case "step": {
-        const speed = throughput.stepDone();
-        const { elapsedSeconds, tokensPerSecond } = speed;
-        metrics.write({ ...report, kind: "train", tokensPerSecond, elapsedSeconds });
-        progress.update({ ...report, ...speed });
+      case "train":
+        this.tell({ ...report, ...throughput.stepDone() });
+        break;
+      case "validation":
+        this.tell({ ...report, unigramLoss, elapsedSeconds: throughput.elapsedSeconds });
+        throughput.resume();
+        break;
+      case "timeline": {
+        const { kind, step, tracks } = report;
+        this.tell({
+          kind,
+          step,
+          timeline: timelineOf(pipeline.schedule, pipeline.microBatches, tracks),
+        });
         break;
       }
-      case "validation":
-        this.#takeValidation(report);
-        break;
-      case "checkpoint":
-        parts.add(rank, report.step, report.tensors);
-        if (rank === 0) throughput.resume();
-        break;
       default:
         report satisfies never;
     }
   }
 
-  #takeValidation({ step, loss }: { readonly step: number; readonly loss: number }): void {
-    const { metrics, progress, throughput, corpus } = this.#targets;
-    const { unigramLoss } = corpus;
-    const { elapsedSeconds } = throughput;
-    this.validationLoss = loss;
-    metrics.write({ kind: "validation", step, loss, unigramLoss, elapsedSeconds });
-    progress.print(
-      `step ${step}: validation loss ${loss.toFixed(3)} (unigram model ${unigramLoss.toFixed(3)})`,
-    );
-    throughput.resume();
+  /** Tells all listeners. */
+  tell(report: RunReport): void {
+    for (const listener of this.#options.listeners) listener.take(report);
   }
 }

@@ -1,21 +1,16 @@
-/** `tokensPerSecond` and `secondsLeft` follow the last steps, so that a slow start is soon forgotten. */
-export interface Speed {
-  readonly elapsedSeconds: number;
-  readonly tokensPerSecond: number;
-  readonly secondsLeft: number;
-}
+import type { Speed } from "./listener.ts";
 
 export interface ThroughputOptions {
   readonly numSteps: number;
   readonly tokensPerStep: number;
-  /** Steps done before, in a run that goes on. */
+  /** Steps that were done before, in a resumed run. */
   readonly firstStep?: number;
   readonly nowMs?: () => number;
 }
 
 const NUM_RECENT_STEPS_MAX = 20;
 
-/** Measures how fast steps go; pauses (a validation, a checkpoint) are kept out of it. */
+/** Measures the speed of steps, without pauses such as validations and checkpoints. */
 export class Throughput {
   readonly #numSteps: number;
   readonly #tokensPerStep: number;
@@ -42,18 +37,16 @@ export class Throughput {
     return (this.#nowMs() - this.#startMs) / 1000;
   }
 
-  /** To be called when a step begins after something that is no step. */
+  /** Call when a step begins after a pause. */
   resume(): void {
     this.#stepStartMs = this.#nowMs();
   }
 
-  /** To be called when a step is done; the next begins at once. */
+  /** Call when a step is done; the next begins at once. */
   stepDone(): Speed {
     const nowMs = this.#nowMs();
     this.#recentStepMs.push(nowMs - this.#stepStartMs);
-    if (this.#recentStepMs.length > NUM_RECENT_STEPS_MAX) {
-      this.#recentStepMs.shift();
-    }
+    if (this.#recentStepMs.length > NUM_RECENT_STEPS_MAX) this.#recentStepMs.shift();
     this.#stepStartMs = nowMs;
     this.#numStepsDone++;
     const recentSeconds = this.#recentStepMs.reduce((sum, ms) => sum + ms, 0) / 1000;

@@ -1,0 +1,68 @@
+import { z } from "zod";
+import { flag, fraction, keys, whole } from "../config-values.ts";
+import type { ModelContext, ModelCut, ModelFamily, ModelIssue } from "../model-family.ts";
+import type { GptConfig } from "./gpt.ts";
+import { toHuggingFace } from "./hugging-face.ts";
+import { gptStages } from "./stages.ts";
+
+const schema = keys({
+  kind: z.literal("gpt"),
+  hiddenSize: whole(1).default(128),
+  numLayers: whole(1).default(8),
+  numHeads: whole(1).default(4),
+  mlpRatio: whole(1).default(4),
+  tieEmbeddings: flag().default(true),
+  dropout: fraction().default(0),
+});
+
+/** The `model` section of kind `gpt`. */
+export type GptSection = z.infer<typeof schema>;
+
+/** GPT-2: pre-norm decoder, learned positions, GELU. Radford et al., 2019. */
+export const gpt = {
+  schema,
+  rules: (model, cut) => [...headIssues(model), ...layerIssues(model, cut), ...tieIssues(model, cut)],
+  stages: ({ model, context, ...options }) => gptStages({ config: configOf(model, context), ...options }),
+  toHuggingFace,
+} as const satisfies ModelFamily<GptSection>;
+
+function configOf({ kind: _, ...model }: GptSection, context: ModelContext): GptConfig {
+  return { ...model, ...context };
+}
+
+function headIssues({ hiddenSize, numHeads }: GptSection): readonly ModelIssue[] {
+  const rest = hiddenSize % numHeads;
+  if (rest === 0) return [];
+  const below = hiddenSize - rest;
+  const remedy = below === 0 ? `${numHeads}` : `${below} or ${below + numHeads}`;
+  return [
+    {
+      key: "hiddenSize",
+      problem: `must be divisible by model.numHeads; got ${hiddenSize} with ${numHeads} heads; use ${remedy}`,
+    },
+  ];
+}
+
+function layerIssues({ numLayers }: GptSection, { numStages, layout }: ModelCut): readonly ModelIssue[] {
+  if (numLayers >= numStages) return [];
+  return [
+    {
+      key: "numLayers",
+      problem: `must be at least 1 for each of the ${numStages} stages of ${layout}; got ${numLayers}; use ${numStages}, or fewer pipeline.ranks`,
+    },
+  ];
+}
+
+/** A tied head and the token embedding are one parameter, so one rank must hold both. */
+function tieIssues(
+  { tieEmbeddings }: GptSection,
+  { endsShareRank, layout }: ModelCut,
+): readonly ModelIssue[] {
+  if (!tieEmbeddings || endsShareRank) return [];
+  return [
+    {
+      key: "tieEmbeddings",
+      problem: `must be false under ${layout}, which puts the first and the last stage on different ranks; got true; use false`,
+    },
+  ];
+}

@@ -1,0 +1,21 @@
+import { AdamW } from "../../optim/adamw.ts";
+import { type NamedParameter, type Optimizer, weightDecayGroups } from "../../optim/optimizer.ts";
+import { SGD } from "../../optim/sgd.ts";
+import type { TrainConfig } from "../config/config.ts";
+
+/** The optimizer that a configuration asks for. */
+export function makeOptimizer(
+  parameters: readonly NamedParameter[],
+  { optimizer }: TrainConfig,
+): Optimizer<{ learningRate: number }> {
+  const groups = weightDecayGroups(parameters, optimizer.weightDecay);
+  const { learningRate } = optimizer;
+  switch (optimizer.kind) {
+    case "adamw":
+      return new AdamW(groups, { learningRate, betas: optimizer.betas, eps: optimizer.eps });
+    case "sgd":
+      return new SGD(groups, { learningRate, momentum: optimizer.momentum });
+    default:
+      return optimizer satisfies never;
+  }
+}

@@ -1,0 +1,155 @@
+import { DualPipeError } from "../../errors/dualpipe-error.ts";
+import type { TensorEntry } from "../../files/safetensors.ts";
+import type { RankContext } from "../../launch/rank-context.ts";
+import { clipFactor, scaleGradients, squaredGradNorm } from "../../optim/gradient-norm.ts";
+import { CopyBuffer } from "../checkpoint/copy-buffer.ts";
+import { safetensorsDtypeOf } from "../checkpoint/dtypes.ts";
+import { loadPart, type RankState, takePart } from "../checkpoint/rank-part.ts";
+import { type CheckpointRequest, RequestsOfRank } from "../checkpoint/requests.ts";
+import { CheckpointStore } from "../checkpoint/store.ts";
+import { batchShapeOf, type TrainConfig } from "../config/config.ts";
+import { BatchSampler, type MicroBatch, validationBatches } from "../data/batches.ts";
+import { learningRateOf } from "../config/learning-rate.ts";
+import { NUM_LAST_TIMELINES } from "../report/listener.ts";
+import { gatherValues, sumOverRanks } from "./group-values.ts";
+import { makeOptimizer } from "./make-optimizer.ts";
+import type { RankData, RankResult, SharedData } from "./rank-program.ts";
+import type { RankReport } from "./rank-report.ts";
+import { RecordedSteps } from "./recorded-steps.ts";
+import { TokenPipeline } from "./token-pipeline.ts";
+
+const REQUESTS: readonly CheckpointRequest[] = ["none", "goOn", "stop"];
+
+/** A loss or gradient became NaN or infinite; the weights were left as they were before the step. */
+export class NonFiniteLossError extends DualPipeError<"NON_FINITE_LOSS"> {
+  override readonly name = "NonFiniteLossError";
+
+  constructor(step: number, loss: number, gradientNorm: number) {
+    super(
+      "NON_FINITE_LOSS",
+      `the loss of step ${step} is ${loss} and its gradient norm ${gradientNorm}; the weights were left as they were; ` +
+        "lower optimizer.learningRate, lengthen learningRateSchedule.warmupSteps, or set optimizer.gradientClip",
+    );
+  }
+}
+
+/** One rank's part of a training run: its stages, its share of the optimizer, and the loop over the steps. */
+export class RankTrainer {
+  readonly #context: RankContext<RankData>;
+  readonly #config: TrainConfig;
+  readonly #shared: SharedData;
+  readonly #pipeline: TokenPipeline;
+  readonly #state: RankState;
+  readonly #requests: RequestsOfRank;
+  readonly #recorded: RecordedSteps;
+
+  constructor(context: RankContext<RankData>, shared: SharedData) {
+    const { runtime, rank, data } = context;
+    this.#context = context;
+    this.#config = data.config;
+    this.#shared = shared;
+    this.#pipeline = new TokenPipeline(context, data.config);
+    const { parameters, owned } = this.#pipeline;
+    const optimizer = makeOptimizer(owned, data.config);
+    this.#state = { runtime, rank, parameters, owned, optimizer, copies: new CopyBuffer() };
+    this.#requests = new RequestsOfRank(data.requests);
+    this.#recorded = new RecordedSteps(shared.timelineIntervals, NUM_LAST_TIMELINES);
+  }
+
+  /** Loads the checkpoint to resume from, if there is one. */
+  async resume(): Promise<void> {
+    if (this.#shared.resume === undefined) return;
+    const { checkpoint, isSameLayout } = this.#shared.resume;
+    const folder = new CheckpointStore(this.#config.output.dir).pathOf(checkpoint);
+    await loadPart(folder, this.#state, isSameLayout);
+  }
+
+  /** Trains to the last step, or to the checkpoint after which the run was asked to stop. */
+  run(): RankResult {
+    const { training, validation, checkpoint } = this.#config;
+    const shape = batchShapeOf(this.#config);
+    const sampler = new BatchSampler(this.#shared.train, shape, training.seed);
+    const validationSet = validationBatches(this.#shared.validation, shape, validation.numBatches);
+    const learningRate = learningRateOf(this.#config);
+    this.#report({ kind: "ready" });
+    const validateIfDue = (step: number): void => {
+      if (step % validation.everySteps === 0 || step === training.steps) this.#validate(step, validationSet);
+    };
+    let step = this.#shared.resume?.step ?? 0;
+    // A checkpoint is taken before the validation that follows its step.
+    if (step > 0) validateIfDue(step);
+    while (step < training.steps) {
+      step++;
+      const request = this.#trainStep(step, sampler.batchAt(step - 1), learningRate(step - 1));
+      this.#reportTimelines(this.#recorded.add(step, this.#pipeline.takeTrack()));
+      const isDue = checkpoint.everySteps > 0 && step % checkpoint.everySteps === 0;
+      if (isDue || request !== "none") this.#sendCheckpoint(step);
+      if (request === "stop" && step < training.steps) break;
+      validateIfDue(step);
+    }
+    this.#reportTimelines(this.#recorded.end());
+    return { step, weights: this.#weights() };
+  }
+
+  /** @returns What the main thread of process 0 asked of all ranks during the step. */
+  #trainStep(step: number, batch: readonly MicroBatch[], learningRate: number): CheckpointRequest {
+    const { optimizer } = this.#state;
+    const lossSum = this.#pipeline.forwardBackward(batch);
+    const owned = this.#state.owned.map(([, parameter]) => parameter);
+    const numMicroBatches = batch.length;
+    // Only rank 0 looks, so that all ranks see a request after the same step.
+    const request = this.#context.rank === 0 ? REQUESTS.indexOf(this.#requests.take()) : 0;
+    const sums = sumOverRanks(this.#context.processGroup, [lossSum, squaredGradNorm(owned), request]);
+    const loss = sums[0]! / numMicroBatches;
+    // The gradients of the micro-batches were summed; a loss over the whole batch would give their mean.
+    const squaredNorm = sums[1]! / numMicroBatches ** 2;
+    const gradientNorm = Math.sqrt(squaredNorm);
+    if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm))
+      throw new NonFiniteLossError(step, loss, gradientNorm);
+    const { gradientClip } = this.#config.optimizer;
+    const clip = gradientClip > 0 ? clipFactor(squaredNorm, gradientClip) : 1;
+    scaleGradients(owned, clip / numMicroBatches);
+    optimizer.learningRate = learningRate;
+    optimizer.step();
+    optimizer.zeroGrad();
+    this.#pipeline.shareUpdates();
+    this.#report({ kind: "train", step, loss, learningRate, gradientNorm });
+    return REQUESTS[sums[2]!]!;
+  }
+
+  #validate(step: number, batches: readonly (readonly MicroBatch[])[]): void {
+    const [sum] = sumOverRanks(this.#context.processGroup, [this.#pipeline.evaluate(batches)]);
+    const numMicroBatches = batches.reduce((count, batch) => count + batch.length, 0);
+    this.#report({ kind: "validation", step, loss: sum! / numMicroBatches });
+  }
+
+  #sendCheckpoint(step: number): void {
+    this.#requests.waitForTurn();
+    const tensors = takePart(this.#state);
+    this.#context.report({ kind: "checkpoint", step, tensors } satisfies RankReport);
+  }
+
+  #reportTimelines(steps: ReturnType<RecordedSteps["end"]>): void {
+    const { rank, processGroup } = this.#context;
+    const { ranks } = this.#config.pipeline;
+    if (steps.length === 0 || rank >= ranks) return;
+    const byRank = gatherValues(processGroup, ranks, steps);
+    byRank[0]?.forEach(({ step }, i) => {
+      this.#report({ kind: "timeline", step, tracks: byRank.map((steps) => steps[i]!.track) });
+    });
+  }
+
+  #weights(): TensorEntry[] {
+    const { runtime } = this.#context;
+    return this.#state.owned.map(([name, parameter]) => ({
+      name,
+      dtype: safetensorsDtypeOf(parameter.dtype),
+      shape: parameter.shape,
+      data: new Uint8Array(runtime.readBytes(parameter)),
+    }));
+  }
+
+  #report(report: RankReport): void {
+    if (this.#context.rank === 0) this.#context.report(report);
+  }
+}

@@ -1,0 +1,112 @@
+import { noGrad } from "../../autograd/grad-mode.ts";
+import { crossEntropy } from "../../autograd/operators/loss.ts";
+import { Pipeline, stagesOfRank } from "../../engine/pipeline.ts";
+import { type RecordedTrack, Recorder } from "../../engine/recorder.ts";
+import type { RankContext } from "../../launch/rank-context.ts";
+import { familyOf } from "../../models/families.ts";
+import type { LanguageStage } from "../../models/model-family.ts";
+import { seedFor } from "../../nn/initial.ts";
+import type { NamedParameter } from "../../optim/optimizer.ts";
+import type { Runtime } from "../../tensor/runtime.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { modelContextOf, numStages, type TrainConfig } from "../config/config.ts";
+import type { MicroBatch } from "../data/batches.ts";
+
+/** A rank's stages of the model in its replica's pipeline, which takes batches of tokens. */
+export class TokenPipeline {
+  /** The parameters of all stages here. */
+  readonly parameters: readonly NamedParameter[];
+  /** The parameters that this rank alone updates and saves. */
+  readonly owned: readonly NamedParameter[];
+  readonly #runtime: Runtime;
+  readonly #rank: number;
+  readonly #config: TrainConfig;
+  readonly #recorder: Recorder;
+  readonly #stages: readonly LanguageStage[];
+  readonly #pipeline: Pipeline;
+
+  constructor({ runtime, rank, processGroup }: RankContext, config: TrainConfig) {
+    this.#runtime = runtime;
+    this.#rank = rank;
+    this.#config = config;
+    this.#recorder = new Recorder(() => runtime.device.nowMs());
+    const { model, pipeline } = config;
+    const { schedule, ranks, replicas } = pipeline;
+    const { seed } = config.training;
+    const stageIndices = stagesOfRank(schedule, ranks, rank % ranks);
+    this.#stages = familyOf(model).stages({
+      model,
+      context: modelContextOf(config),
+      numStages: numStages(pipeline),
+      stageIndices,
+      runtime,
+      seed,
+    });
+    runtime.seed(seedFor(seed, `rank ${rank}`));
+    this.#pipeline = new Pipeline({
+      schedule,
+      modules: new Map(stageIndices.map((stageIndex, i) => [stageIndex, this.#stages[i]!])),
+      processGroup,
+      numReplicas: replicas,
+      shardUpdates: true,
+      recorder: this.#recorder,
+    });
+    this.parameters = this.#stages.flatMap((stage) => stage.namedParameters());
+    this.owned = this.#pipeline
+      .ownedParameters()
+      .map(({ name, parameter }): NamedParameter => [name, parameter]);
+  }
+
+  /**
+   * Runs forward and backward of this replica's part of a batch.
+   * @returns The sum of the losses, one for each micro-batch, that came out at this rank.
+   */
+  forwardBackward(batch: readonly MicroBatch[]): number {
+    const { ranks, microBatches } = this.#config.pipeline;
+    const first = Math.floor(this.#rank / ranks) * microBatches;
+    const own = batch.slice(first, first + microBatches);
+    const { entering, leaving } = this.#pipeline.endsOf(own.length);
+    return this.#runtime.scope(() => {
+      const inputs = entering.length > 0 ? this.#tokens(entering.map((i) => own[i]!.inputs)) : null;
+      const labels = leaving.length > 0 ? [this.#tokens(leaving.map((i) => own[i]!.targets))] : [];
+      const { loss } = this.#pipeline.step(inputs, {
+        numChunks: own.length,
+        criterion: crossEntropy,
+        labels,
+      });
+      return loss === null ? 0 : loss.toArray().reduce((sum, value) => sum + value, 0);
+    });
+  }
+
+  /** Runs batches forward only, without dropout. @returns The sum of the losses that came out at this rank. */
+  evaluate(batches: readonly (readonly MicroBatch[])[]): number {
+    for (const stage of this.#stages) stage.eval();
+    const total = noGrad(this.#runtime, () =>
+      batches.reduce((sum, batch) => sum + this.forwardBackward(batch), 0),
+    );
+    for (const stage of this.#stages) stage.train();
+    this.takeTrack();
+    return total;
+  }
+
+  /** Gives the new values of the owned parameters to the other ranks that hold them, and takes theirs. */
+  shareUpdates(): void {
+    this.#pipeline.shareUpdates();
+  }
+
+  /** What this rank has computed since the last call. */
+  takeTrack(): RecordedTrack {
+    return this.#recorder.take(this.#rank);
+  }
+
+  /** The tokens of some micro-batches, [micro-batches x microBatchSize, sequenceLength]. */
+  #tokens(microBatches: readonly BigInt64Array[]): Tensor {
+    const { microBatchSize, sequenceLength } = this.#config.training;
+    const size = microBatchSize * sequenceLength;
+    const all = new BigInt64Array(microBatches.length * size);
+    microBatches.forEach((tokens, i) => {
+      all.set(tokens, i * size);
+    });
+    return this.#runtime.fromArray(all, [microBatches.length * microBatchSize, sequenceLength], "int64");
+  }
+}

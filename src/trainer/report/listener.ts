@@ -1,0 +1,63 @@
+/*
+ * Everything that follows a run while it goes on, such as the progress line and the metrics file, is a listener: it takes
+ * reports of what happened, all from one list, and knows neither the ranks nor the other listeners. So a new place for
+ * metrics, or a page that draws the last step, is one file and one line where the listeners are put together.
+ *
+ * A listener runs in the main thread of process 0 and must not block: the ranks go on computing, but checkpoints and
+ * requests wait behind it. Reports of one kind come in the order of their steps.
+ *
+ * A timeline is large and must be collected from all ranks, so it is reported only every `timelineEverySteps` steps of
+ * the listeners that ask for it. In addition every run reports the timelines of its last steps when it ends, from which
+ * the trace, the profile and the measured bubble are made.
+ */
+import type { Timeline } from "../../schedule/index.ts";
+
+/** A step's numbers as rank 0 knows them. */
+export interface StepMetrics {
+  /** Counted from 1. */
+  readonly step: number;
+  /** Mean over the tokens of the batch, in nats. */
+  readonly loss: number;
+  readonly learningRate: number;
+  /** Norm of the mean gradient over all parameters, before clipping. */
+  readonly gradientNorm: number;
+}
+
+export interface ValidationMetrics {
+  /** The steps done before it. */
+  readonly step: number;
+  /** Mean over the tokens, in nats. */
+  readonly loss: number;
+}
+
+/** How fast a run goes; `tokensPerSecond` and `secondsLeft` follow the last steps, so a slow start is soon forgotten. */
+export interface Speed {
+  /** Since the run began. */
+  readonly elapsedSeconds: number;
+  readonly tokensPerSecond: number;
+  readonly secondsLeft: number;
+}
+
+/** What happened in a run. */
+export type RunReport =
+  | ({ readonly kind: "train" } & StepMetrics & Speed)
+  | ({ readonly kind: "validation" } & ValidationMetrics & {
+        /** The loss of a model that knows only how frequent each token is. */
+        readonly unigramLoss: number;
+        readonly elapsedSeconds: number;
+      })
+  /** The computations of a step, in the first replica. */
+  | { readonly kind: "timeline"; readonly step: number; readonly timeline: Timeline }
+  /** A checkpoint was written to `folder`. */
+  | { readonly kind: "checkpoint"; readonly step: number; readonly folder: string }
+  /** A checkpoint could not be written; the run goes on. */
+  | { readonly kind: "checkpointFailed"; readonly step: number; readonly problem: string };
+
+export interface RunListener {
+  /** How often the listener wants a timeline, in steps; by default only those of the last steps. */
+  readonly timelineEverySteps?: number;
+  take(report: RunReport): void;
+}
+
+/** The number of timelines that come at the end: enough for medians that a burst of another program does not move. */
+export const NUM_LAST_TIMELINES = 20;
