@@ -55,6 +55,7 @@ export {
 } from "./tensor/errors.ts";
 export { type Operator, operator } from "./tensor/native-operator.ts";
 export { type Argument, type ElementArray, Runtime } from "./tensor/runtime.ts";
+export { finish, isSuspendable, type Suspendable, type Transfer } from "./tensor/suspension.ts";
 export { Tensor } from "./tensor/tensor.ts";
 export {
   ConfigError,

@@ -1,14 +1,14 @@
 /**
  * A backward: a walk over the graph from its outputs down, in one part or in two.
  *
- * Nodes wait in a queue ordered by the time they were made, and the latest is visited first, as LibTorch's engine does.
- * So a node is visited after all nodes that use its outputs, when its gradients are complete, and sums are made in the
- * same order in every run. I visits what it reaches, asks each node for the gradients of I's half alone, and keeps the
- * nodes that also have edges of W's half, with the gradients of their outputs. W visits exactly those, again latest first.
- * (Which edge belongs to which half: graph.ts.)
+ * Nodes wait in a queue in the order in which they were made, and the latest is visited first, as in LibTorch's engine. So
+ * a node is visited after all nodes that use its outputs, when its gradients are complete, and sums are always made in the
+ * same order. I visits every node that it reaches, asks it for the gradients of I's half alone, and keeps the nodes that
+ * also have edges of W's half, with the gradients of their outputs. W visits those nodes, again latest first. Which edge
+ * belongs to which half is the subject of graph.ts.
  *
- * A rule that communicates is a generator, and so are all three methods: each yields the transfers it meets, and whoever
- * drives it decides what to compute before it waits. `end` must be called at the last, wherever the walk stands.
+ * A rule that communicates is a generator, and so are the three methods of Backward: they yield each transfer of a rule, and
+ * the caller decides what to compute before it resumes them. Call `end` after the last one, or wherever a walk broke off.
  */
 import * as kernels from "../tensor/kernels/index.ts";
 import { finish, isSuspendable, type Suspendable } from "../tensor/suspension.ts";
@@ -16,7 +16,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { AutogradError } from "./autograd-error.ts";
 import { gradientTarget, historyOf, INPUTS, type InputGradients, Leaf, Node, WEIGHTS } from "./graph.ts";
 
-/** An output of a graph, without its elements: those may be freed before the backward runs. */
+/** An output of a graph without its elements, which may be freed before the backward runs. */
 export interface GraphRoot {
   readonly target: Node | Leaf;
   readonly outputIndex: number;
@@ -39,14 +39,14 @@ export class Backward {
   readonly #roots: GraphRoot[];
   /** Nodes to visit, in ascending order of their index. */
   #queue: Node[] = [];
-  /** Nodes of which W has a part to do. */
+  /** Nodes that W has to visit. */
   #remaining: Node[] = [];
 
   constructor(roots: readonly GraphRoot[]) {
     this.#roots = [...roots];
   }
 
-  /** @param gradients One for each root, borrowed. */
+  /** The whole backward in one walk. @param gradients One for each root, borrowed. */
   *backward(gradients: readonly Tensor[]): Suspendable<void> {
     this.#seed(gradients);
     yield* this.#walk(INPUTS | WEIGHTS);
@@ -58,14 +58,14 @@ export class Backward {
     yield* this.#walk(INPUTS);
   }
 
-  /** W, once after `backwardInputs`. */
+  /** W. Run it once, after `backwardInputs`. */
   *backwardWeights(): Suspendable<void> {
     for (const node of this.#remaining) this.#enqueue(node);
     this.#remaining = [];
     yield* this.#walk(WEIGHTS);
   }
 
-  /** Lets go of the graph: after the last part, or when there will be none, wherever the walk stands. */
+  /** Releases the graph: after the last walk, or instead of one, wherever it stands. */
   end(): void {
     for (const node of [...this.#queue.splice(0), ...this.#remaining.splice(0)]) node.abandon();
     for (const { target } of this.#roots.splice(0)) if (target instanceof Node) target.drop();
@@ -133,7 +133,7 @@ export class Backward {
     if (!target.isQueued) this.#enqueue(target);
   }
 
-  /** Insertion from the end: a graph is nearly a chain, so the place is nearly always there. */
+  /** Inserts from the end: a graph is nearly a chain, so the position is nearly always near it. */
   #enqueue(node: Node): void {
     node.isQueued = true;
     let i = this.#queue.length;
@@ -150,7 +150,7 @@ function* finishInner(node: Node): Suspendable<void> {
   node.innerBackward = undefined;
 }
 
-/** Adds into the leaf's sum, in place where nobody else can see it; so the first gradient may be the sum itself. */
+/** Adds to the leaf's sum, in place if no other tensor shares it. The first gradient becomes the sum itself. */
 function accumulate(leaf: Leaf, gradient: Tensor): void {
   const { runtime } = gradient;
   const sum = leaf.grad;

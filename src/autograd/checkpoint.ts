@@ -1,3 +1,12 @@
+/**
+ * Activation checkpoints: memory for time. The body's first run records nothing and keeps only its inputs; the backward
+ * runs it a second time, with a graph (recomputation.ts). Two things must make the second run equal to the first:
+ *
+ * - Random numbers. The generator's state is kept for each part of the first run between two transfers, and set again.
+ * - Suspension. A body that communicates must yield at the same places both times, because the other ranks run theirs too.
+ *
+ * The node always runs in I, even if no input needs a gradient: the body may use parameters that are not among its inputs.
+ */
 import { finish, type Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { noGrad } from "./grad-mode.ts";
@@ -8,20 +17,21 @@ import { detach, record } from "./record.ts";
 type Outputs = Tensor | readonly Tensor[];
 
 /**
- * Runs `body` without keeping its activations: the backward runs it again, once for I and W, with the random numbers of
- * the first time. Parameters that it uses need not be among the inputs, of which there is one at least. Chen et al., 2016.
+ * Runs `body` without keeping its activations: the backward runs it again, once for I and W together, with the random
+ * numbers of the first run. Chen et al., 2016.
+ * @param inputs At least one. Parameters that the body uses need not be among them.
  * @example
  * const y = checkpoint((x) => block.forward(x), x);
  */
 export function checkpoint<R extends Outputs>(body: (...inputs: Tensor[]) => R, ...inputs: Tensor[]): R {
-  // biome-ignore lint/correctness/useYield: this body never waits.
+  // biome-ignore lint/correctness/useYield: this body never communicates.
   const suspendable = function* (...given: Tensor[]): Suspendable<R> {
     return body(...given);
   };
   return finish(suspendableCheckpoint(suspendable, ...inputs));
 }
 
-/** `checkpoint` of a body that communicates; it must yield at the same places both times. */
+/** `checkpoint` for a body that communicates; it must yield at the same places in both runs. */
 export function* suspendableCheckpoint<R extends Outputs>(
   body: (...inputs: Tensor[]) => Suspendable<R>,
   ...inputs: Tensor[]
@@ -37,7 +47,7 @@ export function* suspendableCheckpoint<R extends Outputs>(
       }),
     );
     const outputs = (Array.isArray(result) ? (result as readonly Tensor[]) : [result as Tensor]).map(
-      // An input that is handed through has a history of its own already.
+      // An input that the body returns has a history of its own already.
       (output) => (historyOf(output)?.source ? detach(output) : output),
     );
     recordRecomputation(body, inputs, outputs, randomStates);

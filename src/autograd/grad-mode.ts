@@ -1,11 +1,11 @@
 import type { Runtime } from "../tensor/runtime.ts";
 
-/** Runs `body` without recording anything for a backward. */
+/** Runs `body` without recording anything for a backward, and restores the mode afterwards. */
 export function noGrad<T>(runtime: Runtime, body: () => T): T {
   return withGradMode(runtime, false, body);
 }
 
-/** Runs `body` with recording on, as inside a recomputation. */
+/** Runs `body` with recording on, even inside `noGrad`; restores the mode afterwards. */
 export function enableGrad<T>(runtime: Runtime, body: () => T): T {
   return withGradMode(runtime, true, body);
 }

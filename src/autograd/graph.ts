@@ -2,21 +2,20 @@
  * The graph that a forward leaves behind, and how it knows what I and what W compute.
  *
  * A pipeline runs the backward of a stage in two halves: I gives the stage before its gradients as early as possible,
- * and W fills idle time with the gradients of parameters. A framework whose backward is one walk has to be told for each
- * layer how to split it. Here the split is a property of the graph's edges, so that every module splits without a word
- * from its author:
+ * and W fills idle time with the gradients of parameters. Where a backward is one walk, each layer has to say how it splits.
+ * Here the split is a property of the graph's edges, so every module splits without any annotation:
  *
- * - A stage's inputs depend on the stage's inputs, and so does every tensor computed from one that does. Parameters and
- *   what is computed from parameters alone do not.
+ * - A stage's inputs, and all tensors that are computed from one of them, depend on the stage's inputs. Parameters, and
+ *   tensors that are computed from parameters alone, do not.
  * - A node stands for one operation that ran; each of its edges leads to the maker of one input. An edge to a tensor that
  *   depends on the stage's inputs belongs to I, any other edge to W. That is the edge's half.
  * - A walk takes the edges of one half, or of both. A node with edges of both halves is visited by I and again by W, with
  *   the same gradients and the same saved tensors as in one walk, and so it gives the same bits.
  *
- * Halves are bits, so a node and each tensor that it saved know with one number what still needs them, however many
- * inputs the node has. A saved tensor is freed with the last half that needs it: `linear` keeps its input for W and lets
- * go of its weight after I. References are counted (a tensor made by the node, a later node, a backward that starts
- * there), so an abandoned graph frees itself, node by node, once its last output is dropped.
+ * Halves are bits, so one number says what still needs a node or a saved tensor, however many inputs the node has. A saved
+ * tensor is freed after the last half that needs it: `linear` frees its weight after I and keeps its input for W. A node
+ * counts its references (the tensors that it made, later nodes, a backward that starts there), so an abandoned graph frees
+ * itself, node by node, once its last output is disposed.
  */
 import { InternalError } from "../errors/internal-error.ts";
 import type { Runtime } from "../tensor/runtime.ts";
@@ -45,7 +44,7 @@ export class History implements TensorHistory {
   /** The node that made the tensor, or the leaf that the tensor is; neither when no gradient flows. */
   readonly source: Node | Leaf | undefined;
   readonly outputIndex: number;
-  /** True for a stage's inputs, indices included, and all that is computed from them; false for what only parameters determine. */
+  /** True for a stage's inputs, indices included, and all that is computed from them; false for parameters. */
   readonly dependsOnStageInput: boolean;
 
   constructor(source: Node | Leaf | undefined, outputIndex: number, dependsOnStageInput: boolean) {
@@ -133,9 +132,9 @@ export class Node<InputKey extends Key = Key> {
   readonly gradients: (Tensor | null)[];
   /** True while the node waits in the queue of a walk. */
   isQueued = false;
-  /** What W has to do apart from edges: the backward of a recomputed part. */
+  /** W's part of the backward inside a checkpoint, between I and W. */
   innerBackward: InnerBackward | undefined = undefined;
-  /** True when I must run the node although none of its inputs needs a gradient: a recomputed part with parameters in it. */
+  /** True when I must visit the node even if none of its inputs needs a gradient: a checkpoint with parameters in it. */
   readonly alwaysRuns: boolean;
   /** Names of the inputs; undefined when they are positions. */
   readonly #inputKeys: readonly string[] | undefined;
@@ -182,7 +181,7 @@ export class Node<InputKey extends Key = Key> {
     this.#numReferences++;
   }
 
-  /** Takes a reference away; without any, the node frees what it saved, at once, and so do the nodes before it. */
+  /** Removes a reference. Without any, the node frees what it saved at once, and drops the nodes before it. */
   drop(): void {
     const dropped: Node[] = [this as Node];
     for (let node = dropped.pop(); node !== undefined; node = dropped.pop()) {
@@ -193,7 +192,7 @@ export class Node<InputKey extends Key = Key> {
     }
   }
 
-  /** True in an I, which a W will follow; false in a whole backward or a W. */
+  /** True in an I, before its W; false in a whole backward and in a W. */
   get isBackwardInputs(): boolean {
     return this.#isBackwardInputs;
   }
@@ -277,7 +276,7 @@ export class Node<InputKey extends Key = Key> {
     }
   }
 
-  /** Forgets a backward that does not go on. */
+  /** Forgets a backward that broke off. */
   abandon(): void {
     this.isQueued = false;
     this.disposeGradients();

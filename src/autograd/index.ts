@@ -1,4 +1,3 @@
-export { finish, isSuspendable, type Suspendable, type Transfer } from "../tensor/suspension.ts";
 export { AutogradError, type AutogradErrorCode } from "./autograd-error.ts";
 export { Backward, backward, type GraphRoot, rootOf, scalarGradient } from "./backward.ts";
 export { checkpoint, suspendableCheckpoint } from "./checkpoint.ts";

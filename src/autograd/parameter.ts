@@ -2,12 +2,12 @@ import * as kernels from "../tensor/kernels/index.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { History, Leaf } from "./graph.ts";
 
-/** A tensor that is trained: a leaf of every graph, outside of every scope. */
+/** A tensor that is trained: a leaf of every graph. It belongs to no scope, so its owner disposes it. */
 export class Parameter extends Tensor {
   readonly #leaf: Leaf;
   #transposed: Tensor | undefined = undefined;
 
-  /** Takes over `tensor`, whose owner is disposed. */
+  /** Takes over the elements of `tensor`, and disposes it. */
   constructor(tensor: Tensor, requiresGrad = true) {
     super(tensor.runtime, tensor.shareCell());
     tensor.dispose();
@@ -15,12 +15,12 @@ export class Parameter extends Tensor {
     this.history = new History(this.#leaf, 0, false);
   }
 
-  /** The summed gradient; owned by the parameter. */
+  /** The sum of the gradients so far, or null; owned by the parameter. */
   get grad(): Tensor | null {
     return this.#leaf.grad;
   }
 
-  /** Replaces the gradient, disposing the one before. */
+  /** Takes over a gradient, and disposes the previous one. */
   set grad(grad: Tensor | null) {
     if (grad !== this.#leaf.grad) this.#leaf.grad?.dispose();
     this.#leaf.grad = grad;
@@ -35,7 +35,7 @@ export class Parameter extends Tensor {
     this.#leaf.requiresGrad = requiresGrad;
   }
 
-  /** A view [in, out] of a weight [out, in], made once. */
+  /** A view [in, out] of a weight [out, in], made once and owned by the parameter. */
   get transposed(): Tensor {
     if (this.#transposed === undefined) {
       this.#transposed = this.runtime.scope(() => kernels.t(this).share());

@@ -1,6 +1,7 @@
 import { Backward, type GraphRoot } from "../autograd/backward.ts";
 import type { Leaf } from "../autograd/graph.ts";
 import type { Suspendable } from "../tensor/suspension.ts";
+import { sameShape } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { disposeTensors, type Message } from "../transport/process-group.ts";
 import { StepError, type StepLocation } from "./step-error.ts";
@@ -88,7 +89,7 @@ export class InFlight {
   }
 
   #checkShape(output: number, { shape }: GraphRoot, gradient: Tensor): void {
-    if (String(gradient.shape) !== String(shape))
+    if (!sameShape(gradient.shape, shape))
       throw this.#mismatch(
         `output ${output} has the shape [${shape}] and its gradient [${gradient.shape}]; they must be equal`,
       );

@@ -1,6 +1,7 @@
 import type { Parameter } from "../autograd/parameter.ts";
 import { DualPipeError } from "../errors/dualpipe-error.ts";
 import * as kernels from "../tensor/kernels/index.ts";
+import { sameShape } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** Parameters by their dotted names, as PyTorch's `state_dict` names them. */
@@ -43,7 +44,7 @@ export function loadParameters(
     : [];
   for (const [name, parameter] of parameters) {
     const source = dict[name];
-    if (source !== undefined && source.shape.join() !== parameter.shape.join())
+    if (source !== undefined && !sameShape(source.shape, parameter.shape))
       problems.push(`${name}: it is [${source.shape}] in the state dict, [${parameter.shape}] in the module`);
   }
   if (problems.length > 0)

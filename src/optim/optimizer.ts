@@ -2,6 +2,7 @@ import type { Parameter } from "../autograd/parameter.ts";
 import { OptionError } from "../nn/errors.ts";
 import { type StateDict, StateDictError } from "../nn/state-dict.ts";
 import * as kernels from "../tensor/kernels/index.ts";
+import { sameShape } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 export type NamedParameter = readonly [name: string, parameter: Parameter];
@@ -219,7 +220,7 @@ function checkState(
       const source = dict[name];
       const shape = i === 0 ? [] : parameter.shape;
       if (source === undefined) problems.push(`missing: ${name}`);
-      else if (source.shape.join() !== shape.join())
+      else if (!sameShape(source.shape, shape))
         problems.push(`${name}: it is [${source.shape}] in the state dict, [${shape}] here`);
     });
   }

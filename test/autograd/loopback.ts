@@ -1,5 +1,6 @@
-import { record, type Suspendable, type Transfer } from "../../src/autograd/index.ts";
+import { record } from "../../src/autograd/index.ts";
 import type { Runtime } from "../../src/tensor/runtime.ts";
+import type { Suspendable, Transfer } from "../../src/tensor/suspension.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 
 const NUM_BOXES = 4;
