@@ -1,7 +1,7 @@
 import { Backward, type GraphRoot } from "../autograd/backward.ts";
 import type { Leaf } from "../autograd/graph.ts";
-import type { Suspendable } from "../tensor/suspension.ts";
 import { sameShape } from "../tensor/shape.ts";
+import type { Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { disposeTensors, type Message } from "../transport/process-group.ts";
 import { StepError, type StepLocation } from "./step-error.ts";
