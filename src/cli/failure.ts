@@ -1,7 +1,6 @@
 import { CommanderError } from "commander";
+import { DualPipeError } from "../errors/dualpipe-error.ts";
 import { EXIT_STATUS } from "../launch/exit-status.ts";
-import { LaunchError } from "../launch/launch-error.ts";
-import { RankError } from "../launch/rank-error.ts";
 
 /** The text that the command line prints for an error, and its exit status. */
 export interface Failure {
@@ -11,56 +10,41 @@ export interface Failure {
   readonly isInterrupt?: true;
 }
 
-/** Codes of failures that a restart can cure: of a rank, its process or its host. */
-const RANK_FAILURES = new Set([
-  "CRASHED",
-  "ABORTED",
-  "DISCONNECTED",
-  "RANK_FAILED",
-  "STAGE_FAILED",
-  "LIBTORCH",
-  "OUT_OF_MEMORY",
+/** The exit status for error codes that a restart may cure; all other errors end with `EXIT_STATUS.error`. */
+const STATUS_OF_CODE: ReadonlyMap<string, number> = new Map([
+  ["CRASHED", EXIT_STATUS.rankFailed],
+  ["ABORTED", EXIT_STATUS.rankFailed],
+  ["DISCONNECTED", EXIT_STATUS.rankFailed],
+  ["RANK_FAILED", EXIT_STATUS.rankFailed],
+  ["STAGE_FAILED", EXIT_STATUS.rankFailed],
+  ["LIBTORCH", EXIT_STATUS.rankFailed],
+  ["OUT_OF_MEMORY", EXIT_STATUS.rankFailed],
+  ["RENDEZVOUS_FAILED", EXIT_STATUS.rankFailed],
+  ["TIMEOUT", EXIT_STATUS.timedOut],
+  ["HEARTBEAT_TIMEOUT", EXIT_STATUS.timedOut],
+  ["RENDEZVOUS_TIMEOUT", EXIT_STATUS.timedOut],
 ]);
-const TIMEOUT_CODES = new Set(["TIMEOUT", "HEARTBEAT_TIMEOUT"]);
 
 /** Describes a user error in one line, and a bug of ours with its stack; `withStack` adds the stack to both. */
 export function describeFailure(error: unknown, withStack: boolean): Failure {
   // Commander has printed its own message, and its help and version are no errors.
   if (error instanceof CommanderError)
     return { text: "", exitCode: error.exitCode === 0 ? EXIT_STATUS.done : EXIT_STATUS.usage };
-  if (error instanceof Error && error.name === "AbortError") {
+  if (error instanceof Error && error.name === "AbortError")
     return { text: "dualpipe: interrupted", exitCode: EXIT_STATUS.interrupted, isInterrupt: true };
-  }
-  if (!isUserError(error)) {
-    const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return { text: `dualpipe: internal error, please report it\n${detail}`, exitCode: EXIT_STATUS.error };
-  }
-  const message = withPrefix(error.message);
-  return {
-    text: withStack && error.stack ? `${message}\n${error.stack}` : message,
-    exitCode: statusOf(error),
-  };
+  const stackOf = ({ stack }: Error): string => (withStack && stack ? `\n${stack}` : "");
+  if (error instanceof DualPipeError)
+    return {
+      text: `${error.message}${stackOf(error)}`,
+      exitCode: STATUS_OF_CODE.get(error.code) ?? EXIT_STATUS.error,
+    };
+  if (isSystemError(error))
+    return { text: `dualpipe: ${error.message}${stackOf(error)}`, exitCode: EXIT_STATUS.error };
+  const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { text: `dualpipe: internal error, please report it\n${detail}`, exitCode: EXIT_STATUS.error };
 }
 
-function statusOf(error: Error): number {
-  const { rankFailed, timedOut } = EXIT_STATUS;
-  if (error instanceof RankError && RANK_FAILURES.has(error.code)) return rankFailed;
-  if (error instanceof RankError && TIMEOUT_CODES.has(error.code)) return timedOut;
-  if (error instanceof LaunchError && error.code === "RENDEZVOUS_FAILED") return rankFailed;
-  if (error instanceof LaunchError && error.code === "RENDEZVOUS_TIMEOUT") return timedOut;
-  return EXIT_STATUS.error;
-}
-
-/** Our error classes and file system errors have a code. Node's `ERR_` codes mean that our own code misused an API. */
-function isUserError(error: unknown): error is Error {
-  return (
-    error instanceof Error &&
-    "code" in error &&
-    typeof error.code === "string" &&
-    !error.code.startsWith("ERR_")
-  );
-}
-
-function withPrefix(message: string): string {
-  return message.startsWith("dualpipe: ") ? message : `dualpipe: ${message}`;
+/** Whether an error comes from a system call, such as opening a file; the user has to handle it, and it says what failed. */
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && "syscall" in error;
 }

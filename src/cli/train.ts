@@ -18,17 +18,17 @@ interface TrainCommandOptions {
 export function trainCommand(): Command {
   return new Command("train")
     .description(
-      "Train a model as a config file says, on pipeline ranks that are threads of this process, or of several processes started by a launcher.",
+      "Train a model as a config file says, on pipeline ranks that are threads of this process, or of several processes that a launcher starts.",
     )
     .argument("<config>", "a YAML file; examples/gpt/config.yaml explains every key")
     .option(
       "--set <key=value>",
-      "override a key, such as training.steps=100; may be repeated, the last one wins",
+      "override a key, such as training.steps=100; repeatable, the last one wins",
       (value: string, before: readonly string[]) => [...before, value],
       [],
     )
-    .option("--resume", "go on from the newest checkpoint in output.dir; begin anew if there is none")
-    .option("--profile <file>", "write what the computations of the last steps took, for simulate and plan")
+    .option("--resume", "continue from the newest checkpoint in output.dir; start over if there is none")
+    .option("--profile <file>", "write the times of the last steps' computations, for simulate and plan")
     .addHelpText(
       "after",
       "\nSIGUSR1 writes a checkpoint; SIGTERM writes one and ends the run; Ctrl-C ends it without.",
@@ -53,14 +53,14 @@ async function runTrain(path: string, { set, profile, resume }: TrainCommandOpti
       output: process.stderr,
       signal: interrupt.signal,
       processes,
-      // A launcher that starts a run again counts how often it has.
+      // A launcher that restarts a run counts the restarts.
       resume: resume ?? Number(process.env.TORCHELASTIC_RESTART_COUNT ?? 0) > 0,
       requests,
       profilePath: profile,
     });
     process.stdout.write(describeSummary(summary, config.pipeline.ranks));
   } catch (error) {
-    // Ctrl-C was asked for: that it ended the run is no failure to explain.
+    // Ctrl-C was meant to end the run, so that is no failure to explain.
     interrupt.signal.throwIfAborted();
     if (!(error instanceof TrainingStopped)) throw error;
     process.stderr.write(`${error.message}\n`);
@@ -71,15 +71,15 @@ async function runTrain(path: string, { set, profile, resume }: TrainCommandOpti
   }
 }
 
-/** On one host the loopback address keeps other hosts out. */
+/** Warns when hosts outside of the run could join it; on one host the loopback address keeps them out. */
 function warnOfPublicSecret({ hub, secret, address, masterPort }: ProcessPlacement): void {
   if (hub !== "process 0" || secret !== undefined || address.startsWith("127.")) return;
   process.stderr.write(
-    `dualpipe: ${SECRET_VARIABLE} is not set: whoever reaches ${address}:${masterPort} can join this run; set it alike for all processes\n`,
+    `dualpipe: ${SECRET_VARIABLE} is not set: anyone who can reach ${address}:${masterPort} can join this run; set it to the same secret for all processes\n`,
   );
 }
 
-/** Process 0 decides: a signal that asks for the end is passed on to it, one that asks for a checkpoint it gets itself. */
+/** Runs a process other than process 0. SIGTERM is passed on to process 0, which decides; SIGUSR1 reaches it directly. */
 async function joinAsProcess(config: TrainConfig, processes: ProcessPlacement): Promise<void> {
   const participant = new Participant(config, processes);
   const leaveToFirst = () => {};

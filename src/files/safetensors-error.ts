@@ -1,3 +1,5 @@
+import { DualPipeError } from "../errors/dualpipe-error.ts";
+
 export type SafetensorsErrorCode =
   | "SAFETENSORS_TRUNCATED"
   | "SAFETENSORS_HEADER_TOO_LARGE"
@@ -8,16 +10,15 @@ export type SafetensorsErrorCode =
   | "SAFETENSORS_BAD_OFFSETS"
   | "SAFETENSORS_WRONG_SIZE";
 
-/** What is wrong with a safetensors file, or with the tensors to be written to one. */
-export class SafetensorsError extends Error {
+/** A safetensors file, or the tensors to write to one, break the format. */
+export class SafetensorsError extends DualPipeError<SafetensorsErrorCode> {
   override readonly name = "SafetensorsError";
-  readonly code: SafetensorsErrorCode;
   readonly file: string;
+  /** The name of the tensor that is wrong; undefined when it is the file as a whole. */
   readonly tensor: string | undefined;
 
   constructor(code: SafetensorsErrorCode, file: string, problem: string, tensor?: string) {
-    super(`${file}: ${tensor === undefined ? "" : `tensor ${JSON.stringify(tensor)}: `}${problem}`);
-    this.code = code;
+    super(code, `${file}: ${tensor === undefined ? "" : `tensor ${JSON.stringify(tensor)}: `}${problem}`);
     this.file = file;
     this.tensor = tensor;
   }

@@ -18,14 +18,14 @@ const BYTES_PER_ELEMENT = {
 
 export type SafetensorsDtype = keyof typeof BYTES_PER_ELEMENT;
 
-/** What the header says of one tensor. */
+/** A tensor's entry in the header. */
 export interface TensorInfo {
   readonly name: string;
   readonly dtype: SafetensorsDtype;
   readonly shape: readonly number[];
 }
 
-/** A tensor's place in the file: `begin` and `end` in bytes, counted from the end of the header. */
+/** A tensor's entry with its byte range, from `begin` to `end`, counted from the end of the header. */
 export interface TensorSpan extends TensorInfo {
   readonly begin: number;
   readonly end: number;
@@ -38,14 +38,15 @@ export interface SafetensorsHeader {
 
 const METADATA_KEY = "__metadata__";
 
-/** The format's own limit: a reader must not be made to allocate more for a header. */
+/** The format's own limit, so that no file can make a reader allocate more for a header. */
 export const HEADER_BYTES_MAX = 100_000_000;
 
 const DATA_ALIGNMENT_BYTES = 8;
 
 /**
- * Lays tensors out one after another and makes the header for it, its length field included.
- * Tensors with larger elements come first, then by name, so that every one is aligned to its element.
+ * Lays tensors out one after another. Those with larger elements come first, then by name, so that each tensor is aligned
+ * to its element.
+ * @returns The header, with its length field, and the byte range of each tensor.
  */
 export function encodeHeader(
   file: string,
@@ -77,7 +78,7 @@ export function encodeHeader(
       throw new SafetensorsError(
         "SAFETENSORS_BAD_ENTRY",
         file,
-        "this name is kept for the file's metadata",
+        "this name is reserved for the file's metadata",
         name,
       );
     }
@@ -100,9 +101,9 @@ export function encodeHeader(
 }
 
 /**
- * Reads the JSON of a header and checks it wholly, against the number of data bytes that follow it.
- *
- * @throws {SafetensorsError}
+ * Reads the JSON of a header and checks it completely.
+ * @param dataBytes The number of bytes that follow the header in the file.
+ * @throws SafetensorsError
  */
 export function decodeHeader(file: string, json: Uint8Array, dataBytes: number): SafetensorsHeader {
   const text = decodeText(file, json);
@@ -112,7 +113,7 @@ export function decodeHeader(file: string, json: Uint8Array, dataBytes: number):
   }
   const duplicate = firstDuplicate(rootKeys(text));
   if (duplicate !== undefined) {
-    throw new SafetensorsError("SAFETENSORS_DUPLICATE_NAME", file, "stands twice in the header", duplicate);
+    throw new SafetensorsError("SAFETENSORS_DUPLICATE_NAME", file, "is in the header twice", duplicate);
   }
   const metadata = Object.hasOwn(root, METADATA_KEY) ? root[METADATA_KEY] : {};
   checkMetadata(file, metadata);
@@ -156,7 +157,7 @@ function parseJson(file: string, text: string): unknown {
   }
 }
 
-/** The keys of the outermost object of valid JSON, repeated ones too: `JSON.parse` keeps only the last. */
+/** The keys of the outermost object of valid JSON, with repeated ones, of which `JSON.parse` keeps only the last. */
 function rootKeys(text: string): string[] {
   const keys: string[] = [];
   let depth = 0;
@@ -224,7 +225,7 @@ function decodeEntry(file: string, name: string, entry: unknown): TensorSpan {
   return span;
 }
 
-/** Tensors must fill the data exactly: no hole, no overlap, nothing left over. */
+/** Checks that the tensors fill the data exactly: no gap, no overlap, nothing left over. */
 function checkContiguous(file: string, tensors: readonly TensorSpan[], dataBytes: number): void {
   let expected = 0;
   for (const { name, begin, end } of tensors) {
@@ -232,7 +233,7 @@ function checkContiguous(file: string, tensors: readonly TensorSpan[], dataBytes
       throw new SafetensorsError(
         "SAFETENSORS_BAD_OFFSETS",
         file,
-        `begins at byte ${begin}, but must begin at ${expected}, where the one before it ends (${begin < expected ? "they overlap" : "there is a hole"})`,
+        `begins at byte ${begin}, but must begin at ${expected}, where the tensor before it ends (${begin < expected ? "they overlap" : "there is a gap"})`,
         name,
       );
     }
@@ -255,14 +256,14 @@ function checkContiguous(file: string, tensors: readonly TensorSpan[], dataBytes
   }
 }
 
-/** Bytes that a tensor of this dtype and shape fills. */
+/** The number of bytes of a tensor with this dtype and shape. */
 function byteSize(file: string, name: string, dtype: SafetensorsDtype, shape: readonly number[]): number {
   const bytes = shape.reduce((product, size) => product * size, BYTES_PER_ELEMENT[dtype]);
   if (!isSizes(shape) || !Number.isSafeInteger(bytes)) {
     throw new SafetensorsError(
       "SAFETENSORS_BAD_ENTRY",
       file,
-      `its shape must be whole numbers from 0 with a product that can be counted; got [${shape.join(", ")}]`,
+      `its shape must be whole numbers from 0 whose product is a safe integer; got [${shape.join(", ")}]`,
       name,
     );
   }

@@ -1,3 +1,14 @@
+/*
+ * A safetensors file is eight bytes with the length of a header, a JSON header that gives each tensor a name, a dtype, a
+ * shape and a range of bytes, and the bytes. It was made to be safe to read from strangers, which holds only for a reader
+ * that believes nothing: here every claim of the header is checked against the file before a byte of data is read. Names
+ * are unique, also where JSON.parse would silently keep the last of two; ranges have the size of their shapes and fill
+ * the file without a gap or an overlap, so no byte is hidden and none is read twice.
+ *
+ * A model can be larger than memory. So a reader can ask for single tensors, a writer can give functions that are called
+ * when a tensor's turn comes, and a checksum can be taken of the bytes as they pass.
+ * Format: https://github.com/huggingface/safetensors
+ */
 import { type FileHandle, open } from "node:fs/promises";
 import { writeFileAtomically } from "./atomic-file.ts";
 import { SafetensorsError } from "./safetensors-error.ts";
@@ -16,26 +27,26 @@ import {
 export { SafetensorsError, type SafetensorsErrorCode } from "./safetensors-error.ts";
 export type { SafetensorsDtype, SafetensorsHeader, TensorInfo, TensorSpan };
 
-/** A tensor read from a file: row-major little-endian bytes, in a buffer of its own. */
+/** A tensor that was read from a file: row-major little-endian bytes, in a buffer of its own. */
 export interface TensorEntry extends TensorInfo {
   readonly data: Uint8Array<ArrayBuffer>;
 }
 
-/** A tensor to write; a function is called when its turn comes, so that not all need be in memory at once. */
+/** A tensor to write. */
 export interface TensorSource extends TensorInfo {
+  /** A function is called when the tensor's turn comes, so that not all must be in memory at once. */
   readonly data: Uint8Array | (() => Uint8Array | Promise<Uint8Array>);
 }
 
-/** Node refuses a single read or write of 2 GiB or more; whoever is shown the bytes should not be long at once. */
+/** Node refuses a single read or write of 2 GiB or more, and `onBytes` should not block the event loop for long. */
 const TRANSFER_BYTES_MAX = 1 << 26;
 
 const LENGTH_FIELD_BYTES = 8;
 
 /**
- * Writes tensors and metadata as one safetensors file, whole or not at all.
- *
- * @param onBytes Is shown all bytes of the file in their order, as for a checksum.
- * @throws {SafetensorsError} on a repeated name, or data that does not fit its dtype and shape.
+ * Writes tensors and metadata as a safetensors file, atomically.
+ * @param onBytes Called with all bytes of the file, in order, as for a checksum.
+ * @throws SafetensorsError when a name is repeated, or data does not fit its dtype and shape.
  */
 export async function writeSafetensors(
   path: string,
@@ -59,9 +70,10 @@ export async function writeSafetensors(
 }
 
 /**
- * Reads and checks a file, then returns its tensors in the order of their bytes, all or those named.
- *
- * @throws {SafetensorsError} when anything in it contradicts the format, or a named tensor is not there.
+ * Reads and checks a safetensors file.
+ * @param names The tensors to read; all by default.
+ * @returns The tensors in the order of their bytes.
+ * @throws SafetensorsError when the file breaks the format, or a named tensor is missing.
  */
 export async function readSafetensors(
   path: string,
@@ -86,7 +98,7 @@ export async function readSafetensors(
   }
 }
 
-/** Reads only what a file holds: names, dtypes, shapes, places and metadata, fully checked. */
+/** Reads and checks only the header: names, dtypes, shapes, byte ranges and metadata. @throws SafetensorsError */
 export async function readSafetensorsHeader(path: string): Promise<SafetensorsHeader> {
   const file = await open(path, "r");
   try {
@@ -139,7 +151,7 @@ function selectTensors(
     throw new SafetensorsError(
       "SAFETENSORS_BAD_ENTRY",
       path,
-      `is not in the file, which holds ${header.tensors.length} others`,
+      `is not in the file, which has ${header.tensors.length} others`,
       missing,
     );
   }

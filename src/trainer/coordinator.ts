@@ -11,7 +11,7 @@
  * after each step. When the ranks are done the parts may not be: the run ends when every checkpoint that has a part is
  * complete or given up, or when a process that still owes one disconnects.
  */
-import { DualPipeError, problemOf } from "../errors/dualpipe-error.ts";
+import { DualPipeError } from "../errors/dualpipe-error.ts";
 import type { ConnectedProcesses } from "../launch/connected-processes.ts";
 import type { ProcessPlacement } from "../launch/process-placement.ts";
 import type { RankError } from "../launch/rank-error.ts";
@@ -113,8 +113,7 @@ class Coordinator {
         this.newest = folder;
         this.#reports.tell({ kind: "checkpoint", step, folder });
       },
-      onFailed: (step, error) =>
-        this.#reports.tell({ kind: "checkpointFailed", step, problem: problemOf(error) }),
+      onFailed: (step, problem) => this.#reports.tell({ kind: "checkpointFailed", step, problem }),
       onDone: () => {
         run.requests.written();
         processes?.send("others", { kind: "checkpointDone" } satisfies ProcessMessage);

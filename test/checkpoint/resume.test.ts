@@ -173,10 +173,10 @@ describe("what does not belong together is refused", () => {
   });
 
   test.each([
-    ["model.hiddenSize=64", "model.hiddenSize must be 32 as there; got 64"],
-    ["training.microBatchSize=2", "must be 8 as there; got 16"],
-    ["training.steps=14", "training.steps must be at least 15, which are done; got 14"],
-    ["optimizer={kind: sgd}", "optimizer.kind must be adamw as there; got sgd"],
+    ["model.hiddenSize=64", "model.hiddenSize must be 32 as in the checkpoint; got 64"],
+    ["training.microBatchSize=2", "must be 8 as in the checkpoint; got 16"],
+    ["training.steps=14", "training.steps must be at least the 15 steps that are done; got 14"],
+    ["optimizer={kind: sgd}", "optimizer.kind must be adamw as in the checkpoint; got sgd"],
     ["data.validationFraction=0.3", "other text"],
   ])("%s", async (override, message) => {
     await expect(run.train("whole", [override], true)).rejects.toMatchObject({

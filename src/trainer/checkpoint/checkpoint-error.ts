@@ -4,12 +4,12 @@ export type CheckpointErrorCode =
   /** A file is missing, cut short or changed. */
   | "CHECKPOINT_DAMAGED"
   | "CHECKPOINT_NOT_FOUND"
-  /** It is of another model, other data or another optimizer. */
+  /** It belongs to another model, other data or another optimizer. */
   | "CHECKPOINT_MISMATCH"
   /** A new run would mix its checkpoints with those of an earlier one. */
   | "CHECKPOINT_EXISTS";
 
-/** A checkpoint cannot be used as was asked. */
+/** A checkpoint cannot be used. */
 export class CheckpointError extends DualPipeError<CheckpointErrorCode> {
   override readonly name = "CheckpointError";
 }

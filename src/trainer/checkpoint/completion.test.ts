@@ -34,7 +34,7 @@ beforeEach(() => {
       tokenizer: "{}",
     }),
     onWritten: (step) => told.push(`written ${step}`),
-    onFailed: (step, { message }) => told.push(`failed ${step}: ${message}`),
+    onFailed: (step, problem) => told.push(`failed ${step}: ${problem}`),
     onDone: () => told.push("done"),
   });
   processes = [0, 1].map(

@@ -2,7 +2,7 @@ import type { TensorInfo } from "../../files/safetensors.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { safetensorsDtypeOf } from "./dtypes.ts";
 
-/** A tensor's elements at some moment, in memory that threads share. */
+/** A copy of a tensor's elements, in memory that threads share. */
 export interface CopiedTensor extends TensorInfo {
   readonly data: Uint8Array;
 }
@@ -10,8 +10,8 @@ export interface CopiedTensor extends TensorInfo {
 const ALIGNMENT_BYTES = 64;
 
 /**
- * Memory for copies of a rank's tensors, kept from one checkpoint to the next: to have the system find new memory each
- * time takes longer than the copy itself. The next copies overwrite those before.
+ * Memory for copies of a rank's tensors. It is kept from one checkpoint to the next, because getting fresh memory from the
+ * system takes longer than the copy itself. Each call of `copy` overwrites the copies of the last.
  */
 export class CopyBuffer {
   #memory = new SharedArrayBuffer(0);

@@ -2,11 +2,12 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { problemOf } from "../../errors/dualpipe-error.ts";
 import { writeFileAtomically } from "../../files/atomic-file.ts";
 import { configSchema } from "../config/schema.ts";
 import { CheckpointError } from "./checkpoint-error.ts";
 
-/** Written last: a folder without it is no checkpoint. */
+/** The file that makes a folder a checkpoint; written last. */
 export const MANIFEST_FILE = "manifest.json";
 export const TOKENIZER_FILE = "tokenizer.json";
 
@@ -16,15 +17,15 @@ const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const manifestSchema = z.object({
   format: z.literal("dualpipe-checkpoint"),
   version: z.literal(1),
-  /** Steps that were done. */
+  /** The number of steps done. */
   step: count,
-  /** Where in the data the run is: sequences that were trained on, and of which tokens. */
+  /** The position in the data: how many sequences were trained on, and a checksum of the tokens. */
   data: z.object({ sequences: count, tokensSha256: sha256 }),
   config: configSchema,
   files: z.array(z.object({ name: z.string().regex(/^[\w-]+\.\w+$/), bytes: count, sha256 })),
 });
 
-/** What a checkpoint is of, and the files that it consists of besides the manifest itself. */
+/** Describes a checkpoint and lists its files, except the manifest itself. */
 export type Manifest = z.infer<typeof manifestSchema>;
 export type ManifestFile = Manifest["files"][number];
 
@@ -34,18 +35,24 @@ export async function writeManifest(folder: string, manifest: Manifest): Promise
   await writeFileAtomically(join(folder, MANIFEST_FILE), (file) => file.writeFile(`${text}\n`));
 }
 
-/** @throws CheckpointError when it is missing or not as it was written */
+/** @throws CheckpointError when the manifest is missing or was changed */
 export async function readManifest(folder: string): Promise<Manifest> {
   const path = join(folder, MANIFEST_FILE);
+  const damaged = (problem: string, cause?: unknown) =>
+    new CheckpointError("CHECKPOINT_DAMAGED", `${path} is damaged: ${problem}`, { cause });
+  let content: unknown;
+  let isWhole: boolean;
   try {
     const { sha256: expected, ...rest } = JSON.parse(await readFile(path, "utf8")) as { sha256?: unknown };
-    if (hash(JSON.stringify(rest)) !== expected) throw new Error("its checksum is not that of its content");
-    return manifestSchema.parse(rest);
+    content = rest;
+    isWhole = hash(JSON.stringify(rest)) === expected;
   } catch (error) {
-    throw new CheckpointError("CHECKPOINT_DAMAGED", `${path} is damaged: ${(error as Error).message}`, {
-      cause: error,
-    });
+    throw damaged(problemOf(error), error);
   }
+  if (!isWhole) throw damaged("its checksum does not match its content");
+  const result = manifestSchema.safeParse(content);
+  if (!result.success) throw damaged(result.error.message, result.error);
+  return result.data;
 }
 
 function hash(text: string): string {

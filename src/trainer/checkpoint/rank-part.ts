@@ -1,3 +1,12 @@
+/*
+ * A checkpoint must load on other ranks, under another schedule or with other replicas than it was written on. So a
+ * rank's file says nothing about ranks: it has tensors under their names in the whole model, each in exactly one file, by
+ * the rank that owns the parameter. To load, a rank goes through the headers of all files and reads the tensors that its
+ * own stages name, whichever rank wrote them.
+ *
+ * The state of a rank's random generator is the exception, because it belongs to the rank. It is used only when the
+ * layout is the one of the checkpoint; otherwise the ranks draw new numbers.
+ */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { readSafetensors, readSafetensorsHeader, type TensorEntry } from "../../files/safetensors.ts";
@@ -8,31 +17,31 @@ import type { Tensor } from "../../tensor/tensor.ts";
 import type { CopiedTensor, CopyBuffer } from "./copy-buffer.ts";
 import { dtypeOfSafetensors } from "./dtypes.ts";
 
-/** Before the names of the optimizer's tensors, which are `PARAMETER.SLOT`; no parameter begins with it. */
+/** Prefix of the optimizer's tensors, which are named `PARAMETER.SLOT`. No parameter's name starts with it. */
 const OPTIMIZER_PREFIX = "optimizer/";
-/** Before the rank whose random generator it is. */
+/** Prefix of the states of random generators, followed by the rank. */
 const RANDOM_PREFIX = "random/";
 
-/** What of a run one rank has. */
+/** The part of a run's state that one rank has. */
 export interface RankState {
   readonly runtime: Runtime;
   readonly rank: number;
-  /** All parameters of its stages, also those that other ranks own. */
+  /** All parameters of its stages, including those that other ranks own. */
   readonly parameters: readonly NamedParameter[];
-  /** Those that it saves, and of which its optimizer remembers something. */
+  /** The parameters that it saves, and for which its optimizer has state. */
   readonly owned: readonly NamedParameter[];
   readonly optimizer: Optimizer<{ learningRate: number }>;
   readonly copies: CopyBuffer;
 }
 
-/** True of the name of a weight, and of no other tensor of a checkpoint. */
+/** Whether a tensor of a checkpoint is a weight. */
 export function isWeight(name: string): boolean {
   return !name.startsWith(OPTIMIZER_PREFIX) && !name.startsWith(RANDOM_PREFIX);
 }
 
 /**
- * Copies of a rank's own parameters, of what its optimizer remembers of them, and of its random generator's state. They
- * are overwritten by the next call.
+ * Copies a rank's own parameters, its optimizer's state and its random generator's state. The next call overwrites the
+ * copies.
  */
 export function takePart({ runtime, rank, owned, optimizer, copies }: RankState): CopiedTensor[] {
   return runtime.scope(() => {
@@ -46,8 +55,8 @@ export function takePart({ runtime, rank, owned, optimizer, copies }: RankState)
 }
 
 /**
- * Sets a rank's parameters and its optimizer's state to what a checkpoint holds, whoever wrote it.
- * @param withRandomState Whether to go on with the random numbers of the rank of the same number.
+ * Sets a rank's parameters and its optimizer's state to those of a checkpoint.
+ * @param withRandomState Whether to continue the random numbers of the rank with the same number.
  * @throws SafetensorsError; StateDictError when the checkpoint is of another model.
  */
 export async function loadPart(folder: string, into: RankState, withRandomState: boolean): Promise<void> {
@@ -69,12 +78,12 @@ export async function loadPart(folder: string, into: RankState, withRandomState:
       else if (name.startsWith(OPTIMIZER_PREFIX)) state[name.slice(OPTIMIZER_PREFIX.length)] = tensor;
       else weights[name] = tensor;
     }
-    loadParameters(`the model that ${folder} is to be loaded into`, parameters, weights, true);
+    loadParameters(`the model that ${folder} is loaded into`, parameters, weights, true);
     optimizer.loadStateDict(state);
   });
 }
 
-/** The tensors of all ranks' files whose names are wanted. */
+/** Reads the wanted tensors from the files of all ranks. */
 async function readTensors(folder: string, isWanted: (name: string) => boolean): Promise<TensorEntry[]> {
   const files = (await readdir(folder)).filter((name) => name.endsWith(".safetensors")).sort();
   const found: TensorEntry[] = [];

@@ -3,19 +3,19 @@ import { CheckpointError } from "./checkpoint-error.ts";
 import type { Manifest } from "./manifest.ts";
 import type { CheckpointStore } from "./store.ts";
 
-/** Where a run goes on: after `manifest.step` steps, with the tensors of the checkpoint of this name. */
+/** The checkpoint that a run resumes from, after `manifest.step` steps. */
 export interface ResumePoint {
   readonly name: string;
   readonly manifest: Manifest;
-  /** Whether each rank does what it did there, so that it goes on with its own random numbers. */
+  /** Whether each rank does what it did before, so that it can continue its own random numbers. */
   readonly isSameLayout: boolean;
 }
 
 /**
- * The checkpoint that a run goes on from: none when it is new, or when there is none to resume. Damaged ones are told
- * of, set aside and passed over.
- * @throws CheckpointError when a new run would mix with the checkpoints there are, when all of them are damaged, or
- * when the newest does not fit the configuration.
+ * Finds the checkpoint that a run resumes from; none for a new run, or when there is no checkpoint. Damaged checkpoints
+ * are reported, set aside and passed over.
+ * @throws CheckpointError when a new run would mix its checkpoints with existing ones, when all are damaged, or when the
+ * newest does not fit the configuration.
  */
 export async function findResumePoint(
   store: CheckpointStore,
@@ -29,12 +29,12 @@ export async function findResumePoint(
     if (names.length === 0) return undefined;
     throw new CheckpointError(
       "CHECKPOINT_EXISTS",
-      `output.dir must not hold an earlier run's checkpoints when a run begins; ${store.folder} has ${names[0]}; ` +
-        "go on from it with --resume, delete the folder, or set another output.dir",
+      `output.dir must not have checkpoints of an earlier run when a run starts; ${store.folder} has ${names[0]}; ` +
+        "continue it with --resume, delete the folder, or set another output.dir",
     );
   }
   if (names.length === 0) {
-    print(`no checkpoint in ${store.folder}: beginning at the first step`);
+    print(`no checkpoint in ${store.folder}: starting at the first step`);
     return undefined;
   }
   const point = await store.latest(async (name, error) => {
@@ -44,7 +44,7 @@ export async function findResumePoint(
   if (point === undefined)
     throw new CheckpointError(
       "CHECKPOINT_DAMAGED",
-      `${store.folder} has no checkpoint that is not damaged, of ${names.length}; train again without --resume to begin anew`,
+      `${store.folder} has ${names.length} checkpoints, all of them damaged; to start over, train without --resume`,
     );
   checkConfig(point, config);
   const isSameLayout = JSON.stringify(point.manifest.config.pipeline) === JSON.stringify(config.pipeline);
@@ -57,24 +57,24 @@ export function checkTokens({ name, manifest }: ResumePoint, tokensSha256: strin
   if (manifest.data.tokensSha256 === tokensSha256) return;
   throw new CheckpointError(
     "CHECKPOINT_MISMATCH",
-    `${name} is of a run on other text than data.source now gives; give the same text, or set another output.dir`,
+    `${name} was trained on other text than data.source; use the same text, or set another output.dir`,
   );
 }
 
-/** What must be as it was for the run to be the same one; ranks, schedule, rates and intervals may change. */
+/** Checks what must not change in a resumed run; ranks, schedule, rates and intervals may. */
 function checkConfig({ name, manifest }: Omit<ResumePoint, "isSameLayout">, config: TrainConfig): void {
   const [now, then] = [config, manifest.config].map(identityOf) as [Identity, Identity];
   const problems = Object.keys(now)
     .filter((key) => now[key] !== then[key])
-    .map((key) => `  ${key} must be ${then[key]} as there; got ${now[key]}`);
+    .map((key) => `  ${key} must be ${then[key]} as in the checkpoint; got ${now[key]}`);
   if (manifest.step > config.training.steps)
     problems.push(
-      `  training.steps must be at least ${manifest.step}, which are done; got ${config.training.steps}`,
+      `  training.steps must be at least the ${manifest.step} steps that are done; got ${config.training.steps}`,
     );
   if (problems.length === 0) return;
   throw new CheckpointError(
     "CHECKPOINT_MISMATCH",
-    `${name} does not fit the configuration:\n${problems.join("\n")}\nchange it back, or set another output.dir`,
+    `${name} does not fit the configuration:\n${problems.join("\n")}\nchange the values back, or set another output.dir`,
   );
 }
 

@@ -1,3 +1,17 @@
+/*
+ * The checkpoints of a run are folders, `checkpoints/step-000120`. A process can be killed, or the power can fail, at any
+ * moment, and a reader must still never take half a checkpoint for a whole one, nor lose the last good one.
+ *
+ * A folder cannot be written atomically, but it can be renamed atomically. So a checkpoint grows in a folder with a
+ * temporary name, which readers do not look at: every rank's part, the tokenizer, then the manifest with the size and
+ * SHA-256 of each file. Each file, and then the folder, is synced to disk; then the folder gets its name. Old checkpoints
+ * go the same way backward: renamed to a temporary name first, deleted afterwards. Hence a folder with the name of a
+ * checkpoint is complete, up to what disks do to bytes later; against that a reader checks every checksum, and falls
+ * back to the next older checkpoint. Whatever has a temporary name when a run starts is garbage.
+ *
+ * All processes of a run write into the same folder, so `output.dir` must be one folder on all hosts. Process 0 checks
+ * that by the sizes of the parts it can see.
+ */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
@@ -7,10 +21,10 @@ import { type TensorSource, writeSafetensors } from "../../files/safetensors.ts"
 import { CheckpointError } from "./checkpoint-error.ts";
 import { type Manifest, type ManifestFile, readManifest, TOKENIZER_FILE, writeManifest } from "./manifest.ts";
 
-/** What makes the parts that the ranks have written a checkpoint. */
+/** What completes a checkpoint whose parts the ranks have written. */
 export interface CheckpointContent {
   readonly manifest: Omit<Manifest, "files">;
-  /** Of the ranks' parts. */
+  /** The ranks' parts. */
   readonly files: readonly ManifestFile[];
   /** The content of `tokenizer.json`. */
   readonly tokenizer: string;
@@ -19,7 +33,7 @@ export interface CheckpointContent {
 const COMPLETE = /^step-(\d+)$/;
 const TEMPORARY = /^\..*\.tmp$/;
 
-/** The checkpoints of a run: a folder with a folder for each. All processes of a run see the same. */
+/** The checkpoints of a run. */
 export class CheckpointStore {
   readonly folder: string;
 
@@ -27,7 +41,7 @@ export class CheckpointStore {
     this.folder = join(runFolder, "checkpoints");
   }
 
-  /** Writes and syncs one rank's part of a checkpoint that nobody sees yet. */
+  /** Writes and syncs one rank's part of a checkpoint that is not complete yet. */
   async writePart(step: number, rank: number, tensors: readonly TensorSource[]): Promise<ManifestFile> {
     const folder = this.#draftOf(step);
     await mkdir(folder, { recursive: true });
@@ -42,8 +56,8 @@ export class CheckpointStore {
   }
 
   /**
-   * Makes a checkpoint of parts that are all written, then deletes all but the newest `keep`.
-   * @returns Its folder.
+   * Completes a checkpoint whose parts are all written, then deletes all but the newest `keep` checkpoints.
+   * @returns The checkpoint's folder.
    */
   async complete({ manifest, files, tokenizer }: CheckpointContent, keep: number): Promise<string> {
     const draft = this.#draftOf(manifest.step);
@@ -59,7 +73,7 @@ export class CheckpointStore {
     return folder;
   }
 
-  /** Removes the parts of a checkpoint that does not become whole. */
+  /** Removes the parts of a checkpoint that will not be completed. */
   async discard(step: number): Promise<void> {
     await rm(this.#draftOf(step), { recursive: true, force: true });
   }
@@ -69,7 +83,7 @@ export class CheckpointStore {
     return join(this.folder, name);
   }
 
-  /** The newest checkpoint whose files are all as they were written; `onDamaged` is told of newer ones that are not. */
+  /** Finds the newest checkpoint that is undamaged. @param onDamaged Called for each newer one that is damaged. */
   async latest(
     onDamaged: (name: string, error: Error) => void | Promise<void>,
   ): Promise<{ name: string; manifest: Manifest } | undefined> {
@@ -83,7 +97,7 @@ export class CheckpointStore {
     return undefined;
   }
 
-  /** Of those that look complete, newest first. */
+  /** The names of all checkpoints, newest first. They are complete, but may be damaged. */
   async names(): Promise<string[]> {
     const entries = await this.#entries();
     return entries
@@ -91,14 +105,14 @@ export class CheckpointStore {
       .sort((a, b) => Number(COMPLETE.exec(b)![1]) - Number(COMPLETE.exec(a)![1]));
   }
 
-  /** Renames a damaged checkpoint, so that it is kept for whoever wants to look, and never taken or counted again. */
+  /** Renames a damaged checkpoint: it is kept for inspection, but no longer used or counted. */
   async setAside(name: string): Promise<void> {
     const aside = this.pathOf(`damaged-${name}`);
     await rm(aside, { recursive: true, force: true });
     await rename(this.pathOf(name), aside);
   }
 
-  /** Removes what writers that were killed have left. */
+  /** Removes what killed writers have left. */
   async removeTemporary(): Promise<void> {
     for (const name of await this.#entries())
       if (TEMPORARY.test(name)) await rm(this.pathOf(name), { recursive: true, force: true });
@@ -108,7 +122,7 @@ export class CheckpointStore {
     return this.pathOf(`.${nameOf(step)}.tmp`);
   }
 
-  /** Renamed first, so that it is never seen in half. */
+  /** Deletes a checkpoint; renames it first, so that it is never seen half deleted. */
   async #remove(name: string): Promise<void> {
     const temporary = this.pathOf(`.${name}.old.tmp`);
     await rename(this.pathOf(name), temporary);
@@ -126,7 +140,7 @@ export class CheckpointStore {
 }
 
 /**
- * The manifest of a checkpoint, after every byte of its files was checked.
+ * Reads a checkpoint's manifest and checks every byte of its files.
  * @throws CheckpointError
  */
 export async function readCheckpoint(folder: string): Promise<Manifest> {
@@ -141,7 +155,10 @@ async function checkFile(folder: string, file: ManifestFile): Promise<void> {
   const hash = createHash("sha256");
   for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
   if (hash.digest("hex") !== file.sha256)
-    throw new CheckpointError("CHECKPOINT_DAMAGED", `${path} is not as it was written: its checksum differs`);
+    throw new CheckpointError(
+      "CHECKPOINT_DAMAGED",
+      `${path} was changed after it was written: its checksum differs`,
+    );
 }
 
 async function checkSize(folder: string, { name, bytes }: ManifestFile, remedy?: string): Promise<void> {

@@ -52,7 +52,7 @@ describe("parseConfig", () => {
   it("reports all that is wrong, each at its line", () => {
     const error = failure("model:\n  hidenSize: 3\n  numHeads: x\ntraining:\n  dtype: float16", ["data=5"]);
     expect(error.code).toBe("CONFIG_INVALID");
-    expect(error.message.split("\n").sort()).toEqual([
+    expect(error.problem.split("\n").sort()).toEqual([
       "c.yaml: data: must be a section of keys; got 5",
       "c.yaml:2: model.hidenSize: there is no such key (its value is 3); did you mean hiddenSize?; model has kind, hiddenSize, numLayers, numHeads, mlpRatio, tieEmbeddings, dropout",
       'c.yaml:3: model.numHeads: must be a whole number from 1; got "x"',

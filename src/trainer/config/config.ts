@@ -10,10 +10,9 @@ export type { TrainConfig } from "./schema.ts";
 export { batchShapeOf, modelContextOf, numRanks, numStages } from "./sizes.ts";
 
 /**
- * Reads a configuration file, with overrides ("model.hiddenSize=256", the value in YAML; a later one wins),
- * checks it and fills in all defaults.
- *
- * @throws {ConfigError} that lists all that is wrong.
+ * Reads a configuration file, applies overrides, checks it and fills in all defaults.
+ * @param overrides Such as "model.hiddenSize=256", with the value in YAML; a later one wins.
+ * @throws ConfigError that lists everything that is wrong.
  */
 export async function loadConfig(path: string, overrides: readonly string[] = []): Promise<TrainConfig> {
   let text: string;
@@ -27,7 +26,7 @@ export async function loadConfig(path: string, overrides: readonly string[] = []
   return parseConfig(text, overrides, path);
 }
 
-/** As `loadConfig`, of a text; `file` is how messages call it. */
+/** Like `loadConfig`, for the text of a configuration. @param file The name of the text in messages. */
 export function parseConfig(text: string, overrides: readonly string[] = [], file = "config"): TrainConfig {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: true });
@@ -42,13 +41,13 @@ export function parseConfig(text: string, overrides: readonly string[] = [], fil
   const result = configSchema.safeParse(given);
   const issues = result.success ? checkRules(result.data) : describeIssues(result.error.issues, given);
   if (!result.success || issues.length > 0) {
-    const list = issues.map((issue) => `${placeOf(issue, document, lines, file)}: ${formatIssue(issue)}`);
+    const list = issues.map((issue) => `${locationOf(issue, document, lines, file)}: ${formatIssue(issue)}`);
     throw new ConfigError("CONFIG_INVALID", list.join("\n"), issues);
   }
   return result.data;
 }
 
-/** The configuration as YAML that `parseConfig` reads back, for a run to keep what it really used. */
+/** The configuration as YAML that `parseConfig` reads back, so that a run can keep the values it used. */
 export function formatConfig(config: TrainConfig): string {
   return stringify(config);
 }
@@ -68,7 +67,7 @@ function applyOverride(document: Document.Parsed, override: string): void {
   }
 }
 
-/** A section without keys is null in YAML, and null has nowhere to put a key. */
+/** Replaces sections without keys, which are null in YAML, so that a key can be put into them. */
 function makeEmptySections(document: Document.Parsed, path: readonly string[]): void {
   for (let length = 0; length < path.length; length++) {
     const prefix = path.slice(0, length);
@@ -87,13 +86,13 @@ function toPlain(document: Document.Parsed, file: string): unknown {
   try {
     return document.toJS();
   } catch (error) {
-    // YAML refuses aliases that grow beyond measure, or that have no anchor.
+    // YAML refuses aliases without an anchor, and aliases that expand without limit.
     throw new ConfigError("CONFIG_BAD_YAML", `${file}: ${(error as Error).message}`);
   }
 }
 
-/** "config.yaml:12" where the value stands in the file, only its name where a default or --set gave it. */
-function placeOf(issue: ConfigIssue, document: Document.Parsed, lines: LineCounter, file: string): string {
+/** "config.yaml:12" for a value in the file; only the file's name for a value from a default or from --set. */
+function locationOf(issue: ConfigIssue, document: Document.Parsed, lines: LineCounter, file: string): string {
   const node = issue.path === "" ? document.contents : document.getIn(issue.path.split("."), true);
   const offset = isNode(node) ? node.range?.[0] : undefined;
   return offset === undefined ? file : `${file}:${lines.linePos(offset).line}`;

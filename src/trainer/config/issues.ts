@@ -5,7 +5,7 @@ import { closestName } from "./suggestion.ts";
 
 const VALUE_LENGTH_MAX = 60;
 
-/** Says in the user's words what the schema found; `given` is what was checked. */
+/** Describes what the schema found. @param given The value that was checked. */
 export function describeIssues(issues: readonly z.core.$ZodIssue[], given: unknown): readonly ConfigIssue[] {
   const described = issues.flatMap((issue) => {
     const value = valueAt(given, issue.path);
@@ -19,7 +19,7 @@ export function describeIssues(issues: readonly z.core.$ZodIssue[], given: unkno
         : "";
     return [{ path, problem: `must be ${issue.message}; got ${formatValue(value)}${suggestion}` }];
   });
-  // A value can break several bounds of one key, all told in the same words.
+  // A value can break several bounds of a key, which all have the same words.
   return [...new Map(described.map((issue) => [issue.path, issue])).values()];
 }
 

@@ -1,6 +1,6 @@
 /**
- * The candidate that somebody who wrote `name` most likely meant, or none: case, "_" and "-" do not count,
- * and at most a third of the letters may be missing, extra, changed or swapped.
+ * The candidate that was most likely meant by `name`, or undefined. Case, "_" and "-" are ignored, and at most a third of
+ * the letters may be missing, extra, changed or swapped.
  */
 export function closestName(name: string, candidates: readonly string[]): string | undefined {
   const folded = foldName(name);
@@ -20,7 +20,7 @@ function foldName(name: string): string {
   return name.toLowerCase().replaceAll(/[_\- ]/g, "");
 }
 
-/** Damerau and Levenshtein's distance, where two neighbours swapped count once. */
+/** The Damerau-Levenshtein distance, which counts a swap of two neighbors once. */
 function editDistance(a: string, b: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, j) => j);

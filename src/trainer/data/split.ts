@@ -1,14 +1,15 @@
 import { createHash } from "node:crypto";
 import type { TokenizedDocuments } from "./tokens.ts";
 
+/** Token ids to train on, and to validate on. */
 export interface TokenSplit {
   readonly train: Uint16Array;
   readonly validation: Uint16Array;
 }
 
 /**
- * Holds out whole documents for validation until they have the wanted fraction of all tokens.
- * Which ones depends on their names alone, so that runs of any seed can be compared. Of a single document the end is held out.
+ * Holds out whole documents for validation until they have the wanted fraction of all tokens. The choice depends only on
+ * the names of the documents, so runs with different seeds can be compared. Of a single document, the end is held out.
  */
 export function splitDocuments(
   { tokens, ends, names }: TokenizedDocuments,
@@ -22,9 +23,7 @@ export function splitDocuments(
   const heldOut = new Set<number>();
   let numHeldOutTokens = 0;
   for (const index of shuffledByName(names)) {
-    if (numHeldOutTokens >= target || heldOut.size === ends.length - 1) {
-      break;
-    }
+    if (numHeldOutTokens >= target || heldOut.size === ends.length - 1) break;
     heldOut.add(index);
     numHeldOutTokens += documentOf(tokens, ends, index).length;
   }

@@ -1,20 +1,22 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { readSafetensors, writeSafetensors } from "../../files/safetensors.ts";
-import type { TextSource } from "./source.ts";
+import type { TextDocument, TextSource } from "./source.ts";
 import type { BpeTokenizer } from "./tokenizer.ts";
 
-/** All documents as token ids, one after another, each with its end of text; `ends[i]` is where document `i` ends. */
+/** Documents as token ids, one after another. */
 export interface TokenizedDocuments {
+  /** The ids of all documents, each followed by an end of text. */
   readonly tokens: Uint16Array;
+  /** The position in `tokens` at which each document ends. */
   readonly ends: Uint32Array;
   readonly names: readonly string[];
 }
 
-/** Part of the cache's key: to be raised when the same text would give other tokens. */
+/** Part of the cache's key. Raise it when the same text would give other tokens. */
 const TOKENIZATION_VERSION = 1;
 
-/** Tokenizes a source, or takes its tokens from the cache. */
+/** Tokenizes a source, or reads its tokens from the cache. */
 export async function tokenizeSource(
   source: TextSource,
   tokenizer: BpeTokenizer,
@@ -29,18 +31,13 @@ export async function tokenizeSource(
     `${source.name}-${tokenizer.vocabSize}-${key.slice(0, 16)}.safetensors`,
   );
   const cached = await readCache(file, key, tokenizer.vocabSize);
-  if (cached !== undefined) {
-    return cached;
-  }
+  if (cached !== undefined) return cached;
   const documents = tokenize(await source.load(), tokenizer);
   await writeCache(file, key, documents);
   return documents;
 }
 
-function tokenize(
-  documents: readonly { readonly name: string; readonly text: string }[],
-  tokenizer: BpeTokenizer,
-): TokenizedDocuments {
+function tokenize(documents: readonly TextDocument[], tokenizer: BpeTokenizer): TokenizedDocuments {
   const encoded = documents.map(({ text }) => [...tokenizer.encode(text), tokenizer.endOfTextId]);
   const tokens = new Uint16Array(encoded.reduce((sum, ids) => sum + ids.length, 0));
   const ends = new Uint32Array(encoded.length);
@@ -88,7 +85,7 @@ async function readCache(
       documents.tokens.every((token) => token < vocabSize);
     return whole ? documents : undefined;
   } catch {
-    // Absent, or damaged: tokenizing again mends both.
+    // Missing or damaged: both are cured by tokenizing again.
     return undefined;
   }
 }

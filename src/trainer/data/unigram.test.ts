@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { unigramLoss } from "./unigram.ts";
+import { unigramLoss } from "./corpus.ts";
 
 const VOCAB_SIZE = 5;
 const tokens = fc.array(fc.nat(VOCAB_SIZE - 1), { minLength: 1, maxLength: 50 });

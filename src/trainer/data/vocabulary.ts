@@ -5,21 +5,20 @@ export const END_OF_TEXT = "<|endoftext|>";
 
 const NUM_BYTES = 256;
 
-/** All bytes and the end-of-text token. */
+/** The size of a vocabulary of all bytes and the end-of-text token. */
 export const VOCAB_SIZE_MIN = NUM_BYTES + 1;
 
-/** GPT-2's whole vocabulary. */
+/** The size of GPT-2's whole vocabulary. */
 export const VOCAB_SIZE_MAX = ranks.length + 1;
 
-/** A tokenizer in the form that Hugging Face's `tokenizers` reads. */
+/** The content of a `tokenizer.json` that Hugging Face's `tokenizers` reads. */
 export type TokenizerJson = ReturnType<typeof describeTokenizer>;
 
 type Merge = readonly [string, string];
 
 /**
- * Cuts GPT-2's vocabulary after its first merges: a merge only needs earlier ones, so what is left is a vocabulary too.
- *
- * @throws {DataError} when there are fewer tokens than bytes, or more than GPT-2 has.
+ * Makes a vocabulary of GPT-2's first merges. A merge needs only earlier ones, so any number of the first is a vocabulary.
+ * @throws DataError when there are fewer tokens than bytes, or more than GPT-2 has.
  */
 export function makeTokenizerJson(vocabSize: number): TokenizerJson {
   if (!Number.isInteger(vocabSize) || vocabSize < VOCAB_SIZE_MIN || vocabSize > VOCAB_SIZE_MAX) {
@@ -37,7 +36,7 @@ export function makeTokenizerJson(vocabSize: number): TokenizerJson {
   return describeTokenizer(tokens, merges);
 }
 
-/** How GPT-2 writes each byte as one visible character: itself where it is visible, else the next from U+0100 on. */
+/** The visible character for which GPT-2 writes each byte: the byte's own where it is visible, else the next from U+0100. */
 function byteSymbols(): readonly string[] {
   let next = 256;
   return Array.from({ length: NUM_BYTES }, (_, byte) => {
@@ -46,7 +45,7 @@ function byteSymbols(): readonly string[] {
   });
 }
 
-/** The two tokens that became this one: what is left of its bytes after all merges that are older. */
+/** Finds the two tokens that a token was merged from: what is left of its bytes after all earlier merges. */
 function findMerge(token: string, rankOf: ReadonlyMap<string, number>): Merge {
   const rank = rankOf.get(token)!;
   const parts = [...token];
