@@ -128,7 +128,7 @@ describe("writeSafetensors and readSafetensors", () => {
     const data = new Uint8Array(4);
     await writeSafetensors(path, [{ name: "old", dtype: "F32", shape: [1], data }]);
     const error = await failure(writeSafetensors(path, [{ name: "new", dtype: "F32", shape: [2], data }]));
-    expect(error.message).toBe(`${path}: tensor "new": F32 of shape [2] needs 8 bytes; got 4`);
+    expect(error.message).toBe(`dualpipe: ${path}: tensor "new": F32 of shape [2] needs 8 bytes; got 4`);
     expect((await readSafetensors(path)).tensors[0]?.name).toBe("old");
     expect(readdirSync(folder)).toEqual(["weights.safetensors"]);
   });

@@ -38,7 +38,7 @@ describe("MetricsWriter", () => {
     expect(lines()).toEqual([TRAIN, VALIDATION]);
   });
 
-  it("starts anew, or goes on when resumed", () => {
+  it("starts over, or continues when resumed", () => {
     const writeOne = (record: MetricsRecord, options?: { resume: boolean }) => {
       using writer = new MetricsWriter(path, options);
       writer.write(record);
