@@ -139,6 +139,10 @@ test("a step whose peer never comes ends after the time of its group, and says w
   runtime.scope(() => {
     expect(errorOf(() => first!.step(inputs, good))).toMatchObject({
       code: "TIMEOUT",
+      action: "1F2",
+      peer: 1,
+      kind: "activations",
+      waitedMs: 20,
       message:
         "dualpipe: in 1F2: rank 0 gave up waiting for activations of rank 1: nothing arrived within 20 ms",
     });

@@ -36,7 +36,7 @@ test.each([
   },
 );
 
-test("several tensors are cut alike, and an absent one is absent in each micro-batch", () => {
+test("several tensors are cut the same way, and an absent one is absent in each micro-batch", () => {
   runtime.scope(() => {
     const [a, b] = [numbered([4, 2]), numbered([5])];
     const parts = scatter([a, null, b], 2, 0);

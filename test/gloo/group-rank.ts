@@ -12,7 +12,7 @@ export interface GroupRankData {
   readonly timeoutMs?: number;
 }
 
-/** A rank whose group is that of a process, though all are threads of the test's process. */
+/** A rank of one of several processes, all of which are threads of the test's process. */
 export default function run({ rank, runtime, data }: RankContext<GroupRankData>): unknown {
   const { ranksPerProcess, numProcesses, bridges, timeoutMs = 20_000 } = data;
   const process = Math.floor(rank / ranksPerProcess);
@@ -55,7 +55,7 @@ const behaviours = {
         });
   },
 
-  /** Every rank tells every other its number, on all edges: those within a process and those between two. */
+  /** Every rank sends its number to every other, on all edges: within a process and between two. */
   everyone: (group: GlooGroup): number[] => {
     const { runtime, rank, size } = group;
     const peers = Array.from({ length: size }, (_, peer) => peer).filter((peer) => peer !== rank);
@@ -63,7 +63,7 @@ const behaviours = {
     return peers.map((peer) => group.receive(peer, "activation-gradients").take()[0]!.item());
   },
 
-  /** Rank 1 leaves without a word; rank 0 waits for it. */
+  /** Rank 1 leaves without telling; rank 0 waits for it. */
   deserted: (group: GlooGroup): void => {
     if (group.rank === 1) throw new Desertion();
     group.receive(1, "activation-gradients").wait();

@@ -34,7 +34,7 @@ function openFiles(pid: number): string[] {
   }
 }
 
-/** Linux writes the bytes of an IPv4 address last to first. */
+/** The address in dots; Linux writes the bytes of an IPv4 address last to first. */
 function readable(address: string): string {
   return address.length === 8 ? [...Buffer.from(address, "hex")].reverse().join(".") : address;
 }

@@ -4,7 +4,8 @@ import { Pipeline, stagesOfRank } from "../../src/engine/pipeline.ts";
 import type { StageModule } from "../../src/engine/stage.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";
 import { allGatherNumbers } from "../../src/transport/collectives.ts";
-import { type MlpSizes, mlpStage, takeMicroBatches, wholeBatch } from "../ranks/mlp-model.ts";
+import { partOf } from "../ranks/batch-part.ts";
+import { type MlpSizes, mlpStage, wholeBatch } from "../ranks/mlp-model.ts";
 
 export interface MemoryCase {
   readonly schedule: string;
@@ -13,12 +14,12 @@ export interface MemoryCase {
 }
 
 export interface MemoryReport {
-  /** After each step, when no rank computes: tensors of this rank, and bytes of the process, beyond the baseline. */
+  /** After each step, while no rank computes: tensors of this rank and bytes of the process, less the baseline. */
   readonly numTensors: readonly number[];
   readonly numBytes: readonly number[];
   /** The most micro-batches of activations on this rank, by step. */
   readonly maxInFlight: readonly number[];
-  /** The most bytes of the process during a step beyond those before it, by step. */
+  /** The most bytes of the process during a step, less those before it, by step. */
   readonly peakBytes: readonly number[];
 }
 
@@ -40,15 +41,15 @@ export default function runCases({
     );
     const pipe = new Pipeline({ schedule, modules, processGroup });
     const { numMicroBatches } = sizes;
-    const { entering, leaving } = pipe.endsOf(numMicroBatches);
-    const { inputs, targets } = wholeBatch(runtime, sizes);
+    const batch = wholeBatch(runtime, sizes);
     const step = (index: number): void => {
       runtime.scope(() => {
+        const { inputs, labels } = partOf(batch, pipe, numMicroBatches);
         const run = () =>
-          pipe.step(entering.length > 0 ? takeMicroBatches(inputs, entering, sizes) : null, {
+          pipe.step(inputs, {
             numChunks: numMicroBatches,
             criterion: mseLoss,
-            labels: leaving.length > 0 ? [takeMicroBatches(targets, leaving, sizes)] : [],
+            labels,
             returnOutputs: index % 5 === 3,
           });
         if (index % 5 === 4) noGrad(runtime, run);
@@ -79,7 +80,7 @@ export default function runCases({
       module.zeroGrad();
       module.dispose();
     }
-    for (const tensor of [inputs, targets]) tensor.dispose();
+    for (const tensor of [batch.inputs, batch.targets]) tensor.dispose();
     synchronize();
     return report;
   });

@@ -29,7 +29,7 @@ test.each([
   [2, "dualpipe", 3],
   [4, "dualpipe", 5],
   [8, "dualpipe", 9],
-  // Of 2P stages, each half as large.
+  // With 2P stages, each half as large.
   [2, "dualpipev", 5],
   [4, "dualpipev", 9],
 ] as const)(
@@ -46,15 +46,15 @@ test.each([
     const edgeBytes = 4 * sizes.sequence * sizes.hidden;
     // A stage keeps its input, the input and the output of its GELU, and, before a loss, its output.
     const microBatchBytes = (1 + 4 + 4 + 1) * edgeBytes;
-    // The backward that runs has a gradient for each of them, the forward beside it the squares of its loss; and on
-    // each of four edges a message may wait. Every loss of the step is a number, and one of them has its gradient.
+    // The running backward has a gradient for each of them, the forward in the same pair the squares of its loss; and on
+    // each of four edges a message may wait. Every loss of the step is one element, and one loss has its gradient.
     const passingBytes = microBatchBytes + (1 + 4) * edgeBytes + 4 * (sizes.numMicroBatches + 1);
     const allowedBytes = numRanks * (maxInFlight * microBatchBytes + passingBytes);
     for (const [report] of reports) {
       expect(Math.max(...report!.maxInFlight)).toBeLessThanOrEqual(maxInFlight);
       expect(Math.max(...report!.peakBytes)).toBeLessThanOrEqual(allowedBytes);
     }
-    // The rule is not met by holding next to nothing: what is measured is what is held.
+    // And the measurement sees what is held: the peak is not far below the limit.
     expect(Math.max(...reports[0]![0]!.peakBytes)).toBeGreaterThan(allowedBytes / 3);
   },
 );

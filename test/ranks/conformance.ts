@@ -7,10 +7,10 @@ import { TransportError } from "../../src/transport/transport-error.ts";
 
 const TRANSPOSE = operator("aten::t");
 
-/** Ranks that every case is written for. */
+/** The number of ranks that every case is written for. */
 export const NUM_CONFORMANCE_RANKS = 3;
 
-/** What one rank does in a case; it throws when the group breaks its contract. */
+/** One rank's part of a case; it throws when the group breaks its contract. */
 type RankBody = (group: ProcessGroup) => void;
 
 const cases: Readonly<Record<string, RankBody>> = {
@@ -32,7 +32,7 @@ const cases: Readonly<Record<string, RankBody>> = {
         assert.deepEqual(receiveNumbers(group, peer, kind), [peer]);
   },
 
-  "the k-th posted receive gets the k-th message, in whatever order they are waited for": (group) => {
+  "the k-th posted receive gets the k-th message, whichever is waited for first": (group) => {
     const peer = next(group);
     const receipts = Array.from({ length: 6 }, () => group.receive(peer, "activations"));
     for (let i = 0; i < receipts.length; i++) sendNumbers(group, previous(group), "activations", [i]);
@@ -139,14 +139,14 @@ const cases: Readonly<Record<string, RankBody>> = {
       const lost = group.receive(previous(group), "activation-gradients");
       const alsoLost = group.receive(previous(group), "weight-gradients");
       if (group.rank === round) {
-        // Whoever is still in a transfer from before would get the abort there.
+        // A rank that is still in an earlier transfer would get the abort there.
         for (const peer of peersOf(group)) receiveNumbers(group, peer, "control");
         group.abort(reason);
       } else {
         sendNumbers(group, round, "control", [0]);
         assertFailure(() => lost.wait(), "ABORTED", reason, group);
       }
-      // What was under way is lost, and asking for it, which only one rank does, is no second abort.
+      // What was under way is lost. Asking for it, which only one rank does, is not a second abort.
       if (group.rank === (round + 1) % group.size)
         assertFailure(() => alsoLost.wait(), "ABORTED", reason, group);
       sendNumbers(group, next(group), "activation-gradients", [round]);
@@ -162,7 +162,7 @@ const cases: Readonly<Record<string, RankBody>> = {
     assert.deepEqual(receiveNumbers(group, previous(group), "activations"), [2]);
   },
 
-  "a message that an abort finds here, and that nobody has taken, is lost and freed": (group) => {
+  "a message that has arrived but was not taken before an abort is lost and freed": (group) => {
     const before = group.runtime.addon.numTensors();
     const [first, second] = [0, 1].map(() => group.receive(previous(group), "weight-gradients"));
     for (let i = 0; i < 2; i++) sendNumbers(group, next(group), "weight-gradients", [i]);
@@ -233,13 +233,13 @@ function elementsOf(tensor: Tensor | null) {
   return tensor && { dtype: tensor.dtype, shape: tensor.shape, elements: tensor.toArray() };
 }
 
-/** No rank goes on before every rank is here. */
+/** Waits until every rank is here. */
 function synchronize(group: ProcessGroup): void {
   for (const peer of peersOf(group)) group.send(peer, "control", []);
   for (const peer of peersOf(group)) group.receive(peer, "control").take();
 }
 
-/** Rank 0 aborts when the others have ended their transfers from before; they hear of it in a receive. */
+/** Rank 0 aborts once the others have ended their earlier transfers; they hear of it in a receive. */
 function abortByRank0(group: ProcessGroup, reason: string): void {
   if (group.rank === 0) {
     for (const peer of peersOf(group)) receiveNumbers(group, peer, "control");

@@ -1,4 +1,4 @@
-// What may travel through a pipeline, and where it may run: beside the same model run sequentially.
+// What may travel through a pipeline, and where it may run, compared with the same model run sequentially.
 import { expect, test } from "vitest";
 import { runRanks } from "../../src/launch/run-ranks.ts";
 import { Runtime } from "../../src/tensor/runtime.ts";
@@ -58,7 +58,7 @@ const reports: Promise<MixedReport[][]> = runRanks(new URL("./mixed-rank.ts", im
   data: cases,
 });
 
-/** Of one pipeline: results by direction, and the gradients of its stages. */
+/** The results of one pipeline by direction, and the gradients of its stages. */
 function sequential(mixedCase: MixedCase, pipeline: number, numStages: number) {
   const { batchDim, batchSizes, numMicroBatches, labels } = mixedCase;
   const indices = Array.from({ length: numStages }, (_, index) => index);

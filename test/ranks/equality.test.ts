@@ -1,4 +1,4 @@
-// Losses, outputs and gradients of both bidirectional schedules beside the same model run sequentially.
+// Losses, outputs and gradients of both bidirectional schedules, compared with the same model run sequentially.
 import { expect, test } from "vitest";
 import { mseLoss } from "../../src/autograd/operators/loss.ts";
 import { runRanks } from "../../src/launch/run-ranks.ts";

@@ -2,7 +2,8 @@ import { mseLoss } from "../../src/autograd/operators/loss.ts";
 import { DualPipe } from "../../src/engine/dualpipe.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";
 import { allGatherNumbers } from "../../src/transport/collectives.ts";
-import { stageSeed, takeMicroBatches, wholeBatch } from "./mlp-model.ts";
+import { partOf } from "./batch-part.ts";
+import { stageSeed, wholeBatch } from "./mlp-model.ts";
 import { atCall, type Mood, MoodyStage, thrower, withTrap } from "./moody-model.ts";
 import { reportStep, type StepReport } from "./step-report.ts";
 
@@ -24,16 +25,16 @@ const moods = {
 /** What goes wrong on one rank. */
 export interface Failure {
   readonly rank: number;
-  /** In which call of its first module; or what its step lacks. */
+  /** The call of its first module in which it fails; or what its step lacks. */
   readonly atCall: number | "no criterion" | "no inputs" | "no labels";
   readonly mood?: keyof typeof moods;
 }
 
 export interface FailureData {
   readonly failures: readonly Failure[];
-  /** Whether the ranks catch their errors and go on; otherwise they run into the first one, or step for ever. */
+  /** Whether the ranks catch their errors and go on; otherwise they stop at the first one, or step for ever. */
   readonly goOn: boolean;
-  /** Pipelines side by side, each with the whole batch; one if left out. */
+  /** The number of replicas, each of which gets the whole batch; 1 by default. */
   readonly numReplicas?: number;
 }
 
@@ -49,35 +50,29 @@ export interface FailureReport {
 export default function run(context: RankContext<FailureData>): FailureReport {
   const { rank, numRanks, runtime, processGroup, data, report } = context;
   const { numReplicas = 1 } = data;
-  const numPlaces = numRanks / numReplicas;
-  const place = rank % numPlaces;
-  const stages = [place, numPlaces - 1 - place] as const;
+  const ranksPerReplica = numRanks / numReplicas;
+  const pipelineRank = rank % ranksPerReplica;
+  const stages = [pipelineRank, ranksPerReplica - 1 - pipelineRank] as const;
   const { hidden, dtype, numMicroBatches } = failureSizes;
   const [first, second] = stages.map((stage) => new MoodyStage(runtime, hidden, dtype, stageSeed(stage)));
   const modules = new Map(stages.map((stage, i) => [stage, i === 0 ? first! : second!]));
   // A group of its own: a rank that fails at once must not end what the others still do outside of the pipeline.
   const group = processGroup.subgroup(Array.from({ length: numRanks }, (_, each) => each));
   const pipe = new DualPipe([first!, second!], { processGroup: group, numReplicas });
-  const { entering, leaving } = pipe.endsOf(numMicroBatches);
-  const { inputs, targets } = wholeBatch(runtime, failureSizes);
+  const batch = wholeBatch(runtime, failureSizes);
 
-  const step = (lacking?: Failure["atCall"]) =>
-    pipe.step(
-      entering.length > 0 && lacking !== "no inputs"
-        ? takeMicroBatches(inputs, entering, failureSizes)
-        : null,
-      {
-        numChunks: numMicroBatches,
-        ...(lacking !== "no criterion" && { criterion: mseLoss }),
-        ...(lacking !== "no labels" && {
-          labels: leaving.length > 0 ? [takeMicroBatches(targets, leaving, failureSizes)] : [],
-        }),
-      },
-    );
+  const step = (lacking?: Failure["atCall"]) => {
+    const { inputs, labels } = partOf(batch, pipe, numMicroBatches);
+    return pipe.step(lacking === "no inputs" ? null : inputs, {
+      numChunks: numMicroBatches,
+      ...(lacking !== "no criterion" && { criterion: mseLoss }),
+      ...(lacking !== "no labels" && { labels }),
+    });
+  };
   const zeroGrad = (): void => {
     for (const parameter of pipe.parameters()) parameter.grad = null;
   };
-  /** Nobody goes on before everybody is here. */
+  /** Waits until every rank is here. */
   const synchronize = (): void => {
     allGatherNumbers(processGroup, []);
   };

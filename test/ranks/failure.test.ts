@@ -28,7 +28,7 @@ async function failureOf(running: Promise<unknown>): Promise<RankError> {
 interface Case extends Failure {
   readonly code: string;
   readonly message: string;
-  /** The rank that meets the failure, when it is not the one that causes it. */
+  /** The rank in which the failure shows, when it is not the one that causes it. */
   readonly metBy?: number;
 }
 
@@ -154,7 +154,7 @@ test.each([
       },
     );
     expect(await failureOf(running)).toMatchObject({ rank: 2, code, message });
-    // Ranks that have to be ended by force take longer than this limit, which a busy machine does not reach.
+    // Ending ranks by force takes longer than this limit; stopping by themselves does not, even on a busy machine.
     expect(performance.now() - failedAtMs).toBeLessThan(4_000);
   },
 );

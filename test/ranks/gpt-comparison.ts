@@ -11,15 +11,15 @@ type Gradients = Readonly<Record<string, readonly number[] | null>>;
 
 interface Expected {
   readonly losses: readonly number[];
-  /** Of the whole model, by name. */
+  /** The gradients of the whole model, by name. */
   readonly gradients: Gradients;
 }
 
 function sequential(runtime: Runtime, tieEmbeddings: boolean, numMicroBatches: number): Expected {
   const model = smallGpt(runtime, tieEmbeddings, 1);
   return runtime.scope(() => {
-    const { tokens, targets } = tokenBatch(runtime, numMicroBatches);
-    const batch = { inputs: [tokens], labels: [targets], numMicroBatches };
+    const { inputs, targets } = tokenBatch(runtime, numMicroBatches);
+    const batch = { inputs: [inputs], labels: [targets], numMicroBatches };
     const { losses } = runSequentially(model, batch, crossEntropy);
     return { losses, gradients: gradientsOf(model[0]!) };
   });
@@ -30,7 +30,7 @@ function wholeModel(reports: readonly GptReport[]): Gradients {
   return Object.assign({}, ...reports.flatMap(({ stages }) => stages.map(({ gradients }) => gradients)));
 }
 
-/** Runs each case on so many ranks, and expects the losses and gradients of the model run sequentially. */
+/** Runs each case on `numRanks` ranks, and expects the losses and gradients of the model run sequentially. */
 export async function expectSequential(
   runtime: Runtime,
   numRanks: number,

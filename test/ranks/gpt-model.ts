@@ -1,7 +1,7 @@
 import type { GptConfig, GptStage } from "../../src/models/gpt/gpt.ts";
 import { gptStages } from "../../src/models/gpt/stages.ts";
 import type { Runtime } from "../../src/tensor/runtime.ts";
-import type { Tensor } from "../../src/tensor/tensor.ts";
+import type { Batch } from "./batch-part.ts";
 
 const MICRO_BATCH_SIZE = 2;
 
@@ -21,13 +21,10 @@ export function smallGpt(
 }
 
 /** Random token indices, and those that follow them; the same on every rank that asks. */
-export function tokenBatch(
-  runtime: Runtime,
-  numMicroBatches: number,
-): { tokens: Tensor; targets: Tensor; microBatchSize: number } {
+export function tokenBatch(runtime: Runtime, numMicroBatches: number): Batch {
   const { vocabSize, contextLength } = gptConfig(false);
   runtime.seed(99);
   const shape = [numMicroBatches * MICRO_BATCH_SIZE, contextLength];
-  const tokens = runtime.randint(0, vocabSize, shape);
-  return { tokens, targets: runtime.randint(0, vocabSize, shape), microBatchSize: MICRO_BATCH_SIZE };
+  const inputs = runtime.randint(0, vocabSize, shape);
+  return { inputs, targets: runtime.randint(0, vocabSize, shape), microBatchSize: MICRO_BATCH_SIZE };
 }

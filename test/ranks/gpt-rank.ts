@@ -3,12 +3,9 @@ import { Pipeline, stagesOfRank } from "../../src/engine/pipeline.ts";
 import type { StageModule } from "../../src/engine/stage.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";
 import { parseProgramCsv } from "../../src/schedule/index.ts";
-import { operator } from "../../src/tensor/native-operator.ts";
-import type { Tensor } from "../../src/tensor/tensor.ts";
+import { partOf } from "./batch-part.ts";
 import { smallGpt, tokenBatch } from "./gpt-model.ts";
 import { reportStep, type StepReport } from "./step-report.ts";
-
-const NARROW = operator("aten::narrow");
 
 export interface GptCase {
   readonly schedule: string;
@@ -38,22 +35,10 @@ export default function runCases({
     const built = smallGpt(runtime, tieEmbeddings, numStages, indices);
     const modules = new Map<number, StageModule>(indices.map((stage, i) => [stage, built[i]!]));
     const pipe = new Pipeline({ schedule, modules, processGroup });
-    const { entering, leaving } = pipe.endsOf(numMicroBatches);
     return runtime.scope(() => {
-      const { tokens, targets, microBatchSize } = tokenBatch(runtime, numMicroBatches);
-      const take = (tensor: Tensor, microBatches: readonly number[]): Tensor =>
-        runtime.call(
-          NARROW,
-          tensor,
-          0,
-          microBatches[0]! * microBatchSize,
-          microBatches.length * microBatchSize,
-        );
-      const result = pipe.step(entering.length > 0 ? take(tokens, entering) : null, {
-        numChunks: numMicroBatches,
-        criterion: crossEntropy,
-        labels: leaving.length > 0 ? [take(targets, leaving)] : [],
-      });
+      const batch = tokenBatch(runtime, numMicroBatches);
+      const { inputs, labels, leaving } = partOf(batch, pipe, numMicroBatches);
+      const result = pipe.step(inputs, { numChunks: numMicroBatches, criterion: crossEntropy, labels });
       return { leaving, ...reportStep(result, modules) };
     });
   });

@@ -2,8 +2,9 @@ import { mseLoss } from "../../src/autograd/operators/loss.ts";
 import { Pipeline, stagesOfRank } from "../../src/engine/pipeline.ts";
 import type { StageModule } from "../../src/engine/stage.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";
+import { partOf } from "./batch-part.ts";
 import { HookedStage, SuspendedHookStage } from "./hooked-model.ts";
-import { type MlpSizes, MlpStage, stageSeed, takeMicroBatches, wholeBatch } from "./mlp-model.ts";
+import { type MlpSizes, MlpStage, stageSeed, wholeBatch } from "./mlp-model.ts";
 import { reportStep, type StepReport } from "./step-report.ts";
 
 export interface HookCase {
@@ -34,14 +35,10 @@ export default function runCases({
     });
     const modules = new Map<number, StageModule>(built);
     const pipe = new Pipeline({ schedule, modules, processGroup });
-    const { entering, leaving } = pipe.endsOf(sizes.numMicroBatches);
     return runtime.scope(() => {
-      const { inputs, targets } = wholeBatch(runtime, sizes);
-      const result = pipe.step(entering.length > 0 ? takeMicroBatches(inputs, entering, sizes) : null, {
-        numChunks: sizes.numMicroBatches,
-        criterion: mseLoss,
-        labels: leaving.length > 0 ? [takeMicroBatches(targets, leaving, sizes)] : [],
-      });
+      const { numMicroBatches } = sizes;
+      const { inputs, labels } = partOf(wholeBatch(runtime, sizes), pipe, numMicroBatches);
+      const result = pipe.step(inputs, { numChunks: numMicroBatches, criterion: mseLoss, labels });
       const numPairs = built.reduce(
         (sum, [, module]) => sum + ("numPairs" in module ? Number(module.numPairs) : 0),
         0,

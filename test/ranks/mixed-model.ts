@@ -16,7 +16,7 @@ const NUM_TOKENS = 5;
 const SEQUENCE = 3;
 const NUM_SKIPPED = 2;
 
-/** Features on each edge: no two are alike. */
+/** The number of features on each edge, all different. */
 const widthOf = (edge: number): number => 4 + edge;
 
 type MixedInputs = [
@@ -30,7 +30,7 @@ type MixedInputs = [
 
 /**
  * A stage with everything that may travel between stages: a tensor whose width changes, one that is always absent, integers
- * that are passed along, one that is absent at first and then passed along with a gradient, one that nobody uses, and one
+ * that are passed along, one that is absent at first and then passed along with a gradient, one that is never used, and one
  * through which no gradient flows. All are [B, T, ...], or [T, B, ...] when the batch is the second dimension.
  */
 class MixedStage extends Module<MixedInputs, Message> {

@@ -6,8 +6,8 @@ import type { DType } from "../../src/tensor/dtype.ts";
 import { operator } from "../../src/tensor/native-operator.ts";
 import type { Runtime } from "../../src/tensor/runtime.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
+import type { Batch } from "./batch-part.ts";
 
-const NARROW = operator("aten::narrow");
 const MUL_INPLACE = operator("aten::mul_", "Scalar");
 
 /** The stage of the reference's example: two linear layers around a GELU, without biases. */
@@ -40,26 +40,17 @@ export interface MlpSizes {
   readonly dtype: DType;
 }
 
-/** The whole batch of inputs and targets, the same on every rank that asks. */
-export function wholeBatch(runtime: Runtime, sizes: MlpSizes): { inputs: Tensor; targets: Tensor } {
+/** The whole batch, the same on every rank. */
+export function wholeBatch(runtime: Runtime, sizes: MlpSizes): Batch {
   runtime.seed(4242);
   const shape = [sizes.numMicroBatches * sizes.microBatchSize, sizes.sequence, sizes.hidden];
-  return { inputs: runtime.randn(shape, sizes.dtype), targets: runtime.randn(shape, sizes.dtype) };
+  const inputs = runtime.randn(shape, sizes.dtype);
+  return { inputs, targets: runtime.randn(shape, sizes.dtype), microBatchSize: sizes.microBatchSize };
 }
 
-/** The stage of this index has the same weights on whichever rank, and in whichever thread. */
+/** The seed of a stage, which has the same weights on every rank and in every thread. */
 export const stageSeed = (stage: number): number => 100 + stage;
 
 export function mlpStage(runtime: Runtime, { hidden, dtype }: MlpSizes, stage: number): MlpStage {
   return new MlpStage(runtime, hidden, dtype, stageSeed(stage));
-}
-
-/** The rows of the batch that belong to consecutive micro-batches. */
-export function takeMicroBatches(
-  batch: Tensor,
-  microBatches: readonly number[],
-  { microBatchSize }: MlpSizes,
-): Tensor {
-  const start = microBatches[0]! * microBatchSize;
-  return batch.runtime.call(NARROW, batch, 0, start, microBatches.length * microBatchSize);
 }

@@ -3,7 +3,8 @@ import { mseLoss } from "../../src/autograd/operators/loss.ts";
 import { DualPipe, DualPipeV } from "../../src/engine/dualpipe.ts";
 import type { StageModule } from "../../src/engine/stage.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";
-import { type MlpSizes, mlpStage, takeMicroBatches, wholeBatch } from "./mlp-model.ts";
+import { partOf } from "./batch-part.ts";
+import { type MlpSizes, mlpStage, wholeBatch } from "./mlp-model.ts";
 import { reportStep, type StepReport } from "./step-report.ts";
 
 export interface MlpCase {
@@ -32,20 +33,18 @@ export default function runCases({
     const both = [...modules.values()] as [StageModule, StageModule];
     const pipe = isV ? new DualPipeV(both, { processGroup }) : new DualPipe(both, { processGroup });
     const { numMicroBatches } = sizes;
-    const { entering, leaving } = pipe.endsOf(numMicroBatches);
     return runtime.scope(() => {
-      const { inputs, targets } = wholeBatch(runtime, sizes);
-      const step = () =>
-        pipe.step(entering.length > 0 ? takeMicroBatches(inputs, entering, sizes) : null, {
+      const batch = wholeBatch(runtime, sizes);
+      const { leaving } = pipe.endsOf(numMicroBatches);
+      const step = () => {
+        const { inputs, labels } = partOf(batch, pipe, numMicroBatches);
+        return pipe.step(inputs, {
           numChunks: numMicroBatches,
           // The ranks in between need neither.
-          ...(mode !== "predict" &&
-            leaving.length > 0 && {
-              criterion: mseLoss,
-              labels: [takeMicroBatches(targets, leaving, sizes)],
-            }),
+          ...(mode !== "predict" && leaving.length > 0 && { criterion: mseLoss, labels }),
           returnOutputs,
         });
+      };
       const run = () => (mode === "train" ? step() : noGrad(runtime, step));
       for (let i = 1; i < numSteps; i++) run();
       return reportStep(run(), modules, { numLeaving: leaving.length });

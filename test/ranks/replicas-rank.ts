@@ -3,11 +3,8 @@ import { Pipeline, stagesOfRank } from "../../src/engine/pipeline.ts";
 import type { StageModule } from "../../src/engine/stage.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";
 import { AdamW } from "../../src/optim/adamw.ts";
-import { operator } from "../../src/tensor/native-operator.ts";
-import type { Tensor } from "../../src/tensor/tensor.ts";
+import { partOf } from "./batch-part.ts";
 import { smallGpt, tokenBatch } from "./gpt-model.ts";
-
-const NARROW = operator("aten::narrow");
 
 export interface ReplicasCase {
   readonly schedule: string;
@@ -15,10 +12,10 @@ export interface ReplicasCase {
   readonly shardUpdates: boolean;
   readonly numStages: number;
   readonly tieEmbeddings: boolean;
-  /** Of all replicas together. */
+  /** The micro-batches of all replicas. */
   readonly numMicroBatches: number;
   readonly numSteps: number;
-  /** Which place each rank takes, if not its own number. */
+  /** The position of each rank in the pipelines, if not its own number. */
   readonly rankMapping?: readonly number[];
 }
 
@@ -44,10 +41,10 @@ function runCase(
   each: ReplicasCase,
 ): ReplicasReport {
   const { schedule, numReplicas, shardUpdates, numStages, tieEmbeddings, numMicroBatches, numSteps } = each;
-  const place = each.rankMapping?.[rank] ?? rank;
-  const numPlaces = numRanks / numReplicas;
-  const replica = Math.floor(place / numPlaces);
-  const indices = stagesOfRank(schedule, numPlaces, place % numPlaces);
+  const position = each.rankMapping?.[rank] ?? rank;
+  const ranksPerReplica = numRanks / numReplicas;
+  const replica = Math.floor(position / ranksPerReplica);
+  const indices = stagesOfRank(schedule, ranksPerReplica, position % ranksPerReplica);
   const built = smallGpt(runtime, tieEmbeddings, numStages, indices);
   const modules = new Map<number, StageModule>(indices.map((stage, i) => [stage, built[i]!]));
   const mapping = each.rankMapping ? { rankMapping: each.rankMapping } : {};
@@ -59,25 +56,13 @@ function runCase(
     { learningRate: 0.01 },
   );
   const numChunks = numMicroBatches / numReplicas;
-  const { entering, leaving } = pipe.endsOf(numChunks);
+  const { leaving } = pipe.endsOf(numChunks);
   const first = replica * numChunks;
 
   const step = (): number[] =>
     runtime.scope(() => {
-      const { tokens, targets, microBatchSize } = tokenBatch(runtime, numMicroBatches);
-      const take = (tensor: Tensor, microBatches: readonly number[]): Tensor =>
-        runtime.call(
-          NARROW,
-          tensor,
-          0,
-          (first + microBatches[0]!) * microBatchSize,
-          microBatches.length * microBatchSize,
-        );
-      const { loss } = pipe.step(entering.length > 0 ? take(tokens, entering) : null, {
-        numChunks,
-        criterion: crossEntropy,
-        labels: leaving.length > 0 ? [take(targets, leaving)] : [],
-      });
+      const { inputs, labels } = partOf(tokenBatch(runtime, numMicroBatches), pipe, numChunks, first);
+      const { loss } = pipe.step(inputs, { numChunks, criterion: crossEntropy, labels });
       return loss?.toArray() ?? [];
     });
 

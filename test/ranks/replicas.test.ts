@@ -1,4 +1,4 @@
-// Pipelines side by side on parts of a batch, beside one pipeline on the whole of it.
+// Pipelines side by side on parts of a batch, compared with one pipeline on the whole batch.
 import { describe, expect, test } from "vitest";
 import { runRanks } from "../../src/launch/run-ranks.ts";
 import type { ReplicasCase, ReplicasReport } from "./replicas-rank.ts";

@@ -1,4 +1,4 @@
-// One step of a small GPT under every schedule, beside the same model run sequentially.
+// One step of a small GPT under every schedule, compared with the same model run sequentially.
 import { test } from "vitest";
 import { buildProgram, schedules } from "../../src/schedule/index.ts";
 import { Runtime } from "../../src/tensor/runtime.ts";

@@ -8,7 +8,7 @@ import type { Message } from "../../src/transport/process-group.ts";
 
 const TENSOR_SPLIT = operator("aten::tensor_split", "sections");
 
-/** A criterion called with whatever a stage returned. */
+/** A criterion that takes any outputs of a stage. */
 type LooseCriterion = (...outputsAndLabels: (Tensor | null)[]) => Tensor;
 
 export interface SequentialBatch {
@@ -67,9 +67,9 @@ function cut(tensors: Message, numParts: number, dim: number): Message[] {
   return Array.from({ length: numParts }, (_, part) => columns.map((column) => column?.[part] ?? null));
 }
 
-/** 0 for equal vectors; that of the reference's test, which sees a wrong factor too. */
+/** The measure of the reference's test: 0 for equal vectors, and not 0 when they differ by a factor. */
 export function cosineDifference(a: readonly number[], b: readonly number[]): number {
-  if (a.length !== b.length) throw new RangeError(`${a.length} elements beside ${b.length}`);
+  if (a.length !== b.length) throw new RangeError(`${a.length} elements compared with ${b.length}`);
   let [product, squares] = [0, 0];
   for (let i = 0; i < a.length; i++) {
     product += a[i]! * b[i]!;

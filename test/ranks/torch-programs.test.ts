@@ -1,4 +1,4 @@
-// The programs that torch.distributed.pipelining wrote, run on tensors beside the same model run sequentially.
+// The programs that torch.distributed.pipelining wrote, compared with the same model run sequentially.
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { Runtime } from "../../src/tensor/runtime.ts";

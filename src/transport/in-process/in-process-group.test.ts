@@ -30,6 +30,9 @@ test("a receive gives up when nothing arrives in time, and gets the message when
   expect(() => receipt.wait()).toThrow(
     expect.objectContaining({
       code: "TIMEOUT",
+      peer: 1,
+      kind: "activation-gradients",
+      waitedMs: 5,
       message:
         "dualpipe: rank 0 gave up waiting for activation gradients of rank 1: nothing arrived within 5 ms",
     }),
