@@ -135,7 +135,7 @@ export class ConnectionAttempts {
       if (failed === undefined) break;
       if (performance.now() > deadlineMs) {
         const [process, problem] = failed;
-        const reason = `process ${process} could not connect to the others in ${attempt + 1} attempts, though all had joined the run: ${problem}; check that the hosts can reach each other's ports, and that no other program connects to them`;
+        const reason = `process ${process} could not connect to the others in ${attempt === 0 ? "1 attempt" : `${attempt + 1} attempts`}, though all had joined the run: ${problem}; check that the hosts can reach each other's ports, and that no other program connects to them`;
         send("others", { kind: "failed", reason });
         throw new LaunchError("RENDEZVOUS_FAILED", reason);
       }
