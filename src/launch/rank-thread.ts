@@ -4,7 +4,7 @@
  * crosses a thread loses its class, code and fields.
  *
  * A rank that fails ends the waits of all others before it ends itself, and tells them why; so no rank learns
- * of a failure by a timeout. One that was itself stopped so (ABORTED) does not, or its error would replace the
+ * of a failure by a timeout. A rank that was itself stopped (ABORTED) does not, or its error would replace the
  * cause.
  */
 import { parentPort, workerData } from "node:worker_threads";

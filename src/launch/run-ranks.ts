@@ -4,8 +4,8 @@
  *
  * When one rank fails, the others wait in transfers that will never complete, and each of them would fail in
  * turn, with an error that hides the cause. So every failure, of a rank, of another process, or by the caller's
- * signal, ends all waits at once and gives its reason. A rank whose wait ends so throws ABORTED, which says
- * where it was stopped and why; the error that `runRanks` reports is the first one that is no such consequence.
+ * signal, ends all waits at once and gives its reason. A rank whose wait is ended this way throws ABORTED, which says
+ * where it was stopped and why; the error that `runRanks` reports is the first one that is not such a consequence.
  * Ranks that do not wait, because they compute, have GRACE_MS to end, and then their threads are terminated.
  *
  * Invariant: `runRanks` settles only when no rank thread is left, so the caller can free or reuse what it lent

@@ -84,7 +84,7 @@ export class HostProcesses {
 }
 
 /**
- * The failure that the others follow from. A user's error ends its process, and the others then see a
+ * The failure that the others follow from. A user error ends its process, and the others then see a
  * disconnect. A timeout ends the ranks that notice it, and the others then see them disconnect. So an error
  * comes before a timeout, and a timeout before anything else.
  */
