@@ -4,7 +4,7 @@ import { barsOf, makespanOf, type Timeline, type TimelineTrack } from "../schedu
 export interface GanttOptions {
   /** Time per column. */
   readonly unit: number;
-  /** Characters that a line may have. */
+  /** Largest number of characters in a line. */
   readonly maxWidth: number;
   readonly maxRanks: number;
 }
@@ -33,7 +33,7 @@ function paintTrack(track: TimelineTrack, perUnit: number, unit: number, width: 
   return line + pc.dim("·").repeat(width - column);
 }
 
-/** A rank-by-time chart in characters; what does not fit is cut off, and the last line says so. */
+/** A rank-by-time chart in characters. What does not fit is cut off, and the last line says so. */
 export function gantt(timeline: Timeline, { unit, maxWidth, maxRanks }: GanttOptions): string {
   const longest = timeline.ranks[0]!.actions.numMicroBatches - 1;
   const perUnit = `F${longest} `.length;
@@ -51,7 +51,7 @@ export function gantt(timeline: Timeline, { unit, maxWidth, maxRanks }: GanttOpt
   return lines.join("\n");
 }
 
-/** The size of chart that suits where the output goes. */
+/** The largest chart that the terminal, or the file, has room for. */
 export function chartLimits(): { maxWidth: number; maxRanks: number } {
   return { maxWidth: process.stdout.isTTY ? process.stdout.columns : 2000, maxRanks: 64 };
 }

@@ -42,22 +42,32 @@ function positiveNumber(text: string): number {
   return value;
 }
 
-/** `dualpipe plan`: which schedule, how many ranks, which micro-batch. */
+/** `dualpipe plan` finds the schedule, the number of ranks and the micro-batch size to train with. */
 export function planCommand(): Command {
   return new Command("plan")
     .description("Find the fastest way to train a model on given devices, by simulation.")
     .option("--model <config.json>", "a Hugging Face config of a dense decoder-only transformer")
-    .option("--devices <count>", "devices in all", wholeNumber)
+    .option("--devices <count>", "number of devices", wholeNumber)
     .option("--batch <count>", "sequences of one step over all devices", wholeNumber)
-    .option("--sequence <tokens>", "tokens of a sequence", wholeNumber, 4096)
+    .option("--sequence <tokens>", "tokens per sequence", wholeNumber, 4096)
     .option("--memory <GB>", "memory of a device", positiveNumber, 80)
-    .option("--tflops <count>", "peak of a device, in 10^12 operations a second", positiveNumber, 989)
-    .option("--efficiency <share>", "of the peak that matrix products reach", positiveNumber, 0.5)
-    .option("--latency <us>", "of a link between neighbouring ranks, in microseconds", positiveNumber, 10)
-    .option("--bandwidth <GB/s>", "of a link between neighbouring ranks", positiveNumber, 50)
-    .option("--all-reduce <GB/s>", "of gradients between data-parallel replicas", positiveNumber, 50)
+    .option("--tflops <count>", "peak of a device, in 10^12 operations per second", positiveNumber, 989)
+    .option("--efficiency <share>", "share of the peak that matrix products reach", positiveNumber, 0.5)
+    .option(
+      "--latency <us>",
+      "latency of a link between neighbouring ranks, in microseconds",
+      positiveNumber,
+      10,
+    )
+    .option("--bandwidth <GB/s>", "bandwidth of a link between neighbouring ranks", positiveNumber, 50)
+    .option(
+      "--all-reduce <GB/s>",
+      "bandwidth of the all-reduce between data-parallel replicas",
+      positiveNumber,
+      50,
+    )
     .option("--profile <file>", "plan with the costs that dualpipe train --profile measured")
-    .option("--micro-batches <count>", "micro-batches of a step, with --profile", wholeNumber)
+    .option("--micro-batches <count>", "micro-batches per step, with --profile", wholeNumber)
     .option("--write <file.csv>", "write the program that the search found")
     .option("--json", "print the plan as JSON")
     .action(runPlan);
@@ -82,7 +92,7 @@ function writeSearched(path: string | undefined, program: Program | undefined): 
   if (program === undefined) {
     throw new ScheduleError(
       "INVALID_PLAN",
-      `plan: --write needs a program that the search found; got none better than the named ones; use dualpipe schedule --csv`,
+      `plan: --write needs a program that the search found; got none better than the named schedules; use dualpipe schedule --csv`,
     );
   }
   writeFileSync(path, formatProgramCsv(program));

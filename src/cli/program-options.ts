@@ -14,7 +14,7 @@ import {
 
 const SCHEDULE_NAMES = schedules.map((schedule) => schedule.name).join(", ");
 
-/** What every command that names a program takes. */
+/** The options of every command that takes a program. */
 export interface ProgramOptions {
   readonly ranks?: number;
   readonly microBatches?: number;
@@ -22,13 +22,13 @@ export interface ProgramOptions {
   readonly forwardOnly?: true;
 }
 
-/** How a program is to communicate. */
+/** The options of every command that takes a program with communication. */
 export interface LoweringOptions {
   readonly order: "eager" | "reference";
   readonly window?: number;
 }
 
-/** For commander: a whole number from 0 on, in decimal digits. */
+/** Reads an option's value for commander: a whole number of at least 0, in decimal digits. */
 export function wholeNumber(text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError("It must be a whole number of at least 0.");
   return Number(text);
@@ -42,25 +42,25 @@ function communicationOrder(text: string): "eager" | "reference" {
 export function withProgramOptions(command: Command): Command {
   return command
     .argument("<name>", `${SCHEDULE_NAMES}, or a .csv file of torch.distributed.pipelining`)
-    .option("-p, --ranks <count>", "ranks of the pipeline", wholeNumber)
-    .option("-m, --micro-batches <count>", "micro-batches of one step", wholeNumber)
+    .option("-p, --ranks <count>", "number of ranks in the pipeline", wholeNumber)
+    .option("-m, --micro-batches <count>", "number of micro-batches in one step", wholeNumber)
     .option(
       "--stages-per-rank <count>",
       "stages that each rank holds, for interleaved schedules",
       wholeNumber,
     )
-    .option("--forward-only", "forwards alone, as for inference");
+    .option("--forward-only", "forwards only, as for inference");
 }
 
 export function withLoweringOptions(command: Command): Command {
   return command
     .option(
       "--order <order>",
-      "communication: eager, or as the reference implementation",
+      "order of communication: eager, or that of the reference implementation",
       communicationOrder,
       "eager",
     )
-    .option("--window <count>", "computations by which receives are posted ahead", wholeNumber);
+    .option("--window <count>", "number of computations by which receives are posted ahead", wholeNumber);
 }
 
 function sizesOf(
@@ -91,18 +91,18 @@ function readProgram(path: string, options: ProgramOptions): Program {
   if (given.length > 0) {
     throw new ScheduleError(
       "INVALID_SIZES",
-      `csv: a file has its own sizes; got ${given.map(([key]) => key).join(", ")} besides ${path}; leave them out`,
+      `csv: a file has its own sizes; got ${given.map(([key]) => key).join(", ")} together with ${path}; leave them out`,
     );
   }
   return parseProgramCsv(readFileSync(path, "utf8"), basename(path).replace(/\.csv$/i, ""));
 }
 
-/** The program of a named schedule or of a file, as it is. */
+/** The program of a named schedule or of a file. */
 export function loadProgram(name: string, options: ProgramOptions): Program {
   return isFile(name) ? readProgram(name, options) : buildProgram(name, sizesOf(name, options));
 }
 
-/** The program with its communication. */
+/** The program of a named schedule or of a file, with its communication. */
 export function loadLowered(name: string, options: ProgramOptions & LoweringOptions): Program {
   if (options.order === "reference" && !isFile(name)) {
     return buildReferenceOrder(name, sizesOf(name, options));

@@ -20,11 +20,11 @@ interface ScheduleOptions extends ProgramOptions {
   readonly json?: true;
 }
 
-/** `dualpipe schedule`: what every rank does in one step. */
+/** `dualpipe schedule` shows what every rank does in one step. */
 export function scheduleCommand(): Command {
   const command = new Command("schedule").description("Show what every rank does in one step.");
   return withProgramOptions(command)
-    .option("--lowered", "with the SEND and RECV actions")
+    .option("--lowered", "show the SEND and RECV actions, too")
     .option("--csv", "print the actions as torch.distributed.pipelining reads them")
     .option("--json", "print the actions as JSON")
     .action(runSchedule);
@@ -65,14 +65,14 @@ function* programLines(
   }
 }
 
-/** More than this takes long to draw, and nobody reads it. */
+/** A larger program takes long to draw, and its chart is unreadable. */
 const MAX_CHART_ACTIONS = 2 ** 22;
 
 function chart(program: Program): string {
   if (countActions(program) > MAX_CHART_ACTIONS) {
     return (
       `${program.schedule}: ${program.numRanks} ranks, ${program.numStages} stages, ${program.numMicroBatches} ` +
-      `micro-batches, ${countActions(program)} actions; too many for a chart: --json and --csv print them\n`
+      `micro-batches, ${countActions(program)} actions; too many for a chart; print them with --json or --csv\n`
     );
   }
   assertVerified(program);

@@ -36,7 +36,7 @@ interface SimulateOptions extends ProgramOptions, LoweringOptions {
   readonly svg?: string;
 }
 
-/** `dualpipe simulate`: what a step would take. */
+/** `dualpipe simulate` predicts the time and the memory of one step. */
 export function simulateCommand(): Command {
   const command = new Command("simulate").description("Predict the time and the activations of one step.");
   return withLoweringOptions(withProgramOptions(command))
@@ -45,7 +45,7 @@ export function simulateCommand(): Command {
       "F, I, W, B, FB in any unit of time, one number or one per stage (F=1/2/1/1); link latency; bandwidth and bytes",
       "F=1,I=1,W=1,link=0",
     )
-    .option("--profile <file>", "take the costs that dualpipe train --profile measured")
+    .option("--profile <file>", "use the costs that dualpipe train --profile measured")
     .option(
       "--memory <list>",
       "weights and activations that a stage keeps, in any unit; prints memory over time",
@@ -57,7 +57,7 @@ export function simulateCommand(): Command {
     .action(runSimulate);
 }
 
-/** Sums of decimal fractions carry rounding errors in their last digits. */
+/** The value without the rounding errors in its last digits, which sums of decimal fractions have. */
 function rounded(value: number): number {
   return Number(value.toPrecision(12));
 }
@@ -107,7 +107,7 @@ function asJson(program: Program, simulation: Simulation): object {
   };
 }
 
-/** The shortest computation, so that each has a column of its own. */
+/** The time of the shortest computation, so that each computation has at least one column. */
 function chartUnit({ timeline, makespan }: Simulation): number {
   let unit = makespan;
   for (const { startsMs, endsMs } of timeline.ranks) {

@@ -19,7 +19,7 @@ function sendModel(text: string): SendModel {
   throw new InvalidArgumentError('It must be "rendezvous" or "buffered".');
 }
 
-/** `dualpipe verify`: exit status 1 when the program cannot be run. */
+/** `dualpipe verify` checks a program; its exit status is 1 when the program cannot be run. */
 export function verifyCommand(): Command {
   const command = new Command("verify").description(
     "Check that a program is complete, in order and free of deadlocks.",

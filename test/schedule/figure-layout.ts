@@ -1,12 +1,9 @@
-import type { Action, Timeline, TimelineEvent } from "../../src/schedule/index.ts";
+import type { Action, Computation, Timeline, TimelineEvent } from "../../src/schedule/index.ts";
 
-interface Place {
-  readonly stage: number;
-  readonly microBatch: number;
-}
+type CellLocation = Pick<Computation, "stage" | "microBatch">;
 
-const activation = ({ stage, microBatch }: Place) => `F${stage},${microBatch}`;
-const gradient = ({ stage, microBatch }: Place) => `B${stage},${microBatch}`;
+const activation = ({ stage, microBatch }: CellLocation) => `F${stage},${microBatch}`;
+const gradient = ({ stage, microBatch }: CellLocation) => `B${stage},${microBatch}`;
 
 function valuesOf(action: Action): { needs: string[]; gives: string[] } {
   switch (action.kind) {
@@ -23,8 +20,14 @@ function valuesOf(action: Action): { needs: string[]; gives: string[] } {
         gives: [...forward.gives, ...backward.gives],
       };
     }
-    default:
+    case "W":
+    case "SEND_F":
+    case "RECV_F":
+    case "SEND_B":
+    case "RECV_B":
       return { needs: [], gives: [] };
+    default:
+      return action satisfies never;
   }
 }
 
@@ -45,7 +48,7 @@ export function figureLayout(timeline: Timeline): TimelineEvent[][] {
   const events = timeline.ranks.flatMap((track, rank) =>
     Array.from(track, (event, index) => ({ rank, index, event })),
   );
-  // Every computation starts after those that it needs, so this order meets those first.
+  // Every computation starts after those that it needs, so those come first in this order.
   events.sort((a, b) => a.event.startMs - b.event.startMs);
   for (const { rank, index, event } of events) {
     const { needs, gives } = valuesOf(event.action);

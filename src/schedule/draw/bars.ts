@@ -8,7 +8,7 @@ export interface Bar {
   readonly end: number;
 }
 
-/** A pair is drawn as a forward of a third of its time and the backward behind it. */
+/** The bars of an action. A pair is a forward of a third of its time, then the backward. */
 export function barsOf(action: Action, start: number, end: number): Bar[] {
   switch (action.kind) {
     case "OVERLAP_F_B": {

@@ -15,7 +15,7 @@ export interface TraceEvent {
   readonly args?: Readonly<Record<string, string | number>>;
 }
 
-/** A trace that Perfetto and chrome://tracing open. */
+/** A trace for Perfetto and chrome://tracing. */
 export interface ChromeTrace {
   readonly displayTimeUnit: "ms";
   readonly traceEvents: readonly TraceEvent[];
@@ -26,7 +26,7 @@ interface Values {
   readonly needs: readonly string[];
 }
 
-/** The values that move between stages, under the name of the stage that makes them. */
+/** The values that an action gives and needs; a value has the name of the stage that makes it. */
 function valuesOf(action: Action): Values {
   switch (action.kind) {
     case "F":
@@ -88,25 +88,25 @@ export function chromeTrace(timeline: Timeline): ChromeTrace {
   const traceEvents: TraceEvent[] = [
     { name: "process_name", ph: "M", pid: 0, tid: 0, args: { name: timeline.schedule } },
   ];
-  const makers = new Map<string, { rank: number; event: TimelineEvent }>();
+  const producers = new Map<string, { rank: number; event: TimelineEvent }>();
   for (const [rank, track] of timeline.ranks.entries()) {
     traceEvents.push({ name: "thread_name", ph: "M", pid: 0, tid: rank, args: { name: `rank ${rank}` } });
     for (const event of track) {
       traceEvents.push(sliceOf(event, rank));
-      for (const value of valuesOf(event.action).gives) makers.set(value, { rank, event });
+      for (const value of valuesOf(event.action).gives) producers.set(value, { rank, event });
     }
   }
   let id = 0;
   for (const [rank, track] of timeline.ranks.entries()) {
     for (const event of track) {
       for (const value of valuesOf(event.action).needs) {
-        const maker = makers.get(value);
-        if (maker === undefined || maker.rank === rank) continue;
-        const { startMs, endMs } = maker.event;
+        const producer = producers.get(value);
+        if (producer === undefined || producer.rank === rank) continue;
+        const { startMs, endMs } = producer.event;
         const arrow = { name: value, cat: "value", id: id++, pid: 0 };
-        // An arrow binds to the slice around its time, so it leaves just before its maker's end.
+        // An arrow binds to the slice around its time, so it leaves just before the end of its producer.
         const leaveMs = startMs + 0.999 * (endMs - startMs);
-        traceEvents.push({ ...arrow, ph: "s", tid: maker.rank, ts: leaveMs * 1000 });
+        traceEvents.push({ ...arrow, ph: "s", tid: producer.rank, ts: leaveMs * 1000 });
         traceEvents.push({ ...arrow, ph: "f", bp: "e", tid: rank, ts: event.startMs * 1000 });
       }
     }

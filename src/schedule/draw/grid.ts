@@ -1,7 +1,7 @@
 import type { Action } from "../program/action.ts";
 import { makespanOf, type Timeline } from "../simulate/timeline.ts";
 
-/** One cell of a rank-by-time picture: the action that runs for the whole of this unit of time, if any. */
+/** One cell of a rank-by-time picture: the action that runs in the middle of this unit of time. */
 export interface GridCell {
   readonly action: Action;
   /** Whether the action began in this cell. */

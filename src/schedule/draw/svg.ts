@@ -65,7 +65,7 @@ export function timelineSvg(timeline: Timeline, { width = 1200, rowHeight = 22 }
   return `${lines.join("\n")}\n`;
 }
 
-/** One swatch for each colour, and one for the frame of a pair. */
+/** A swatch for each colour, and one for the frame of a pair. */
 function legend(left: number, top: number): string[] {
   const swatch = (column: number, fill: string, strokeWidth: number, meaning: string): string => {
     const x = left + column * LEGEND_COLUMN;
@@ -81,7 +81,7 @@ function legend(left: number, top: number): string[] {
   ];
 }
 
-/** A program from a file has the file's name. */
+/** Escapes the name of a program, which may be the name of a file. */
 function escapeText(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 }

@@ -1,7 +1,7 @@
 import type { CostModel, LinkCost } from "../simulate/cost.ts";
 import { embeddingParameters, layerParameters, type ModelShape } from "./model-shape.ts";
 
-/** One device and what joins it to the others; seconds and bytes. */
+/** One device and its links to the others, in seconds and bytes. */
 export interface DeviceShape {
   readonly peakFlops: number;
   /** The share of the peak that matrix products of this model reach. */
@@ -12,13 +12,13 @@ export interface DeviceShape {
   readonly allReduceBandwidth: number;
 }
 
-/** What one stage costs for one micro-batch, and holds. */
+/** The cost of one stage for one micro-batch, and what it keeps in memory. */
 export interface StageShape {
   readonly flops: { readonly F: number; readonly I: number; readonly W: number };
   readonly parameters: number;
-  /** Kept of a micro-batch from its forward to its backward. */
+  /** What it keeps of a micro-batch from its forward to its backward. */
   readonly activationBytes: number;
-  /** Needed besides while one layer is recomputed. */
+  /** What it needs in addition while one layer is recomputed. */
   readonly workspaceBytes: number;
 }
 
@@ -34,7 +34,7 @@ const VALUE_BYTES = 2;
 /** The loss keeps its gradient with respect to the logits in single precision. */
 const LOGIT_BYTES = 4;
 
-/** Operations of one layer's forward on one micro-batch, of its weights and of causal attention. */
+/** Operations of one layer's forward on one micro-batch: of its products with weights, and of causal attention. */
 function layerFlops(model: ModelShape, { size, sequenceLength }: MicroBatchShape) {
   const numTokens = size * sequenceLength;
   return {
@@ -47,26 +47,26 @@ function headFlops(model: ModelShape, { size, sequenceLength }: MicroBatchShape)
   return 2 * embeddingParameters(model) * size * sequenceLength;
 }
 
-/** The head's work in layers. */
+/** The work of the head in units of the work of a layer. */
 export function headInLayers(model: ModelShape, microBatch: MicroBatchShape): number {
   const layer = layerFlops(model, microBatch);
   return headFlops(model, microBatch) / (layer.weights + layer.attention);
 }
 
-/** Forward and backward of the whole model on one micro-batch, without recomputation: what MFU counts. */
+/** Operations of the whole model's forward and backward on one micro-batch, as MFU counts them: no recomputation. */
 export function modelFlops(model: ModelShape, microBatch: MicroBatchShape): number {
   const layer = layerFlops(model, microBatch);
   return 3 * (model.numLayers * (layer.weights + layer.attention) + headFlops(model, microBatch));
 }
 
-/** What a layer keeps of a micro-batch with fused attention: the inputs of its products, norms and activations. */
+/** Bytes that a layer keeps of a micro-batch with fused attention: the inputs of products, norms and activations. */
 function layerActivationBytes(model: ModelShape, { size, sequenceLength }: MicroBatchShape): number {
   const { hiddenSize, headSize, numHeads, numKeyValueHeads, mlpSize, numMlpMatrices } = model;
   const values = 4 * hiddenSize + headSize * 2 * (numHeads + numKeyValueHeads) + mlpSize * numMlpMatrices;
   return values * VALUE_BYTES * size * sequenceLength;
 }
 
-/** The stages of a model whose layers are shared out as `layerCounts` says. */
+/** The stages of a model, with `layerCounts` layers each. */
 export function stageShapes(
   model: ModelShape,
   layerCounts: readonly number[],
@@ -84,7 +84,7 @@ export function stageShapes(
     const again = microBatch.recompute ? numLayers * (layer.weights + layer.attention) : 0;
     const numEmbeddings = (stage === 0 ? 1 : 0) + (isLast && !(model.tiedEmbedding && stage === 0) ? 1 : 0);
     return {
-      // Attention has no weights: its backward, twice its forward, is all for its inputs.
+      // Attention has no weights, so its whole backward, twice its forward, belongs to I.
       flops: { F: forward, I: weights + numLayers * 2 * layer.attention + again, W: weights },
       parameters: numLayers * layerParameters(model) + numEmbeddings * embeddingParameters(model),
       activationBytes:
@@ -95,7 +95,7 @@ export function stageShapes(
   });
 }
 
-/** Seconds per computation of each stage. */
+/** The seconds of each computation of each stage. */
 export function stageCostModel(
   stages: readonly StageShape[],
   device: DeviceShape,

@@ -1,11 +1,11 @@
 import { ScheduleError } from "../program/schedule-error.ts";
 
-/** A decoder-only transformer, as far as its time and memory go. */
+/** The sizes of a decoder-only transformer that determine its time and memory. */
 export interface ModelShape {
   readonly hiddenSize: number;
   readonly numLayers: number;
   readonly numHeads: number;
-  /** Key and value heads; fewer than heads with grouped-query attention. */
+  /** Key and value heads; fewer than `numHeads` with grouped-query attention. */
   readonly numKeyValueHeads: number;
   readonly headSize: number;
   readonly mlpSize: number;
@@ -30,7 +30,7 @@ function count(fields: Fields, names: readonly string[], fallback?: number): num
   const name = names.find((candidate) => fields[candidate] !== undefined && fields[candidate] !== null);
   const value = name === undefined ? fallback : fields[name];
   if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 1 || value > 1e9) {
-    fail(`${names.join(" or ")} must be a whole number from 1 on`, value);
+    fail(`${names.join(" or ")} must be a whole number of at least 1`, value);
   }
   return value;
 }
@@ -50,7 +50,7 @@ export function parseModelConfig(text: string): ModelShape {
     fail("the file must be an object", parsed);
   const fields = parsed as Fields;
   if (fields.n_routed_experts !== undefined || fields.num_local_experts !== undefined) {
-    fail("mixtures of experts are not planned", fields.n_routed_experts ?? fields.num_local_experts);
+    fail("mixtures of experts cannot be planned", fields.n_routed_experts ?? fields.num_local_experts);
   }
   const hiddenSize = count(fields, ["hidden_size", "n_embd"]);
   const numHeads = count(fields, ["num_attention_heads", "n_head"]);
@@ -68,14 +68,14 @@ export function parseModelConfig(text: string): ModelShape {
   };
 }
 
-/** Parameters of one decoder layer, norms and biases left out as they are under a thousandth. */
+/** Parameters of one decoder layer without norms and biases, which are less than a thousandth. */
 export function layerParameters(model: ModelShape): number {
   const { hiddenSize, numHeads, numKeyValueHeads, headSize, mlpSize, numMlpMatrices } = model;
   const attention = hiddenSize * headSize * (2 * numHeads + 2 * numKeyValueHeads);
   return attention + numMlpMatrices * hiddenSize * mlpSize;
 }
 
-/** Parameters of the embedding, and the same number of an untied head. */
+/** Parameters of the embedding; an untied head has as many. */
 export function embeddingParameters({ hiddenSize, vocabularySize }: ModelShape): number {
   return hiddenSize * vocabularySize;
 }

@@ -1,9 +1,9 @@
-/** Whether layers are spread so that stages take equal times, or so that ranks do over all their stages. */
+/** Stages take equal times, or ranks do, over all their stages. */
 export type PartitionGoal = "even-stages" | "even-ranks";
 
 /**
- * How many of a model's equal layers each stage gets: each layer in turn goes where there is least work.
- * `extra` is the work that a stage has besides its layers, in layers (the head of the model on the last).
+ * The number of a model's equal layers for each stage: one layer after the other goes where there is least work.
+ * @param extra The work of a stage in addition to its layers, in layers: the head of the model on the last stage.
  */
 export function partitionLayers(
   numLayers: number,

@@ -1,6 +1,6 @@
 import { ScheduleError } from "./schedule-error.ts";
 
-/** Forward; backward for inputs; backward for weights; full backward (I, then W). */
+/** F: forward. I: backward for inputs. W: backward for weights. B: full backward, which is I, then W. */
 export type ComputationKind = "F" | "I" | "W" | "B";
 
 /** `SEND_F`/`RECV_F` move activations to the next stage, `SEND_B`/`RECV_B` gradients to the previous one. */
@@ -20,7 +20,7 @@ export interface OverlappedPair {
   readonly backward: Computation<"B">;
 }
 
-/** A transfer as its own stage sees it: stage 2 sends `2SEND_F7`, stage 3 receives it as `3RECV_F7`. */
+/** One side of a transfer, by its own stage: stage 2 sends with `2SEND_F7`, and stage 3 receives with `3RECV_F7`. */
 export interface Communication {
   readonly kind: CommunicationKind;
   readonly stage: number;
@@ -38,7 +38,7 @@ const SIMPLE = /^(\d{1,9})(F|I|W|B|SEND_F|RECV_F|SEND_B|RECV_B)(\d{1,9})$/;
 const PAIR = /^\((\d{1,9})F(\d{1,9});(\d{1,9})B(\d{1,9})\)OVERLAP_F_B$/;
 
 /**
- * Reads one action in the notation of torch.distributed.pipelining, as in `2F7` or `(2F7;5B1)OVERLAP_F_B`.
+ * Reads one action in the notation of torch.distributed.pipelining, such as `2F7` or `(2F7;5B1)OVERLAP_F_B`.
  * @throws ScheduleError `INVALID_ACTION`
  */
 export function parseAction(text: string): Action {
@@ -62,7 +62,7 @@ export function parseAction(text: string): Action {
   );
 }
 
-/** Writes an action as `parseAction` reads it. */
+/** Writes an action in the notation that `parseAction` reads. */
 export function formatAction(action: Action): string {
   if (action.kind === "OVERLAP_F_B") {
     return `(${formatAction(action.forward)};${formatAction(action.backward)})OVERLAP_F_B`;

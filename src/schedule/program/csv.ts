@@ -4,7 +4,7 @@ import type { Placement } from "./placement.ts";
 import type { CommunicationMode, Program } from "./program.ts";
 import { ScheduleError } from "./schedule-error.ts";
 
-// torch.distributed.pipelining also writes what its sharded data parallelism does; that is no part of a schedule.
+// torch.distributed.pipelining also writes actions of its sharded data parallelism, which a schedule does not have.
 const SHARDING = /^\d+(UNSHARD|RESHARD|REDUCE_GRAD)\d*$/;
 
 function fail(rule: string, given: string, remedy: string): never {
@@ -67,18 +67,19 @@ function measure(rows: readonly Action[][]): Shape {
   };
 }
 
-/** Where the file runs each stage's forwards; micro-batches on the same ranks share a direction. */
+/** The ranks on which the file runs each stage's forwards; micro-batches that pass the same ranks share a direction. */
 function placementOf(rows: readonly Action[][], { numStages, numMicroBatches }: Shape): Placement {
-  const rankOfCell = new Uint32Array(numStages * numMicroBatches);
+  // The ranks that a micro-batch passes lie next to each other.
+  const rankOfForward = new Uint32Array(numMicroBatches * numStages);
   for (const [rank, row] of rows.entries()) {
     for (const { kind, stage, microBatch } of row.flatMap(partsOf)) {
-      if (kind === "F") rankOfCell[microBatch * numStages + stage] = rank;
+      if (kind === "F") rankOfForward[microBatch * numStages + stage] = rank;
     }
   }
   const directions = new Map<string, number>();
   const rankOfStage: Uint32Array[] = [];
   const directionOfMicroBatch = Uint16Array.from({ length: numMicroBatches }, (_, microBatch) => {
-    const ranks = rankOfCell.slice(microBatch * numStages, (microBatch + 1) * numStages);
+    const ranks = rankOfForward.slice(microBatch * numStages, (microBatch + 1) * numStages);
     const key = ranks.join();
     const known = directions.get(key);
     if (known !== undefined) return known;
@@ -87,15 +88,19 @@ function placementOf(rows: readonly Action[][], { numStages, numMicroBatches }: 
     return rankOfStage.length - 1;
   });
   if (rankOfStage.length > 2 ** 16) {
-    fail("micro-batches may take at most 65536 different ways", `${rankOfStage.length}`, "use fewer");
+    fail(
+      "micro-batches must pass the ranks in at most 65536 different ways",
+      `${rankOfStage.length}`,
+      "use fewer",
+    );
   }
   return { numRanks: rows.length, numStages, directionOfMicroBatch, rankOfStage };
 }
 
 /**
- * Reads a program as torch.distributed.pipelining writes it: a line for each rank, a cell for each action,
- * empty cells for idle time. Stages and micro-batches are counted, and each stage's forwards say where it lives.
- * The program is not verified yet.
+ * Reads a program as torch.distributed.pipelining writes it: a line for each rank, a cell for each action, empty
+ * cells for idle time. The number of stages and micro-batches and the placement come from the forwards. The program
+ * is not verified yet.
  * @throws ScheduleError `INVALID_CSV` with the line and the cell
  */
 export function parseProgramCsv(text: string, schedule = "custom"): Program {
@@ -112,7 +117,7 @@ export function parseProgramCsv(text: string, schedule = "custom"): Program {
   };
 }
 
-/** Writes a program as `parseProgramCsv` and torch.distributed.pipelining read it. */
+/** Writes a program in the format that `parseProgramCsv` and torch.distributed.pipelining read. */
 export function formatProgramCsv(program: Program): string {
   return program.ranks.map((actions) => `${Array.from(actions, formatAction).join(",")}\r\n`).join("");
 }

@@ -3,18 +3,18 @@ import { ActionList } from "./action-list.ts";
 import type { Placement } from "./placement.ts";
 
 /**
- * How a program communicates.
- * `none`: computations only.
- * `eager`: a RECV posts a receive and does not wait; a computation waits for the values that it needs. The
- * SENDs directly after a computation belong to it and start the moment their value exists: an activation when
- * the forward is done, also inside a pair; an input gradient after I and before W, also inside a full B. The
- * backward of a pair needs its gradient only when the forward of the pair is done.
- * `batched`: all communications between two computations start together, when the first has ended, and the
- * rank waits for all of them, as the reference implementation does.
+ * The rules by which a program communicates.
+ * `none`: it has computations only.
+ * `eager`: a RECV posts a receive and does not wait; a computation waits for the values that it needs. The SENDs
+ * directly after a computation belong to it and start as soon as their value exists: an activation when the forward is
+ * done, also inside a pair; an input gradient after I and before W, also inside a B. The backward of a pair needs its
+ * gradient only when the forward of the pair is done.
+ * `batched`: all transfers between two computations start together, when the first computation has ended, and the rank
+ * waits for all of them, as the reference implementation does.
  */
 export type CommunicationMode = "none" | "eager" | "batched";
 
-/** What every rank does in one step, as data. */
+/** The actions of every rank in one step, as data. */
 export interface Program {
   readonly schedule: string;
   readonly numRanks: number;
@@ -27,7 +27,7 @@ export interface Program {
   readonly ranks: readonly ActionList[];
 }
 
-/** Every action of a program in text, one list per rank. */
+/** The actions of a program as text, one list per rank. */
 export function formatProgram(program: Program): string[][] {
   return program.ranks.map((actions) => Array.from(actions, formatAction));
 }
@@ -37,7 +37,7 @@ export function countActions(program: Program): number {
   return program.ranks.reduce((count, actions) => count + actions.length, 0);
 }
 
-/** The forwards of a program of computations, in its own order: what it does when nothing is trained. */
+/** The forwards of a program of computations, in their order: a step of inference. */
 export function forwardPart(program: Program): Program {
   const ranks = program.ranks.map((actions) => {
     const forwards: Action[] = [];

@@ -4,12 +4,12 @@ import { ScheduleError } from "./schedule-error.ts";
 export interface ProgramSizes {
   readonly numRanks: number;
   readonly numMicroBatches: number;
-  /** Stages that each rank holds; only interleaved schedules leave a choice. */
+  /** The number of stages on each rank; only interleaved schedules have a choice. */
   readonly stagesPerRank?: number;
   readonly forwardOnly?: boolean;
 }
 
-/** What a count must be; absent parts do not restrict it. */
+/** A rule for a count; absent parts do not restrict it. */
 export interface SizeRule {
   readonly atLeast: number;
   readonly atLeastTimesRanks?: number;
@@ -18,14 +18,14 @@ export interface SizeRule {
   readonly atMost?: number;
 }
 
-/** The sizes that a schedule exists for, as data for checks, forms and the planner. */
+/** The sizes that a schedule allows, as data for checks, forms and the planner. */
 export interface SizeConstraints {
   readonly ranks: SizeRule;
   readonly microBatches: SizeRule;
   readonly stagesPerRank: SizeRule;
 }
 
-/** Programs are built in memory, so the forwards of all stages on all micro-batches have a limit. */
+/** A limit on the forwards of all stages and micro-batches, because programs are built in memory. */
 const MAX_FORWARDS = 2 ** 27;
 
 const MAX_RANKS = 2 ** 16;
@@ -42,13 +42,13 @@ function ruleInWords(rule: SizeRule): string {
   return words.join(" and ");
 }
 
-/** The smallest count that the rule allows and that is not under `count`, or else the largest under it. */
+/** The smallest count from `count` up that the rule allows, or the largest under it when there is none. */
 export function nearestAllowed(rule: SizeRule, count: number, numRanks: number): number {
   const step = (rule.multipleOf ?? 1) * (rule.multipleOfRanks ? numRanks : 1);
   const least = Math.max(rule.atLeast, (rule.atLeastTimesRanks ?? 0) * numRanks);
   const wanted = Math.max(least, Number.isFinite(count) ? count : least);
-  const up = Math.ceil(wanted / step) * step;
-  return rule.atMost === undefined || up <= rule.atMost ? up : Math.floor(rule.atMost / step) * step;
+  const above = Math.ceil(wanted / step) * step;
+  return rule.atMost === undefined || above <= rule.atMost ? above : Math.floor(rule.atMost / step) * step;
 }
 
 function checkCount(
@@ -68,7 +68,10 @@ function checkCount(
   );
 }
 
-/** @throws ScheduleError `INVALID_SIZES` with the rule, the values and the nearest size that works. */
+/**
+ * Checks the sizes against the constraints of a schedule.
+ * @throws ScheduleError `INVALID_SIZES` with the rule, the values and the nearest size that works
+ */
 export function checkSizes(schedule: string, constraints: SizeConstraints, sizes: ProgramSizes): void {
   const { numRanks, numMicroBatches, stagesPerRank = constraints.stagesPerRank.atLeast } = sizes;
   checkCount(schedule, "ranks", constraints.ranks, numRanks, undefined);

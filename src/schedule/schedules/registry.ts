@@ -45,7 +45,7 @@ export function buildProgram(name: string, sizes: ProgramSizes): Program {
 }
 
 /**
- * The program of a named schedule with the communication of its reference implementation: in batches, which computations
+ * The program of a named schedule with the communication of its reference implementation: in batches that computations
  * wait for.
  * @throws ScheduleError `UNKNOWN_SCHEDULE`, also when the schedule has no such implementation, or `INVALID_SIZES`
  */

@@ -3,7 +3,7 @@ interface QueuedEvent {
   readonly value: number;
 }
 
-/** Events in order of time; those of one time in the order of their values. */
+/** A binary heap of events in order of time; events of the same time are in order of their values. */
 export class EventQueue {
   readonly #heap: QueuedEvent[] = [];
 

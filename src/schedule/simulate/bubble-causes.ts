@@ -1,12 +1,12 @@
-/** Why a rank did not compute; the parts add up to its bubble. */
+/** The reasons why a rank did not compute; they add up to its bubble. */
 export interface BubbleCauses {
-  /** Values that it needed had not been computed. */
+  /** Waiting for values that had not been computed. */
   readonly data: number;
-  /** Values that it needed were under way. */
+  /** Waiting for values that were under way. */
   readonly link: number;
-  /** Another rank had more work, so it would have had to wait in any order. */
+  /** What the rank has less to do than the busiest one: it would wait as long in any order. */
   readonly imbalance: number;
-  /** It was done before the last rank. */
+  /** From its own end to the end of the last rank. */
   readonly tail: number;
 }
 
@@ -19,7 +19,7 @@ export interface RankIdleTime {
 /** Sums of thousands of times differ in their last digits. */
 const ROUNDING = 1e-12;
 
-/** Imbalance is what a rank has less to do than the busiest; it is taken out of the tail, then of the data waits. */
+/** The causes of each rank's bubble. Imbalance is subtracted from the tail first, then from the data waits. */
 export function bubbleCauses(ranks: readonly RankIdleTime[], makespan: number): BubbleCauses[] {
   const mostWork = ranks.reduce((most, { work }) => Math.max(most, work), 0);
   return ranks.map(({ work, dataWait, linkWait }) => {

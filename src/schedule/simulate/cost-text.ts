@@ -13,7 +13,7 @@ function parseNumbers(text: string): PerStage | undefined {
   return numbers.length === 1 ? numbers[0] : numbers;
 }
 
-/** Keys and their numbers, from a list such as `F=1,I=1/2/2/1,link=0.3`. */
+/** The keys and numbers of a list such as `F=1,I=1/2/2/1,link=0.3`. */
 class NumberList {
   readonly #values = new Map<string, PerStage>();
   readonly #subject: string;
@@ -51,14 +51,14 @@ class NumberList {
   }
 }
 
-/** An object without the keys that have no value. */
+/** An object with the key, or an empty one when it has no value. */
 function given<Key extends string, Value>(key: Key, value: Value | undefined): { [K in Key]?: Value } {
   return value === undefined ? {} : ({ [key]: value } as { [K in Key]?: Value });
 }
 
 /**
  * Reads a cost model such as `F=1,I=1,W=1,FB=3,link=0.3,bandwidth=100,bytes=20`. F, I and W are 1 unless given,
- * and the link takes no time; `recompute=1` computes activations again before each backward.
+ * and the link takes no time; `recompute=1` recomputes activations before each backward.
  * @throws ScheduleError `INVALID_COST`
  */
 export function parseCost(text: string): CostModel {
@@ -77,7 +77,7 @@ export function parseCost(text: string): CostModel {
 }
 
 /**
- * Reads what stages keep in memory, such as `weights=10,activations=2/2/2/3`.
+ * Reads a memory model such as `weights=10,activations=2/2/2/3`.
  * @throws ScheduleError `INVALID_COST`
  */
 export function parseMemoryModel(text: string): MemoryModel {

@@ -3,31 +3,31 @@ import { ScheduleError } from "../program/schedule-error.ts";
 /** One cost for all stages, or one for each. */
 export type PerStage = number | readonly number[];
 
-/** The transfer of `size` bytes over an edge takes `latency + size / bandwidth`. */
+/** The cost of an edge: a transfer of `size` bytes takes `latency + size / bandwidth`. */
 export interface LinkCost {
   readonly latency: number;
-  /** Bytes per unit of time; absent means without limit. Each channel of an edge has it to itself. */
+  /** Bytes per unit of time; no limit unless given. Each channel of an edge has the whole bandwidth. */
   readonly bandwidth?: number;
 }
 
-/** The link of one directed edge, in place of the common one. */
+/** The cost of one directed edge, in place of `link`. */
 export interface EdgeCost extends LinkCost {
   readonly from: number;
   readonly to: number;
 }
 
-/** What computations and transfers cost, in any one unit of time. */
+/** The time of computations and transfers, in any unit. */
 export interface CostModel {
   readonly F: PerStage;
   readonly I: PerStage;
   readonly W: PerStage;
   /** A full backward; I + W unless given. */
   readonly B?: PerStage;
-  /** An overlapped pair; the mean of both stages' values. */
+  /** An overlapped pair; the mean of the values of its two stages. */
   readonly FB?: PerStage;
   /** An overlapped pair as a share of its F + B, unless FB is given; 1 unless given. */
   readonly pairShare?: number;
-  /** Activations are computed again before each backward: I and B take F longer. */
+  /** Whether activations are recomputed before each backward, so that I and B take F longer. */
   readonly recompute?: boolean;
   readonly link: LinkCost;
   readonly edges?: readonly EdgeCost[];
@@ -38,7 +38,7 @@ export interface CostModel {
 /** F = I = W = 1 and transfers that take no time. */
 export const UNIT_COST: CostModel = { F: 1, I: 1, W: 1, link: { latency: 0 } };
 
-/** A cost model spread out over the stages, for loops over whole programs. */
+/** A cost model with one value per stage, for loops over whole programs. */
 export interface StageCosts {
   readonly F: Float64Array;
   readonly I: Float64Array;
@@ -50,7 +50,7 @@ export interface StageCosts {
   readonly bytes: Float64Array;
 }
 
-/** One value per stage. @throws ScheduleError `INVALID_COST` */
+/** The cost as one value per stage. @throws ScheduleError `INVALID_COST` */
 export function spreadOverStages(subject: string, cost: PerStage, numStages: number): Float64Array {
   const values = typeof cost === "number" ? new Float64Array(numStages).fill(cost) : Float64Array.from(cost);
   if (values.length !== numStages || values.some((value) => !(value >= 0 && value < Infinity))) {

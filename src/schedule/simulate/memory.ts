@@ -1,15 +1,24 @@
+/**
+ * Memory over time, from a timeline that was simulated or measured.
+ *
+ * Nothing has to be tracked per tensor: what a rank holds changes only at three moments of a micro-batch at a stage.
+ * The start of its F adds its activations; the end of its I frees what only the input gradients needed; the end of its W
+ * frees the rest. A B is its I and W at once. So each computation becomes one change at a known time, and the running
+ * sum over the sorted changes is the answer. A peak is exact, because between two changes nothing moves. Within a pair
+ * the forward's activations count from the start and the backward's until the end, which is its true worst case.
+ */
 import type { Action } from "../program/action.ts";
 import { type Placement, stagesOf } from "../program/placement.ts";
 import { type PerStage, spreadOverStages } from "./cost.ts";
 import type { Timeline, TimelineTrack } from "./timeline.ts";
 
-/** What a stage keeps in memory, in any one unit (bytes, or micro-batches). */
+/** What a stage keeps in memory, in any unit (bytes, or micro-batches). */
 export interface MemoryModel {
   /** Weights, gradients and optimizer state of a stage, for the whole step. */
   readonly weights: PerStage;
-  /** What a stage keeps of a micro-batch from the start of its forward on. */
+  /** What a stage keeps of a micro-batch from the start of its forward. */
   readonly activations: PerStage;
-  /** The part of that which only W still needs once I is done; all of it unless given. */
+  /** The part of the activations that W still needs after I; all of them unless given. */
   readonly activationsForWeights?: PerStage;
 }
 
@@ -25,7 +34,7 @@ interface Change {
   readonly amount: number;
 }
 
-/** Memory over time of every rank. @throws ScheduleError `INVALID_COST` */
+/** The memory of every rank over time. @throws ScheduleError `INVALID_COST` */
 export function memoryOverTime(timeline: Timeline, placement: Placement, model: MemoryModel): MemoryTrack[] {
   const { numStages } = placement;
   const weights = spreadOverStages("weights", model.weights, numStages);
@@ -74,7 +83,7 @@ function changesOf(track: TimelineTrack, held: Float64Array, heldForWeights: Flo
   return changes;
 }
 
-/** A rank works on one thing at a time, so its changes are in order of time, but for those inside a pair. */
+/** The running sum of the changes; those inside a pair are not in order of time yet. */
 function accumulate(base: number, changes: Change[]): MemoryTrack {
   const times = [0];
   const amounts = [base];

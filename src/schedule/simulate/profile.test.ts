@@ -60,7 +60,7 @@ describe("a profile", () => {
     ["[]", /version must be 1/],
     [
       JSON.stringify({ version: 1, schedule: "zbv", numRanks: 0 }),
-      /numRanks must be a count from 1 on; got 0/,
+      /numRanks must be a whole number of at least 1; got 0/,
     ],
   ])("says what is wrong with %s", (text, message) => {
     expect(() => parseProfile(text)).toThrow(message);

@@ -3,20 +3,20 @@ import { ScheduleError } from "../program/schedule-error.ts";
 import type { CostModel, LinkCost, PerStage } from "./cost.ts";
 import { makespanOf, type Timeline, type TimelineEvent } from "./timeline.ts";
 
-/** What a real run took: costs per stage in milliseconds, and the step that they were measured in. */
+/** The costs of a real run: milliseconds per stage, and the step that they were measured in. */
 export interface Profile {
   readonly version: 1;
   readonly schedule: string;
   readonly numRanks: number;
   readonly numStages: number;
   readonly numMicroBatches: number;
-  /** The median of the steps' times. */
+  /** The median time of a step. */
   readonly stepMs: number;
   readonly F: readonly number[];
   readonly I: readonly number[];
   readonly W: readonly number[];
   readonly B: readonly number[];
-  /** The time of an overlapped pair as a share of its F and B apart. */
+  /** The time of an overlapped pair as a share of its F and its B one after the other. */
   readonly pairShare: number;
   readonly link: LinkCost;
   readonly activationBytes?: PerStage;
@@ -52,9 +52,9 @@ function* eventsOf(timeline: Timeline): Generator<TimelineEvent> {
 }
 
 /**
- * Costs per stage from the measured step whose time is nearest to `stepMs`: means, because a step is a sum, in
- * which every slow computation counts, and of one step, because a machine is not equally fast in all. What the
- * schedule never runs apart is estimated: I and W as halves of B, and B as I + W.
+ * The costs per stage of the measured step whose time is nearest to `stepMs`. They are means, because a step is a sum
+ * in which every slow computation counts, and of one step, because a machine is not equally fast in all of them. What
+ * the schedule never runs by itself is estimated: I and W as halves of B, and B as I + W.
  */
 export function profileOf(
   timelines: readonly Timeline[],
@@ -113,7 +113,7 @@ export function parseProfile(text: string): Profile {
   if (typeof fields.schedule !== "string") failAt("schedule", "a name", fields.schedule);
   for (const key of ["numRanks", "numStages", "numMicroBatches"]) {
     if (!Number.isSafeInteger(fields[key]) || Number(fields[key]) < 1)
-      failAt(key, "a count from 1 on", fields[key]);
+      failAt(key, "a whole number of at least 1", fields[key]);
   }
   if (!isCost(fields.stepMs)) failAt("stepMs", "a time of at least 0", fields.stepMs);
   for (const key of ["F", "I", "W", "B"]) {

@@ -151,7 +151,7 @@ class Simulator {
       case Opcode.W:
         clock.record(start, start + W[stage]!, W[stage]!);
         break;
-      default: {
+      case Opcode.B: {
         const inputShare = this.#isWhole ? 1 : share(I[stage]!, I[stage]! + W[stage]!);
         clock.record(start, start + B[stage]!, B[stage]!);
         this.#emit(rank, clock, "B", cell, start + B[stage]! * inputShare);

@@ -7,7 +7,7 @@ export interface TimelineEvent {
   readonly endMs: number;
 }
 
-/** What one rank computed and when, in order; times are milliseconds, or a cost model's own unit. */
+/** The computations of one rank with their times, in order; in milliseconds, or in the unit of a cost model. */
 export class TimelineTrack implements Iterable<TimelineEvent> {
   readonly actions: ActionList;
   readonly startsMs: Float64Array;
@@ -43,13 +43,13 @@ export class TimelineTrack implements Iterable<TimelineEvent> {
   }
 }
 
-/** One step as it was simulated or measured; both are drawn, compared and exported by the same code. */
+/** A simulated or measured step; the same code draws, compares and exports both. */
 export interface Timeline {
   readonly schedule: string;
   readonly ranks: readonly TimelineTrack[];
 }
 
-/** From the start of the step to the last end. */
+/** The time from the start of the step to the end of the last computation. */
 export function makespanOf(timeline: Timeline): number {
   return timeline.ranks.reduce((latest, track) => Math.max(latest, track.endsMs[track.length - 1] ?? 0), 0);
 }
