@@ -5,6 +5,7 @@ import {
   DualPipe,
   GELU,
   Linear,
+  mean,
   mseLoss,
   mul,
   type RankContext,
@@ -28,15 +29,15 @@ export default function rankProgram({ rank, numRanks, runtime, processGroup, rep
 
   for (let step = 1; step <= 200; step++) {
     runtime.scope(() => {
-      // Rank 0 feeds the first half of the batch and gets the losses of the second; rank 1 the other way round.
-      const halves = withSeed(runtime, 1000 + step, () => [runtime.randn([64, 1]), runtime.randn([64, 1])]);
-      const [inputs, others] = rank === 0 ? halves : halves.toReversed();
-      const labels = [mul(others!, others!)];
-      const { loss } = pipe.step(inputs!, { numChunks: 8, criterion: mseLoss, labels });
+      // Half of the batch enters at each rank, and its losses come out at the other.
+      const draw = () => runtime.randn([64, 1]);
+      const [first, second] = withSeed(runtime, 1000 + step, () => [draw(), draw()] as const);
+      const [inputs, others] = rank === 0 ? [first, second] : [second, first];
+      const labels = [mul(others, others)];
+      const { loss } = pipe.step(inputs, { numChunks: 8, criterion: mseLoss, labels });
       optimizer.step();
       optimizer.zeroGrad();
-      const mean = loss!.toArray().reduce((a, b) => a + b) / 4;
-      if (step % 50 === 0) report(`step ${step}: loss ${mean.toFixed(4)}`);
+      if (loss && step % 50 === 0) report(`step ${step}: loss ${mean(loss).item().toFixed(4)}`);
     });
   }
 }
