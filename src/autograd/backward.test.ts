@@ -108,7 +108,7 @@ describe("a split backward equals a whole one", () => {
     });
   });
 
-  test("for views that are handed through to a leaf and changed there", () => {
+  test("for views that reach a leaf unchanged and are changed there", () => {
     const bias = parameter(2, 4);
     const [gradX, gradBias] = expectSplitEqualsWhole(
       (x) => {
@@ -163,7 +163,7 @@ test("I frees at once what W does not need", () => {
   });
 });
 
-test("several outputs, of which some get no gradient", () => {
+test("several outputs, some of them without a gradient", () => {
   runtime.scope(() => {
     const x = runtime.tensor([1, 2, 3, 4], [4], "float64");
     const leaf = variable(x);

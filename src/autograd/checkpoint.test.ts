@@ -108,7 +108,7 @@ test("a parameter among the inputs gets its gradient in W", () => {
   expect(run((x) => [checkpoint((h, w, b) => linear(h, w, b), x, weight, bias)], false)).toEqual(plain);
 });
 
-test("a parameter that is handed through is still a parameter", () => {
+test("a parameter that the body returns is still a parameter", () => {
   runtime.scope(() => {
     const x = runtime.ones([2, 4], "float64");
     const leaf = markInput(x, true)!;

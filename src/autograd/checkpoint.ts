@@ -1,11 +1,15 @@
 /**
- * Activation checkpoints: memory for time. The body's first run records nothing and keeps only its inputs; the backward
- * runs it a second time, with a graph (recomputation.ts). Two things must make the second run equal to the first:
+ * Activation checkpoints: memory for time. The body's first run records nothing and keeps only its inputs; the
+ * backward runs it a second time, with a graph (recomputation.ts). Two things must make the second run equal to
+ * the first:
  *
- * - Random numbers. The generator's state is kept for each part of the first run between two transfers, and set again.
- * - Suspension. A body that communicates must yield at the same places both times, because the other ranks run theirs too.
+ * - Random numbers. The generator's state is kept for each part of the first run between two transfers, and set
+ *   again.
+ * - Suspension. A body that communicates must yield at the same places both times, because the other ranks run
+ *   theirs too.
  *
- * The node always runs in I, even if no input needs a gradient: the body may use parameters that are not among its inputs.
+ * The node always runs in I, even if no input needs a gradient: the body may use parameters that are not among
+ * its inputs.
  */
 import { finish, type Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";

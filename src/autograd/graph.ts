@@ -1,27 +1,29 @@
 /**
  * The graph that a forward leaves behind, and how it knows what I and what W compute.
  *
- * A pipeline runs the backward of a stage in two halves: I gives the stage before its gradients as early as possible,
- * and W fills idle time with the gradients of parameters. Where a backward is one walk, each layer has to say how it splits.
- * Here the split is a property of the graph's edges, so every module splits without any annotation:
+ * A pipeline runs the backward of a stage in two halves: I gives the stage before its gradients as early as
+ * possible, and W fills idle time with the gradients of parameters. Where a backward is one walk, each layer
+ * has to say how it splits. Here the split is a property of the graph's edges, so every module splits without
+ * any annotation:
  *
- * - A stage's inputs, and all tensors that are computed from one of them, depend on the stage's inputs. Parameters, and
- *   tensors that are computed from parameters alone, do not.
- * - A node stands for one operation that ran; each of its edges leads to the maker of one input. An edge to a tensor that
- *   depends on the stage's inputs belongs to I, any other edge to W. That is the edge's half.
- * - A walk takes the edges of one half, or of both. A node with edges of both halves is visited by I and again by W, with
- *   the same gradients and the same saved tensors as in one walk, and so it gives the same bits.
+ * - A stage's inputs, and all tensors that are computed from one of them, depend on the stage's inputs.
+ *   Parameters, and tensors that are computed from parameters alone, do not.
+ * - A node stands for one operation that ran; each of its edges leads to the maker of one input. An edge to a
+ *   tensor that depends on the stage's inputs belongs to I, any other edge to W. That is the edge's half.
+ * - A walk takes the edges of one half, or of both. A node with edges of both halves is visited by I and again
+ *   by W, with the same gradients and the same saved tensors as in one walk, and so it gives the same bits.
  *
- * Halves are bits, so one number says what still needs a node or a saved tensor, however many inputs the node has. A saved
- * tensor is freed after the last half that needs it: `linear` frees its weight after I and keeps its input for W. A node
- * counts its references (the tensors that it made, later nodes, a backward that starts there), so an abandoned graph frees
- * itself, node by node, once its last output is disposed.
+ * Halves are bits, so one number says what still needs a node or a saved tensor, however many inputs the node
+ * has. A saved tensor is freed after the last half that needs it: `linear` frees its weight after I and keeps
+ * its input for W. A node counts its references (the tensors that it made, later nodes, a backward that starts
+ * there), so an abandoned graph frees itself, node by node, once its last output is disposed.
  */
 import { InternalError } from "../errors/internal-error.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Suspendable } from "../tensor/suspension.ts";
 import type { Tensor, TensorHistory } from "../tensor/tensor.ts";
 import { AutogradError } from "./autograd-error.ts";
+import type { SavedByKey, SavedTensors } from "./saved-tensors.ts";
 
 /** The half of a backward that is I: the gradients of all that depends on a stage's inputs. */
 export const INPUTS = 1;
@@ -86,16 +88,13 @@ export interface Edge {
 export type Key = string | number;
 
 /**
- * The gradient of one input. A function computes it, and is called only if the gradient is wanted; null where there is
- * none. A tensor that `node.accumulator` gave says that the gradient was added to it.
+ * The gradient of one input. A function computes it, and is called only if the gradient is wanted; null where
+ * there is none. A tensor that `node.accumulator` gave says that the gradient was added to it.
  */
 export type Gradient = Tensor | null | (() => Tensor | null);
 
 /** The gradients of a node's inputs, by name or by position. */
 export type InputGradients = Readonly<Record<string, Gradient>> | readonly Gradient[];
-
-/** Saved tensors by name or by position; one that no wanted gradient needs is null. */
-type SavedByKey = Readonly<Record<string, Tensor | null>> | readonly (Tensor | null)[];
 
 /** A node's rule: `dy` is the gradient of its first output, `saved` what was saved, by name or by position. */
 export type Rule = (
@@ -109,14 +108,6 @@ export interface InnerBackward {
   backwardWeights(): Suspendable<void>;
   /** Frees all that it holds; a second call does nothing. */
   end(): void;
-}
-
-/** What an operation saves: `tensors[i]` has the name `keys[i]`, and the gradients of the halves `halves[i]` need it. */
-export interface SavedTensors {
-  /** Undefined when names are positions. */
-  readonly keys: readonly string[] | undefined;
-  readonly tensors: (Tensor | null)[];
-  readonly halves: readonly number[];
 }
 
 /** One differentiable operation that ran: what its backward needs, and where the gradients go. */
@@ -134,7 +125,10 @@ export class Node<InputKey extends Key = Key> {
   isQueued = false;
   /** W's part of the backward inside a checkpoint, between I and W. */
   innerBackward: InnerBackward | undefined = undefined;
-  /** True when I must visit the node even if none of its inputs needs a gradient: a checkpoint with parameters in it. */
+  /**
+   * True when I must visit the node even if none of its inputs needs a gradient: a checkpoint with parameters
+   * in it.
+   */
   readonly alwaysRuns: boolean;
   /** Names of the inputs; undefined when they are positions. */
   readonly #inputKeys: readonly string[] | undefined;
@@ -212,7 +206,7 @@ export class Node<InputKey extends Key = Key> {
     this.#computed |= wanted;
     this.#isBackwardInputs = isBackwardInputs;
     this.#hasRun = true;
-    return this.#rule(this.gradients[0]!, this.#savedByKey(), this as Node);
+    return this.#rule(this.gradients[0]!, this.#saved.byKey, this as Node);
   }
 
   /** True when this visit computes the gradient of the input. */
@@ -242,20 +236,20 @@ export class Node<InputKey extends Key = Key> {
    * @throws AutogradError when no gradient wanted in this visit needs it
    */
   saved(position: number): Tensor {
-    const tensor = this.#saved.tensors[position];
-    if (!tensor)
+    const tensor = this.#saved.at(position);
+    if (tensor === null)
       throw new AutogradError(
         "SAVED_TENSOR_MISSING",
-        `${this.name}: saved tensor ${position} of ${this.#saved.tensors.length} is not there, because no gradient wanted ` +
-          "now needs it by what was recorded; compute a gradient only where node.wants(input) is true, " +
+        `${this.name}: saved tensor ${position} of ${this.#saved.length} is not there, because no gradient wanted now ` +
+          "needs it by what was recorded; compute a gradient only where node.wants(input) is true, " +
           "and list each input whose gradient needs the tensor",
       );
     return tensor;
   }
 
   /**
-   * The sum so far of a weight's gradient, to add the input's gradient into in place; the rule then gives the sum itself
-   * as the gradient. Null when there is no sum yet, or when others see it.
+   * The sum so far of a weight's gradient, to add the input's gradient into in place; the rule then gives the
+   * sum itself as the gradient. Null when there is no sum yet, or when others see it.
    */
   accumulator(input: InputKey): Tensor | null {
     const inputIndex = this.#inputIndex(input);
@@ -267,13 +261,7 @@ export class Node<InputKey extends Key = Key> {
 
   /** Frees what no gradient of the remaining halves needs. */
   release(remaining: number): void {
-    const { tensors, halves } = this.#saved;
-    for (let i = 0; i < tensors.length; i++) {
-      if (tensors[i] !== null && (halves[i]! & remaining) === 0) {
-        tensors[i]!.dispose();
-        tensors[i] = null;
-      }
-    }
+    this.#saved.release(remaining);
   }
 
   /** Forgets a backward that broke off. */
@@ -296,13 +284,5 @@ export class Node<InputKey extends Key = Key> {
     const index = this.#inputKeys?.indexOf(input) ?? -1;
     if (index < 0) throw new InternalError(`${this.name} has no input ${input}`);
     return index;
-  }
-
-  #savedByKey(): SavedByKey {
-    const { keys, tensors } = this.#saved;
-    if (keys === undefined) return tensors;
-    const byKey: Record<string, Tensor | null> = {};
-    for (let i = 0; i < keys.length; i++) byKey[keys[i]!] = tensors[i]!;
-    return byKey;
   }
 }

@@ -30,9 +30,8 @@ export {
   detach,
   type Gradients,
   markInput,
-  type NamedSave,
   record,
-  type Save,
   type Saved,
   variable,
 } from "./record.ts";
+export type { NamedSave, Save } from "./saved-tensors.ts";

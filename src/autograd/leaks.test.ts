@@ -34,7 +34,7 @@ describe("nothing leaks", () => {
     weight.dispose();
   });
 
-  test("when a root is let go of without a backward", () => {
+  test("when a root is released without a backward", () => {
     const weight = parameter(4, 4);
     const root = runtime.scope(() => rootOf(gelu(linear(runtime.randn([2, 4], "float64"), weight)))!);
     expect(numLive()).toBeGreaterThan(2);

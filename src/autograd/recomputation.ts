@@ -1,16 +1,16 @@
 /**
  * The second run of a checkpoint's body, in the middle of a backward, and the backward through it.
  *
- * To the outer graph a checkpoint is one node, whose inputs may belong to either half and whose body may use parameters
- * that are not among its inputs. So I cannot ask the node for some gradients and W for the others: that would run the body
- * twice. Instead the first visit runs the body once, on copies of the inputs that are leaves of a graph of their own, and
- * walks that inner graph: whole in a whole backward, I alone in I. The inner walk then stays with the node
- * (`innerBackward`), and W finishes it. Copies of what depends on the stage's inputs are marked as a stage's inputs, so the
- * inner graph splits just as the outer one does.
+ * To the outer graph a checkpoint is one node, whose inputs may belong to either half and whose body may use
+ * parameters that are not among its inputs. So I cannot ask the node for some gradients and W for the others:
+ * that would run the body twice. Instead the first visit runs the body once, on copies of the inputs that are
+ * leaves of a graph of their own, and walks that inner graph: whole in a whole backward, I alone in I. The
+ * inner walk then stays with the node (`innerBackward`), and W finishes it. Copies of what depends on the
+ * stage's inputs are marked as a stage's inputs, so the inner graph splits just as the outer one does.
  *
- * The body must see the random numbers of its first run, while what runs between its parts (a body may communicate, and
- * is then suspended) must not. Each part between two transfers therefore runs with the generator's state from the same
- * part of the first run, and the state outside is put back after it.
+ * The body must see the random numbers of its first run, while what runs between its parts (a body may
+ * communicate, and is then suspended) must not. Each part between two transfers therefore runs with the
+ * generator's state from the same part of the first run, and the state outside is put back after it.
  */
 import type { Suspendable, Transfer } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";

@@ -8,12 +8,13 @@
  *       b: () => kernels.mul(dy, a),
  *     }));
  *
- * Inputs and saved tensors have names. `a: [a, "b"]` saves a for the gradient of b: it is not saved when b needs no
- * gradient, and freed once b has it. A tensor without such a list is saved for all gradients. A gradient given as a
- * function is computed only if its half of the backward is running, so that a rule never asks what is wanted. The
- * compiler checks all names.
+ * Inputs and saved tensors have names. `a: [a, "b"]` saves a for the gradient of b: it is not saved when b
+ * needs no gradient, and freed once b has it. A tensor without such a list is saved for all gradients. A
+ * gradient given as a function is computed only if its half of the backward is running, so that a rule never
+ * asks what is wanted. The compiler checks all names.
  *
- * Inputs that are a list, such as those of `cat`, have positions for names; lists take the place of objects everywhere.
+ * Inputs that are a list, such as those of `cat`, have positions for names; lists take the place of objects
+ * everywhere.
  */
 import * as kernels from "../tensor/kernels/index.ts";
 import type { Suspendable } from "../tensor/suspension.ts";
@@ -27,17 +28,14 @@ import {
   Leaf,
   Node,
   type Rule,
-  type SavedTensors,
   WEIGHTS,
 } from "./graph.ts";
+import { type NamedSave, type Save, SavedTensors } from "./saved-tensors.ts";
 
-/** A tensor to keep for the backward, and the names of the inputs whose gradients need it: all inputs if none is named. */
-export type NamedSave<InputName extends string> =
-  | Tensor
-  | null
-  | readonly [tensor: Tensor | null, ...neededFor: InputName[]];
-
-/** What a rule gets: the saved tensors by their names. One that no wanted gradient needs is null, whatever its type says. */
+/**
+ * What a rule gets: the saved tensors by their names. One that no wanted gradient needs is null or disposed,
+ * whatever its type says.
+ */
 export type Saved<Saves> = { readonly [name in keyof Saves]: SavedTensor<Saves[name]> };
 
 type SavedTensor<Save> = Save extends readonly [infer First, ...unknown[]]
@@ -49,18 +47,16 @@ type SavedTensor<Save> = Save extends readonly [infer First, ...unknown[]]
 /** The gradients of all inputs; null for one that never has a gradient. */
 export type Gradients<InputName extends string> = { readonly [name in InputName]: Gradient };
 
-/** A tensor to keep for the backward, and the positions of the inputs whose gradients need it. */
-export type Save = readonly [tensor: Tensor, ...neededFor: number[]];
-
 /** A rule over lists: gradients by the positions of the inputs, `node.saved(i)` by those of the saves. */
 export type Differentiate = (node: Node) => readonly Gradient[] | Suspendable<readonly Gradient[]>;
 
 /**
  * Adds an operation to the graph, if a gradient flows through any of its inputs.
- * @param inputs All tensors that the outputs are computed from. Those without a gradient, such as indices, decide with
- *   the others whether the outputs depend on a stage's inputs.
- * @param differentiate The rule: a generator if it communicates. `dy` is the gradient of the first output; those of
- *   several outputs are in `node.gradients`, null where none arrived.
+ * @param inputs All tensors that the outputs are computed from. Those without a gradient, such as indices,
+ *   decide with the others whether the outputs depend on a stage's inputs.
+ * @param saves Taken over: do not use the object afterwards.
+ * @param differentiate The rule: a generator if it communicates. `dy` is the gradient of the first output;
+ *   those of several outputs are in `node.gradients`, null where none arrived.
  * @returns The outputs.
  * @example
  * const y = runtime.call(operator("aten::expm1"), x); // dx = dy (y + 1)
@@ -123,8 +119,8 @@ export function record(
   }
   const saved =
     inputKeys === undefined
-      ? saveByPosition(saves as readonly Save[], edges, alwaysRuns)
-      : saveByName(saves as Readonly<Record<string, NamedSave<string>>>, inputKeys, edges);
+      ? SavedTensors.byPosition(saves as readonly Save[], edges, alwaysRuns)
+      : SavedTensors.byName(saves as Readonly<Record<string, NamedSave<string>>>, inputKeys, edges);
   const rule: Rule =
     inputKeys === undefined
       ? (_dy, _saved, node) => (differentiate as Differentiate)(node)
@@ -142,62 +138,15 @@ function isList<T>(value: T | readonly T[] | Readonly<Record<string, T>>): value
   return Array.isArray(value);
 }
 
-function isForSome(
-  save: NamedSave<string>,
-): save is readonly [tensor: Tensor | null, ...neededFor: string[]] {
-  return Array.isArray(save);
-}
-
 function edgeAlong({ source, outputIndex, dependsOnStageInput }: History): Edge | undefined {
   if (source === undefined || (source instanceof Leaf && !source.requiresGrad)) return undefined;
   return { target: source, outputIndex, half: dependsOnStageInput ? INPUTS : WEIGHTS };
 }
 
-const NO_TENSORS: SavedTensors = { keys: undefined, tensors: [], halves: [] };
-
-function saveByName(
-  saves: Readonly<Record<string, NamedSave<string>>>,
-  inputKeys: readonly string[],
-  edges: readonly (Edge | undefined)[],
-): SavedTensors {
-  const keys = Object.keys(saves);
-  if (keys.length === 0) return NO_TENSORS;
-  const tensors: (Tensor | null)[] = [];
-  const halves: number[] = [];
-  for (const key of keys) {
-    const save = saves[key]!;
-    const tensor = isForSome(save) ? save[0] : save;
-    const neededIn = isForSome(save) ? halvesOfInputs(save, inputKeys, edges) : INPUTS | WEIGHTS;
-    halves.push(neededIn);
-    tensors.push(tensor === null || neededIn === 0 ? null : tensor.share());
-  }
-  return { keys, tensors, halves };
-}
-
-function halvesOfInputs(
-  save: readonly [Tensor | null, ...string[]],
-  inputKeys: readonly string[],
-  edges: readonly (Edge | undefined)[],
-): number {
-  let halves = 0;
-  for (let i = 1; i < save.length; i++) halves |= edges[inputKeys.indexOf(save[i] as string)]?.half ?? 0;
-  return halves;
-}
-
-function saveByPosition(
-  saves: readonly Save[],
-  edges: readonly (Edge | undefined)[],
-  alwaysRuns: boolean,
-): SavedTensors {
-  if (saves.length === 0) return NO_TENSORS;
-  const halves = saves.map(([, ...neededFor]) =>
-    neededFor.reduce((union, input) => union | (edges[input]?.half ?? 0), 0),
-  );
-  const tensors = saves.map(([tensor], i) => (halves[i] === 0 && !alwaysRuns ? null : tensor.share()));
-  return { keys: undefined, tensors, halves };
-}
-
-/** Makes a plain tensor a leaf whose gradient W computes, as if it were a parameter. The caller owns `grad` of the leaf. */
+/**
+ * Makes a plain tensor a leaf whose gradient W computes, as if it were a parameter. The caller owns `grad` of
+ * the leaf.
+ */
 export function variable(tensor: Tensor): Leaf {
   const leaf = new Leaf(true);
   tensor.history = new History(leaf, 0, false);

@@ -1,4 +1,4 @@
-/** An operator of the c10 dispatcher, by name and overload; each runtime looks it up at its first call. */
+/** An operator of the c10 dispatcher, by name and overload. Each runtime looks it up at its first call. */
 export interface Operator {
   readonly name: string;
   readonly overload: string;

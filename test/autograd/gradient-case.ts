@@ -141,7 +141,10 @@ class StageInputs {
     });
   }
 
-  /** The gradients so far of all inputs, after a backward in one part or in two, of which the first ends with no weight's. */
+  /**
+   * The gradients of all inputs so far, after a whole backward, or after an I, which must leave weights alone,
+   * and a W.
+   */
   backward(
     outputs: readonly Tensor[],
     outputGradients: readonly Tensor[],

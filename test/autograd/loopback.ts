@@ -23,7 +23,10 @@ export class Loopback {
     this.#runtime.addon.mailbox.close(this.#name, "the test is over");
   }
 
-  /** x, sent away and received again in the forward; its gradient likewise in the backward. Letters of a box stay in order. */
+  /**
+   * x, sent away and received again in the forward; its gradient likewise in the backward. Letters of a box
+   * stay in order.
+   */
   *exchange(name: string, x: Tensor, box = 0): Suspendable<Tensor> {
     const y = yield* this.#roundTrip(`F ${name}`, x, box);
     const roundTrip = this.#roundTrip.bind(this);

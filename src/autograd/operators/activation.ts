@@ -2,7 +2,10 @@ import * as kernels from "../../tensor/kernels/index.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { record } from "../record.ts";
 
-/** Gaussian error linear unit, elementwise; `tanh` is the approximation that GPT-2 uses. Hendrycks and Gimpel, 2016. */
+/**
+ * Gaussian error linear unit, elementwise; `tanh` is the approximation that GPT-2 uses. Hendrycks and Gimpel,
+ * 2016.
+ */
 export function gelu(x: Tensor, approximate: "none" | "tanh" = "none"): Tensor {
   const y = kernels.gelu(x, approximate);
   return record("gelu", { x }, y, { x }, (dy, { x }) => ({ x: kernels.geluBackward(dy, x, approximate) }));

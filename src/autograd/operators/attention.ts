@@ -1,9 +1,10 @@
 /**
  * Attention: `y = P v` with `P = softmax(S)` and scores `S = scale q k^T`, for each sequence and head.
  *
- * S and P have T x S elements per head, more than all other activations together when sequences are long. The fused kernel
- * never has them in memory as a whole: it goes through the keys in blocks, and keeps of each row of S only the logarithm of
- * its summed exponentials, from which the backward computes each block of P again. One kernel gives all three gradients.
+ * S and P have T x S elements per head, more than all other activations together when sequences are long. The
+ * fused kernel never has them in memory as a whole: it goes through the keys in blocks, and keeps of each row
+ * of S only the logarithm of its summed exponentials, from which the backward computes each block of P again.
+ * One kernel gives all three gradients.
  *
  * A LibTorch without that kernel gets the formulas, on batches of matrices:
  *

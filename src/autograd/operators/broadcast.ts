@@ -2,7 +2,8 @@ import type { DType } from "../../tensor/dtype.ts";
 import * as kernels from "../../tensor/kernels/index.ts";
 import { sameShape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { type NamedSave, record, type Saved } from "../record.ts";
+import { record, type Saved } from "../record.ts";
+import type { NamedSave } from "../saved-tensors.ts";
 
 /** What a gradient must look like to be that of an input. */
 interface InputForm {
@@ -11,8 +12,8 @@ interface InputForm {
 }
 
 /**
- * Records an operation on two tensors that are broadcast against each other, elementwise. The rule gives gradients as if
- * a and b had the shape and dtype of the result; here they are brought to those of a and b.
+ * Records an operation on two tensors that are broadcast against each other, elementwise. The rule gives
+ * gradients as if a and b had the shape and dtype of the result; here they are brought to those of a and b.
  */
 export function recordBroadcast<Saves extends Readonly<Record<string, NamedSave<"a" | "b">>>>(
   name: string,

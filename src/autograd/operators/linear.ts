@@ -51,7 +51,10 @@ function asRows(x: Tensor): Tensor {
   return shape.length === 2 ? x : kernels.reshape(x, [-1, shape[shape.length - 1]!]);
 }
 
-/** The product, added to the sum so far of the weight's gradient as it is computed: no temporary of the weight's size. */
+/**
+ * The product, added to the sum so far of the weight's gradient as it is computed: no temporary of the weight's
+ * size.
+ */
 function addProduct(node: Node<"weight">, left: Tensor, right: Tensor): Tensor {
   const sum = node.accumulator("weight");
   if (sum === null) return kernels.mm(left, right);

@@ -59,8 +59,8 @@ function transposed(x: Tensor): Tensor {
 }
 
 /**
- * The product of matrices, or of batches of them, as `torch.matmul`: a vector is a row on the left and a column on the
- * right, and the dimensions before the last two are broadcast.
+ * The product of matrices, or of batches of them, as `torch.matmul`: a vector is a row on the left and a column
+ * on the right, and the dimensions before the last two are broadcast.
  * @param a [..., n, k] or [k]
  * @param b [..., k, m] or [k]
  * @returns [..., n, m], without n or m where a or b is a vector.

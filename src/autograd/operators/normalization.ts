@@ -1,9 +1,10 @@
 /**
  * Normalization over the last dimensions of a tensor, each of its rows for itself.
  *
- * The backward needs the normalized rows again. It does not keep them, as they are as large as the input, which the
- * operation before has to keep in most models anyway: it keeps one number for each row, `rstd = 1 / standard deviation`
- * (and the mean), and computes the rows a second time. With `n = x rstd` and `g = dy weight`, the gradients of rmsNorm are
+ * The backward needs the normalized rows again. It does not keep them, as they are as large as the input, which
+ * the operation before has to keep in most models anyway: it keeps one number for each row, `rstd = 1 /
+ * standard deviation` (and the mean), and computes the rows a second time. With `n = x rstd` and `g = dy
+ * weight`, the gradients of rmsNorm are
  *
  *     dWeight = sum of the rows of dy n        dx = rstd (g - n mean(g n))
  *
@@ -16,8 +17,8 @@ import type { Tensor } from "../../tensor/tensor.ts";
 import { record } from "../record.ts";
 
 /**
- * `(x - mean) / sqrt(variance + eps) * weight + bias`, with mean and variance over the last dimensions, which are those
- * of the normalized shape. Ba, Kiros and Hinton, 2016.
+ * `(x - mean) / sqrt(variance + eps) * weight + bias`, with mean and variance over the last dimensions, which
+ * are those of the normalized shape. Ba, Kiros and Hinton, 2016.
  * @param x [..., ...normalizedShape]
  * @param weight normalizedShape, or null
  * @param bias normalizedShape, or null
@@ -49,8 +50,8 @@ export function layerNorm(
 }
 
 /**
- * `x / sqrt(mean(x^2) + eps) * weight`, with the mean over the last dimensions, which are those of the normalized shape;
- * bfloat16 and float16 are computed in float32. Zhang and Sennrich, 2019.
+ * `x / sqrt(mean(x^2) + eps) * weight`, with the mean over the last dimensions, which are those of the
+ * normalized shape; bfloat16 and float16 are computed in float32. Zhang and Sennrich, 2019.
  * @param x [..., ...normalizedShape]
  * @param weight normalizedShape, or null
  */

@@ -54,7 +54,7 @@ describe.each(cases)("$name", (gradientCase) => {
   test("has the gradients of finite differences", () => checkFiniteDifferences(runtime, gradientCase));
 });
 
-test("the gradient of a sum, handed through to a leaf, can take another in place", () => {
+test("the gradient of a sum that becomes that of a leaf can take another in place", () => {
   runtime.scope(() => {
     const x = runtime.ones([2, 3]);
     const leaf = variable(x);

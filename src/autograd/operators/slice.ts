@@ -4,7 +4,10 @@ import { dimension, shapeMismatch } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { record } from "../record.ts";
 
-/** A view of the positions `start`, `start + step`, ... before `end` of one dimension; negative ones count from its end. */
+/**
+ * A view of the positions `start`, `start + step`, ... before `end` of one dimension; negative ones count from
+ * its end.
+ */
 export function slice(x: Tensor, dim: number, start: number, end = x.shape.at(dim)!, step = 1): Tensor {
   const y = kernels.slice(x, dim, start, end, step);
   const { shape } = x;
@@ -42,7 +45,7 @@ export function split(x: Tensor, size: number | readonly number[], dim = 0): Ten
   const parts = kernels.splitWithSizes(x, sizes, at);
   const shapes = sizes.map((part) => x.shape.with(at, part));
   return record("split", { x }, parts, {}, (_dy, _saved, { gradients }) => ({
-    // Zeros for the parts that nobody used.
+    // Zeros for parts without a gradient.
     x: kernels.cat(
       gradients.map((gradient, i) => gradient ?? runtime.zeros(shapes[i]!, dtype)),
       at,
@@ -50,7 +53,7 @@ export function split(x: Tensor, size: number | readonly number[], dim = 0): Ten
   }));
 }
 
-/** `split` into `numParts` equal parts, of which the last may be smaller, or fewer. */
+/** `split` into `numParts` equal parts, or fewer; the last may be smaller. */
 export function chunk(x: Tensor, numParts: number, dim = 0): Tensor[] {
   const size = x.shape[dimension("chunk", x, dim)]!;
   return split(x, Math.max(1, Math.ceil(size / numParts)), dim);

@@ -28,8 +28,8 @@ export function multinomial(probabilities: Tensor, numSamples: number): Tensor {
 }
 
 /**
- * `x * mask * scale`: dropout with a given mask, and its backward. `aten::native_dropout` would draw the mask from the
- * generator that all threads of the process share.
+ * `x * mask * scale`: dropout with a given mask, and its backward. `aten::native_dropout` would draw the mask
+ * from the generator that all threads of the process share.
  */
 export function applyDropoutMask(x: Tensor, mask: Tensor, scale: number): Tensor {
   return x.runtime.call(DROPOUT_BACKWARD, x, mask, scale);

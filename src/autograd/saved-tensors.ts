@@ -1,0 +1,108 @@
+import type { Tensor } from "../tensor/tensor.ts";
+import { type Edge, INPUTS, WEIGHTS } from "./graph.ts";
+
+/**
+ * A tensor to keep for the backward, and the names of the inputs whose gradients need it: all inputs if none is
+ * named.
+ */
+export type NamedSave<InputName extends string> =
+  | Tensor
+  | null
+  | readonly [tensor: Tensor | null, ...neededFor: InputName[]];
+
+/** A tensor to keep for the backward, and the positions of the inputs whose gradients need it. */
+export type Save = readonly [tensor: Tensor, ...neededFor: number[]];
+
+/** Saved tensors by name or by position; null for one that no wanted gradient needs. */
+export type SavedByKey = Readonly<Record<string, Tensor | null>> | readonly (Tensor | null)[];
+
+type Edges = readonly (Edge | undefined)[];
+
+/** What a node keeps for its backward: owners of tensors, each until the last half that needs it has run. */
+export class SavedTensors {
+  /** What a rule reads: null for a tensor that no gradient needs, a disposed one for a tensor that was released. */
+  readonly byKey: SavedByKey;
+  readonly #tensors: (Tensor | null)[];
+  /** For each tensor, the halves whose gradients need it, as bits. */
+  readonly #halves: readonly number[];
+
+  constructor(byKey: SavedByKey, tensors: (Tensor | null)[], halves: readonly number[]) {
+    this.byKey = byKey;
+    this.#tensors = tensors;
+    this.#halves = halves;
+  }
+
+  /**
+   * Takes over `saves`, which becomes what the rule reads. Filling a new object by names that are known only at run time
+   * made the backward of a small `mul` or `linear` up to 10 % slower.
+   */
+  static byName(
+    saves: Readonly<Record<string, NamedSave<string>>>,
+    inputKeys: readonly string[],
+    edges: Edges,
+  ): SavedTensors {
+    const keys = Object.keys(saves);
+    if (keys.length === 0) return NOTHING;
+    const byKey = saves as Record<string, Tensor | null>;
+    const tensors: (Tensor | null)[] = [];
+    const halves: number[] = [];
+    for (const key of keys) {
+      const save = saves[key]!;
+      const tensor = isForSome(save) ? save[0] : save;
+      const neededIn = isForSome(save) ? halvesOfInputs(save, inputKeys, edges) : ALL_HALVES;
+      const saved = tensor === null || neededIn === 0 ? null : tensor.share();
+      halves.push(neededIn);
+      tensors.push(saved);
+      byKey[key] = saved;
+    }
+    return new SavedTensors(byKey, tensors, halves);
+  }
+
+  /** @param keepsAll Keeps what no gradient needs, too, until the node runs. */
+  static byPosition(saves: readonly Save[], edges: Edges, keepsAll: boolean): SavedTensors {
+    if (saves.length === 0) return NOTHING;
+    const halves = saves.map(([, ...neededFor]) =>
+      neededFor.reduce((union, input) => union | (edges[input]?.half ?? 0), 0),
+    );
+    const tensors = saves.map(([tensor], i) => (halves[i] === 0 && !keepsAll ? null : tensor.share()));
+    return new SavedTensors(tensors, tensors, halves);
+  }
+
+  get length(): number {
+    return this.#tensors.length;
+  }
+
+  at(position: number): Tensor | null {
+    return this.#tensors[position] ?? null;
+  }
+
+  /** Frees what no gradient of the remaining halves needs. */
+  release(remaining: number): void {
+    for (let i = 0; i < this.#tensors.length; i++) {
+      const tensor = this.#tensors[i]!;
+      if (tensor === null || (this.#halves[i]! & remaining) !== 0) continue;
+      tensor.dispose();
+      this.#tensors[i] = null;
+    }
+  }
+}
+
+/** Every half that a node may have. */
+const ALL_HALVES = INPUTS | WEIGHTS;
+const NOTHING = new SavedTensors([], [], []);
+
+function isForSome(
+  save: NamedSave<string>,
+): save is readonly [tensor: Tensor | null, ...neededFor: string[]] {
+  return Array.isArray(save);
+}
+
+function halvesOfInputs(
+  save: readonly [Tensor | null, ...string[]],
+  inputKeys: readonly string[],
+  edges: Edges,
+): number {
+  let halves = 0;
+  for (let i = 1; i < save.length; i++) halves |= edges[inputKeys.indexOf(save[i] as string)]?.half ?? 0;
+  return halves;
+}
