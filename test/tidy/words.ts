@@ -17,6 +17,9 @@ interface BannedWord {
   readonly except?: RegExp;
 }
 
+const OF_PROCESSES =
+  /^(src\/(launch|trainer|transport|cli)|native|docs|examples|test\/(gloo|hosts|processes|faults))\//;
+
 /** Names of things of this project. */
 const TERMS: readonly BannedWord[] = [
   {
@@ -29,7 +32,7 @@ const TERMS: readonly BannedWord[] = [
   {
     pattern: /\bmicroBatches\??: number\b(?!\[)/,
     // Configuration keys and command-line options keep the names that users type.
-    outside: /^src\/(trainer\/config|cli)\//,
+    inside: /^(src|bench)\/(?!trainer\/config|cli)/,
     say: "numMicroBatches",
   },
   { pattern: /\b(phases?|streams?|\w+(Phase|Stream))\b/i, inside: /^src\/schedule\//, say: "direction" },
@@ -42,24 +45,24 @@ const TERMS: readonly BannedWord[] = [
     pattern: /\bnodes?\b|\bnode[A-Z]\w*|\b(Node|NODE)[A-Z_]\w*/,
     inside: /^(src\/launch|docs\/launch)/,
     except:
-      /\bNodeJS\.|\bnode[:_.]|\.node\b|--nnodes|--node-rank|per-node|PET_\w+|NODE_\w+|SLURM_\w+|node --|node_modules/g,
+      /\bNodeJS\.|\bnode[:_.[]|\.node\b|--nnodes|--node-rank|per-node|PET_\w+|NODE_\w+|SLURM_\w+|node --|node_modules/g,
     say: "host; a node is one of autograd's graph",
   },
   { pattern: /\b[A-Z]\w*Places?\b/, except: /\b(\w*InPlace)\b/g, say: "placement, or location" },
   { pattern: /\bonLost\b|\blossOf\b|#lose\b|\bLOST\b/, say: "disconnect; a loss is a number" },
   { pattern: /\bsigns? of life\b/i, say: "heartbeat" },
   {
-    pattern: /\bsilen(ce|t)\b|\bisSilent\b|\bSILENT\b/,
-    except: /--silent\b|--silence-timeout/g,
+    pattern: /\bsilence\w*/,
+    inside: OF_PROCESSES,
+    except: /\bsilenceSeconds\b|--silence-timeout|\bsilenceTimeout\b/g,
     say: "heartbeat timeout",
   },
-  { pattern: /\btime-?outs\b|\btime-out\b|\bTIME_OUTS?\b/i, except: /\btimeouts?\b/gi, say: "timeout" },
+  { pattern: /\btime-outs?\b|\bTIME_OUTS?\b/i, say: "timeout" },
   { pattern: /\btr(y|ies|ied|ying) (it )?again\b/i, say: "retry" },
   {
     pattern: /\b(meets?|met|meeting)\b|\bMet[A-Z]\w*|\bmet-\w+/,
     except: /--meet-timeout/g,
-    // The README quotes text that a model wrote.
-    outside: /^README\.md$/,
+    inside: OF_PROCESSES,
     say: "connect, join or rendezvous",
   },
   { pattern: /\blower-rendezvous\b/, say: "synchronous sends" },
@@ -71,7 +74,8 @@ const TERMS: readonly BannedWord[] = [
   { pattern: /\bnumFeatures\b/, inside: /^src\/(models|trainer)\//, say: "hiddenSize" },
   {
     pattern: /\bn_embd\b/,
-    outside: /^src\/(models|trainer\/checkpoint)\/|^test\//,
+    // Keys of Hugging Face's files.
+    outside: /^src\/(models\/|trainer\/export-model|schedule\/plan\/(model-shape|plan\.test)\.ts)|^test\//,
     say: "hiddenSize",
   },
 ];
@@ -87,7 +91,7 @@ const ENGLISH: readonly BannedWord[] = [
   { pattern: /\bbeside\b/i, say: "next to, or compared with" },
   { pattern: /\bso (many|long)\b(?! (as|that)\b)/i, say: "the number, the time" },
   { pattern: /\bin vain\b/i, say: "without success" },
-  { pattern: /\bthe user's\b(?= *[,;.:)]|$)/, say: "a user error" },
+  { pattern: /\bof the user's\b(?= *[,;.:)]|$)/i, say: "a user error" },
   { pattern: /\bto be called (when|once|after|before)\b/i, say: "call when" },
   {
     pattern: /(\/\*\*|^ +\*|[.;]) (Of which|By which|For which|To which|In which)\b/,
@@ -97,8 +101,8 @@ const ENGLISH: readonly BannedWord[] = [
 ];
 
 const IS_READ = /\.(ts|mjs|md|cpp|h|ya?ml|sh|sbatch|py|txt)$/;
-// This list and its test; the changelog, which gives old names.
-const IS_EXEMPT = /^test\/tidy\/(words|checker\.test)\.ts$|^CHANGELOG\.md$/;
+// Data of other programs; this list and its test; the changelog, which gives old names.
+const IS_EXEMPT = /\/golden\/|^test\/tidy\/(words|checker\.test)\.ts$|^CHANGELOG\.md$/;
 
 /** Uses of the words above, one violation for each line and word. */
 export function findBannedWords(texts: ReadonlyMap<string, string>): Violation[] {
