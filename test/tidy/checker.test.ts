@@ -112,14 +112,16 @@ test("an error code of two classes is found, and one in lower case", () => {
 });
 
 test("a long file without a header is found, and a listed one; a listed file that is gone, too", () => {
-  const files = plant({
-    "src/long.ts": `import "x";\n${lines(150)}`,
-    "src/fine.ts": `/** The idea. */\n${lines(150)}`,
-    "src/short.ts": "a;",
-    "src/listed.ts": "a;",
-    "test/long.ts": lines(200),
-  });
-  const found = findMissingHeaders(files, ["src/listed.ts", "src/gone.ts"]).map(({ file }) => file);
+  const texts = new Map([
+    ["src/long.ts", `import "x";\n${lines(150)}`],
+    ["src/fine.ts", `/** The idea. */\n${lines(150)}`],
+    ["src/short.ts", "a;"],
+    ["src/listed.ts", "a;"],
+    ["native/listed.cpp", "// The idea.\nint a;"],
+    ["test/long.ts", lines(200)],
+  ]);
+  const listed = ["src/listed.ts", "src/gone.ts", "native/listed.cpp"];
+  const found = findMissingHeaders(texts, listed).map(({ file }) => file);
   expect(found).toEqual(["src/gone.ts", "src/long.ts", "src/listed.ts"]);
 });
 
