@@ -94,7 +94,7 @@ function flip(path: string, position: number): void {
   writeFileSync(path, bytes);
 }
 
-test("a run whose checkpoints are all damaged does not silently begin anew", async () => {
+test("a run whose checkpoints are all damaged does not silently start over", async () => {
   run.copy("whole", "lost");
   for (const step of ["step-000010", "step-000015"])
     rmSync(join(run.dir("lost"), "checkpoints", step, "manifest.json"));

@@ -32,73 +32,37 @@ export interface Failure {
 
 export interface FailureData {
   readonly failures: readonly Failure[];
-  /** Whether the ranks catch their errors and go on; otherwise they stop at the first one, or step for ever. */
+  /** Whether the ranks catch their errors and go on; otherwise they stop at the first one, or step forever. */
   readonly goOn: boolean;
   /** The number of replicas, each of which gets the whole batch; 1 by default. */
   readonly numReplicas?: number;
 }
 
 export interface FailureReport {
-  /** By failure. */
+  /** The error of each failure. */
   readonly errors: readonly { readonly code: string; readonly message: string }[];
-  /** By failure: tensors and bytes that it left, and a step after it. */
+  /** The tensors and bytes that each failure left, and a step after it. */
   readonly numTensorsLeft: readonly number[];
   readonly numBytesLeft: readonly number[];
   readonly steps: readonly StepReport[];
 }
 
 export default function run(context: RankContext<FailureData>): FailureReport {
-  const { rank, numRanks, runtime, processGroup, data, report } = context;
-  const { numReplicas = 1 } = data;
-  const ranksPerReplica = numRanks / numReplicas;
-  const pipelineRank = rank % ranksPerReplica;
-  const stages = [pipelineRank, ranksPerReplica - 1 - pipelineRank] as const;
-  const { hidden, dtype, numMicroBatches } = failureSizes;
-  const [first, second] = stages.map((stage) => new MoodyStage(runtime, hidden, dtype, stageSeed(stage)));
-  const modules = new Map(stages.map((stage, i) => [stage, i === 0 ? first! : second!]));
-  // A group of its own: a rank that fails at once must not end what the others still do outside of the pipeline.
-  const group = processGroup.subgroup(Array.from({ length: numRanks }, (_, each) => each));
-  const pipe = new DualPipe([first!, second!], { processGroup: group, numReplicas });
-  const batch = wholeBatch(runtime, failureSizes);
-
-  const step = (lacking?: Failure["atCall"]) => {
-    const { inputs, labels } = partOf(batch, pipe, numMicroBatches);
-    return pipe.step(lacking === "no inputs" ? null : inputs, {
-      numChunks: numMicroBatches,
-      ...(lacking !== "no criterion" && { criterion: mseLoss }),
-      ...(lacking !== "no labels" && { labels }),
-    });
-  };
-  const zeroGrad = (): void => {
-    for (const parameter of pipe.parameters()) parameter.grad = null;
-  };
-  /** Waits until every rank is here. */
+  const { runtime, processGroup, data, report } = context;
+  const rank = new FailingRank(context);
+  runtime.scope(() => rank.step());
+  rank.zeroGrad();
+  if (!data.goOn) {
+    for (const failure of data.failures) runtime.scope(() => rank.fail(failure));
+    for (;;) {
+      report("stepping");
+      runtime.scope(() => rank.step());
+    }
+  }
+  /** Waits until all ranks are here. */
   const synchronize = (): void => {
     allGatherNumbers(processGroup, []);
   };
-  const fail = (failure: Failure): void => {
-    if (failure.rank !== rank) {
-      step();
-      return;
-    }
-    const mood = moods[failure.mood ?? "throw"];
-    if (typeof failure.atCall === "number")
-      first!.mood = atCall(failure.atCall, (y) => {
-        report("failing");
-        return mood(y);
-      });
-    step(failure.atCall);
-  };
-
-  runtime.scope(step);
-  zeroGrad();
-  if (!data.goOn) {
-    for (const failure of data.failures) runtime.scope(() => fail(failure));
-    for (;;) {
-      report("stepping");
-      runtime.scope(step);
-    }
-  }
   const errors: { code: string; message: string }[] = [];
   const [numTensorsLeft, numBytesLeft]: [number[], number[]] = [[], []];
   const steps: StepReport[] = [];
@@ -108,19 +72,78 @@ export default function run(context: RankContext<FailureData>): FailureReport {
     const { liveBytes } = runtime.device.memory();
     synchronize();
     try {
-      runtime.scope(() => fail(failure));
+      runtime.scope(() => rank.fail(failure));
     } catch (error) {
       const { code, message } = error as Error & { code: string };
       errors.push({ code, message });
     }
-    first!.mood = undefined;
-    zeroGrad();
+    rank.recover();
     synchronize();
     numTensorsLeft.push(runtime.addon.numTensors() - numTensors);
     numBytesLeft.push(runtime.device.memory().liveBytes - liveBytes);
     synchronize();
-    steps.push(runtime.scope(() => reportStep(step(), modules)));
-    zeroGrad();
+    steps.push(runtime.scope(() => reportStep(rank.step(), rank.modules)));
+    rank.zeroGrad();
   }
   return { errors, numTensorsLeft, numBytesLeft, steps };
+}
+
+/** A rank of DualPipe that can be made to fail in a step. */
+class FailingRank {
+  readonly modules: ReadonlyMap<number, MoodyStage>;
+  readonly #context: RankContext<FailureData>;
+  readonly #first: MoodyStage;
+  readonly #pipe: DualPipe;
+  readonly #batch: ReturnType<typeof wholeBatch>;
+
+  constructor(context: RankContext<FailureData>) {
+    const { rank, numRanks, runtime, processGroup, data } = context;
+    const { numReplicas = 1 } = data;
+    const ranksPerReplica = numRanks / numReplicas;
+    const pipelineRank = rank % ranksPerReplica;
+    const stages = [pipelineRank, ranksPerReplica - 1 - pipelineRank] as const;
+    const { hidden, dtype } = failureSizes;
+    const [first, second] = stages.map((stage) => new MoodyStage(runtime, hidden, dtype, stageSeed(stage)));
+    this.#context = context;
+    this.#first = first!;
+    this.modules = new Map(stages.map((stage, i) => [stage, i === 0 ? first! : second!]));
+    // A group of its own: a rank that fails at once must not end what the others still do outside the pipeline.
+    const group = processGroup.subgroup(Array.from({ length: numRanks }, (_, each) => each));
+    this.#pipe = new DualPipe([first!, second!], { processGroup: group, numReplicas });
+    this.#batch = wholeBatch(runtime, failureSizes);
+  }
+
+  step(lacking?: Failure["atCall"]) {
+    const { numMicroBatches } = failureSizes;
+    const { inputs, labels } = partOf(this.#batch, this.#pipe, numMicroBatches);
+    return this.#pipe.step(lacking === "no inputs" ? null : inputs, {
+      numChunks: numMicroBatches,
+      ...(lacking !== "no criterion" && { criterion: mseLoss }),
+      ...(lacking !== "no labels" && { labels }),
+    });
+  }
+
+  /** Runs a step that fails on the failure's rank. */
+  fail({ rank, atCall: at, mood = "throw" }: Failure): void {
+    const { report } = this.#context;
+    if (rank !== this.#context.rank) {
+      this.step();
+      return;
+    }
+    if (typeof at === "number")
+      this.#first.mood = atCall(at, (y) => {
+        report("failing");
+        return moods[mood](y);
+      });
+    this.step(at);
+  }
+
+  recover(): void {
+    this.#first.mood = undefined;
+    this.zeroGrad();
+  }
+
+  zeroGrad(): void {
+    for (const parameter of this.#pipe.parameters()) parameter.grad = null;
+  }
 }

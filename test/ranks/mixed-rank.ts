@@ -18,7 +18,7 @@ export interface MixedCase {
 }
 
 export interface MixedReport extends StepReport {
-  /** Of the rank's pipeline, among `groups`. */
+  /** The rank's pipeline, as an index into `groups`. */
   readonly pipeline: number;
   readonly pipelineRank: number;
 }

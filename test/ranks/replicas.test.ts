@@ -15,7 +15,7 @@ async function run(numRanks: number, cases: readonly ReplicasCase[]): Promise<Re
 const lossesOf = (reports: readonly ReplicasReport[]) =>
   reports.flatMap(({ losses }) => losses).sort(([a], [b]) => a - b);
 
-/** Of every holder, by name. */
+/** The values of every holder, by name. */
 function valuesOf(
   reports: readonly ReplicasReport[],
   what: "gradients" | "parameters",

@@ -12,7 +12,7 @@ export interface StageGradients {
 /** What a step left on one rank, as numbers. */
 export interface StepReport {
   readonly losses: readonly number[] | null;
-  /** By micro-batch and position. */
+  /** The outputs, by micro-batch and position. */
   readonly outputs: readonly (readonly (readonly number[] | null)[])[] | null;
   readonly stages: readonly StageGradients[];
 }

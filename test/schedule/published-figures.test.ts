@@ -57,7 +57,7 @@ function label(action: Action): string {
     : `${action.kind}${action.microBatch}`;
 }
 
-/** Six characters per unit of time, so that the snapshot can be laid beside the published figure. */
+/** Six characters per unit of time, so that the snapshot can be compared with the published figure. */
 function picture(timeline: Timeline): string {
   return timelineGrid(timeline, { unit: 1 })
     .map((row) =>
