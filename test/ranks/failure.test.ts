@@ -140,7 +140,7 @@ test("a rank of one replica that fails stops those of the others, and then all r
 
 test.each([
   ["throws", "throw", "STAGE_FAILED", "dualpipe: rank 2, (2F2;1B5)OVERLAP_F_B: boom"],
-  ["exits", "exit", "CRASHED", "dualpipe: rank 2 ended with the exit code 7 before its program did"],
+  ["exits", "exit", "CRASHED", "dualpipe: rank 2 ended with exit code 7 before its program did"],
 ] as const)(
   "when a rank %s in the middle of a step all stop, and its error is reported",
   async (_, mood, code, message) => {
