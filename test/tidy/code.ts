@@ -13,16 +13,20 @@ export const FILES_WITH_IDEAS: readonly string[] = [
   "src/autograd/graph.ts",
   "src/autograd/recomputation.ts",
   "src/engine/executor.ts",
+  "src/engine/link.ts",
   "src/engine/module-stage.ts",
-  "src/engine/shared-parameters.ts",
+  "src/engine/parameters/shared-parameters.ts",
   "src/launch/hub/hub.ts",
   "src/launch/launcher/launch.ts",
+  "src/models/model-family.ts",
   "src/schedule/lower/lower.ts",
   "src/schedule/schedules/bidirectional-steps.ts",
   "src/schedule/search/list-schedule.ts",
   "src/schedule/simulate/simulate.ts",
   "src/schedule/verify/progress.ts",
+  "src/tensor/device.ts",
   "src/trainer/checkpoint/store.ts",
+  "src/trainer/report/listener.ts",
   "src/transport/carrier.ts",
 ];
 
@@ -57,7 +61,7 @@ export function findMissingHeaders(
   const bare = [...texts].filter(([path, text]) => {
     const isLong = text.trimEnd().split("\n").length > LINES_WITH_HEADER;
     const needsHeader = listed.includes(path) || (isLong && path.endsWith(".ts") && isSource(path));
-    return needsHeader && !/^(\/\*\*|\/\/)/.test(text);
+    return needsHeader && !/^\/[*/]/.test(text);
   });
   return [
     ...gone.map((file) => ({
