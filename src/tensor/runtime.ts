@@ -19,8 +19,7 @@ import { type DType, dtypeCode } from "./dtype.ts";
 import { LibTorchError } from "./errors.ts";
 import * as kernels from "./kernels/index.ts";
 import { type Operator, operator } from "./native-operator.ts";
-import { Scope } from "./scope.ts";
-import { isSuspendable, type Suspendable } from "./suspension.ts";
+import { Scopes } from "./scope.ts";
 import { Tensor } from "./tensor.ts";
 
 /** An argument of an operator: its schema's types, with tensors as tensors. Dtypes are passed by `dtypeCode`. */
@@ -43,18 +42,18 @@ export type ElementArray =
  * const runtime = Runtime.load();
  * const sum = runtime.scope(() => runtime.call(operator("aten::add", "Tensor"), runtime.ones([2, 3]), runtime.randn([2, 3])));
  */
-export class Runtime {
+export class Runtime extends Scopes {
   readonly addon: Addon;
   /** Where new tensors are. */
   readonly device: Device;
   /** False inside `noGrad`: the autograd layer records nothing. */
   gradEnabled = true;
-  #scope: Scope | undefined = undefined;
   #operators = new Map<Operator, number>();
   #supported = new Map<Operator, boolean>();
   #numNodes = 0;
 
   constructor(addon: Addon, device: Device = new CpuDevice(addon)) {
+    super();
     this.addon = addon;
     this.device = device;
     addon.setErrorClass(LibTorchError);
@@ -92,100 +91,9 @@ export class Runtime {
     this.addon.callInPlace(this.#number(op), ...toNative(args));
   }
 
-  /**
-   * Runs `body` and disposes every tensor made in it, except those that it returns (in arrays and plain objects, too),
-   * which go to the scope around it, and those that a backward will need.
-   */
-  scope<T>(body: () => T): T {
-    const scope = new Scope(this.#scope);
-    this.#scope = scope;
-    let kept: T | undefined;
-    try {
-      kept = body();
-      return kept;
-    } finally {
-      this.#scope = scope.parent;
-      scope.end(kept);
-    }
-  }
-
-  /**
-   * `scope` for a computation that can be suspended: its scope is the current one only while it runs. Ending it early,
-   * with `return()` of the generator, disposes everything that it made.
-   */
-  suspendableScope<Y, T>(body: Generator<Y, T, void>): Generator<Y, T, void> {
-    return this.#resumed(new Scope(undefined), body);
-  }
-
-  /**
-   * `scope` for a body that may return a suspended computation: the scope then stays open until that has ended, like
-   * that of `suspendableScope`. A body that returns anything else runs without a generator.
-   */
-  scopeUntilDone<T>(body: () => T | Suspendable<T>): T | Suspendable<T> {
-    const outer = this.#scope;
-    const scope = new Scope(outer);
-    this.#scope = scope;
-    let kept: T | undefined;
-    let isDone = true;
-    try {
-      const result = body();
-      if (isSuspendable<T>(result)) {
-        isDone = false;
-        return this.#resumed(scope, result);
-      }
-      kept = result;
-      return result;
-    } finally {
-      this.#scope = outer;
-      if (isDone) scope.end(kept);
-    }
-  }
-
-  /** Runs `body` outside of every scope: no scope of the caller owns what it makes or receives. */
-  outsideScopes<T>(body: () => T): T {
-    const outer = this.#scope;
-    this.#scope = undefined;
-    try {
-      return body();
-    } finally {
-      this.#scope = outer;
-    }
-  }
-
-  /** Continues `body` in its scope, which is the current one only while it runs. */
-  *#resumed<Y, T>(scope: Scope, body: Generator<Y, T, void>): Generator<Y, T, void> {
-    let kept: T | undefined;
-    try {
-      for (;;) {
-        const outer = this.#scope;
-        scope.parent = outer;
-        this.#scope = scope;
-        let step: IteratorResult<Y, T>;
-        try {
-          step = body.next();
-        } finally {
-          this.#scope = outer;
-        }
-        if (step.done) {
-          kept = step.value;
-          return kept;
-        }
-        yield step.value;
-      }
-    } finally {
-      body.return(undefined as T);
-      scope.end(kept);
-    }
-  }
-
   /** The tensor of a handle that the addon returned; it belongs to the current scope. */
   adoptHandle(handle: number): Tensor {
     return this.#adopt(handle);
-  }
-
-  /** The scope that new tensors belong to; undefined outside of every scope. */
-  get currentScope(): Scope | undefined {
-    return this.#scope;
   }
 
   /** A number that grows with each graph node of this runtime: the order in which a backward undoes them. */
@@ -210,7 +118,7 @@ export class Runtime {
     const float64 = this.fromArray(Float64Array.from(numbers), shape, "float64");
     if (dtype === "float64") return float64;
     const converted = kernels.toDtype(float64, dtype);
-    if (this.#scope === undefined) float64.dispose();
+    if (this.currentScope === undefined) float64.dispose();
     return converted;
   }
 
@@ -331,7 +239,7 @@ export class Runtime {
 
   #adopt(handle: NativeResult): Tensor {
     const tensor = Tensor.adopt(this, handle as number);
-    this.#scope?.own(tensor);
+    this.currentScope?.own(tensor);
     return tensor;
   }
 }

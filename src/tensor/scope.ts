@@ -12,6 +12,7 @@
  *
  * A disposed tensor throws when it is used, in TypeScript, before native code is called.
  */
+import { isSuspendable, type Suspendable } from "./suspension.ts";
 import { Tensor } from "./tensor.ts";
 
 /** Owns the tensors made while it is the current scope, and disposes at its end those that are not kept. */
@@ -37,6 +38,102 @@ export class Scope {
       else this.parent?.own(tensor);
     }
     this.#owned = [];
+  }
+}
+
+/** The scopes of one thread: which one is current, and when it ends. */
+export abstract class Scopes {
+  #scope: Scope | undefined = undefined;
+
+  /** The scope that new tensors belong to; undefined outside of every scope. */
+  get currentScope(): Scope | undefined {
+    return this.#scope;
+  }
+
+  /**
+   * Runs `body` and disposes every tensor made in it, except those that it returns (in arrays and plain objects, too),
+   * which go to the scope around it, and those that a backward will need.
+   */
+  scope<T>(body: () => T): T {
+    const scope = new Scope(this.#scope);
+    this.#scope = scope;
+    let kept: T | undefined;
+    try {
+      kept = body();
+      return kept;
+    } finally {
+      this.#scope = scope.parent;
+      scope.end(kept);
+    }
+  }
+
+  /**
+   * `scope` for a computation that can be suspended: its scope is the current one only while it runs. Ending it early,
+   * with `return()` of the generator, disposes everything that it made.
+   */
+  suspendableScope<Y, T>(body: Generator<Y, T, void>): Generator<Y, T, void> {
+    return this.#resumed(new Scope(undefined), body);
+  }
+
+  /**
+   * `scope` for a body that may return a suspended computation: the scope then stays open until that has ended, like
+   * that of `suspendableScope`. A body that returns anything else runs without a generator.
+   */
+  scopeUntilDone<T>(body: () => T | Suspendable<T>): T | Suspendable<T> {
+    const outer = this.#scope;
+    const scope = new Scope(outer);
+    this.#scope = scope;
+    let kept: T | undefined;
+    let isDone = true;
+    try {
+      const result = body();
+      if (isSuspendable<T>(result)) {
+        isDone = false;
+        return this.#resumed(scope, result);
+      }
+      kept = result;
+      return result;
+    } finally {
+      this.#scope = outer;
+      if (isDone) scope.end(kept);
+    }
+  }
+
+  /** Runs `body` outside of every scope: no scope of the caller owns what it makes or receives. */
+  outsideScopes<T>(body: () => T): T {
+    const outer = this.#scope;
+    this.#scope = undefined;
+    try {
+      return body();
+    } finally {
+      this.#scope = outer;
+    }
+  }
+
+  /** Continues `body` in its scope, which is the current one only while it runs. */
+  *#resumed<Y, T>(scope: Scope, body: Generator<Y, T, void>): Generator<Y, T, void> {
+    let kept: T | undefined;
+    try {
+      for (;;) {
+        const outer = this.#scope;
+        scope.parent = outer;
+        this.#scope = scope;
+        let step: IteratorResult<Y, T>;
+        try {
+          step = body.next();
+        } finally {
+          this.#scope = outer;
+        }
+        if (step.done) {
+          kept = step.value;
+          return kept;
+        }
+        yield step.value;
+      }
+    } finally {
+      body.return(undefined as T);
+      scope.end(kept);
+    }
   }
 }
 
