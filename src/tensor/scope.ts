@@ -16,7 +16,7 @@ import { isSuspendable, type Suspendable } from "./suspension.ts";
 import { Tensor } from "./tensor.ts";
 
 /** Owns the tensors made while it is the current scope, and disposes at its end those that are not kept. */
-export class Scope {
+class Scope {
   /** The scope that gets what is kept; a suspended computation ends in another scope than it started in. */
   parent: Scope | undefined;
   #owned: Tensor[] = [];
