@@ -2,6 +2,8 @@
  * Train neural networks across devices with DualPipe. Schedules alone, without LibTorch, are in `dualpipe/schedule`.
  * @packageDocumentation
  */
+import type { TrainOptions, TrainSummary } from "./trainer/train.ts";
+
 export * from "./autograd/index.ts";
 export { DualPipe, type DualPipeOptions, DualPipeV } from "./engine/dualpipe.ts";
 export type { OverlapBackward, OverlapForward, OverlapHook, OverlapResult } from "./engine/overlap.ts";
@@ -67,7 +69,7 @@ export {
   parseConfig,
   type TrainConfig,
 } from "./trainer/config/config.ts";
-export { NonFiniteLossError } from "./trainer/rank/rank-trainer.ts";
+export { NonFiniteLossError } from "./trainer/rank/non-finite-loss.ts";
 export type {
   RunListener,
   RunReport,
@@ -75,8 +77,19 @@ export type {
   StepMetrics,
   ValidationMetrics,
 } from "./trainer/report/listener.ts";
-export { type TrainOptions, type TrainSummary, train } from "./trainer/train.ts";
+export type { TrainOptions, TrainSummary } from "./trainer/train.ts";
 export { allGatherNumbers } from "./transport/collectives.ts";
 export { InProcessGroup, type InProcessOptions } from "./transport/in-process/in-process-group.ts";
 export type { ChannelKind, Message, ProcessGroup, Receipt } from "./transport/process-group.ts";
 export { TransportError, type TransportErrorCode } from "./transport/transport-error.ts";
+
+/**
+ * Trains a model as a configuration says: ranks in threads of this process, records and weights in files. The trainer
+ * is loaded by the first call, because programs with a loop of their own do not need it.
+ *
+ * @throws DataError, NonFiniteLossError (as a RankError with its code), RankError, CheckpointError.
+ */
+export async function train(options: TrainOptions): Promise<TrainSummary> {
+  const trainer = await import("./trainer/train.ts");
+  return trainer.train(options);
+}

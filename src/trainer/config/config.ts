@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
-import { type Document, isNode, isScalar, LineCounter, parse, parseDocument, stringify } from "yaml";
+import { createRequire } from "node:module";
+import type { Document, LineCounter } from "yaml";
 import { ConfigError, type ConfigIssue } from "./config-error.ts";
 import { describeIssues } from "./issues.ts";
 import { checkRules } from "./rules.ts";
@@ -8,6 +9,11 @@ import { configSchema, type TrainConfig } from "./schema.ts";
 export { ConfigError, type ConfigErrorCode, type ConfigIssue } from "./config-error.ts";
 export type { TrainConfig } from "./schema.ts";
 export { batchShapeOf, modelContextOf, numRanks, numStages } from "./sizes.ts";
+
+const require = createRequire(import.meta.url);
+
+/** Loaded with the first configuration, since `import "dualpipe"` must not wait for it. */
+const yaml = () => require("yaml") as typeof import("yaml");
 
 /**
  * Reads a configuration file, applies overrides, checks it and fills in all defaults.
@@ -28,8 +34,8 @@ export async function loadConfig(path: string, overrides: readonly string[] = []
 
 /** Like `loadConfig`, for the text of a configuration. @param file The name of the text in messages. */
 export function parseConfig(text: string, overrides: readonly string[] = [], file = "config"): TrainConfig {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: true });
+  const lines = new (yaml().LineCounter)();
+  const document = yaml().parseDocument(text, { lineCounter: lines, prettyErrors: true });
   const [yamlError] = document.errors;
   if (yamlError !== undefined) {
     throw new ConfigError("CONFIG_BAD_YAML", `${file}: ${yamlError.message.trim()}`);
@@ -49,7 +55,7 @@ export function parseConfig(text: string, overrides: readonly string[] = [], fil
 
 /** The configuration as YAML that `parseConfig` reads back, so that a run can keep the values it used. */
 export function formatConfig(config: TrainConfig): string {
-  return stringify(config);
+  return yaml().stringify(config);
 }
 
 function applyOverride(document: Document.Parsed, override: string): void {
@@ -59,7 +65,7 @@ function applyOverride(document: Document.Parsed, override: string): void {
     throw badOverride(override, "must be KEY=VALUE, e.g. --set model.hiddenSize=256");
   }
   try {
-    const value: unknown = parse(override.slice(separator + 1));
+    const value: unknown = yaml().parse(override.slice(separator + 1));
     makeEmptySections(document, path);
     document.setIn(path, document.createNode(value));
   } catch (error) {
@@ -72,7 +78,7 @@ function makeEmptySections(document: Document.Parsed, path: readonly string[]): 
   for (let length = 0; length < path.length; length++) {
     const prefix = path.slice(0, length);
     const node = length === 0 ? document.contents : document.getIn(prefix, true);
-    if (isScalar(node) && node.value === null) {
+    if (yaml().isScalar(node) && node.value === null) {
       document.setIn(prefix, document.createNode({}));
     }
   }
@@ -94,7 +100,7 @@ function toPlain(document: Document.Parsed, file: string): unknown {
 /** "config.yaml:12" for a value in the file; only the file's name for a value from a default or from --set. */
 function locationOf(issue: ConfigIssue, document: Document.Parsed, lines: LineCounter, file: string): string {
   const node = issue.path === "" ? document.contents : document.getIn(issue.path.split("."), true);
-  const offset = isNode(node) ? node.range?.[0] : undefined;
+  const offset = yaml().isNode(node) ? node.range?.[0] : undefined;
   return offset === undefined ? file : `${file}:${lines.linePos(offset).line}`;
 }
 

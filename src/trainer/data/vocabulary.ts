@@ -1,15 +1,22 @@
-import ranks from "gpt-tokenizer/bpeRanks/r50k_base";
+import { createRequire } from "node:module";
+import type ranks from "gpt-tokenizer/bpeRanks/r50k_base";
 import { DataError } from "./data-error.ts";
 
 export const END_OF_TEXT = "<|endoftext|>";
 
 const NUM_BYTES = 256;
 
+const require = createRequire(import.meta.url);
+
+/** GPT-2's tokens in the order of their merges; loaded with the first tokenizer, as it takes 100 ms. */
+const loadRanks = () =>
+  (require("gpt-tokenizer/bpeRanks/r50k_base") as { readonly default: typeof ranks }).default;
+
 /** The size of a vocabulary of all bytes and the end-of-text token. */
 export const VOCAB_SIZE_MIN = NUM_BYTES + 1;
 
 /** The size of GPT-2's whole vocabulary. */
-export const VOCAB_SIZE_MAX = ranks.length + 1;
+export const VOCAB_SIZE_MAX = 50_257;
 
 /** The content of a `tokenizer.json` that Hugging Face's `tokenizers` reads. */
 export type TokenizerJson = ReturnType<typeof describeTokenizer>;
@@ -28,7 +35,7 @@ export function makeTokenizerJson(vocabSize: number): TokenizerJson {
     );
   }
   const symbols = byteSymbols();
-  const tokens = ranks.slice(0, vocabSize - 1).map((bytes) => {
+  const tokens = loadRanks().slice(0, vocabSize - 1).map((bytes) => {
     return Array.from(Buffer.from(bytes as string), (byte) => symbols[byte]!).join("");
   });
   const rankOf = new Map(tokens.map((token, rank) => [token, rank]));

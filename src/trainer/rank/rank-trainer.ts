@@ -1,4 +1,3 @@
-import { DualPipeError } from "../../errors/dualpipe-error.ts";
 import type { TensorEntry } from "../../files/safetensors.ts";
 import type { RankContext } from "../../launch/rank-context.ts";
 import { clipFactor, scaleGradients, squaredGradNorm } from "../../optim/gradient-norm.ts";
@@ -13,25 +12,13 @@ import { BatchSampler, type MicroBatch, validationBatches } from "../data/batche
 import { NUM_LAST_TIMELINES } from "../report/listener.ts";
 import { gatherValues, sumOverRanks } from "./group-values.ts";
 import { makeOptimizer } from "./make-optimizer.ts";
+import { NonFiniteLossError } from "./non-finite-loss.ts";
 import type { RankData, RankResult, SharedData } from "./rank-program.ts";
 import type { RankReport } from "./rank-report.ts";
 import { RecordedSteps } from "./recorded-steps.ts";
 import { TokenPipeline } from "./token-pipeline.ts";
 
 const REQUESTS: readonly CheckpointRequest[] = ["none", "goOn", "stop"];
-
-/** A loss or gradient became NaN or infinite; the weights were left as they were before the step. */
-export class NonFiniteLossError extends DualPipeError<"NON_FINITE_LOSS"> {
-  override readonly name = "NonFiniteLossError";
-
-  constructor(step: number, loss: number, gradientNorm: number) {
-    super(
-      "NON_FINITE_LOSS",
-      `the loss of step ${step} is ${loss} and its gradient norm ${gradientNorm}; the weights were left as they were; ` +
-        "lower optimizer.learningRate, lengthen learningRateSchedule.warmupSteps, or set optimizer.gradientClip",
-    );
-  }
-}
 
 /** One rank's part of a training run: its stages, its share of the optimizer, and the loop over the steps. */
 export class RankTrainer {

@@ -1,0 +1,34 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+
+const ROOT = new URL("../../", import.meta.url);
+const RECORDER = new URL("record-loads.mjs", import.meta.url).href;
+
+/** The modules that are loaded by importing an entry of the package, as paths below `dist/` or names of packages. */
+function loadsOf(entry: string): string[] {
+  const url = new URL(`dist/${entry}`, ROOT).href;
+  const code = `await import(${JSON.stringify(url)});
+    const { _cache } = (await import("node:module")).default;
+    for (const path of Object.keys(_cache)) console.log("file://" + path);`;
+  const args = ["--import", RECORDER, "--input-type=module", "-e", code];
+  const output = execFileSync(process.execPath, args, { encoding: "utf8" });
+  const urls = output.split("\n").filter((line) => line.startsWith("file:"));
+  return urls.map((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? path.split("/dist/")[1]!);
+}
+
+test('import "dualpipe" loads neither the trainer nor packages, apart from zod for configurations', () => {
+  const loads = loadsOf("index.js");
+  expect(loads).toContain("engine/pipeline.js");
+  const { dependencies } = JSON.parse(readFileSync(new URL("package.json", ROOT), "utf8"));
+  const packages = Object.keys(dependencies).filter((name) => name !== "zod");
+  for (const name of packages) expect(loads).not.toContain(name);
+  expect(loads).not.toContain("trainer/train.js");
+  expect(loads.filter((path) => path.startsWith("cli/"))).toEqual([]);
+});
+
+test('import "dualpipe/schedule" loads schedules and errors alone', () => {
+  const loads = loadsOf("schedule/index.js");
+  expect(loads).toContain("schedule/index.js");
+  expect(loads.filter((path) => !/^(schedule|errors)\//.test(path))).toEqual([]);
+});
