@@ -17,7 +17,7 @@ import { problemOf } from "../errors/dualpipe-error.ts";
 import type { Addon } from "../native/addon.ts";
 import { prepareAddon } from "../native/load.ts";
 import { abortProcesses } from "../transport/gloo/connect-processes.ts";
-import { ConnectedProcesses } from "./connected-processes.ts";
+import type { ConnectedProcesses } from "./connected-processes.ts";
 import type { ProcessPlacement } from "./process-placement.ts";
 import { RankError } from "./rank-error.ts";
 import type { RankMessage, RankThreadData } from "./rank-thread.ts";
@@ -66,7 +66,11 @@ export async function runRanks<Result>(program: URL, options: RunRanksOptions): 
   // The main thread loads the addon first, because only it can set the environment variables that LibTorch reads.
   const addon = await prepareAddon<Addon>(options.signal);
   const { processes } = options;
-  if (processes === undefined || processes instanceof ConnectedProcesses)
+  if (processes === undefined)
+    return new RankThreads(addon, program, options, processes).run() as Promise<Result[]>;
+  // Loaded here, because few runs have several processes, and TLS and the hub take a while to load.
+  const { ConnectedProcesses } = await import("./connected-processes.ts");
+  if (processes instanceof ConnectedProcesses)
     return new RankThreads(addon, program, options, processes).run() as Promise<Result[]>;
   const connected = await ConnectedProcesses.connect(addon, processes, options);
   let well = false;

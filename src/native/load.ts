@@ -2,7 +2,6 @@ import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import type { Addon } from "./addon.ts";
-import { buildAddon } from "./build.ts";
 import { defaultCache, findAddon, type NativeCache } from "./cache.ts";
 import { libtorchNotFound } from "./locate.ts";
 import { locateOrRecall } from "./remembered.ts";
@@ -32,7 +31,10 @@ export async function prepareAddon<A = Addon>(
   cache: NativeCache = defaultCache(),
 ): Promise<A> {
   const onProgress = (line: string) => process.stderr.write(`dualpipe: ${line}\n`);
-  return openAddon<A>(findBuilt(cache) ?? (await buildAddon({ cache, signal, onProgress })).path);
+  const built = findBuilt(cache);
+  if (built !== undefined) return openAddon<A>(built);
+  const { buildAddon } = await import("./build.ts");
+  return openAddon<A>((await buildAddon({ cache, signal, onProgress })).path);
 }
 
 /** Loads a built addon. @throws NativeSetupError when the system's loader refuses it. */
