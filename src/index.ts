@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /**
  * Train neural networks across devices with DualPipe. Schedules alone, without LibTorch, are in `dualpipe/schedule`.
  * @packageDocumentation

@@ -12,6 +12,11 @@ interface CommandEntry {
 
 const COMMANDS: readonly CommandEntry[] = [
   {
+    name: "init",
+    summary: "write the files of a new project",
+    load: async () => (await import("./init.ts")).initCommand(),
+  },
+  {
     name: "train",
     summary: "train a model as a config file says",
     load: async () => (await import("./train.ts")).trainCommand(),

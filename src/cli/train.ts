@@ -20,7 +20,7 @@ export function trainCommand(): Command {
     .description(
       "Train a model as a config file says, on pipeline ranks that are threads of this process, or of several processes that a launcher starts.",
     )
-    .argument("<config>", "a YAML file; examples/gpt/config.yaml explains every key")
+    .argument("<config>", "a YAML file; `npx dualpipe init` writes one that explains every key")
     .option(
       "--set <key=value>",
       "override a key, such as training.steps=100; repeatable, the last one wins",

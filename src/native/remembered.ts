@@ -9,7 +9,7 @@
  * is the one thing not seen here: `dualpipe doctor --build` always searches.
  */
 import { existsSync, readFileSync, statSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { digest, type NativeCache, replaceFile, writableFolder } from "./cache.ts";
 import type { LibTorch } from "./inspect.ts";
 import { locateLibTorch } from "./locate.ts";
@@ -40,10 +40,16 @@ export function locateAndRemember(cache: NativeCache): LibTorch | undefined {
 
 function fileName(env: NodeJS.ProcessEnv): string {
   const python = findProgram("python3", env) ?? "";
-  // A version manager's stand-in chooses the Python by the working folder.
-  const folder = python.includes("/shims/") ? process.cwd() : "";
+  // A version manager's stand-in chooses the Python by a file in the working folder or above it.
+  const folder = python.includes("/shims/") ? versionFolder(process.cwd()) : "";
   const chosen = env.LIBTORCH ? resolve(env.LIBTORCH) : "";
   return `located-${digest([chosen, python, folder, env.PYENV_VERSION ?? ""])}.json`;
+}
+
+function versionFolder(folder: string): string {
+  const decides = [".python-version", ".tool-versions"].some((name) => existsSync(join(folder, name)));
+  const parent = dirname(folder);
+  return decides || parent === folder ? folder : versionFolder(parent);
 }
 
 function takeWitness(libtorch: LibTorch): string {
