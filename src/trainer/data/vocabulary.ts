@@ -35,9 +35,11 @@ export function makeTokenizerJson(vocabSize: number): TokenizerJson {
     );
   }
   const symbols = byteSymbols();
-  const tokens = loadRanks().slice(0, vocabSize - 1).map((bytes) => {
-    return Array.from(Buffer.from(bytes as string), (byte) => symbols[byte]!).join("");
-  });
+  const tokens = loadRanks()
+    .slice(0, vocabSize - 1)
+    .map((bytes) => {
+      return Array.from(Buffer.from(bytes as string), (byte) => symbols[byte]!).join("");
+    });
   const rankOf = new Map(tokens.map((token, rank) => [token, rank]));
   const merges = tokens.slice(NUM_BYTES).map((token) => findMerge(token, rankOf));
   return describeTokenizer(tokens, merges);
