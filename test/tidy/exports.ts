@@ -10,7 +10,9 @@ export function publicSources(manifest: Manifest): Map<string, string> {
   const built = Object.values(manifest.exports).flatMap((entry) =>
     typeof entry === "string" ? [entry] : Object.values(entry),
   );
-  return new Map([...built, ...Object.values(manifest.bin)].map((path) => [path, sourceOf(path)]));
+  // The manifest offers itself too, which nothing builds.
+  const offered = [...built, ...Object.values(manifest.bin)].filter((path) => path !== "./package.json");
+  return new Map(offered.map((path) => [path, sourceOf(path)]));
 }
 
 function sourceOf(builtPath: string): string {
