@@ -1,4 +1,4 @@
-// Mailboxes: how a rank waits for a message, whoever brings it.
+// Mailboxes: how a rank waits for a message, whatever brings it.
 //
 // Ranks are threads of this process, each with a JavaScript of its own, and JavaScript cannot hand a tensor to another
 // thread. LibTorch's tensors can be: they are reference-counted and thread-safe. So a message is a list of tensors in

@@ -87,7 +87,7 @@ async function makeProgram(args: readonly string[]): Promise<Command> {
     .showSuggestionAfterError()
     .addHelpText(
       "after",
-      "\nExit status: 0 done, 1 error, 2 wrong usage, 3 a rank failed, 4 a time-out, 130 interrupted, 143 terminated. DUALPIPE_DEBUG=1 adds stacks to errors.",
+      "\nExit status: 0 done, 1 error, 2 wrong usage, 3 a rank failed, 4 a timeout, 130 interrupted, 143 terminated. DUALPIPE_DEBUG=1 adds stacks to errors.",
     );
   const wanted = args[0] === "help" ? args[1] : args.find((arg) => !arg.startsWith("-"));
   for (const { name, summary, load } of COMMANDS) {

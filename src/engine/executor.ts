@@ -40,7 +40,7 @@ export interface ExecutorOptions<Value> {
 
 export class Executor<Value> {
   readonly #options: ExecutorOptions<Value>;
-  /** By stage and micro-batch: inputs of a forward, and output gradients of a backward. */
+  /** The inputs of a forward and the output gradients of a backward, by stage and micro-batch. */
   readonly #activations = new Map<string, Receipt<Value>>();
   readonly #gradients = new Map<string, Receipt<Value>>();
   /** Values that are here and whose computation has not ended. */

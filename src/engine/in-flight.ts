@@ -9,11 +9,11 @@ import { StepError, type StepLocation } from "./step-error.ts";
 export interface InFlightOptions {
   /** The stage and the micro-batch, for errors. */
   readonly location: StepLocation;
-  /** By input: where its gradient is summed, if it has one. */
+  /** Where the gradient of each input is summed, if it has one. */
   readonly leaves: readonly (Leaf | undefined)[];
   /** The outputs to send; none in the last stage. */
   readonly outputs: Message;
-  /** By output, or the loss alone in the last stage: the end of its graph; null where no gradient flows. */
+  /** The end of the graph of each output, or of the loss alone in the last stage; null where no gradient flows. */
   readonly roots: readonly (GraphRoot | null)[];
   /** The gradient of the loss, in the last stage. */
   readonly lossGrad?: Tensor;

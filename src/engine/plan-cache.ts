@@ -22,7 +22,7 @@ export interface ScheduleChoice {
 export interface PlannedStep {
   readonly program: Program;
   readonly plan: RankPlan;
-  /** By rank of those that hold the same stages: the stages in the order in which their weight gradients are complete. */
+  /** The order in which stages complete their weight gradients, for each rank that holds the same stages. */
   readonly completionOrders: ReadonlyMap<number, readonly number[]>;
 }
 

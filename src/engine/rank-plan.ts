@@ -1,6 +1,6 @@
 // What one rank does in a step: its actions with everything resolved that the executor would have to ask the schedule for.
 //
-// A program says which rank runs F7 of stage 2, but not in so many words where the outputs go: to another rank, to the
+// A program says which rank runs F7 of stage 2, but not where the outputs go: to another rank, to the
 // next stage on this one, or nowhere. A send of the program says it twice. And when a stage has run its last backward,
 // which is when its weight gradients can travel, only the rest of the program tells. If the executor looked these up as
 // it ran, it would know placements and directions, and its tests would need them.

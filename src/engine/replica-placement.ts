@@ -9,7 +9,7 @@ export class ReplicaPlacement {
   /** The replica of this rank, and its rank in it. */
   readonly replica: number;
   readonly pipelineRank: number;
-  /** By position: replica times `numRanks` plus the rank in the replica. */
+  /** The rank at each position, which is replica times `numRanks` plus the rank in the replica. */
   readonly #groupRanks: readonly number[];
 
   /**

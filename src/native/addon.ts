@@ -136,7 +136,7 @@ export interface BridgeOptions {
   readonly connectTimeoutMs: number;
   /** The time that they have to leave, once this process has left. */
   readonly leaveTimeoutMs: number;
-  /** By process: the first bytes sent to it, and the first that it must send. Gloo itself accepts any connection. */
+  /** The first bytes sent to each process, and those that it must send first. Gloo itself accepts any connection. */
   readonly ownTokens: readonly string[];
   readonly theirTokens: readonly string[];
 }

@@ -6,7 +6,7 @@
  * set but unusable is an error: to go on would compute with another LibTorch than the one asked for. And every folder
  * that was looked at is recorded with the reason why it was not taken, for the error and for `dualpipe doctor`.
  *
- * Debian is a trap: its `python3-torch` has a `torch/lib` that links to the system's LibTorch, but no headers beside
+ * Debian is a trap: its `python3-torch` has a `torch/lib` that links to the system's LibTorch, but no headers next to
  * it. Such a torch is passed over; the system's own rule finds the same library with its headers.
  */
 import { spawnSync } from "node:child_process";

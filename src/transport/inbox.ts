@@ -23,7 +23,7 @@ interface PostedReceipt extends Receipt {
 export class Inbox {
   readonly mailboxes: Mailboxes;
   readonly #options: InboxOptions;
-  /** By channel: receipts without a message, in the order of posting. */
+  /** The receipts of each channel without a message, in the order of posting. */
   readonly #posted = new Map<number, PostedReceipt[]>();
   readonly #untaken = new Set<PostedReceipt>();
 

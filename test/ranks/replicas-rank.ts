@@ -20,14 +20,14 @@ export interface ReplicasCase {
 }
 
 export interface ReplicasReport {
-  /** Of the first step, by micro-batch of the whole batch; those that left here. */
+  /** The losses of the first step that left here, with the micro-batch of the whole batch. */
   readonly losses: readonly (readonly [microBatch: number, loss: number])[];
   /** After the first step, by name; null where this rank has none. */
   readonly gradients: Readonly<Record<string, readonly number[] | null>>;
   /** After all steps, by name. */
   readonly parameters: Readonly<Record<string, readonly number[]>>;
   readonly owned: readonly string[];
-  /** Of the optimizer's state on this rank. */
+  /** The size of the optimizer's state on this rank. */
   readonly numStateElements: number;
 }
 

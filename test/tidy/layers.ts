@@ -52,11 +52,16 @@ export const LAYERS: readonly Layer[] = [
     packages: "all",
   },
   { name: "trainer", paths: ["src/trainer/"], below: EVERYTHING_BELOW_TRAINER, packages: "all" },
-  { name: "cli", paths: ["src/cli/"], below: ["trainer", ...EVERYTHING_BELOW_TRAINER], packages: "all" },
+  {
+    name: "cli",
+    paths: ["src/cli/"],
+    below: ["trainer", "launch", "native", "schedule", "errors"],
+    packages: "all",
+  },
   {
     name: "index",
     paths: ["src/index.ts"],
-    below: ["trainer", ...EVERYTHING_BELOW_TRAINER],
+    below: ["trainer", ...EVERYTHING_BELOW_TRAINER.filter((name) => name !== "schedule")],
     packages: "all",
   },
 ];

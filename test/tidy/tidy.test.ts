@@ -1,11 +1,13 @@
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { findForbiddenSyntax } from "./code.ts";
-import { findErrorCodes } from "./errors.ts";
+import { findForbiddenSyntax, findRepeatedOperators } from "./code.ts";
+import { findBareErrors, findErrorCodes } from "./errors.ts";
 import { findBrokenEntries, findUnusedExports, publicSources } from "./exports.ts";
-import { findCycles, findUpwardImports } from "./layers.ts";
+import { findCycles, findUnusedPermissions, findUpwardImports } from "./layers.ts";
 import { parseSources, readTexts, type Violation } from "./repository.ts";
+import { findLongFunctions } from "./sizes.ts";
 import { findEmptyNames, findForbiddenTexts, findNotes } from "./text.ts";
+import { findBannedWords } from "./words.ts";
 
 const texts = readTexts(fileURLToPath(new URL("../..", import.meta.url)));
 const files = parseSources(texts);
@@ -19,6 +21,11 @@ test.each<[string, readonly Violation[]]>([
   ["imports form no cycle", findCycles(files, { types: false })],
   ["every export is used", findUnusedExports(files, new Set(publicSources(manifest).values()))],
   ["package.json offers only what the build makes", findBrokenEntries(manifest, files)],
+  ["every permission of a layer is used", findUnusedPermissions(files)],
+  ["an operator is declared once", findRepeatedOperators(files)],
+  ["an error is of a class of ours", findBareErrors(files)],
+  ["functions are short", findLongFunctions(files)],
+  ["one name per thing, and plain English", findBannedWords(texts)],
   ["an error code belongs to one class", findErrorCodes(files)],
   ["names say what is inside", findEmptyNames(texts)],
   ["nothing mentions the place where it was written", findForbiddenTexts(texts)],

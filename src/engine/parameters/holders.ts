@@ -17,7 +17,7 @@ import type { ReplicaPlacement } from "../replica-placement.ts";
 export class Holders {
   /** The holders, numbered by replica and then by rank. */
   readonly group: ProcessGroup;
-  /** By holder: its rank in its replica. */
+  /** The rank of each holder in its replica. */
   readonly #pipelineRanks: readonly number[];
 
   /**

@@ -2,7 +2,7 @@
  * The eight steps of DualPipe and DualPipeV: everything that one rank does in a training step.
  *
  * A pipeline has bubbles because its first rank has nothing to do while the last one works, and the other way
- * round. DualPipe fills them with a second stream of micro-batches that runs in the opposite direction: every rank
+ * round. DualPipe fills them with half of the micro-batches, which run in the opposite direction: every rank
  * holds one stage for each direction, and what is late in one direction is early in the other. DualPipeV folds a
  * single direction into a V, so that its way back takes the place of the opposite direction.
  *

@@ -48,9 +48,9 @@ export class CheckpointStore {
     const name = `rank-${String(rank).padStart(5, "0")}.safetensors`;
     const hash = createHash("sha256");
     let bytes = 0;
-    await writeSafetensors(join(folder, name), tensors, { format: "pt" }, (chunk) => {
-      hash.update(chunk);
-      bytes += chunk.byteLength;
+    await writeSafetensors(join(folder, name), tensors, { format: "pt" }, (piece) => {
+      hash.update(piece);
+      bytes += piece.byteLength;
     });
     return { name, bytes, sha256: hash.digest("hex") };
   }
@@ -153,7 +153,7 @@ async function checkFile(folder: string, file: ManifestFile): Promise<void> {
   await checkSize(folder, file);
   const path = join(folder, file.name);
   const hash = createHash("sha256");
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  for await (const piece of createReadStream(path)) hash.update(piece as Buffer);
   if (hash.digest("hex") !== file.sha256)
     throw new CheckpointError(
       "CHECKPOINT_DAMAGED",

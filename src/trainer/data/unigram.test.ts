@@ -20,7 +20,7 @@ describe("unigramLoss", () => {
     );
   });
 
-  it("weighs every token alike and forgets their order", () => {
+  it("gives every token the same weight and forgets their order", () => {
     fc.assert(
       fc.property(tokens, tokens, (train, validation) => {
         const loss = unigramLoss(train, validation, VOCAB_SIZE);

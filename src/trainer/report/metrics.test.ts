@@ -56,7 +56,7 @@ describe("MetricsWriter", () => {
   });
 });
 
-it("a full disk does not end a run at its next line, but does not lose lines in silence either", () => {
+it("a full disk does not end a run at its next line, but does not silently lose lines either", () => {
   const metrics = new MetricsWriter("/dev/full", { resume: true });
   const record = { kind: "validation", step: 1, loss: 1, unigramLoss: 2, elapsedSeconds: 3 } as const;
   expect(() => metrics.write(record)).not.toThrow();
