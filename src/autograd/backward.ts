@@ -15,7 +15,8 @@ import * as kernels from "../tensor/kernels/index.ts";
 import { finish, type Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { AutogradError } from "./autograd-error.ts";
-import { gradientTarget, historyOf, INPUTS, type InputGradients, Leaf, Node, WEIGHTS } from "./graph.ts";
+import { gradientTarget, historyOf, type InputGradients, Leaf, Node } from "./graph.ts";
+import { INPUTS, WEIGHTS } from "./halves.ts";
 
 /** An output of a graph without its elements, which may be freed before the backward runs. */
 export interface GraphRoot {

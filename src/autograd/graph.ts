@@ -23,12 +23,8 @@ import type { Runtime } from "../tensor/runtime.ts";
 import type { Suspendable } from "../tensor/suspension.ts";
 import type { Tensor, TensorHistory } from "../tensor/tensor.ts";
 import { AutogradError } from "./autograd-error.ts";
+import type { InHalf } from "./halves.ts";
 import type { SavedByKey, SavedTensors } from "./saved-tensors.ts";
-
-/** The half of a backward that is I: the gradients of all that depends on a stage's inputs. */
-export const INPUTS = 1;
-/** The half that is W: all other gradients, those of parameters among them. */
-export const WEIGHTS = 2;
 
 /** Where a gradient ends: a parameter, or an input of a stage. */
 export class Leaf {
@@ -76,12 +72,10 @@ export function requiresGrad(tensor: Tensor): boolean {
 }
 
 /** The path of a gradient from an operation to the maker of one of its inputs. */
-export interface Edge {
+export interface Edge extends InHalf {
   readonly target: Node | Leaf;
   /** Which output of the target the gradient belongs to. */
   readonly outputIndex: number;
-  /** INPUTS or WEIGHTS: which half of a backward walks this edge. */
-  readonly half: number;
 }
 
 /** How rules speak of an input or a saved tensor: by its name, or by its position in a list. */

@@ -19,17 +19,8 @@
 import * as kernels from "../tensor/kernels/index.ts";
 import type { Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import {
-  type Edge,
-  type Gradient,
-  History,
-  historyOf,
-  INPUTS,
-  Leaf,
-  Node,
-  type Rule,
-  WEIGHTS,
-} from "./graph.ts";
+import { type Edge, type Gradient, History, historyOf, Leaf, Node, type Rule } from "./graph.ts";
+import { INPUTS, WEIGHTS } from "./halves.ts";
 import { type NamedSave, type Save, SavedTensors } from "./saved-tensors.ts";
 
 /**

@@ -1,5 +1,5 @@
 import type { Tensor } from "../tensor/tensor.ts";
-import { type Edge, INPUTS, WEIGHTS } from "./graph.ts";
+import { INPUTS, type InHalf, WEIGHTS } from "./halves.ts";
 
 /**
  * A tensor to keep for the backward, and the names of the inputs whose gradients need it: all inputs if none is
@@ -16,7 +16,7 @@ export type Save = readonly [tensor: Tensor, ...neededFor: number[]];
 /** Saved tensors by name or by position; null for one that no wanted gradient needs. */
 export type SavedByKey = Readonly<Record<string, Tensor | null>> | readonly (Tensor | null)[];
 
-type Edges = readonly (Edge | undefined)[];
+type Edges = readonly (InHalf | undefined)[];
 
 /** What a node keeps for its backward: owners of tensors, each until the last half that needs it has run. */
 export class SavedTensors {

@@ -23,7 +23,7 @@ import type { CheckpointContent, CheckpointStore } from "./checkpoint/store.ts";
 import { batchShapeOf, numRanks, type TrainConfig } from "./config/config.ts";
 import type { Corpus } from "./data/corpus.ts";
 import type { ProcessMessage } from "./process-messages.ts";
-import type { RankResult, SharedData } from "./rank/rank-program.ts";
+import type { RankResult, SharedData } from "./rank/rank-data.ts";
 import type { RankReport } from "./rank/rank-report.ts";
 import { trainOnRanks } from "./rank/rank-threads.ts";
 import { connectForRun } from "./rendezvous.ts";

@@ -10,7 +10,7 @@ import { CheckpointStore } from "./checkpoint/store.ts";
 import { formatConfig, type TrainConfig } from "./config/config.ts";
 import { coordinate, type PreparedRun } from "./coordinator.ts";
 import { type Corpus, loadCorpus } from "./data/corpus.ts";
-import type { RankResult } from "./rank/rank-program.ts";
+import type { RankResult } from "./rank/rank-data.ts";
 import { sampleOnRank } from "./rank/rank-threads.ts";
 import { type BubbleReport, reportBubble } from "./report/bubble.ts";
 import { LastResults } from "./report/last-results.ts";

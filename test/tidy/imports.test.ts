@@ -59,6 +59,21 @@ test("a cycle of types is found when types count", () => {
   expect(findCycles(files, { types: true })).toMatchObject([{ file: "src/nn/a.ts" }]);
 });
 
+test("an exception allows one import of types, and must be used", () => {
+  const sides = (how: string) =>
+    plant({
+      "src/nn/a.ts": `import { b } from "./b.ts";`,
+      "src/nn/b.ts": `import ${how} from "./a.ts";`,
+    });
+  const backEdges = [{ from: "src/nn/b.ts", to: "src/nn/a.ts" }];
+  const find = (how: string, edges = backEdges) => findCycles(sides(how), { types: true }, edges);
+  expect(find("type { A }")).toEqual([]);
+  expect(find("type { A }", [])).toMatchObject([{ file: "src/nn/a.ts" }]);
+  expect(find("{ a }")).toMatchObject([{ file: "src/nn/a.ts" }]);
+  const other = [...backEdges, { from: "src/nn/a.ts", to: "src/nn/c.ts" }];
+  expect(find("type { A }", other)).toMatchObject([{ file: "test/tidy/layers.ts" }]);
+});
+
 test("a permission that no import uses is found", () => {
   const pathIn = (layer: string) => {
     const [path] = LAYERS.find(({ name }) => name === layer)!.paths;

@@ -39,7 +39,7 @@ export function scaledDotProductAttention(
 ): Tensor {
   checkShapes(q, k, v);
   const { causal = false, scale = 1 / Math.sqrt(q.shape[3]!) } = options;
-  return kernels.hasFlashAttention(q.runtime)
+  return kernels.hasFlashAttention(q)
     ? fusedAttention(q, k, v, causal, scale)
     : composedAttention(q, k, v, causal, scale);
 }

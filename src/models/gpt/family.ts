@@ -1,22 +1,8 @@
-import { z } from "zod";
-import { flag, fraction, keys, whole } from "../config-values.ts";
 import type { ModelContext, ModelCut, ModelFamily, ModelIssue } from "../model-family.ts";
 import type { GptConfig } from "./gpt.ts";
 import { toHuggingFace } from "./hugging-face.ts";
+import { type GptSection, schema } from "./section.ts";
 import { gptStages } from "./stages.ts";
-
-const schema = keys({
-  kind: z.literal("gpt"),
-  hiddenSize: whole(1).default(128),
-  numLayers: whole(1).default(8),
-  numHeads: whole(1).default(4),
-  mlpRatio: whole(1).default(4),
-  tieEmbeddings: flag().default(true),
-  dropout: fraction().default(0),
-});
-
-/** The `model` section of kind `gpt`. */
-export type GptSection = z.infer<typeof schema>;
 
 /** GPT-2: pre-norm decoder, learned positions, GELU. Radford et al., 2019. */
 export const gpt = {

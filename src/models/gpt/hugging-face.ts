@@ -1,5 +1,5 @@
 import type { HuggingFaceLayout, ModelContext } from "../model-family.ts";
-import type { GptSection } from "./family.ts";
+import type { GptSection } from "./section.ts";
 
 /** A GPT as `GPT2LMHeadModel` stores it. Our parameters have its names. */
 export function toHuggingFace(model: GptSection, context: ModelContext): HuggingFaceLayout {

@@ -1,5 +1,4 @@
 import { operator } from "../native-operator.ts";
-import type { Runtime } from "../runtime.ts";
 import type { Tensor } from "../tensor.ts";
 
 const LAYER_NORM = operator("aten::native_layer_norm");
@@ -109,8 +108,8 @@ export function nllLossBackward(
 }
 
 /** False where LibTorch is too old to have a fused attention for the CPU. */
-export function hasFlashAttention(runtime: Runtime): boolean {
-  return runtime.supports(FLASH_ATTENTION);
+export function hasFlashAttention(q: Tensor): boolean {
+  return q.runtime.supports(FLASH_ATTENTION);
 }
 
 /** The result, and the logarithm of the sum of each row's exponentials, which the backward needs. */

@@ -8,49 +8,11 @@
  * them is told when to validate, to stop or to take a checkpoint. In the end the results go back to rank 0 in the same
  * way.
  */
-import type { TensorEntry } from "../../files/safetensors.ts";
 import type { RankContext } from "../../launch/rank-context.ts";
-import type { ProcessLayout } from "../../transport/gloo/connect-processes.ts";
 import type { ProcessGroup } from "../../transport/process-group.ts";
-import type { TrainConfig } from "../config/config.ts";
 import { gatherValues, receiveValue, sendValue } from "./group-values.ts";
+import type { RankData, RankResult, SharedData } from "./rank-data.ts";
 import { RankTrainer } from "./rank-trainer.ts";
-
-/** What process 0 finds for the ranks of all processes. */
-export interface SharedData {
-  /** The tokens to train on; the threads of a process share the memory. */
-  readonly train: Uint16Array;
-  readonly validation: Uint16Array;
-  /** A step that is a multiple of any of these has its timeline reported when it ends. */
-  readonly timelineIntervals: readonly number[];
-  /** The checkpoint in `output.dir` to resume from. */
-  readonly resume:
-    | {
-        readonly checkpoint: string;
-        /** Steps that it has done. */
-        readonly step: number;
-        /** Whether each rank does what it did before the checkpoint. */
-        readonly isSameLayout: boolean;
-      }
-    | undefined;
-}
-
-export interface RankData {
-  readonly config: TrainConfig;
-  /** The memory of the process's `CheckpointRequests`. */
-  readonly requests: SharedArrayBuffer;
-  /** How the ranks are spread over processes, in a run of several. */
-  readonly layout: ProcessLayout | undefined;
-  /** Given in process 0 only. */
-  readonly shared: SharedData | undefined;
-}
-
-export interface RankResult {
-  /** Steps done; fewer than `training.steps` when the run was asked to stop. */
-  readonly step: number;
-  /** The parameters that this rank owns. */
-  readonly weights: readonly TensorEntry[];
-}
 
 /** @returns In a single process this rank's result; otherwise on rank 0 the results of all ranks, elsewhere none. */
 export default async function rankProgram(context: RankContext<RankData>): Promise<RankResult[]> {

@@ -1,7 +1,7 @@
 import type { ConnectedProcesses } from "../../launch/connected-processes.ts";
 import { runRanks } from "../../launch/run-ranks.ts";
 import { numRanks } from "../config/config.ts";
-import type { RankData, RankResult } from "./rank-program.ts";
+import type { RankData, RankResult } from "./rank-data.ts";
 import type { RankReport } from "./rank-report.ts";
 import type { SampleData } from "./sample-program.ts";
 

@@ -13,7 +13,7 @@ import { NUM_LAST_TIMELINES } from "../report/listener.ts";
 import { gatherValues, sumOverRanks } from "./group-values.ts";
 import { makeOptimizer } from "./make-optimizer.ts";
 import { NonFiniteLossError } from "./non-finite-loss.ts";
-import type { RankData, RankResult, SharedData } from "./rank-program.ts";
+import type { RankData, RankResult, SharedData } from "./rank-data.ts";
 import type { RankReport } from "./rank-report.ts";
 import { RecordedSteps } from "./recorded-steps.ts";
 import { TokenPipeline } from "./token-pipeline.ts";
