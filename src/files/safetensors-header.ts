@@ -1,3 +1,17 @@
+/**
+ * The header of a safetensors file: from tensors to bytes and back, without a file.
+ *
+ * A header is written by strangers and read by us, and a wrong one does its damage later: a range that overlaps another
+ * gives one tensor the bytes of two, and a gap hides data. So `decodeHeader` returns only what holds for the file as a
+ * whole. After it, every name is unique, every dtype is known, every range has exactly the bytes of its shape, and the
+ * ranges in order fill the data from its first byte to its last. Readers of the data need no check of their own.
+ *
+ * JSON.parse alone is not enough, because it keeps the last of two equal keys and so hides a duplicate. The keys of the
+ * outermost object are therefore scanned in the text as well.
+ *
+ * `encodeHeader` writes what `decodeHeader` accepts. It pads the header to 8 bytes and puts larger elements first, so
+ * that each tensor in a mapped file is aligned to its element.
+ */
 import { SafetensorsError } from "./safetensors-error.ts";
 
 const BYTES_PER_ELEMENT = {

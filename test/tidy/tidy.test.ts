@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { findForbiddenSyntax, findRepeatedOperators } from "./code.ts";
+import { FILES_WITH_IDEAS, findForbiddenSyntax, findMissingHeaders, findRepeatedOperators } from "./code.ts";
 import { findBareErrors, findErrorCodes } from "./errors.ts";
 import { findBrokenEntries, findUnusedExports, publicSources } from "./exports.ts";
 import { BACK_EDGES, findCycles, findUnusedPermissions, findUpwardImports } from "./layers.ts";
@@ -24,6 +24,7 @@ test.each<[string, readonly Violation[]]>([
   ["every permission of a layer is used", findUnusedPermissions(files)],
   ["an operator is declared once", findRepeatedOperators(files)],
   ["an error is of a class of ours", findBareErrors(files)],
+  ["a long file starts with its idea", findMissingHeaders(texts, FILES_WITH_IDEAS)],
   ["functions are short", findLongFunctions(files)],
   ["one name per thing, and plain English", findBannedWords(texts)],
   ["an error code belongs to one class", findErrorCodes(files)],

@@ -1,3 +1,19 @@
+/**
+ * One member's side of a hub (hub.ts): joining it, which can fail for a while, and the session after that.
+ *
+ * The processes of a run start in any order, so a refused connection usually means "not yet", and sometimes "never": a
+ * wrong port, a firewall, a wrong secret. The two look the same at first. So a member retries what time can cure until
+ * the rendezvous timeout, and fails at once for what it cannot: a wrong secret, another run, another number of members.
+ * After an address has been found, each attempt asks for it again (`locate`), because the hub may have restarted
+ * elsewhere.
+ *
+ * A timeout that says only "timed out" is useless to the person who started forty processes. While it waits, a member
+ * keeps what stands in the way: the last error of the connection or, once connected, who has not joined. That, and not
+ * the wait, is what the error reports.
+ *
+ * Invariant: `join` resolves only when all members are there; before that no message is delivered, and no disconnect of
+ * another member is reported.
+ */
 import { setTimeout as delay } from "node:timers/promises";
 import type { TLSSocket } from "node:tls";
 import { type DisconnectCause, describeDisconnect } from "../disconnect.ts";

@@ -1,3 +1,16 @@
+/**
+ * The processes that one launcher starts on its host, for one attempt at the run.
+ *
+ * Processes must not outlive their launcher. A handler at its exit cannot promise that, because SIGKILL runs no handler,
+ * and a process that is left over would keep its port and its memory. So each inherits a pipe that the launcher never
+ * writes to. The kernel closes it when the launcher is gone, however it went, and process-watch.ts then ends the process.
+ *
+ * One failure causes others: when a rank throws, its neighbours time out or see it disconnect, and which process ends
+ * first is chance. The first failure therefore starts a deadline instead of a kill, so that the others can report what
+ * they saw, and `rootOf` picks by kind rather than by time: a user error before a timeout, a timeout before the rest.
+ *
+ * Invariant: `ended` resolves after every process has ended, so the next attempt starts on an empty host.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
@@ -6,10 +19,7 @@ import { HUB_VARIABLE } from "../launcher-variables.ts";
 import { SECRET_VARIABLE } from "../process-placement.ts";
 import type { Attempt, Failure, HostOptions } from "./launch-options.ts";
 
-/**
- * The descriptor of a pipe that every process inherits and its launcher never writes to. The pipe ends when the
- * launcher does, even by SIGKILL, and then process-watch.ts ends the process.
- */
+/** The descriptor of the pipe that every process inherits; its end is the end of the launcher. */
 export const LAUNCHER_PIPE = 3;
 
 const DEFAULT_STOP_TIMEOUT_MS = 30_000;

@@ -1,3 +1,18 @@
+/**
+ * The predicted time and memory of one way to train a model.
+ *
+ * Time comes from simulating the schedule with the costs of the candidate's own stages. A large batch makes that slow:
+ * a thousand micro-batches are a thousand times as many actions. But once a pipeline is full, each further micro-batch
+ * adds the same time. So beyond a few micro-batches per rank, two smaller sizes are simulated and the line through them
+ * is extended. The program itself is still built in full, since memory is counted on it.
+ *
+ * Dividing layers evenly has two meanings. A rank may hold several stages, and the head makes the last stage
+ * longer: even stages balance the pipeline, even ranks balance the work. Neither always wins, so both are evaluated.
+ *
+ * Memory is weights, gradients and optimizer state of the fullest rank, plus the largest sum of activations that are
+ * held between a forward and the backward that frees them, in the order of the program. It does not depend on time,
+ * so no simulation is needed for it.
+ */
 import { lower } from "../lower/lower.ts";
 import { hasBackwardWeights, hasForward } from "../program/opcode.ts";
 import {

@@ -1,3 +1,17 @@
+/**
+ * Every key of a training configuration: what it accepts, and its default.
+ *
+ * A key is declared once, here. The type of a config, the check of a file, of a `--set` option and of a resumed run, the
+ * suggestion for a misspelled key and the written-out `config.yaml` all follow from this declaration, so none of
+ * them can miss a key. Every key has a default, so an empty file is a run; a section that is left out and one that is
+ * empty mean the same.
+ *
+ * Sections that come in kinds (a model, an optimizer, a learning-rate schedule) are unions by `kind`, and a key that
+ * only another kind has is an error. Ignoring it would train something else than the file says.
+ *
+ * A schema looks at one value at a time. What depends on two keys, such as an even number of micro-batches, is in
+ * rules.ts, which runs after this has passed.
+ */
 import { z } from "zod";
 import {
   flag,
