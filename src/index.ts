@@ -7,11 +7,11 @@ import type { TrainOptions, TrainSummary } from "./trainer/train.ts";
 
 export * from "./autograd/index.ts";
 export { DualPipe, type DualPipeOptions, DualPipeV } from "./engine/dualpipe.ts";
-export type { OverlapBackward, OverlapForward, OverlapHook, OverlapResult } from "./engine/overlap.ts";
 export { Pipeline, type PipelineOptions, stagesOfRank } from "./engine/pipeline.ts";
 export type { PlannedComputation } from "./engine/rank-plan.ts";
 export { type RecordedTrack, Recorder, timelineOf } from "./engine/recorder.ts";
-export type { Criterion, StageModule } from "./engine/stage.ts";
+export type { OverlapBackward, OverlapForward, OverlapHook, OverlapResult } from "./engine/stage/overlap.ts";
+export type { Criterion, StageModule } from "./engine/stage/stage.ts";
 export type { StepOptions, StepResult } from "./engine/step-data.ts";
 export { StepError, type StepErrorCode, type StepLocation } from "./engine/step-error.ts";
 export type { StepObserver } from "./engine/step-observer.ts";

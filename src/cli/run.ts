@@ -34,22 +34,22 @@ const COMMANDS: readonly CommandEntry[] = [
   {
     name: "schedule",
     summary: "show what every rank does in one step",
-    load: async () => (await import("./schedule.ts")).scheduleCommand(),
+    load: async () => (await import("./schedules/schedule.ts")).scheduleCommand(),
   },
   {
     name: "verify",
     summary: "check that a schedule's program is complete, in order and free of deadlocks",
-    load: async () => (await import("./verify.ts")).verifyCommand(),
+    load: async () => (await import("./schedules/verify.ts")).verifyCommand(),
   },
   {
     name: "simulate",
     summary: "predict the time, the bubbles and the activations of one step",
-    load: async () => (await import("./simulate.ts")).simulateCommand(),
+    load: async () => (await import("./schedules/simulate.ts")).simulateCommand(),
   },
   {
     name: "plan",
     summary: "find the fastest way to train a model on given devices",
-    load: async () => (await import("./plan.ts")).planCommand(),
+    load: async () => (await import("./schedules/plan.ts")).planCommand(),
   },
   {
     name: "doctor",

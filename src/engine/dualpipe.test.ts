@@ -11,7 +11,7 @@ import { InProcessGroup } from "../transport/in-process/in-process-group.ts";
 import { DualPipe, DualPipeV } from "./dualpipe.ts";
 import { Pipeline } from "./pipeline.ts";
 import { Recorder, timelineOf } from "./recorder.ts";
-import type { StageModule } from "./stage.ts";
+import type { StageModule } from "./stage/stage.ts";
 import type { StepOptions } from "./step-data.ts";
 
 const runtime = Runtime.load();

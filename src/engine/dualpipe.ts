@@ -1,6 +1,6 @@
 import { Pipeline, type PipelineOptions } from "./pipeline.ts";
 import { ReplicaPlacement } from "./replica-placement.ts";
-import type { StageModule } from "./stage.ts";
+import type { StageModule } from "./stage/stage.ts";
 
 export type DualPipeOptions = Pick<
   PipelineOptions,

@@ -11,7 +11,7 @@ import {
 import type { Suspendable, Transfer } from "../tensor/suspension.ts";
 import { Executor } from "./executor.ts";
 import { type PlannedReceive, planRank } from "./rank-plan.ts";
-import type { Stage } from "./stage.ts";
+import type { Stage } from "./stage/stage.ts";
 import type { StepObserver } from "./step-observer.ts";
 
 const activation = (stage: number, microBatch: number): string => `a${stage}.${microBatch}`;

@@ -18,7 +18,7 @@ import { finish, isSuspendable, type Suspendable } from "../tensor/suspension.ts
 import type { Receipt } from "../transport/process-group.ts";
 import type { Link } from "./link.ts";
 import type { PlannedBackward, PlannedComputation, PlannedForward, RankPlan } from "./rank-plan.ts";
-import type { Stage } from "./stage.ts";
+import type { Stage } from "./stage/stage.ts";
 import type { StepObserver } from "./step-observer.ts";
 
 /** Where the first stage's inputs come from. */

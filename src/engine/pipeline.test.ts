@@ -11,7 +11,7 @@ import { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { InProcessGroup } from "../transport/in-process/in-process-group.ts";
 import { DualPipeV } from "./dualpipe.ts";
-import type { Criterion } from "./stage.ts";
+import type { Criterion } from "./stage/stage.ts";
 import type { StepOptions } from "./step-data.ts";
 
 const runtime = Runtime.load();

@@ -18,8 +18,8 @@ import { Tensor } from "../tensor/tensor.ts";
 import { disposeTensors, type Message } from "../transport/process-group.ts";
 import type { Source } from "./executor.ts";
 import { gather, scatter, scatterProblem } from "./micro-batches.ts";
-import type { StepContext } from "./module-stage.ts";
-import type { Criterion } from "./stage.ts";
+import type { StepContext } from "./stage/module-stage.ts";
+import type { Criterion } from "./stage/stage.ts";
 import { StepError } from "./step-error.ts";
 
 export interface StepOptions {

@@ -1,6 +1,6 @@
 import { mseLoss } from "../../src/autograd/operators/loss.ts";
 import { DualPipe } from "../../src/engine/dualpipe.ts";
-import type { StageModule } from "../../src/engine/stage.ts";
+import type { StageModule } from "../../src/engine/stage/stage.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";
 import { operator } from "../../src/tensor/native-operator.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";

@@ -1,4 +1,4 @@
-import type { OverlapBackward, OverlapForward, OverlapResult } from "../../src/engine/overlap.ts";
+import type { OverlapBackward, OverlapForward, OverlapResult } from "../../src/engine/stage/overlap.ts";
 import type { Suspendable } from "../../src/tensor/suspension.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { MlpStage } from "./mlp-model.ts";

@@ -5,7 +5,7 @@ import { linear } from "../../src/autograd/operators/linear.ts";
 import { mseLoss } from "../../src/autograd/operators/loss.ts";
 import { Parameter } from "../../src/autograd/parameter.ts";
 import { detach } from "../../src/autograd/record.ts";
-import type { Criterion } from "../../src/engine/stage.ts";
+import type { Criterion } from "../../src/engine/stage/stage.ts";
 import { withSeed } from "../../src/nn/initial.ts";
 import { Module } from "../../src/nn/module.ts";
 import type { Runtime } from "../../src/tensor/runtime.ts";

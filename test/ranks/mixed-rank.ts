@@ -1,5 +1,5 @@
 import { DualPipe, DualPipeV } from "../../src/engine/dualpipe.ts";
-import type { StageModule } from "../../src/engine/stage.ts";
+import type { StageModule } from "../../src/engine/stage/stage.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";
 import { mixedBatch, mixedStages, noLabels, severalLabels } from "./mixed-model.ts";
 import { reportStep, type StepReport } from "./step-report.ts";

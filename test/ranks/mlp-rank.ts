@@ -1,7 +1,7 @@
 import { noGrad } from "../../src/autograd/grad-mode.ts";
 import { mseLoss } from "../../src/autograd/operators/loss.ts";
 import { DualPipe, DualPipeV } from "../../src/engine/dualpipe.ts";
-import type { StageModule } from "../../src/engine/stage.ts";
+import type { StageModule } from "../../src/engine/stage/stage.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";
 import { partOf } from "./batch-part.ts";
 import { type MlpSizes, mlpStage, wholeBatch } from "./mlp-model.ts";

@@ -1,6 +1,6 @@
 import { backward } from "../../src/autograd/backward.ts";
 import { noGrad } from "../../src/autograd/grad-mode.ts";
-import type { Criterion, StageModule } from "../../src/engine/stage.ts";
+import type { Criterion, StageModule } from "../../src/engine/stage/stage.ts";
 import type { Module } from "../../src/nn/module.ts";
 import { operator } from "../../src/tensor/native-operator.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";

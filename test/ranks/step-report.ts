@@ -1,5 +1,5 @@
 import { scatter } from "../../src/engine/micro-batches.ts";
-import type { StageModule } from "../../src/engine/stage.ts";
+import type { StageModule } from "../../src/engine/stage/stage.ts";
 import type { StepResult } from "../../src/engine/step-data.ts";
 import { Tensor } from "../../src/tensor/tensor.ts";
 

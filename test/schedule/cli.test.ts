@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { planCommand } from "../../src/cli/plan.ts";
-import { scheduleCommand } from "../../src/cli/schedule.ts";
-import { simulateCommand } from "../../src/cli/simulate.ts";
-import { verifyCommand } from "../../src/cli/verify.ts";
+import { planCommand } from "../../src/cli/schedules/plan.ts";
+import { scheduleCommand } from "../../src/cli/schedules/schedule.ts";
+import { simulateCommand } from "../../src/cli/schedules/simulate.ts";
+import { verifyCommand } from "../../src/cli/schedules/verify.ts";
 import {
   buildProgram,
   formatProgramCsv,

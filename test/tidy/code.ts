@@ -14,7 +14,7 @@ export const FILES_WITH_IDEAS: readonly string[] = [
   "src/autograd/recomputation.ts",
   "src/engine/executor.ts",
   "src/engine/link.ts",
-  "src/engine/module-stage.ts",
+  "src/engine/stage/module-stage.ts",
   "src/engine/parameters/shared-parameters.ts",
   "src/launch/hub/hub.ts",
   "src/launch/launcher/launch.ts",

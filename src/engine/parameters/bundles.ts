@@ -1,6 +1,6 @@
 import type { Parameter } from "../../autograd/parameter.ts";
 import { bytesPerElement } from "../../tensor/dtype.ts";
-import type { StageModule } from "../stage.ts";
+import type { StageModule } from "../stage/stage.ts";
 
 /** Parameters whose gradients are complete at the same time and travel in one message. */
 export interface Bundle {

@@ -5,7 +5,7 @@ import { Parameter } from "../../autograd/parameter.ts";
 import { Runtime } from "../../tensor/runtime.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { InProcessGroup } from "../../transport/in-process/in-process-group.ts";
-import type { StageModule } from "../stage.ts";
+import type { StageModule } from "../stage/stage.ts";
 import { SharedParameters } from "./shared-parameters.ts";
 
 const runtime = Runtime.load();

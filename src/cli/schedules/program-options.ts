@@ -10,7 +10,7 @@ import {
   parseProgramCsv,
   ScheduleError,
   schedules,
-} from "../schedule/index.ts";
+} from "../../schedule/index.ts";
 
 const SCHEDULE_NAMES = schedules.map((schedule) => schedule.name).join(", ");
 

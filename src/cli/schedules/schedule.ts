@@ -9,7 +9,7 @@ import {
   schedules,
   simulate,
   UNIT_COST,
-} from "../schedule/index.ts";
+} from "../../schedule/index.ts";
 import { chartLimits, gantt } from "./gantt.ts";
 import { writeOut } from "./output.ts";
 import { loadProgram, type ProgramOptions, withProgramOptions } from "./program-options.ts";

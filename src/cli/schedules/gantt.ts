@@ -1,5 +1,5 @@
 import pc from "picocolors";
-import { barsOf, makespanOf, type Timeline, type TimelineTrack } from "../schedule/index.ts";
+import { barsOf, makespanOf, type Timeline, type TimelineTrack } from "../../schedule/index.ts";
 
 export interface GanttOptions {
   /** Time per column. */

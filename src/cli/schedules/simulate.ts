@@ -25,7 +25,7 @@ import {
   type Simulation,
   simulate,
   timelineSvg,
-} from "../schedule/index.ts";
+} from "../../schedule/index.ts";
 import { chartLimits, gantt } from "./gantt.ts";
 import {
   type LoweringOptions,

@@ -24,7 +24,7 @@ import {
   plan,
   planFromProfile,
   ScheduleError,
-} from "../schedule/index.ts";
+} from "../../schedule/index.ts";
 import { wholeNumber } from "./program-options.ts";
 import { table } from "./table.ts";
 

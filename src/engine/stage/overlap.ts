@@ -8,10 +8,10 @@
 //
 // Only pairs of one class are given to a hook. Invariant: a hook must run the whole backward, which is checked when it
 // returns; half a backward would be a wrong gradient that no one notices.
-import type { Backward } from "../autograd/backward.ts";
-import type { Suspendable } from "../tensor/suspension.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import type { Message } from "../transport/process-group.ts";
+import type { Backward } from "../../autograd/backward.ts";
+import type { Suspendable } from "../../tensor/suspension.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import type { Message } from "../../transport/process-group.ts";
 import type { Criterion, StageModule } from "./stage.ts";
 
 /** The forward that a hook must run: `module.call(...inputs)`, then the criterion when there is one. */

@@ -1,6 +1,6 @@
-import type { Module } from "../nn/module.ts";
-import type { Suspendable } from "../tensor/suspension.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import type { Module } from "../../nn/module.ts";
+import type { Suspendable } from "../../tensor/suspension.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 
 /** A module that can be a stage: any tensors in and out, absent ones as null. */
 export type StageModule = Module<never, Tensor | readonly (Tensor | null)[]>;

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from "commander";
 import pc from "picocolors";
-import { countActions, formatProblem, type SendModel, verify } from "../schedule/index.ts";
+import { countActions, formatProblem, type SendModel, verify } from "../../schedule/index.ts";
 import {
   type LoweringOptions,
   loadLowered,

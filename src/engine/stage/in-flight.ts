@@ -1,10 +1,10 @@
-import { Backward, type GraphRoot } from "../autograd/backward.ts";
-import type { Leaf } from "../autograd/graph.ts";
-import { sameShape } from "../tensor/shape.ts";
-import type { Suspendable } from "../tensor/suspension.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import { disposeTensors, type Message } from "../transport/process-group.ts";
-import { StepError, type StepLocation } from "./step-error.ts";
+import { Backward, type GraphRoot } from "../../autograd/backward.ts";
+import type { Leaf } from "../../autograd/graph.ts";
+import { sameShape } from "../../tensor/shape.ts";
+import type { Suspendable } from "../../tensor/suspension.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { disposeTensors, type Message } from "../../transport/process-group.ts";
+import { StepError, type StepLocation } from "../step-error.ts";
 
 export interface InFlightOptions {
   /** The stage and the micro-batch, for errors. */

@@ -12,19 +12,19 @@
 // Each forward is a scope: of all that it makes only what was shared outlives it. Inputs and output gradients are taken
 // over, and disposed whether or not the computation succeeds. Invariant: a step that ended, well or not, leaves no tensor
 // of its own behind (`end`).
-import { rootOf, scalarGradient } from "../autograd/backward.ts";
-import type { Leaf } from "../autograd/graph.ts";
-import { markInput } from "../autograd/record.ts";
-import { InternalError } from "../errors/internal-error.ts";
-import type { Module } from "../nn/module.ts";
-import { isFloatingPoint } from "../tensor/dtype.ts";
-import { isSuspendable, type Suspendable } from "../tensor/suspension.ts";
-import { Tensor } from "../tensor/tensor.ts";
-import { disposeTensors, type Message } from "../transport/process-group.ts";
+import { rootOf, scalarGradient } from "../../autograd/backward.ts";
+import type { Leaf } from "../../autograd/graph.ts";
+import { markInput } from "../../autograd/record.ts";
+import { InternalError } from "../../errors/internal-error.ts";
+import type { Module } from "../../nn/module.ts";
+import { isFloatingPoint } from "../../tensor/dtype.ts";
+import { isSuspendable, type Suspendable } from "../../tensor/suspension.ts";
+import { Tensor } from "../../tensor/tensor.ts";
+import { disposeTensors, type Message } from "../../transport/process-group.ts";
+import { StepError, type StepErrorCode, type StepLocation } from "../step-error.ts";
 import { InFlight, type InFlightOptions } from "./in-flight.ts";
 import { HookBackward, type OverlapHook, type OverlapResult } from "./overlap.ts";
 import type { Criterion, Stage, StageModule } from "./stage.ts";
-import { StepError, type StepErrorCode, type StepLocation } from "./step-error.ts";
 
 /** What a stage must know of the step that it runs in. */
 export interface StepContext {
