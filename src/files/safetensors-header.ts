@@ -6,12 +6,10 @@
  * whole. After it, every name is unique, every dtype is known, every range has exactly the bytes of its shape, and the
  * ranges in order fill the data from its first byte to its last. Readers of the data need no check of their own.
  *
- * JSON.parse alone is not enough, because it keeps the last of two equal keys and so hides a duplicate. The keys of the
- * outermost object are therefore scanned in the text as well.
- *
  * `encodeHeader` writes what `decodeHeader` accepts. It pads the header to 8 bytes and puts larger elements first, so
  * that each tensor in a mapped file is aligned to its element.
  */
+import { firstDuplicateKey } from "./json-keys.ts";
 import { SafetensorsError } from "./safetensors-error.ts";
 
 const BYTES_PER_ELEMENT = {
@@ -125,7 +123,7 @@ export function decodeHeader(file: string, json: Uint8Array, dataBytes: number):
   if (!isObject(root)) {
     throw new SafetensorsError("SAFETENSORS_BAD_HEADER", file, "the header must be a JSON object");
   }
-  const duplicate = firstDuplicate(rootKeys(text));
+  const duplicate = firstDuplicateKey(text);
   if (duplicate !== undefined) {
     throw new SafetensorsError("SAFETENSORS_DUPLICATE_NAME", file, "is in the header twice", duplicate);
   }
@@ -169,34 +167,6 @@ function parseJson(file: string, text: string): unknown {
       `the header is not JSON (${(error as Error).message}); is this a safetensors file?`,
     );
   }
-}
-
-/** The keys of the outermost object of valid JSON, with repeated ones, of which `JSON.parse` keeps only the last. */
-function rootKeys(text: string): string[] {
-  const keys: string[] = [];
-  let depth = 0;
-  for (let i = 0; i < text.length; i++) {
-    const character = text[i];
-    if (character === "{" || character === "[") {
-      depth++;
-    } else if (character === "}" || character === "]") {
-      depth--;
-    } else if (character === '"') {
-      const start = i++;
-      while (text[i] !== '"') {
-        i += text[i] === "\\" ? 2 : 1;
-      }
-      if (depth === 1 && /^\s*:/.test(text.slice(i + 1, i + 64))) {
-        keys.push(JSON.parse(text.slice(start, i + 1)) as string);
-      }
-    }
-  }
-  return keys;
-}
-
-function firstDuplicate(names: readonly string[]): string | undefined {
-  const seen = new Set<string>();
-  return names.find((name) => seen.size === seen.add(name).size);
 }
 
 function checkMetadata(file: string, metadata: unknown): asserts metadata is Record<string, string> {

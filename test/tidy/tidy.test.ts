@@ -5,7 +5,7 @@ import { findBareErrors, findErrorCodes } from "./errors.ts";
 import { findBrokenEntries, findUnusedExports, publicSources } from "./exports.ts";
 import { BACK_EDGES, findCycles, findUnusedPermissions, findUpwardImports } from "./layers.ts";
 import { parseSources, readTexts, type Violation } from "./repository.ts";
-import { findLargeFolders, findLongFunctions } from "./sizes.ts";
+import { findLargeFolders, findLongFiles, findLongFunctions } from "./sizes.ts";
 import { findEmptyNames, findForbiddenTexts, findNotes } from "./text.ts";
 import { findBannedWords } from "./words.ts";
 
@@ -25,6 +25,7 @@ test.each<[string, readonly Violation[]]>([
   ["an operator is declared once", findRepeatedOperators(files)],
   ["an error is of a class of ours", findBareErrors(files)],
   ["a long file starts with its idea", findMissingHeaders(texts, FILES_WITH_IDEAS)],
+  ["files are short", findLongFiles(texts)],
   ["folders are small", findLargeFolders(texts.keys())],
   ["functions are short", findLongFunctions(files)],
   ["one name per thing, and plain English", findBannedWords(texts)],

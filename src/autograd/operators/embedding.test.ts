@@ -1,10 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import {
-  checkAgainstOracle,
-  checkFiniteDifferences,
-  type GradientCase,
-} from "../../../test/autograd/gradient-case.ts";
+import { checkFiniteDifferences } from "../../../test/autograd/finite-differences.ts";
+import type { GradientCase } from "../../../test/autograd/gradient-case.ts";
+import { checkAgainstOracle } from "../../../test/autograd/oracle.ts";
 import { shapeOf } from "../../../test/autograd/shapes.ts";
 import { failOnLeaks } from "../../../test/leak-guard.ts";
 import { ShapeError } from "../../tensor/errors.ts";

@@ -1,10 +1,7 @@
 import { describe, expect, test } from "vitest";
-import {
-  type Call,
-  checkAgainstOracle,
-  checkFiniteDifferences,
-  type GradientCase,
-} from "../../../test/autograd/gradient-case.ts";
+import { checkFiniteDifferences } from "../../../test/autograd/finite-differences.ts";
+import type { Call, GradientCase } from "../../../test/autograd/gradient-case.ts";
+import { checkAgainstOracle } from "../../../test/autograd/oracle.ts";
 import { shapeOf } from "../../../test/autograd/shapes.ts";
 import { failOnLeaks } from "../../../test/leak-guard.ts";
 import { dtypeCode } from "../../tensor/dtype.ts";

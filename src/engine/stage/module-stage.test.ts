@@ -1,10 +1,9 @@
 import { afterEach, expect, test } from "vitest";
+import { forward, sizes, stageInput, training } from "../../../test/engine/stage-step.ts";
 import { failOnLeaks } from "../../../test/leak-guard.ts";
-import { HookedStage } from "../../../test/ranks/hooked-model.ts";
-import { type MlpSizes, type MlpStage, mlpStage, stageSeed } from "../../../test/ranks/mlp-model.ts";
+import { type MlpStage, mlpStage } from "../../../test/ranks/mlp-model.ts";
 import { backward } from "../../autograd/backward.ts";
 import { mul } from "../../autograd/operators/arithmetic.ts";
-import { mseLoss } from "../../autograd/operators/loss.ts";
 import { markInput } from "../../autograd/record.ts";
 import { Module } from "../../nn/module.ts";
 import { Runtime } from "../../tensor/runtime.ts";
@@ -12,22 +11,12 @@ import { finish, isSuspendable, type Suspendable } from "../../tensor/suspension
 import type { Tensor } from "../../tensor/tensor.ts";
 import type { Message } from "../../transport/process-group.ts";
 import { ModuleStage, type StepContext } from "./module-stage.ts";
-import type { OverlapBackward, OverlapHook } from "./overlap.ts";
 import type { StageModule } from "./stage.ts";
 
 const runtime = Runtime.load();
 failOnLeaks(runtime);
-const sizes: MlpSizes = { hidden: 8, sequence: 3, microBatchSize: 2, numMicroBatches: 1, dtype: "float32" };
 const numRows = sizes.sequence * sizes.microBatchSize;
 const edgeBytes = 4 * numRows * sizes.hidden;
-
-const training: StepContext = {
-  training: true,
-  criterion: undefined,
-  labelsOf: () => [],
-  keepLoss: () => {},
-  keepOutputs: undefined,
-};
 
 /** The middle one of three stages, in a step. */
 function middleOf(module: StageModule, step: StepContext = training): ModuleStage {
@@ -36,12 +25,7 @@ function middleOf(module: StageModule, step: StepContext = training): ModuleStag
   return stage;
 }
 
-const randn = (): Tensor => runtime.randn([sizes.microBatchSize, sizes.sequence, sizes.hidden]);
-
-function forward(stage: ModuleStage, microBatch: number, inputs: Message): Message {
-  const result = stage.forward(microBatch, inputs);
-  return isSuspendable<Message>(result) ? finish(result) : result;
-}
+const randn = (): Tensor => stageInput(runtime);
 
 /** A module made of one function. */
 class FunctionStage extends Module<never, Tensor | Message> {
@@ -275,58 +259,4 @@ test("gradients that do not fit the outputs are refused", () => {
     );
   });
   stage.end();
-});
-
-test("a hook that returns no loss, though there is a criterion, is refused", () => {
-  const module = new HookedStage(runtime, sizes.hidden, sizes.dtype, stageSeed(1));
-  modules.push(module);
-  useOnce(module);
-  const stage = new ModuleStage(module, { rank: 0, stageIndex: 1, numStages: 2 }, () => ({ outputs: [] }));
-  const losses: number[] = [];
-  runtime.scope(() => {
-    const target = randn();
-    stage.begin({
-      ...training,
-      criterion: mseLoss,
-      labelsOf: () => [target],
-      keepLoss: (_microBatch, loss) => {
-        losses.push(loss.item());
-        loss.dispose();
-      },
-    });
-    forward(stage, 0, [randn()]);
-    const run = stage.overlapped!(1, [randn()], stage, 0, []);
-    expect(() => finish(run as Suspendable<unknown>)).toThrow(
-      "dualpipe: rank 0, stage 1, micro-batch 1: the criterion must return a tensor with one element; got a value of the type undefined; take its mean or its sum",
-    );
-    stage.end();
-  });
-  expect(losses).toHaveLength(1);
-});
-
-test.each([
-  ["none of it", () => {}],
-  ["backwardInputs", (backward: OverlapBackward) => finish(backward.backwardInputs())],
-] as const)("a hook that runs %s of the backward is refused", (ran, runBackward) => {
-  const module = new HookedStage(runtime, sizes.hidden, sizes.dtype, stageSeed(1));
-  modules.push(module);
-  const hook: OverlapHook = ({ inputs }, backward) => {
-    runBackward(backward);
-    return { outputs: module.call(inputs[0]!) };
-  };
-  const stage = new ModuleStage(module, { rank: 0, stageIndex: 1, numStages: 3 }, hook);
-  runtime.scope(() => {
-    stage.begin(training);
-    forward(stage, 0, [randn()]);
-    const run = stage.overlapped!(1, [randn()], stage, 0, [runtime.ones([2, 3, 8])]);
-    expect(() => finish(run as Suspendable<unknown>)).toThrow(
-      expect.objectContaining({
-        code: "BACKWARD_NOT_RUN",
-        message: expect.stringContaining(
-          `must run the whole backward; it ran ${ran}; call backward.backward()`,
-        ),
-      }),
-    );
-    stage.end();
-  });
 });
