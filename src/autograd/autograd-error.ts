@@ -5,6 +5,10 @@ export type AutogradErrorCode =
   | "NO_GRADIENT"
   /** A backward without gradients starts at a tensor with more than one element. */
   | "GRADIENT_MISSING"
+  /** A gradient that a caller or a rule gives has another shape or dtype, or there are too many or too few. */
+  | "GRADIENT_MISMATCH"
+  /** `gradcheck` finds a gradient that is not the slope, or that a split backward changes. */
+  | "GRADIENT_WRONG"
   /** A second backward through one graph, whose saved tensors are freed. */
   | "BACKWARD_RAN_ALREADY"
   /** A gradient rule asks for a saved tensor that the wanted gradients do not need. */

@@ -11,11 +11,13 @@
  * of a rule, and the caller decides what to compute before it resumes them. Call `end` after the last one, or
  * wherever a walk broke off.
  */
+import type { DType } from "../tensor/dtype.ts";
 import * as kernels from "../tensor/kernels/index.ts";
+import { describe, sameShape } from "../tensor/shape.ts";
 import { finish, type Suspendable } from "../tensor/suspension.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { Tensor } from "../tensor/tensor.ts";
 import { AutogradError } from "./autograd-error.ts";
-import { gradientTarget, historyOf, type InputGradients, Leaf, Node } from "./graph.ts";
+import { gradientTarget, historyOf, type InputGradients, isGenerator, Leaf, Node } from "./graph.ts";
 import { INPUTS, WEIGHTS } from "./halves.ts";
 
 /** An output of a graph without its elements, which may be freed before the backward runs. */
@@ -23,6 +25,7 @@ export interface GraphRoot {
   readonly target: Node | Leaf;
   readonly outputIndex: number;
   readonly shape: readonly number[];
+  readonly dtype: DType;
 }
 
 /** The root of an output, or null when no gradient flows to it. It holds the graph until its Backward ends. */
@@ -30,7 +33,8 @@ export function rootOf(output: Tensor): GraphRoot | null {
   const target = gradientTarget(output);
   if (target === undefined) return null;
   if (target instanceof Node) target.retain();
-  return { target, outputIndex: historyOf(output)!.outputIndex, shape: output.shape };
+  const { shape, dtype } = output;
+  return { target, outputIndex: historyOf(output)!.outputIndex, shape, dtype };
 }
 
 /**
@@ -74,6 +78,7 @@ export class Backward {
   }
 
   #seed(gradients: readonly Tensor[]): void {
+    checkGradients(this.#roots, gradients);
     this.#roots.forEach(({ target, outputIndex }, i) => {
       this.#deliver(target, outputIndex, gradients[i]!);
     });
@@ -144,13 +149,6 @@ export class Backward {
   }
 }
 
-/** A cheaper `isSuspendable`: of lists, objects by name and generators, only the last are iterable and no list. */
-function isGenerator(
-  result: InputGradients | Suspendable<InputGradients>,
-): result is Suspendable<InputGradients> {
-  return !Array.isArray(result) && (result as Suspendable<InputGradients>)[Symbol.iterator] !== undefined;
-}
-
 function* finishInner(node: Node): Suspendable<void> {
   const inner = node.innerBackward;
   if (inner === undefined) return;
@@ -176,29 +174,55 @@ function accumulate(leaf: Leaf, gradient: Tensor): void {
   }
 }
 
+/** @throws AutogradError unless there is one gradient for each root, of its shape and dtype */
+function checkGradients(roots: readonly GraphRoot[], gradients: readonly Tensor[]): void {
+  if (gradients.length !== roots.length)
+    throw new AutogradError(
+      "GRADIENT_MISMATCH",
+      `backward: each output needs one gradient; got ${gradients.length} for ${roots.length} outputs`,
+    );
+  roots.forEach((root, i) => {
+    const gradient = gradients[i] as unknown;
+    const which = roots.length === 1 ? "the gradient" : `gradient ${i} of ${roots.length}`;
+    if (!(gradient instanceof Tensor))
+      throw new AutogradError("GRADIENT_MISMATCH", `backward: ${which} must be a tensor; got ${gradient}`);
+    if (gradient.dtype !== root.dtype || !sameShape(gradient.shape, root.shape))
+      throw new AutogradError(
+        "GRADIENT_MISMATCH",
+        `backward: ${which} must be ${describe(root)}, like its output; got ${describe(gradient)}`,
+      );
+  });
+}
+
 /**
  * Adds the gradients of one or more outputs into `grad` of every parameter that they depend on.
- * @param gradients Of the shapes of the outputs; may be left out for outputs with one element, where they are 1.
- * @throws AutogradError when no gradient flows to an output, or one is needed that was not given
+ * @param gradients Of the outputs' shapes and dtypes; may be left out for outputs with one element, where they are 1.
+ * @throws AutogradError when no gradient flows to an output, when a gradient is needed that was not given, or when
+ *   one is given that does not fit
  */
-export function backward(outputs: Tensor | readonly Tensor[], gradients?: readonly Tensor[]): void {
-  const list = Array.isArray(outputs) ? (outputs as readonly Tensor[]) : [outputs as Tensor];
-  const roots = list.map((output) => {
-    const root = rootOf(output);
-    if (root === null)
-      throw new AutogradError(
-        "NO_GRADIENT",
-        `backward of a tensor of the shape [${output.shape}] that depends on no parameter that requires a gradient; ` +
-          "compute it from a Parameter, outside of noGrad",
-      );
-    return root;
-  });
-  const walk = new Backward(roots);
+export function backward(outputs: Tensor | readonly Tensor[], gradients?: Tensor | readonly Tensor[]): void {
+  const list = asList(outputs);
+  if (list.length === 0)
+    throw new AutogradError("NO_GRADIENT", "backward needs at least one output; got an empty list");
+  const unreached = list.find((output) => gradientTarget(output) === undefined);
+  if (unreached !== undefined)
+    throw new AutogradError(
+      "NO_GRADIENT",
+      `backward of a tensor of the shape [${unreached.shape}] that depends on no parameter that requires a gradient; ` +
+        "compute it from a Parameter, outside of noGrad",
+    );
+  const walk = new Backward(list.map((output) => rootOf(output)!));
   try {
-    list[0]!.runtime.scope(() => finish(walk.backward(gradients ?? list.map(scalarGradient))));
+    list[0]!.runtime.scope(() =>
+      finish(walk.backward(gradients === undefined ? list.map(scalarGradient) : asList(gradients))),
+    );
   } finally {
     walk.end();
   }
+}
+
+function asList(tensors: Tensor | readonly Tensor[]): readonly Tensor[] {
+  return tensors instanceof Tensor ? [tensors] : tensors;
 }
 
 /** 1, for the backward of a loss. @throws AutogradError when the tensor has more than one element */

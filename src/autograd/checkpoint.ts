@@ -85,7 +85,6 @@ function recordRecomputation(
       }
       return recomputation.takeGradients();
     },
-    false,
-    true,
+    { alwaysRuns: true },
   );
 }

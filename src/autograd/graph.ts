@@ -97,6 +97,13 @@ export type Rule = (
   node: Node,
 ) => InputGradients | Suspendable<InputGradients>;
 
+/** A cheaper `isSuspendable`: of lists, objects by name and generators, only the last are iterable and no list. */
+export function isGenerator(
+  result: InputGradients | Suspendable<InputGradients>,
+): result is Suspendable<InputGradients> {
+  return !Array.isArray(result) && (result as Suspendable<InputGradients>)[Symbol.iterator] !== undefined;
+}
+
 /** A backward inside a node, after its I. */
 export interface InnerBackward {
   backwardWeights(): Suspendable<void>;

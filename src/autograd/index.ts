@@ -1,7 +1,9 @@
 export { AutogradError, type AutogradErrorCode } from "./autograd-error.ts";
 export { Backward, backward, type GraphRoot, rootOf, scalarGradient } from "./backward.ts";
 export { checkpoint, suspendableCheckpoint } from "./checkpoint.ts";
+export { record } from "./custom-function.ts";
 export { enableGrad, noGrad } from "./grad-mode.ts";
+export { type GradcheckOptions, gradcheck } from "./gradcheck.ts";
 export {
   type Gradient,
   historyOf,
@@ -30,7 +32,6 @@ export {
   detach,
   type Gradients,
   markInput,
-  record,
   type Saved,
   variable,
 } from "./record.ts";

@@ -1,5 +1,7 @@
 import * as kernels from "../tensor/kernels/index.ts";
+import { describe, sameShape } from "../tensor/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import { AutogradError } from "./autograd-error.ts";
 import { History, Leaf } from "./graph.ts";
 
 /** A tensor that is trained: a leaf of every graph. It belongs to no scope, so its owner disposes it. */
@@ -20,8 +22,16 @@ export class Parameter extends Tensor {
     return this.#leaf.grad;
   }
 
-  /** Takes over a gradient, and disposes the previous one. */
+  /**
+   * Takes over a gradient, and disposes the previous one.
+   * @throws AutogradError unless it has the parameter's shape and dtype
+   */
   set grad(grad: Tensor | null) {
+    if (grad !== null && (grad.dtype !== this.dtype || !sameShape(grad.shape, this.shape)))
+      throw new AutogradError(
+        "GRADIENT_MISMATCH",
+        `the gradient of a parameter must be ${describe(this)}, like the parameter; got ${describe(grad)}`,
+      );
     if (grad !== this.#leaf.grad) this.#leaf.grad?.dispose();
     this.#leaf.grad = grad;
   }

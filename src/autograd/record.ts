@@ -13,6 +13,9 @@
  * gradient given as a function is computed only if its half of the backward is running, so that a rule never
  * asks what is wanted. The compiler checks all names.
  *
+ * This is the form for our own rules, which tests compare with LibTorch. Rules of other programs come through
+ * custom-function.ts, which checks what they give.
+ *
  * Inputs that are a list, such as those of `cat`, have positions for names; lists take the place of objects
  * everywhere.
  */
@@ -21,7 +24,7 @@ import type { Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type Edge, type Gradient, History, historyOf, Leaf, Node, type Rule } from "./graph.ts";
 import { INPUTS, WEIGHTS } from "./halves.ts";
-import { type NamedSave, type Save, SavedTensors } from "./saved-tensors.ts";
+import { type NamedSave, type Save, type SavedLifetime, SavedTensors } from "./saved-tensors.ts";
 
 /**
  * What a rule gets: the saved tensors by their names. One that no wanted gradient needs is null or disposed,
@@ -40,6 +43,14 @@ export type Gradients<InputName extends string> = { readonly [name in InputName]
 
 /** A rule over lists: gradients by the positions of the inputs, `node.saved(i)` by those of the saves. */
 export type Differentiate = (node: Node) => readonly Gradient[] | Suspendable<readonly Gradient[]>;
+
+export interface RecordOptions {
+  /** The outputs depend on a stage's inputs by a tensor that is not among the operation's inputs. */
+  readonly dependsOnStageInput?: boolean;
+  /** I visits the node even if none of its inputs needs a gradient. */
+  readonly alwaysRuns?: boolean;
+  readonly lifetime?: SavedLifetime;
+}
 
 /**
  * Adds an operation to the graph, if a gradient flows through any of its inputs.
@@ -67,19 +78,16 @@ export function record<
     saved: Saved<Saves>,
     node: Node<InputName>,
   ) => Gradients<InputName> | Suspendable<Gradients<InputName>>,
+  options?: RecordOptions,
 ): Outputs;
-/**
- * The same for inputs that have no names.
- * @param dependsOnStageInput The outputs depend on a stage's inputs by a tensor that is not among `inputs`.
- */
+/** The same for inputs that have no names. */
 export function record<Outputs extends Tensor | readonly Tensor[]>(
   name: string,
   inputs: readonly (Tensor | null)[],
   outputs: Outputs,
   saves: readonly Save[],
   differentiate: Differentiate,
-  dependsOnStageInput?: boolean,
-  alwaysRuns?: boolean,
+  options?: RecordOptions,
 ): Outputs;
 export function record(
   name: string,
@@ -87,14 +95,15 @@ export function record(
   outputs: Tensor | readonly Tensor[],
   saves: Readonly<Record<string, NamedSave<string>>> | readonly Save[],
   differentiate: (...args: never) => unknown,
-  dependsOnStageInput = false,
-  alwaysRuns = false,
+  options: RecordOptions = NO_OPTIONS,
 ): Tensor | readonly Tensor[] {
   const inputKeys = isList(inputs) ? undefined : Object.keys(inputs);
   const inputList = isList(inputs) ? inputs : Object.values(inputs);
   const outputList = isList(outputs) ? outputs : [outputs];
   const { runtime } = outputList[0]!;
   const records = runtime.gradEnabled;
+  const { alwaysRuns = false, lifetime = alwaysRuns ? "first run" : "needed" } = options;
+  let { dependsOnStageInput = false } = options;
   const edges: (Edge | undefined)[] = [];
   let hasEdge = false;
   for (const input of inputList) {
@@ -110,8 +119,8 @@ export function record(
   }
   const saved =
     inputKeys === undefined
-      ? SavedTensors.byPosition(saves as readonly Save[], edges, alwaysRuns)
-      : SavedTensors.byName(saves as Readonly<Record<string, NamedSave<string>>>, inputKeys, edges);
+      ? SavedTensors.byPosition(saves as readonly Save[], edges, lifetime)
+      : SavedTensors.byName(saves as Readonly<Record<string, NamedSave<string>>>, inputKeys, edges, lifetime);
   const rule: Rule =
     inputKeys === undefined
       ? (_dy, _saved, node) => (differentiate as Differentiate)(node)
@@ -121,6 +130,8 @@ export function record(
     outputList[i]!.history = new History(node, i, dependsOnStageInput);
   return outputs;
 }
+
+const NO_OPTIONS: RecordOptions = Object.freeze({});
 
 /** What depends on a stage's inputs, and through which no gradient flows. */
 const WITHOUT_GRADIENT = Object.freeze(new History(undefined, 0, true));

@@ -18,6 +18,12 @@ export type SavedByKey = Readonly<Record<string, Tensor | null>> | readonly (Ten
 
 type Edges = readonly (InHalf | undefined)[];
 
+/**
+ * How long a saved tensor is kept: until the last half with a gradient that needs it ("needed"); that, but at least
+ * until the node has run once ("first run"); or until the last half in which the node runs ("whole").
+ */
+export type SavedLifetime = "needed" | "first run" | "whole";
+
 /** What a node keeps for its backward: owners of tensors, each until the last half that needs it has run. */
 export class SavedTensors {
   /** What a rule reads: null for a tensor that no gradient needs, a disposed one for a tensor that was released. */
@@ -40,16 +46,18 @@ export class SavedTensors {
     saves: Readonly<Record<string, NamedSave<string>>>,
     inputKeys: readonly string[],
     edges: Edges,
+    lifetime: SavedLifetime,
   ): SavedTensors {
     const keys = Object.keys(saves);
     if (keys.length === 0) return NOTHING;
     const byKey = saves as Record<string, Tensor | null>;
+    const allHalves = lifetime === "whole" ? halvesOf(edges) : 0;
     const tensors: (Tensor | null)[] = [];
     const halves: number[] = [];
     for (const key of keys) {
       const save = saves[key]!;
       const tensor = isForSome(save) ? save[0] : save;
-      const neededIn = isForSome(save) ? halvesOfInputs(save, inputKeys, edges) : ALL_HALVES;
+      const neededIn = isForSome(save) ? halvesOfInputs(save, inputKeys, edges) | allHalves : ALL_HALVES;
       const saved = tensor === null || neededIn === 0 ? null : tensor.share();
       halves.push(neededIn);
       tensors.push(saved);
@@ -58,13 +66,14 @@ export class SavedTensors {
     return new SavedTensors(byKey, tensors, halves);
   }
 
-  /** @param keepsAll Keeps what no gradient needs, too, until the node runs. */
-  static byPosition(saves: readonly Save[], edges: Edges, keepsAll: boolean): SavedTensors {
+  static byPosition(saves: readonly Save[], edges: Edges, lifetime: SavedLifetime): SavedTensors {
     if (saves.length === 0) return NOTHING;
+    const allHalves = lifetime === "whole" ? halvesOf(edges) : 0;
     const halves = saves.map(([, ...neededFor]) =>
-      neededFor.reduce((union, input) => union | (edges[input]?.half ?? 0), 0),
+      neededFor.reduce((union, input) => union | (edges[input]?.half ?? 0), allHalves),
     );
-    const tensors = saves.map(([tensor], i) => (halves[i] === 0 && !keepsAll ? null : tensor.share()));
+    const isKept = (i: number) => halves[i] !== 0 || lifetime === "first run";
+    const tensors = saves.map(([tensor], i) => (isKept(i) ? tensor.share() : null));
     return new SavedTensors(tensors, tensors, halves);
   }
 
@@ -90,6 +99,10 @@ export class SavedTensors {
 /** Every half that a node may have. */
 const ALL_HALVES = INPUTS | WEIGHTS;
 const NOTHING = new SavedTensors([], [], []);
+
+function halvesOf(edges: Edges): number {
+  return edges.reduce((union, edge) => union | (edge?.half ?? 0), 0);
+}
 
 function isForSome(
   save: NamedSave<string>,

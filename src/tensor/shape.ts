@@ -1,3 +1,4 @@
+import type { DType } from "./dtype.ts";
 import { ShapeError } from "./errors.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -24,6 +25,7 @@ export function shapeMismatch(
   return new ShapeError(`${name}: ${rule}; got ${list.join(", ")}`);
 }
 
-function describe(tensor: Tensor): string {
-  return `${tensor.dtype}[${tensor.shape.join(", ")}]`;
+/** Dtype and shape as messages show them: `float32[2, 3]`. */
+export function describe({ dtype, shape }: { dtype: DType; shape: readonly number[] }): string {
+  return `${dtype}[${shape.join(", ")}]`;
 }

@@ -6,7 +6,7 @@ import { record, type Saved } from "../record.ts";
 import type { NamedSave } from "../saved-tensors.ts";
 
 /** What a gradient must look like to be that of an input. */
-interface InputForm {
+export interface InputForm {
   readonly shape: readonly number[];
   readonly dtype: DType;
 }

@@ -56,7 +56,7 @@ export class InFlight {
         new Backward([root]).end();
         return;
       }
-      this.#checkShape(i, root, gradient);
+      this.#checkForm(i, root, gradient);
       walked.push(root);
       gradients.push(gradient);
     });
@@ -88,10 +88,14 @@ export class InFlight {
     walk.end();
   }
 
-  #checkShape(output: number, { shape }: GraphRoot, gradient: Tensor): void {
+  #checkForm(output: number, { shape, dtype }: GraphRoot, gradient: Tensor): void {
     if (!sameShape(gradient.shape, shape))
       throw this.#mismatch(
         `output ${output} has the shape [${shape}] and its gradient [${gradient.shape}]; they must be equal`,
+      );
+    if (gradient.dtype !== dtype)
+      throw this.#mismatch(
+        `output ${output} is ${dtype} and its gradient, which the next stage computed, is ${gradient.dtype}; they must be equal`,
       );
   }
 
