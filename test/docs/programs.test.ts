@@ -34,6 +34,11 @@ test("a model of one's own learns the same under two schedules", async () => {
   expect(losses.get("1f1b")).toBeLessThan(3);
 });
 
+test("an operator of one's own has the right gradient", async () => {
+  const { checkErf } = (await import("./programs/custom-function.ts")) as { checkErf: () => void };
+  expect(checkErf).not.toThrow();
+});
+
 test("stages that swap their outputs swap the losses of the replicas, and the gradients behind the swap", async () => {
   interface Result {
     readonly losses: readonly number[];
