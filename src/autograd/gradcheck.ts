@@ -54,7 +54,7 @@ class Check {
   readonly #absoluteTolerance: number;
   readonly #relativeTolerance: number;
   readonly #randomState: Tensor;
-  /** By output: the factor of each element in the sum whose slope is checked. */
+  /** For each output, the factor of each element in the sum whose slope is checked. */
   #weights: readonly Tensor[] = [];
 
   constructor(
@@ -151,7 +151,7 @@ class Check {
     });
   }
 
-  /** By input: the gradient after a whole backward or one in two halves; null where none arrived. */
+  /** The gradient of each input after a whole backward or one in two halves; null where none arrived. */
   #gradients(isStageInput: (input: number) => boolean, isSplit: boolean): (number[] | null)[] {
     const runtime = this.#runtime;
     return runtime.scope(() => {
