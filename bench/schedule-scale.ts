@@ -1,3 +1,4 @@
+import { InternalError } from "../src/errors/internal-error.ts";
 import { buildProgram, countActions, lower, simulate, verify } from "../src/schedule/index.ts";
 
 // Takes one process per size, because it reports the largest memory that the process ever had:
@@ -27,7 +28,7 @@ const program = lap(
 const lowered = lap("lower", lower(program));
 const { problems } = lap("verify", verify(lowered));
 const { makespan } = lap("simulate", simulate(lowered, { F: 1, I: 1, W: 1, link: { latency: 0.3 } }));
-if (problems.length > 0) throw new Error(problems[0]!.message);
+if (problems.length > 0) throw new InternalError(problems[0]!.message);
 
 const numActions = countActions(lowered);
 const seconds = cpuSeconds() - atStart;

@@ -64,13 +64,13 @@ test.each<[string, () => unknown, string, string]>([
     "DualPipe on an odd number of ranks",
     () => new DualPipe(two, { processGroup: groupOf(3)[0]! }),
     "INVALID_SIZES",
-    "dualpipe: dualpipe: ranks must be even and at least 2; got 3; use 4",
+    "dualpipe: DualPipe: ranks must be even and at least 2; got 3; use 4",
   ],
   [
     "DualPipe on one rank",
     () => new DualPipe(two, { processGroup: groupOf(1)[0]! }),
     "INVALID_SIZES",
-    "dualpipe: dualpipe: ranks must be even and at least 2; got 1; use 2",
+    "dualpipe: DualPipe: ranks must be even and at least 2; got 1; use 2",
   ],
   [
     "an unknown schedule",
@@ -113,7 +113,7 @@ test.each([
 ])("refuses %i micro-batches", (numChunks, message) => {
   const [pipe] = dualPipePair([stage(1), stage(0)]);
   const error = errorOf(() => pipe!.step(inputs, { ...good, numChunks }));
-  expect(error).toMatchObject({ code: "INVALID_SIZES", message: `dualpipe: dualpipe: ${message}` });
+  expect(error).toMatchObject({ code: "INVALID_SIZES", message: `dualpipe: DualPipe: ${message}` });
 });
 
 test("gives mirrored parameters the values of the lower rank", () => {

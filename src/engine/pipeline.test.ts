@@ -195,7 +195,7 @@ describe("a step", () => {
     [2.5, "micro-batches must be at least 2 x ranks; got 2.5 with 1 rank; use 3"],
   ])("of %d micro-batches is refused", (numChunks, message) => {
     const error = errorOf(stepWith({ numChunks }));
-    expect(error).toMatchObject({ code: "INVALID_SIZES", message: `dualpipe: dualpipev: ${message}` });
+    expect(error).toMatchObject({ code: "INVALID_SIZES", message: `dualpipe: DualPipeV: ${message}` });
   });
 
   test("whose losses are not numbers returns them as they are", () => {

@@ -77,7 +77,7 @@ export class PlanCache {
     if (schedule.numMicroBatches !== numMicroBatches)
       throw new ScheduleError(
         "INVALID_SIZES",
-        `${schedule.schedule}: this program is for ${schedule.numMicroBatches} micro-batches; got ${numMicroBatches}; use ${schedule.numMicroBatches}`,
+        `program ${schedule.schedule}: it is for ${schedule.numMicroBatches} micro-batches; got ${numMicroBatches}; use ${schedule.numMicroBatches}`,
       );
     if (forwardOnly) return lower(forwardPart(schedule));
     return schedule.communication === "none" ? lower(schedule) : schedule;
@@ -97,7 +97,7 @@ export function placementOf(choice: ScheduleChoice, numRanks: number): Placement
   if (schedule.numRanks !== numRanks)
     throw new ScheduleError(
       "INVALID_SIZES",
-      `${schedule.schedule}: this program is for ${schedule.numRanks} ranks; got ${numRanks}; start ${schedule.numRanks}`,
+      `program ${schedule.schedule}: it is for ${schedule.numRanks} ranks; got ${numRanks}; start ${schedule.numRanks}`,
     );
   return schedule.placement;
 }

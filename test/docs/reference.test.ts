@@ -46,10 +46,10 @@ test("docs/training.md gives the defaults of the code", () => {
 });
 
 test("docs/schedules.md lists every schedule with its sizes", () => {
-  const rows = schedules.map(({ name, constraints }) => {
+  const rows = schedules.map(({ name, title, constraints }) => {
     const ruleOf = (sizes: { numRanks: number; numMicroBatches: number; stagesPerRank?: number }): string => {
       try {
-        checkSizes(name, constraints, sizes);
+        checkSizes(title, constraints, sizes);
       } catch (error) {
         return /must be (.*); got/.exec((error as Error).message)![1]!;
       }

@@ -177,25 +177,25 @@ describe("dualpipe plan", () => {
 
 describe("bad input", () => {
   it.each([
-    ["dualpipe -p 3 -m 8", "dualpipe: ranks must be even and at least 2; got 3; use 4"],
+    ["dualpipe -p 3 -m 8", "DualPipe: ranks must be even and at least 2; got 3; use 4"],
     [
       "dualpipe -p 4 -m 6",
-      "dualpipe: micro-batches must be even and at least 2 x ranks; got 6 with 4 ranks; use 8",
+      "DualPipe: micro-batches must be even and at least 2 x ranks; got 6 with 4 ranks; use 8",
     ],
     [
       "dualpipe -p 4 -m 9",
-      "dualpipe: micro-batches must be even and at least 2 x ranks; got 9 with 4 ranks; use 10",
+      "DualPipe: micro-batches must be even and at least 2 x ranks; got 9 with 4 ranks; use 10",
     ],
-    ["dualpipev -p 4 -m 7", "dualpipev: micro-batches must be at least 2 x ranks; got 7 with 4 ranks; use 8"],
-    ["gpipe -p 0 -m 1", "gpipe: ranks must be at least 1; got 0; use 1"],
+    ["dualpipev -p 4 -m 7", "DualPipeV: micro-batches must be at least 2 x ranks; got 7 with 4 ranks; use 8"],
+    ["gpipe -p 0 -m 1", "GPipe: ranks must be at least 1; got 0; use 1"],
     [
       "interleaved -p 4 -m 6",
-      "interleaved: micro-batches must be a multiple of the ranks and at least 1; got 6 with 4 ranks; use 8",
+      "Interleaved 1F1B: micro-batches must be a multiple of the ranks and at least 1; got 6 with 4 ranks; use 8",
     ],
-    ["zbv -p 2 -m 4 --stages-per-rank 3", "zbv: stages per rank must be 2; got 3 with 2 ranks; use 2"],
+    ["zbv -p 2 -m 4 --stages-per-rank 3", "ZBV: stages per rank must be 2; got 3 with 2 ranks; use 2"],
     [
       "1f1b -p 100000 -m 100000",
-      "1f1b: a program must have at most 65536 ranks and 134217728 forwards over all stages; " +
+      "1F1B: a program must have at most 65536 ranks and 134217728 forwards over all stages; " +
         "got 100000 and 10000000000; use fewer",
     ],
   ])("%s", async (line, message) => {

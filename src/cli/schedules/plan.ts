@@ -25,8 +25,8 @@ import {
   planFromProfile,
   ScheduleError,
 } from "../../schedule/index.ts";
+import { table } from "./output.ts";
 import { wholeNumber } from "./program-options.ts";
-import { table } from "./table.ts";
 
 interface PlanOptions {
   readonly model?: string;
@@ -179,9 +179,7 @@ function planText(
     `search: ${search}`,
     "",
     "why the others lost:",
-    ...lost.map(
-      ({ schedule, reason }) => `  ${reason.startsWith(schedule) ? reason : `${schedule}: ${reason}`}`,
-    ),
+    ...lost.map(({ schedule, reason }) => `  ${schedule}: ${reason}`),
     "",
   ].join("\n");
 }
@@ -200,7 +198,7 @@ function measuredText({ predictedMs, measuredMs, runs, lost }: MeasuredPlan): st
     table(["schedule", "step", "bubble", "activations"], rows),
     "",
     "not possible here:",
-    ...lost.map(({ reason }) => `  ${reason}`),
+    ...lost.map(({ schedule, reason }) => `  ${schedule}: ${reason}`),
     "",
   ].join("\n");
 }

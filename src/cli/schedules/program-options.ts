@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import {
   buildProgram,
   buildReferenceOrder,
+  findSchedule,
   lower,
   type Program,
   type ProgramSizes,
@@ -67,10 +68,11 @@ function sizesOf(
   name: string,
   { ranks, microBatches, stagesPerRank, forwardOnly }: ProgramOptions,
 ): ProgramSizes {
+  const { title } = findSchedule(name);
   if (ranks === undefined || microBatches === undefined) {
     throw new ScheduleError(
       "INVALID_SIZES",
-      `${name}: a named schedule needs its sizes; got --ranks ${ranks ?? "missing"}, --micro-batches ` +
+      `${title}: a named schedule needs its sizes; got --ranks ${ranks ?? "missing"}, --micro-batches ` +
         `${microBatches ?? "missing"}; give both, for example --ranks 4 --micro-batches 8`,
     );
   }

@@ -27,6 +27,7 @@ import {
   timelineSvg,
 } from "../../schedule/index.ts";
 import { chartLimits, gantt } from "./gantt.ts";
+import { table } from "./output.ts";
 import {
   type LoweringOptions,
   loadLowered,
@@ -34,7 +35,6 @@ import {
   withLoweringOptions,
   withProgramOptions,
 } from "./program-options.ts";
-import { table } from "./table.ts";
 
 interface SimulateOptions extends ProgramOptions, LoweringOptions {
   readonly cost: string;

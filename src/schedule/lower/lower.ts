@@ -46,15 +46,30 @@ class ChannelReader {
     this.#receiver = receiver;
   }
 
-  /** The next value, or `NO_CELL` after the last. */
+  /** The next value, or `NO_CELL` after the last. One loop for each flow, because it runs for every action. */
   next(): number {
-    const { opcodes, length } = this.#actions;
+    return this.#flow === "F" ? this.#nextActivation() : this.#nextGradient();
+  }
+
+  #nextActivation(): number {
+    const { opcodes, cells, length } = this.#actions;
+    while (this.#index < length) {
+      const index = this.#index++;
+      if (!hasForward(opcodes[index]!)) continue;
+      const value = this.#cells.atNextStage(cells[index]!);
+      if (value !== NO_CELL && this.#cells.rankOf(value) === this.#receiver) return value;
+    }
+    return NO_CELL;
+  }
+
+  #nextGradient(): number {
+    const { opcodes, cells, backwardCells, length } = this.#actions;
     while (this.#index < length) {
       const index = this.#index++;
       const opcode = opcodes[index]!;
-      if (this.#flow === "F" ? !hasForward(opcode) : !hasBackwardInputs(opcode)) continue;
-      const cell = this.#flow === "F" ? this.#actions.cells[index]! : this.#actions.backwardCellAt(index);
-      const value = this.#cells.consumerOf(this.#flow, cell);
+      if (!hasBackwardInputs(opcode)) continue;
+      const cell = opcode === Opcode.OVERLAP_F_B ? backwardCells[index]! : cells[index]!;
+      const value = this.#cells.atPreviousStage(cell);
       if (value !== NO_CELL && this.#cells.rankOf(value) === this.#receiver) return value;
     }
     return NO_CELL;
@@ -78,7 +93,8 @@ class RankLowering {
   readonly #posted: Readonly<Record<Flow, Uint8Array>>;
   readonly #rank: number;
   readonly #actions: ActionList;
-  readonly #channels = { F: new Map<number, ChannelReader>(), B: new Map<number, ChannelReader>() };
+  readonly #activationChannels = new Map<number, ChannelReader>();
+  readonly #gradientChannels = new Map<number, ChannelReader>();
 
   constructor({ program, cells, out, posted }: Lowering, rank: number) {
     this.#program = program;
@@ -113,12 +129,14 @@ class RankLowering {
     if (producer === NO_CELL) return;
     const sender = this.#cells.rankOf(producer);
     if (sender === this.#rank) return;
-    let channel = this.#channels[flow].get(sender);
+    const posted = flow === "F" ? this.#posted.F : this.#posted.B;
+    if (posted[value] !== 0) return;
+    const channels = flow === "F" ? this.#activationChannels : this.#gradientChannels;
+    let channel = channels.get(sender);
     if (channel === undefined) {
       channel = new ChannelReader(this.#cells, this.#program.ranks[sender]!, flow, this.#rank);
-      this.#channels[flow].set(sender, channel);
+      channels.set(sender, channel);
     }
-    const posted = this.#posted[flow];
     while (posted[value] === 0) {
       const next = channel.next();
       if (next === NO_CELL) throw this.#neverComputed(flow, value, sender);
@@ -130,7 +148,7 @@ class RankLowering {
   #neverComputed(flow: Flow, value: number, sender: number): ScheduleError {
     return new ScheduleError(
       "INVALID_PROGRAM",
-      `${this.#program.schedule}: every value must be computed before it is received; rank ${sender} never ` +
+      `program ${this.#program.schedule}: every value must be computed before it is received; rank ${sender} never ` +
         `computes what rank ${this.#rank} needs for ${this.#cells.nameOf(flow, value)}; add the missing action`,
       {
         rank: this.#rank,
@@ -164,7 +182,7 @@ export function lower(program: Program, { window = DEFAULT_RECEIVE_WINDOW }: Low
   if (program.communication !== "none") {
     throw new ScheduleError(
       "INVALID_PROGRAM",
-      `${program.schedule}: only a program of computations can be lowered; got one with communication ` +
+      `program ${program.schedule}: only a program of computations can be lowered; got one with communication ` +
         `"${program.communication}"; lower the program that the schedule generates`,
     );
   }

@@ -15,16 +15,9 @@
  */
 import { lower } from "../lower/lower.ts";
 import { hasBackwardWeights, hasForward } from "../program/opcode.ts";
-import {
-  bidirectionalPlacement,
-  loopedPlacement,
-  type Placement,
-  perRank,
-  stagesOf,
-  vPlacement,
-} from "../program/placement.ts";
+import { type Placement, perRank, stagesOf } from "../program/placement.ts";
 import type { Program } from "../program/program.ts";
-import { nearestAllowed, type ProgramSizes } from "../program/sizes.ts";
+import { nearestAllowed } from "../program/sizes.ts";
 import { findSchedule } from "../schedules/registry.ts";
 import type { CostModel } from "../simulate/cost.ts";
 import { simulate } from "../simulate/simulate.ts";
@@ -80,15 +73,6 @@ const PARAMETER_BYTES = 2 + 4;
 const OPTIMIZER_BYTES = 12;
 const GRADIENT_BYTES = 4;
 
-export function placementFor(
-  schedule: string,
-  { numRanks, numMicroBatches, stagesPerRank = 1 }: ProgramSizes,
-): Placement {
-  if (schedule === "dualpipe") return bidirectionalPlacement(numRanks, numMicroBatches);
-  if (schedule === "dualpipev" || schedule === "zbv") return vPlacement(numRanks, numMicroBatches);
-  return loopedPlacement(numRanks, numMicroBatches, stagesPerRank);
-}
-
 /** A candidate's stages for one way to divide the layers among them. */
 export interface StagedCandidate {
   readonly layerCounts: readonly number[];
@@ -103,7 +87,7 @@ export function stageCandidate(
 ): StagedCandidate {
   const { model, sequenceLength, device } = request;
   const microBatch = { size: candidate.microBatchSize, sequenceLength, recompute: candidate.recompute };
-  const placement = placementFor(candidate.schedule, { ...candidate, numMicroBatches: 2 });
+  const placement = findSchedule(candidate.schedule).placement({ ...candidate, numMicroBatches: 2 });
   const ranksOfStages = Array.from({ length: placement.numStages }, (_, stage) => [
     ...new Set(placement.rankOfStage.map((ranks) => ranks[stage]!)),
   ]);

@@ -3,8 +3,9 @@ import { peakActivations } from "../program/peak-activations.ts";
 import { type Placement, placementKey } from "../program/placement.ts";
 import type { Program } from "../program/program.ts";
 import { ScheduleError } from "../program/schedule-error.ts";
-import { checkSizes } from "../program/sizes.ts";
-import { programsWithPlacement, schedules } from "../schedules/registry.ts";
+import { checkSizes, sizeProblem } from "../program/sizes.ts";
+import { stagesPerRankFor } from "../schedules/definition.ts";
+import { findSchedule, programsWithPlacement, schedules } from "../schedules/registry.ts";
 import type { SearchResult } from "../search/improve.ts";
 import { searchSchedule } from "../search/search.ts";
 import { costOf, type Profile } from "../simulate/profile.ts";
@@ -43,13 +44,15 @@ function predictProfiled(profile: Profile): number {
         schedules.map(({ name }) => name).join(", "),
     );
   }
-  const sizes = { numRanks, numMicroBatches, stagesPerRank: stagesPerRank(schedule, numStages, numRanks) };
-  checkSizes(schedule, definition.constraints, sizes);
+  const stagesPerRank = stagesPerRankFor(definition, numStages, numRanks);
+  const sizes = { numRanks, numMicroBatches, stagesPerRank };
+  checkSizes(definition.title, definition.constraints, sizes);
   return simulate(lower(definition.generate(sizes)), costOf(profile)).makespan;
 }
 
-function stagesPerRank(schedule: string, numStages: number, numRanks: number): number {
-  return schedule === "dualpipe" ? 1 : numStages / numRanks;
+function stageProblem(placement: Placement, numProfiled: number): string | undefined {
+  if (placement.numStages === numProfiled) return undefined;
+  return `needs ${placement.numStages} stages; ${numProfiled} were profiled`;
 }
 
 /**
@@ -62,24 +65,17 @@ export function planFromProfile(profile: Profile, numMicroBatches = profile.numM
   const runs: ProfiledRun[] = [];
   const lost: { schedule: string; reason: string }[] = [];
   const placements = new Map<string, Placement>();
-  for (const { name, constraints, generate } of schedules) {
-    const { numRanks, numStages } = profile;
-    const sizes = { numRanks, numMicroBatches, stagesPerRank: stagesPerRank(name, numStages, numRanks) };
-    try {
-      checkSizes(name, constraints, sizes);
-    } catch (error) {
-      if (!(error instanceof ScheduleError)) throw error;
-      lost.push({ schedule: name, reason: error.problem });
+  const { numRanks, numStages } = profile;
+  for (const schedule of schedules) {
+    const { name, constraints } = schedule;
+    const stagesPerRank = stagesPerRankFor(schedule, numStages, numRanks);
+    const sizes = { numRanks, numMicroBatches, stagesPerRank };
+    const problem = sizeProblem(constraints, sizes) ?? stageProblem(schedule.placement(sizes), numStages);
+    if (problem !== undefined) {
+      lost.push({ schedule: name, reason: problem });
       continue;
     }
-    const program = generate(sizes);
-    if (program.numStages !== numStages) {
-      lost.push({
-        schedule: name,
-        reason: `${name}: needs ${program.numStages} stages; ${numStages} were profiled`,
-      });
-      continue;
-    }
+    const program = schedule.generate(sizes);
     const { makespan, bubbleRatio } = simulate(lower(program), cost);
     const peak = Math.max(...peakActivations(program));
     runs.push({ schedule: name, numRanks, stepMs: makespan, bubbleRatio, peakActivations: peak });
@@ -87,9 +83,9 @@ export function planFromProfile(profile: Profile, numMicroBatches = profile.numM
   }
   let best: SearchResult | undefined;
   for (const placement of placements.values()) {
-    // As many as the named schedules hold; GPipe does not count, because it holds all micro-batches.
+    // As many as the named schedules hold, but for those that hold all micro-batches.
     const limits = programsWithPlacement(placement)
-      .filter(({ schedule }) => schedule !== "gpipe")
+      .filter(({ schedule }) => !findSchedule(schedule).holdsAllActivations)
       .map((program) => Math.max(...peakActivations(program)));
     const maxActivations = Math.max(...limits);
     const found = searchSchedule({ placement, cost, maxActivations, numTrials: NUM_TRIALS });

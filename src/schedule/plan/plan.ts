@@ -13,9 +13,10 @@
  */
 import type { Program } from "../program/program.ts";
 import { ScheduleError } from "../program/schedule-error.ts";
-import { checkSizes } from "../program/sizes.ts";
+import { sizeProblem } from "../program/sizes.ts";
+import type { ScheduleDefinition } from "../schedules/definition.ts";
 import { schedules } from "../schedules/registry.ts";
-import { evaluateCandidate, type PlannedRun, type PlanRequest, placementFor } from "./candidate.ts";
+import { evaluateCandidate, type PlannedRun, type PlanRequest } from "./candidate.ts";
 import { searchedRun } from "./searched-run.ts";
 
 /** A schedule that is not the best, and why. */
@@ -67,8 +68,8 @@ function checkRequest({ globalBatch, numDevices, sequenceLength, device }: PlanR
   }
 }
 
-function tryAll(schedule: string, request: PlanRequest): Candidates {
-  const definition = schedules.find(({ name }) => name === schedule)!;
+function tryAll(definition: ScheduleDefinition, request: PlanRequest): Candidates {
+  const schedule = definition.name;
   const candidates: Candidates = { runs: [], rejection: undefined };
   const { atLeast } = definition.constraints.stagesPerRank;
   const isFixed = definition.constraints.stagesPerRank.atMost === atLeast;
@@ -80,16 +81,14 @@ function tryAll(schedule: string, request: PlanRequest): Candidates {
       for (const stagesPerRank of isFixed ? [atLeast] : [atLeast, 2 * atLeast]) {
         const numMicroBatches = batchOfReplica / microBatchSize;
         const sizes = { numRanks, numMicroBatches, stagesPerRank };
-        try {
-          checkSizes(schedule, definition.constraints, sizes);
-        } catch (error) {
-          if (!(error instanceof ScheduleError)) throw error;
-          candidates.rejection ??= error.problem;
+        const problem = sizeProblem(definition.constraints, sizes);
+        if (problem !== undefined) {
+          candidates.rejection ??= problem;
           continue;
         }
-        const numStages = placementFor(schedule, sizes).numStages;
+        const { numStages } = definition.placement(sizes);
         if (numStages > request.model.numLayers) {
-          candidates.rejection ??= `${schedule}: stages must be at most the ${request.model.numLayers} layers; got ${numStages}`;
+          candidates.rejection ??= `stages must be at most the ${request.model.numLayers} layers; got ${numStages}`;
           continue;
         }
         for (const recompute of [false, true]) {
@@ -113,7 +112,7 @@ const byTime = (a: PlannedRun, b: PlannedRun) => a.stepSeconds - b.stepSeconds;
 export function plan(request: PlanRequest, numBest = 10): Plan {
   checkRequest(request);
   const { memoryBytes } = request.device;
-  const tried = schedules.map(({ name }) => ({ name, ...tryAll(name, request) }));
+  const tried = schedules.map((schedule) => ({ name: schedule.name, ...tryAll(schedule, request) }));
   const all = tried.flatMap(({ runs }) => runs);
   const fitting = all.filter((run) => run.peakBytes <= memoryBytes).toSorted(byTime);
   const winner = fitting[0];

@@ -4,14 +4,7 @@ import type { Program } from "../program/program.ts";
 import { findSchedule } from "../schedules/registry.ts";
 import { searchSchedule } from "../search/search.ts";
 import { simulate } from "../simulate/simulate.ts";
-import {
-  activationRoom,
-  finishRun,
-  type PlannedRun,
-  type PlanRequest,
-  placementFor,
-  stageCandidate,
-} from "./candidate.ts";
+import { activationRoom, finishRun, type PlannedRun, type PlanRequest, stageCandidate } from "./candidate.ts";
 
 export interface SearchedRun {
   /** Absent when the search found nothing better. */
@@ -29,7 +22,8 @@ export function searchedRun(request: PlanRequest, fitting: readonly PlannedRun[]
   const winner = fitting[0]!;
   const tried = new Map<string, PlannedRun>();
   for (const run of fitting) {
-    const key = [run.numRanks, run.layerCounts.length, run.schedule === "dualpipe"].join();
+    const numDirections = findSchedule(run.schedule).placement(run).rankOfStage.length;
+    const key = [run.numRanks, run.layerCounts.length, numDirections].join();
     const numForwards = run.numMicroBatches * run.layerCounts.length;
     if (run.numRanks > 1 && numForwards <= MAX_FORWARDS && !tried.has(key)) tried.set(key, run);
     if (tried.size === NUM_TRIED) break;
@@ -52,7 +46,7 @@ function improveRun(request: PlanRequest, run: PlannedRun): { run: PlannedRun; p
   const staged = (["even-stages", "even-ranks"] as const)
     .map((goal) => stageCandidate(request, run, goal))
     .find(({ layerCounts }) => layerCounts.join() === run.layerCounts.join())!;
-  const placement = placementFor(run.schedule, run);
+  const placement = findSchedule(run.schedule).placement(run);
   const named = Math.max(...peakActivations(findSchedule(run.schedule).generate(run)));
   const { program } = searchSchedule({
     placement,

@@ -66,33 +66,35 @@ export class Cells {
 
   /** The cell that takes what this one makes; `NO_CELL` after the last stage, and for gradients before the first. */
   consumerOf(flow: Flow, cell: number): number {
-    return flow === "F" ? this.#nextStage(cell) : this.#previousStage(cell);
+    return flow === "F" ? this.atNextStage(cell) : this.atPreviousStage(cell);
   }
 
   /** The cell that makes what this one takes; `NO_CELL` where the model's input or its loss begins the flow. */
   producerOf(flow: Flow, cell: number): number {
-    return flow === "F" ? this.#previousStage(cell) : this.#nextStage(cell);
+    return flow === "F" ? this.atPreviousStage(cell) : this.atNextStage(cell);
   }
 
   /** The value that a SEND or RECV of this cell moves, by its consumer. */
   valueOf(transfer: number, cell: number): number {
-    if (transfer === Opcode.SEND_F) return this.#nextStage(cell);
-    return transfer === Opcode.SEND_B ? this.#previousStage(cell) : cell;
+    if (transfer === Opcode.SEND_F) return this.atNextStage(cell);
+    return transfer === Opcode.SEND_B ? this.atPreviousStage(cell) : cell;
   }
 
   /** The cell at the other end of a SEND or RECV. */
   peerOf(transfer: number, cell: number): number {
     return transfer === Opcode.SEND_F || transfer === Opcode.RECV_B
-      ? this.#nextStage(cell)
-      : this.#previousStage(cell);
+      ? this.atNextStage(cell)
+      : this.atPreviousStage(cell);
   }
 
-  #nextStage(cell: number): number {
+  /** The same micro-batch one stage later: the consumer of the cell's activation, the producer of its gradient. */
+  atNextStage(cell: number): number {
     const next = cell + this.numMicroBatches;
     return next < this.numCells ? next : NO_CELL;
   }
 
-  #previousStage(cell: number): number {
+  /** The same micro-batch one stage earlier: the producer of the cell's activation, the consumer of its gradient. */
+  atPreviousStage(cell: number): number {
     return cell < this.numMicroBatches ? NO_CELL : cell - this.numMicroBatches;
   }
 }

@@ -51,38 +51,41 @@ export function nearestAllowed(rule: SizeRule, count: number, numRanks: number):
   return rule.atMost === undefined || above <= rule.atMost ? above : Math.floor(rule.atMost / step) * step;
 }
 
-function checkCount(
-  schedule: string,
+function countProblem(
   subject: string,
   rule: SizeRule,
   count: number,
   numRanks: number | undefined,
-): void {
+): string | undefined {
   const nearest = nearestAllowed(rule, count, numRanks ?? 1);
-  if (Number.isSafeInteger(count) && count === nearest) return;
+  if (Number.isSafeInteger(count) && count === nearest) return undefined;
   const ranks = numRanks === 1 ? "1 rank" : `${numRanks} ranks`;
   const given = numRanks === undefined ? `${count}` : `${count} with ${ranks}`;
-  throw new ScheduleError(
-    "INVALID_SIZES",
-    `${schedule}: ${subject} must be ${ruleInWords(rule)}; got ${given}; use ${nearest}`,
+  return `${subject} must be ${ruleInWords(rule)}; got ${given}; use ${nearest}`;
+}
+
+/** What is wrong with the sizes, if anything: the rule, the values and the nearest size that works. */
+export function sizeProblem(constraints: SizeConstraints, sizes: ProgramSizes): string | undefined {
+  const { numRanks, numMicroBatches, stagesPerRank = constraints.stagesPerRank.atLeast } = sizes;
+  const problem =
+    countProblem("ranks", constraints.ranks, numRanks, undefined) ??
+    countProblem("micro-batches", constraints.microBatches, numMicroBatches, numRanks) ??
+    countProblem("stages per rank", constraints.stagesPerRank, stagesPerRank, numRanks);
+  if (problem !== undefined) return problem;
+  const numForwards = numRanks * numMicroBatches * stagesPerRank;
+  if (numForwards <= MAX_FORWARDS && numRanks <= MAX_RANKS) return undefined;
+  return (
+    `a program must have at most ${MAX_RANKS} ranks and ${MAX_FORWARDS} forwards over all stages; ` +
+    `got ${numRanks} and ${numForwards}; use fewer`
   );
 }
 
 /**
  * Checks the sizes against the constraints of a schedule.
+ * @param title The schedule's title, which the message starts with.
  * @throws ScheduleError `INVALID_SIZES` with the rule, the values and the nearest size that works
  */
-export function checkSizes(schedule: string, constraints: SizeConstraints, sizes: ProgramSizes): void {
-  const { numRanks, numMicroBatches, stagesPerRank = constraints.stagesPerRank.atLeast } = sizes;
-  checkCount(schedule, "ranks", constraints.ranks, numRanks, undefined);
-  checkCount(schedule, "micro-batches", constraints.microBatches, numMicroBatches, numRanks);
-  checkCount(schedule, "stages per rank", constraints.stagesPerRank, stagesPerRank, numRanks);
-  const numForwards = numRanks * numMicroBatches * stagesPerRank;
-  if (numForwards > MAX_FORWARDS || numRanks > MAX_RANKS) {
-    throw new ScheduleError(
-      "INVALID_SIZES",
-      `${schedule}: a program must have at most ${MAX_RANKS} ranks and ${MAX_FORWARDS} forwards over all stages; ` +
-        `got ${numRanks} and ${numForwards}; use fewer`,
-    );
-  }
+export function checkSizes(title: string, constraints: SizeConstraints, sizes: ProgramSizes): void {
+  const problem = sizeProblem(constraints, sizes);
+  if (problem !== undefined) throw new ScheduleError("INVALID_SIZES", `${title}: ${problem}`);
 }

@@ -121,25 +121,26 @@ export class BidirectionalActions {
   }
 
   receiveActivation(direction: Direction): void {
+    if (!this.#options.withCommunication) return;
     if (this.#directions[direction].hasPreviousRank) this.#communicate("RECV_F", direction);
   }
 
   sendActivation(direction: Direction): void {
+    if (!this.#options.withCommunication) return;
     if (this.#directions[direction].hasNextRank) this.#communicate("SEND_F", direction);
   }
 
   receiveGradient(direction: Direction): void {
-    if (this.#options.forwardOnly) return;
+    if (this.#options.forwardOnly || !this.#options.withCommunication) return;
     if (this.#directions[direction].hasNextRank) this.#communicate("RECV_B", direction);
   }
 
   sendGradient(direction: Direction): void {
-    if (this.#options.forwardOnly) return;
+    if (this.#options.forwardOnly || !this.#options.withCommunication) return;
     if (this.#directions[direction].hasPreviousRank) this.#communicate("SEND_B", direction);
   }
 
   #communicate(kind: CommunicationKind, direction: Direction): void {
-    if (!this.#options.withCommunication) return;
     this.#builder.add(kind, this.#directions[direction].stage, this.#take(kind, direction));
   }
 

@@ -1,3 +1,4 @@
+import type { Placement } from "../program/placement.ts";
 import type { Program } from "../program/program.ts";
 import type { ProgramSizes, SizeConstraints } from "../program/sizes.ts";
 
@@ -9,8 +10,22 @@ export interface ScheduleDefinition {
   /** The paper or program that it follows. */
   readonly source: string;
   readonly constraints: SizeConstraints;
+  /** Whether a rank holds the activations of all micro-batches, however many there are. */
+  readonly holdsAllActivations?: true;
+  /** The rank of each stage; the sizes have been checked against the constraints. */
+  placement(sizes: ProgramSizes): Placement;
   /** Computations only; the sizes have been checked against the constraints. */
   generate(sizes: ProgramSizes): Program;
   /** The communication order of the reference implementation, where there is one. */
   generateReferenceOrder?(sizes: ProgramSizes): Program;
+}
+
+/** The stages on each rank when there are `numStages` in one direction, or the only number that the schedule allows. */
+export function stagesPerRankFor(
+  { constraints }: ScheduleDefinition,
+  numStages: number,
+  numRanks: number,
+): number {
+  const { atLeast, atMost } = constraints.stagesPerRank;
+  return atLeast === atMost ? atLeast : numStages / numRanks;
 }

@@ -38,6 +38,7 @@ export const dualpipe: ScheduleDefinition = {
     microBatches: { atLeast: 4, atLeastTimesRanks: 2, multipleOf: 2 },
     stagesPerRank: { atLeast: 1, atMost: 1 },
   },
+  placement: ({ numRanks, numMicroBatches }) => bidirectionalPlacement(numRanks, numMicroBatches),
   generate: (sizes) => dualPipeProgram(sizes, false),
   generateReferenceOrder: (sizes) => dualPipeProgram(sizes, true),
 };

@@ -33,6 +33,7 @@ export const dualpipev: ScheduleDefinition = {
     microBatches: { atLeast: 2, atLeastTimesRanks: 2 },
     stagesPerRank: { atLeast: 2, atMost: 2 },
   },
+  placement: ({ numRanks, numMicroBatches }) => vPlacement(numRanks, numMicroBatches),
   generate: (sizes) => dualPipeVProgram(sizes, false),
   generateReferenceOrder: (sizes) => dualPipeVProgram(sizes, true),
 };

@@ -12,6 +12,8 @@ export const gpipe: ScheduleDefinition = {
     microBatches: { atLeast: 1 },
     stagesPerRank: { atLeast: 1, atMost: 1 },
   },
+  holdsAllActivations: true,
+  placement: ({ numRanks, numMicroBatches }) => loopedPlacement(numRanks, numMicroBatches),
   generate: (sizes) =>
     ascendingProgram(
       "gpipe",

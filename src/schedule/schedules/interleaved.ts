@@ -15,6 +15,8 @@ export const interleaved: ScheduleDefinition = {
     microBatches: { atLeast: 1, multipleOfRanks: true },
     stagesPerRank: { atLeast: 2 },
   },
+  placement: ({ numRanks, numMicroBatches, stagesPerRank = 2 }) =>
+    loopedPlacement(numRanks, numMicroBatches, stagesPerRank),
   generate: (sizes) => {
     const { numRanks, numMicroBatches, stagesPerRank = 2 } = sizes;
     const placement = loopedPlacement(numRanks, numMicroBatches, stagesPerRank);

@@ -12,6 +12,7 @@ export const oneFOneB: ScheduleDefinition = {
     microBatches: { atLeast: 1 },
     stagesPerRank: { atLeast: 1, atMost: 1 },
   },
+  placement: ({ numRanks, numMicroBatches }) => loopedPlacement(numRanks, numMicroBatches),
   generate: (sizes) => {
     const { numRanks, numMicroBatches } = sizes;
     return ascendingProgram("1f1b", sizes, loopedPlacement(numRanks, numMicroBatches), (actions, rank) => {

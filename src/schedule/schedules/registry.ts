@@ -1,8 +1,8 @@
 import { type Placement, placementKey } from "../program/placement.ts";
 import type { Program } from "../program/program.ts";
 import { ScheduleError } from "../program/schedule-error.ts";
-import { checkSizes, type ProgramSizes } from "../program/sizes.ts";
-import type { ScheduleDefinition } from "./definition.ts";
+import { checkSizes, type ProgramSizes, sizeProblem } from "../program/sizes.ts";
+import { type ScheduleDefinition, stagesPerRankFor } from "./definition.ts";
 import { dualpipe } from "./dualpipe.ts";
 import { dualpipev } from "./dualpipev.ts";
 import { gpipe } from "./gpipe.ts";
@@ -40,7 +40,7 @@ export function findSchedule(name: string): ScheduleDefinition {
  */
 export function buildProgram(name: string, sizes: ProgramSizes): Program {
   const schedule = findSchedule(name);
-  checkSizes(name, schedule.constraints, sizes);
+  checkSizes(schedule.title, schedule.constraints, sizes);
   return schedule.generate(sizes);
 }
 
@@ -51,12 +51,12 @@ export function buildProgram(name: string, sizes: ProgramSizes): Program {
  */
 export function buildReferenceOrder(name: string, sizes: ProgramSizes): Program {
   const schedule = findSchedule(name);
-  checkSizes(name, schedule.constraints, sizes);
+  checkSizes(schedule.title, schedule.constraints, sizes);
   if (schedule.generateReferenceOrder) return schedule.generateReferenceOrder(sizes);
   const names = schedules.filter((other) => other.generateReferenceOrder).map((other) => other.name);
   throw new ScheduleError(
     "UNKNOWN_SCHEDULE",
-    `${name}: must have a reference implementation for its order of communication; only ${names.join(", ")} ` +
+    `${schedule.title}: must have a reference implementation for its order of communication; only ${names.join(", ")} ` +
       `have one; use the eager order`,
   );
 }
@@ -64,20 +64,11 @@ export function buildReferenceOrder(name: string, sizes: ProgramSizes): Program 
 /** The programs of all named schedules that put the same stages on the same ranks. */
 export function programsWithPlacement(placement: Placement): Program[] {
   const { numRanks, numStages, directionOfMicroBatch } = placement;
-  const isBidirectional = placement.rankOfStage.length > 1;
-  const sizes = {
-    numRanks,
-    numMicroBatches: directionOfMicroBatch.length,
-    stagesPerRank: isBidirectional ? 1 : numStages / numRanks,
-  };
-  return schedules.flatMap(({ name, constraints, generate }) => {
-    try {
-      checkSizes(name, constraints, sizes);
-    } catch (error) {
-      if (error instanceof ScheduleError) return [];
-      throw error;
-    }
-    const program = generate(sizes);
-    return placementKey(program.placement) === placementKey(placement) ? [program] : [];
+  return schedules.flatMap((schedule) => {
+    const stagesPerRank = stagesPerRankFor(schedule, numStages, numRanks);
+    const sizes = { numRanks, numMicroBatches: directionOfMicroBatch.length, stagesPerRank };
+    if (sizeProblem(schedule.constraints, sizes) !== undefined) return [];
+    const isSame = placementKey(schedule.placement(sizes)) === placementKey(placement);
+    return isSame ? [schedule.generate(sizes)] : [];
   });
 }

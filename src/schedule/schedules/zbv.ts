@@ -49,6 +49,7 @@ export const zbv: ScheduleDefinition = {
     microBatches: { atLeast: 1 },
     stagesPerRank: { atLeast: 2, atMost: 2 },
   },
+  placement: ({ numRanks, numMicroBatches }) => vPlacement(numRanks, numMicroBatches),
   generate: (sizes) => {
     const { numRanks, numMicroBatches } = sizes;
     // The pattern needs this many micro-batches to fill the pipeline; those that the step does not have are left out.

@@ -42,6 +42,7 @@ export const zb1p: ScheduleDefinition = {
   title: "ZB1P (ZB-H1)",
   source: "Zero Bubble Pipeline Parallelism (arXiv 2401.10241), section 2.3; its B is our I",
   constraints: ANY_SIZES,
+  placement: ({ numRanks, numMicroBatches }) => loopedPlacement(numRanks, numMicroBatches),
   generate: (sizes) =>
     zeroBubbleProgram("zb1p", sizes, (rank) => ({
       numWarmUps: sizes.numRanks - rank,
@@ -55,6 +56,7 @@ export const zb2p: ScheduleDefinition = {
   title: "ZB2P (ZB-H2)",
   source: "Zero Bubble Pipeline Parallelism (arXiv 2401.10241), section 2.3; its B is our I",
   constraints: ANY_SIZES,
+  placement: ({ numRanks, numMicroBatches }) => loopedPlacement(numRanks, numMicroBatches),
   generate: (sizes) =>
     zeroBubbleProgram("zb2p", sizes, (rank) => ({
       numWarmUps: 2 * (sizes.numRanks - rank) - 1,

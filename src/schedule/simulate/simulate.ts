@@ -82,7 +82,7 @@ class Simulator {
     if (stuck >= 0) {
       throw new ScheduleError(
         "INVALID_PROGRAM",
-        `${this.#program.schedule}: every rank must be able to finish; rank ${stuck} stops at its action ` +
+        `program ${this.#program.schedule}: every rank must be able to finish; rank ${stuck} stops at its action ` +
           `${this.#clocks[stuck]!.index}; verify the program to see the cause`,
         { rank: stuck },
       );
@@ -261,7 +261,7 @@ export function simulate(program: Program, cost: CostModel, options: SimulateOpt
   if (program.communication === "none" && program.numRanks > 1) {
     throw new ScheduleError(
       "INVALID_PROGRAM",
-      `${program.schedule}: only a lowered program can be simulated; got computations only; lower it first`,
+      `program ${program.schedule}: only a lowered program can be simulated; got computations only; lower it first`,
     );
   }
   const simulator = new Simulator(program, cost, options);

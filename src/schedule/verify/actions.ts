@@ -40,6 +40,7 @@ export class ActionCheck {
   readonly #maxProblems: number;
   readonly #cells: Cells;
   readonly #seen: Uint8Array;
+  readonly #communicates: boolean;
   readonly problems: Problem[] = [];
 
   constructor(program: Program, maxProblems: number) {
@@ -47,6 +48,7 @@ export class ActionCheck {
     this.#maxProblems = maxProblems;
     this.#cells = new Cells(program);
     this.#seen = new Uint8Array(this.#cells.numCells);
+    this.#communicates = program.communication !== "none";
   }
 
   run(): void {
@@ -100,23 +102,23 @@ export class ActionCheck {
   #checkInput(rank: number, index: number, cell: number, flow: Flow): void {
     const producer = this.#cells.producerOf(flow, cell);
     if (producer === NO_CELL) return;
-    const { kind, made, receive, received } = FLOW[flow];
+    const needs = flow === "F" ? FLOW.F : FLOW.B;
     if (this.#cells.rankOf(producer) === rank) {
-      if (!(this.#seen[producer]! & made)) this.#reportOrder(rank, index, kind, producer);
-    } else if (this.#program.communication !== "none" && !(this.#seen[cell]! & received)) {
-      this.#reportOrder(rank, index, receive, cell);
+      if (!(this.#seen[producer]! & needs.made)) this.#reportOrder(rank, index, needs.kind, producer);
+    } else if (this.#communicates && !(this.#seen[cell]! & needs.received)) {
+      this.#reportOrder(rank, index, needs.receive, cell);
     }
   }
 
   #checkTransfer(rank: number, index: number, opcode: number, cell: number, seen: number): void {
-    const { communication, forwardOnly } = this.#program;
+    const { forwardOnly } = this.#program;
     const peer = this.#cells.peerOf(opcode, cell);
     const flow = flowOf(opcode);
-    if (communication === "none") {
+    if (!this.#communicates) {
       this.#report("needless", rank, index, "must not be in a program of computations only");
     } else if (peer === NO_CELL || (forwardOnly && flow === "B") || this.#cells.rankOf(peer) === rank) {
       this.#report("needless", rank, index, "must lead to a stage on another rank");
-    } else if (isSend(opcode) && !(seen & FLOW[flow].made)) {
+    } else if (isSend(opcode) && !(seen & (flow === "F" ? FLOW.F : FLOW.B).made)) {
       this.#reportOrder(rank, index, FLOW[flow].kind, cell, flow === "B" ? " or B" : "");
     }
   }
@@ -155,7 +157,7 @@ export class ActionCheck {
       code: "missing",
       rank,
       actionIndex: ranks[rank]!.length,
-      message: `${schedule}: rank ${rank} must run every action once; ${names.join(", ")} missing; add it`,
+      message: `program ${schedule}: rank ${rank} must run every action once; ${names.join(", ")} missing; add it`,
     });
   }
 
@@ -170,7 +172,7 @@ export class ActionCheck {
       code,
       rank,
       actionIndex,
-      message: `${this.#program.schedule}: ${name} ${rule}; it is action ${actionIndex} of rank ${rank}; move or remove it`,
+      message: `program ${this.#program.schedule}: ${name} ${rule}; it is action ${actionIndex} of rank ${rank}; move or remove it`,
     });
   }
 }

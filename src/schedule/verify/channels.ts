@@ -49,10 +49,11 @@ function receiverProblems(program: Program, rank: number, cells: Cells): Problem
     const value = cellOfAction[index]!;
     const flow = flowOf(opcode);
     const sender = cells.rankOf(cells.producerOf(flow, value));
-    let reader = readers[flow].get(sender);
+    const ofFlow = flow === "F" ? readers.F : readers.B;
+    let reader = ofFlow.get(sender);
     if (reader === undefined) {
       reader = new SendReader(cells, program.ranks[sender]!, flow, rank);
-      readers[flow].set(sender, reader);
+      ofFlow.set(sender, reader);
     }
     if (reader.next() !== value) {
       const sent = nameAction(program, { rank: sender, actionIndex: reader.index });
@@ -63,7 +64,7 @@ function receiverProblems(program: Program, rank: number, cells: Cells): Problem
           rank,
           actionIndex: index,
           message:
-            `${program.schedule}: receives must be posted in the order of the sends of their channel; rank ${rank} ` +
+            `program ${program.schedule}: receives must be posted in the order of the sends of their channel; rank ${rank} ` +
             `posts ${received} where rank ${sender} sends ${sent}; swap one of them`,
         },
       ];

@@ -162,18 +162,14 @@ export class ProgressCheck {
     const runsBackward = hasBackwardInputs(opcode);
     const backward = opcode === Opcode.OVERLAP_F_B ? backwardCell : cell;
     const cells = this.#cells;
-    if (runsForward && cells.producerOf("F", cell) !== NO_CELL && !this.#has(rank, cell, Event.SENT_F)) {
+    if (runsForward && cells.atPreviousStage(cell) !== NO_CELL && !this.#has(rank, cell, Event.SENT_F)) {
       return false;
     }
-    if (
-      runsBackward &&
-      cells.producerOf("B", backward) !== NO_CELL &&
-      !this.#has(rank, backward, Event.SENT_B)
-    ) {
+    if (runsBackward && cells.atNextStage(backward) !== NO_CELL && !this.#has(rank, backward, Event.SENT_B)) {
       return false;
     }
-    if (runsForward) this.#computed(rank, cells.consumerOf("F", cell), Event.SENT_F);
-    if (runsBackward) this.#computed(rank, cells.consumerOf("B", backward), Event.SENT_B);
+    if (runsForward) this.#computed(rank, cells.atNextStage(cell), Event.SENT_F);
+    if (runsBackward) this.#computed(rank, cells.atPreviousStage(backward), Event.SENT_B);
     return true;
   }
 
@@ -233,7 +229,7 @@ export class ProgressCheck {
       ...cycle[0]!,
       cycle,
       message:
-        `${this.#program.schedule}: no ranks may wait for each other in a cycle; ${story.join("; ")}; ` +
+        `program ${this.#program.schedule}: no ranks may wait for each other in a cycle; ${story.join("; ")}; ` +
         `move one of these actions`,
     };
   }

@@ -98,7 +98,7 @@ describe("parseConfig", () => {
       "model.hiddenSize: must be divisible by model.numHeads; got 130 with 4 heads; use 128 or 132",
     ],
     ["model: {hiddenSize: 2}", "use 4"],
-    ["pipeline: {ranks: 3}", "dualpipe: ranks must be even and at least 2; got 3; use 4"],
+    ["pipeline: {ranks: 3}", "DualPipe: ranks must be even and at least 2; got 3; use 4"],
     [
       "pipeline: {microBatches: 9}",
       "micro-batches must be even and at least 2 x ranks; got 9 with 4 ranks; use 10",

@@ -19,10 +19,8 @@ export function checkRules(config: TrainConfig): readonly ConfigIssue[] {
 function scheduleIssues({ pipeline }: TrainConfig): readonly ConfigIssue[] {
   const { schedule, ranks, microBatches } = pipeline;
   try {
-    checkSizes(schedule, findSchedule(schedule).constraints, {
-      numRanks: ranks,
-      numMicroBatches: microBatches,
-    });
+    const { title, constraints } = findSchedule(schedule);
+    checkSizes(title, constraints, { numRanks: ranks, numMicroBatches: microBatches });
     return [];
   } catch (error) {
     if (!(error instanceof ScheduleError)) throw error;
