@@ -167,6 +167,12 @@ const HEAD = [
   ...["step", "MFU", "bubble", "memory"],
 ];
 
+function whyNone(numEvaluated: number): string {
+  return numEvaluated === 0
+    ? "No schedule suits this number of devices, batch and layers."
+    : "None fits in memory.";
+}
+
 function planText(
   { numDevices, globalBatch }: PlanRequest,
   { best, lost, numEvaluated, search }: Plan,
@@ -174,7 +180,7 @@ function planText(
   return [
     `${numEvaluated} ways to train ${globalBatch} sequences a step on ${numDevices} devices`,
     "",
-    best.length > 0 ? table(HEAD, best.map(rowOf)) : "None fits in memory.",
+    best.length > 0 ? table(HEAD, best.map(rowOf)) : whyNone(numEvaluated),
     "",
     `search: ${search}`,
     "",

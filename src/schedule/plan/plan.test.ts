@@ -54,10 +54,37 @@ describe("the model", () => {
   it.each([
     ["{}", /hidden_size or n_embd must be a whole number/],
     ["[", /must be JSON/],
-    ['{"n_routed_experts": 8}', /mixtures of experts/],
+    ['{"n_routed_experts": 8}', /a mixture of experts \(n_routed_experts: 8\) cannot be planned/],
+    ['{"moe": {"num_experts": 4}}', /a mixture of experts \(moe/],
+    ['{"model_type": "qwen3_moe", "num_experts": 128}', /experts \(num_experts: 128\) of model_type "qwen3_moe"/],
+    ['{"model_type": "bert"}', /model_type "bert" cannot be planned; .* gpt2, llama, mistral/],
+    ['{"architectures": ["BertForMaskedLM"]}', /architecture "BertForMaskedLM" cannot/],
+    ['{"model_type": "llama", "architectures": ["MixtralForCausalLM"]}', /architecture "MixtralForCausalLM" of/],
+    ['{"model_type": "falcon", "multi_query": true}', /attention with a layout of its own \(multi_query: true\)/],
+    ['{"is_encoder_decoder": true}', /an encoder with a decoder/],
+    ['{"text_config": {"hidden_size": 1}}', /several modalities/],
+    ['{"kv_lora_rank": 512}', /latent attention/],
+    ['{"layer_types": ["full_attention", "linear_attention"]}', /layer of type "linear_attention"/],
   ])("says what is missing in %s", (text, message) => {
     expect(() => parseModelConfig(text)).toThrow(message);
   });
+});
+
+describe("kinds of models", () => {
+  const sizes = { hidden_size: 3072, intermediate_size: 24576, num_hidden_layers: 28, num_attention_heads: 16 };
+  const parse = (fields: object) => parseModelConfig(JSON.stringify({ ...sizes, vocab_size: 256000, ...fields }));
+
+  it("knows what Gemma does not write: a gated MLP and a tied embedding; 8.54 thousand million parameters", () => {
+    const gemma = parse({ model_type: "gemma", hidden_act: "gelu", head_dim: 256, num_key_value_heads: 16 });
+    expect(gemma).toMatchObject({ numMlpMatrices: 3, tiedEmbedding: true });
+    expect((28 * layerParameters(gemma) + embeddingParameters(gemma)) / 8.54e9).toBeCloseTo(1, 2);
+  });
+
+  it.each([
+    { model_type: "llama", num_experts: 0, moe_layers: [], is_encoder_decoder: false },
+    { model_type: "llama", num_local_experts: 1, layer_types: ["full_attention", "sliding_attention"] },
+    { architectures: ["Qwen2ForCausalLM"] },
+  ])("plans %j", (fields) => expect(parse(fields).numMlpMatrices).toBe(3));
 });
 
 describe("sharing out layers", () => {
@@ -106,6 +133,13 @@ describe("the plan", () => {
     expect(small.best).toEqual([]);
     for (const { reason } of small.lost)
       expect(reason).toMatch(/does not fit: needs at least [\d.]+ GB of 4.0 GB/);
+  });
+
+  it("does not blame the memory where no schedule suits the sizes", () => {
+    const impossible = plan({ ...request, numDevices: 64, globalBatch: 1 });
+    expect(impossible).toMatchObject({ best: [], numEvaluated: 0 });
+    expect(impossible.search).toBe("no schedule suits these sizes, so there is nothing to improve");
+    for (const { reason } of impossible.lost) expect(reason).toMatch(/must be/);
   });
 
   it("is a plan or one of our errors for any request", () => {

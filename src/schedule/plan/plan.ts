@@ -136,8 +136,13 @@ export function plan(request: PlanRequest, numBest = 10): Plan {
     lost,
     numEvaluated: all.length,
     ...(search?.program && { searchedProgram: search.program }),
-    search: search?.report ?? "nothing fits in memory, so there is nothing to improve",
+    search: search?.report ?? nothingToImprove(all.length),
   };
+}
+
+function nothingToImprove(numEvaluated: number): string {
+  const reason = numEvaluated === 0 ? "no schedule suits these sizes" : "nothing fits in memory";
+  return `${reason}, so there is nothing to improve`;
 }
 
 function gigabytes(bytes: number): string {

@@ -121,7 +121,7 @@ describe("planted faults", () => {
       {
         code: "channel-order",
         message:
-          "dualpipe: receives must be posted in the order of the sends of their channel; rank 1 posts 1RECV_F0 " +
+          "program dualpipe: receives must be posted in the order of the sends of their channel; rank 1 posts 1RECV_F0 " +
           "where rank 0 sends 0SEND_F1; swap one of them",
       },
     ]);
