@@ -56,11 +56,20 @@ describe("the model", () => {
     ["[", /must be JSON/],
     ['{"n_routed_experts": 8}', /a mixture of experts \(n_routed_experts: 8\) cannot be planned/],
     ['{"moe": {"num_experts": 4}}', /a mixture of experts \(moe/],
-    ['{"model_type": "qwen3_moe", "num_experts": 128}', /experts \(num_experts: 128\) of model_type "qwen3_moe"/],
+    [
+      '{"model_type": "qwen3_moe", "num_experts": 128}',
+      /experts \(num_experts: 128\) of model_type "qwen3_moe"/,
+    ],
     ['{"model_type": "bert"}', /model_type "bert" cannot be planned; .* gpt2, llama, mistral/],
     ['{"architectures": ["BertForMaskedLM"]}', /architecture "BertForMaskedLM" cannot/],
-    ['{"model_type": "llama", "architectures": ["MixtralForCausalLM"]}', /architecture "MixtralForCausalLM" of/],
-    ['{"model_type": "falcon", "multi_query": true}', /attention with a layout of its own \(multi_query: true\)/],
+    [
+      '{"model_type": "llama", "architectures": ["MixtralForCausalLM"]}',
+      /architecture "MixtralForCausalLM" of/,
+    ],
+    [
+      '{"model_type": "falcon", "multi_query": true}',
+      /attention with a layout of its own \(multi_query: true\)/,
+    ],
     ['{"is_encoder_decoder": true}', /an encoder with a decoder/],
     ['{"text_config": {"hidden_size": 1}}', /several modalities/],
     ['{"kv_lora_rank": 512}', /latent attention/],
@@ -71,8 +80,14 @@ describe("the model", () => {
 });
 
 describe("kinds of models", () => {
-  const sizes = { hidden_size: 3072, intermediate_size: 24576, num_hidden_layers: 28, num_attention_heads: 16 };
-  const parse = (fields: object) => parseModelConfig(JSON.stringify({ ...sizes, vocab_size: 256000, ...fields }));
+  const sizes = {
+    hidden_size: 3072,
+    intermediate_size: 24576,
+    num_hidden_layers: 28,
+    num_attention_heads: 16,
+  };
+  const parse = (fields: object) =>
+    parseModelConfig(JSON.stringify({ ...sizes, vocab_size: 256000, ...fields }));
 
   it("knows what Gemma does not write: a gated MLP and a tied embedding; 8.54 thousand million parameters", () => {
     const gemma = parse({ model_type: "gemma", hidden_act: "gelu", head_dim: 256, num_key_value_heads: 16 });

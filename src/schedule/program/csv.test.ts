@@ -69,7 +69,9 @@ describe("reading", () => {
           simulate(program.communication === "none" ? lower(program) : program, UNIT_COST);
         } catch (error) {
           if (!(error instanceof ScheduleError)) throw error;
-          expect(error.message).toMatch(/^dualpipe: (csv|action|program custom): [^\n]+; got [^\n]+; [^\n]+$/);
+          expect(error.message).toMatch(
+            /^dualpipe: (csv|action|program custom): [^\n]+; got [^\n]+; [^\n]+$/,
+          );
         }
       }),
       { numRuns: 3000 },

@@ -1,7 +1,7 @@
 import type { z } from "zod";
+import { closestName } from "../../errors/closest-name.ts";
 import type { ConfigIssue } from "./config-error.ts";
 import { knownKeys, sectionNames } from "./schema.ts";
-import { closestName } from "../../errors/closest-name.ts";
 
 const VALUE_LENGTH_MAX = 60;
 
