@@ -115,6 +115,17 @@ describe("dualpipe simulate", () => {
   });
 });
 
+it("schedule and simulate say how they count, and agree when they count alike", async () => {
+  const sizes = ["1f1b", "-p", "4", "-m", "8"];
+  const schedule = await run("schedule", ...sizes);
+  expect(schedule).toContain("33 units with F = I = W = 1, bubble 27.3 %");
+  expect(schedule).toContain("counted as in papers: values leave a computation at its end");
+  const simulated = await run("simulate", ...sizes);
+  expect(simulated).toContain("makespan 30, bubble 20.0 %\ncounted as the engine runs");
+  const whole = await run("simulate", ...sizes, "--whole");
+  expect(whole).toContain("makespan 33, bubble 27.3 %\ncounted as in papers");
+});
+
 describe("dualpipe verify", () => {
   it("accepts a sound file and ends with status 1 at a faulty one, naming the fault", async () => {
     const sound = formatProgramCsv(lower(buildProgram("dualpipe", { numRanks: 2, numMicroBatches: 4 })));

@@ -55,3 +55,12 @@ export function gantt(timeline: Timeline, { unit, maxWidth, maxRanks }: GanttOpt
 export function chartLimits(): { maxWidth: number; maxRanks: number } {
   return { maxWidth: process.stdout.isTTY ? process.stdout.columns : 2000, maxRanks: 64 };
 }
+
+/** How a step's time was counted, because `schedule` and `simulate` differ in it. */
+export function countingInWords(isWhole: boolean): string {
+  return pc.dim(
+    isWhole
+      ? "counted as in papers: values leave a computation at its end (the engine sends earlier: dualpipe simulate)"
+      : "counted as the engine runs: values leave a pair or a B in its middle (as in papers: --whole)",
+  );
+}

@@ -10,7 +10,7 @@ import {
   simulate,
   UNIT_COST,
 } from "../../schedule/index.ts";
-import { chartLimits, gantt } from "./gantt.ts";
+import { chartLimits, countingInWords, gantt } from "./gantt.ts";
 import { writeOut } from "./output.ts";
 import { loadProgram, type ProgramOptions, withProgramOptions } from "./program-options.ts";
 
@@ -90,6 +90,7 @@ function chart(program: Program): string {
     "",
     `${makespan} units with F = I = W = 1, bubble ${(100 * bubbleRatio).toFixed(1)} %, ` +
       `activations of at most ${Math.max(...peakActivations)} micro-batches of a stage on a rank`,
+    countingInWords(true),
     "",
   ].join("\n");
 }

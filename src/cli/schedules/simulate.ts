@@ -26,7 +26,7 @@ import {
   simulate,
   timelineSvg,
 } from "../../schedule/index.ts";
-import { chartLimits, gantt } from "./gantt.ts";
+import { chartLimits, countingInWords, gantt } from "./gantt.ts";
 import { table } from "./output.ts";
 import {
   type LoweringOptions,
@@ -60,7 +60,10 @@ export function simulateCommand(): Command {
       "--memory <list>",
       "weights and activations that a stage keeps, in any unit; prints memory over time",
     )
-    .option("--whole", "let values enter and leave computations only at their start and end")
+    .option(
+      "--whole",
+      "let values enter and leave computations only at their start and end, as dualpipe schedule does",
+    )
     .option("--trace <file>", "write a Chrome trace, which Perfetto opens")
     .option("--svg <file>", "write a chart")
     .option("--json", "print the result as JSON")
@@ -79,7 +82,8 @@ function runSimulate(name: string, options: SimulateOptions): void {
       : costOf(parseProfile(readFileSync(options.profile, "utf8")));
   const program = loadLowered(name, options);
   assertVerified(program, { sends: "buffered" });
-  const simulation = simulate(program, cost, { wholeComputations: options.whole ?? false });
+  const isWhole = options.whole ?? false;
+  const simulation = simulate(program, cost, { wholeComputations: isWhole });
   if (options.trace !== undefined) {
     writeFileSync(options.trace, JSON.stringify(chromeTrace(simulation.timeline)));
   }
@@ -90,12 +94,12 @@ function runSimulate(name: string, options: SimulateOptions): void {
       : memoryOverTime(simulation.timeline, program.placement, parseMemoryModel(options.memory));
   process.stdout.write(
     options.json
-      ? `${JSON.stringify({ ...asJson(program, simulation), ...(memory && { memory }) })}\n`
-      : asText(program, cost, simulation, memory),
+      ? `${JSON.stringify({ ...asJson(program, simulation, isWhole), ...(memory && { memory }) })}\n`
+      : asText(program, cost, simulation, isWhole, memory),
   );
 }
 
-function asJson(program: Program, simulation: Simulation): object {
+function asJson(program: Program, simulation: Simulation, wholeComputations: boolean): object {
   return {
     schedule: program.schedule,
     ranks: program.numRanks,
@@ -103,6 +107,7 @@ function asJson(program: Program, simulation: Simulation): object {
     microBatches: program.numMicroBatches,
     forwardOnly: program.forwardOnly,
     order: program.communication === "batched" ? "reference" : "eager",
+    wholeComputations,
     makespan: rounded(simulation.makespan),
     work: simulation.work.map(rounded),
     bubble: simulation.bubble.map(rounded),
@@ -133,6 +138,7 @@ function asText(
   program: Program,
   cost: CostModel,
   simulation: Simulation,
+  isWhole: boolean,
   memory: readonly MemoryTrack[] | undefined,
 ): string {
   const { makespan, bubbleRatio, work, bubble, bubbleCauses, peakActivations, timeline } = simulation;
@@ -159,6 +165,7 @@ function asText(
     table(memory === undefined ? head : [...head, "memory"], rows.slice(0, maxRanks)),
     "",
     `makespan ${number(makespan)}, bubble ${(100 * bubbleRatio).toFixed(1)} %`,
+    countingInWords(isWhole),
     "",
   ].join("\n");
 }
