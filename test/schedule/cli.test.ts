@@ -115,7 +115,7 @@ describe("dualpipe simulate", () => {
   });
 });
 
-it("schedule and simulate say how they count, and agree when they count alike", async () => {
+it("schedule and simulate say how they count, and agree when both count whole computations", async () => {
   const sizes = ["1f1b", "-p", "4", "-m", "8"];
   const schedule = await run("schedule", ...sizes);
   expect(schedule).toContain("33 units with F = I = W = 1, bubble 27.3 %");
