@@ -53,6 +53,7 @@ export type { Device, MemoryUse } from "./tensor/device.ts";
 export type { DType } from "./tensor/dtype.ts";
 export {
   DtypeError,
+  InPlaceError,
   LibTorchError,
   type LibTorchErrorCode,
   ShapeError,

@@ -11,6 +11,8 @@ export type AutogradErrorCode =
   | "GRADIENT_WRONG"
   /** A second backward through one graph, whose saved tensors are freed. */
   | "BACKWARD_RAN_ALREADY"
+  /** A tensor that a backward needs was changed in place after the forward. */
+  | "SAVED_TENSOR_CHANGED"
   /** A gradient rule asks for a saved tensor that the wanted gradients do not need. */
   | "SAVED_TENSOR_MISSING"
   /** A probability of dropout outside of [0, 1). */

@@ -14,10 +14,10 @@
 import type { DType } from "../tensor/dtype.ts";
 import * as kernels from "../tensor/kernels/index.ts";
 import { describe, sameShape } from "../tensor/shape.ts";
-import { finish, type Suspendable } from "../tensor/suspension.ts";
+import { finish, isGenerator, type Suspendable } from "../tensor/suspension.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { AutogradError } from "./autograd-error.ts";
-import { gradientTarget, historyOf, type InputGradients, isGenerator, Leaf, Node } from "./graph.ts";
+import { gradientTarget, historyOf, type InputGradients, Leaf, Node } from "./graph.ts";
 import { INPUTS, WEIGHTS } from "./halves.ts";
 
 /** An output of a graph without its elements, which may be freed before the backward runs. */
@@ -162,7 +162,10 @@ function accumulate(leaf: Leaf, gradient: Tensor): void {
   const { runtime } = gradient;
   const sum = leaf.grad;
   if (sum === gradient) return;
-  if (sum === null) {
+  if (sum === null && leaf.sumDtype !== undefined && gradient.dtype !== leaf.sumDtype) {
+    const { sumDtype } = leaf;
+    leaf.grad = runtime.scope(() => kernels.toDtype(gradient, sumDtype).share());
+  } else if (sum === null) {
     leaf.grad = gradient.isSoleOwner
       ? gradient.share()
       : runtime.scope(() => kernels.clone(gradient).share());

@@ -10,18 +10,10 @@
  * needs it, and so must compute a gradient only where it is wanted.
  */
 import { describe } from "../tensor/shape.ts";
-import type { Suspendable } from "../tensor/suspension.ts";
+import { isGenerator, type Suspendable } from "../tensor/suspension.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { AutogradError } from "./autograd-error.ts";
-import {
-  type Gradient,
-  type InputGradients,
-  isGenerator,
-  type Key,
-  Leaf,
-  type Node,
-  requiresGrad,
-} from "./graph.ts";
+import { type Gradient, type InputGradients, type Key, Leaf, type Node, requiresGrad } from "./graph.ts";
 import { formOf, type InputForm, reduceTo } from "./operators/broadcast.ts";
 import {
   type Differentiate,

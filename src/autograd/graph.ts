@@ -19,6 +19,7 @@
  * there), so an abandoned graph frees itself, node by node, once its last output is disposed.
  */
 import { InternalError } from "../errors/internal-error.ts";
+import type { DType } from "../tensor/dtype.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Suspendable } from "../tensor/suspension.ts";
 import type { Tensor, TensorHistory } from "../tensor/tensor.ts";
@@ -31,6 +32,8 @@ export class Leaf {
   /** The sum of the gradients that arrived so far; owned by the leaf. */
   grad: Tensor | null = null;
   requiresGrad: boolean;
+  /** The dtype of the sum, where it is not that of the gradients. */
+  sumDtype: DType | undefined = undefined;
 
   constructor(requiresGrad: boolean) {
     this.requiresGrad = requiresGrad;
@@ -50,6 +53,11 @@ export class History implements TensorHistory {
     this.outputIndex = outputIndex;
     this.dependsOnStageInput = dependsOnStageInput;
     if (source instanceof Node) source.retain();
+  }
+
+  whyFixed(records: boolean): "graph" | "stage input" | undefined {
+    if (this.source instanceof Node) return records ? "graph" : undefined;
+    return this.dependsOnStageInput && this !== WITHOUT_GRADIENT ? "stage input" : undefined;
   }
 
   forget(): void {
@@ -96,13 +104,6 @@ export type Rule = (
   saved: SavedByKey,
   node: Node,
 ) => InputGradients | Suspendable<InputGradients>;
-
-/** A cheaper `isSuspendable`: of lists, objects by name and generators, only the last are iterable and no list. */
-export function isGenerator(
-  result: InputGradients | Suspendable<InputGradients>,
-): result is Suspendable<InputGradients> {
-  return !Array.isArray(result) && (result as Suspendable<InputGradients>)[Symbol.iterator] !== undefined;
-}
 
 /** A backward inside a node, after its I. */
 export interface InnerBackward {
@@ -203,6 +204,7 @@ export class Node<InputKey extends Key = Key> {
         "BACKWARD_RAN_ALREADY",
         `the backward of ${this.name} ran already, and what it saved is freed; run the forward again for another backward`,
       );
+    this.#saved.checkUnchanged(this.name, this.index);
     this.#wanted = wanted;
     this.#computed |= wanted;
     this.#isBackwardInputs = isBackwardInputs;
@@ -255,9 +257,8 @@ export class Node<InputKey extends Key = Key> {
   accumulator(input: InputKey): Tensor | null {
     const inputIndex = this.#inputIndex(input);
     const target = this.edges[inputIndex]?.target;
-    return target instanceof Leaf && this.isWanted(inputIndex) && target.grad?.isSoleOwner
-      ? target.grad
-      : null;
+    if (!(target instanceof Leaf) || !this.isWanted(inputIndex)) return null;
+    return target.sumDtype === undefined && target.grad?.isSoleOwner ? target.grad : null;
   }
 
   /** Frees what no gradient of the remaining halves needs. */
@@ -287,3 +288,6 @@ export class Node<InputKey extends Key = Key> {
     return index;
   }
 }
+
+/** What depends on a stage's inputs, and through which no gradient flows. */
+export const WITHOUT_GRADIENT = Object.freeze(new History(undefined, 0, true));

@@ -1,3 +1,4 @@
+import type { DType } from "../tensor/dtype.ts";
 import * as kernels from "../tensor/kernels/index.ts";
 import { describe, sameShape } from "../tensor/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
@@ -24,16 +25,31 @@ export class Parameter extends Tensor {
 
   /**
    * Takes over a gradient, and disposes the previous one.
-   * @throws AutogradError unless it has the parameter's shape and dtype
+   * @throws AutogradError unless it has the parameter's shape, and `gradDtype`
    */
   set grad(grad: Tensor | null) {
-    if (grad !== null && (grad.dtype !== this.dtype || !sameShape(grad.shape, this.shape)))
+    if (grad !== null && (grad.dtype !== this.gradDtype || !sameShape(grad.shape, this.shape)))
       throw new AutogradError(
         "GRADIENT_MISMATCH",
-        `the gradient of a parameter must be ${describe(this)}, like the parameter; got ${describe(grad)}`,
+        `the gradient of a parameter must be ${describe({ dtype: this.gradDtype, shape: this.shape })}; got ${describe(grad)}`,
       );
     if (grad !== this.#leaf.grad) this.#leaf.grad?.dispose();
     this.#leaf.grad = grad;
+  }
+
+  /** The dtype in which gradients are summed: the parameter's own, unless it was set. */
+  get gradDtype(): DType {
+    return this.#leaf.sumDtype ?? this.dtype;
+  }
+
+  /**
+   * Drops the sum so far. A sum in bfloat16 stands still once it is 256 times a gradient, so with many
+   * micro-batches set this to "float32". It is not the default because the sum then takes twice the memory, and a
+   * product can no longer be added to it as it is computed; PyTorch, too, sums in the parameter's dtype.
+   */
+  set gradDtype(dtype: DType) {
+    this.grad = null;
+    this.#leaf.sumDtype = dtype === this.dtype ? undefined : dtype;
   }
 
   get requiresGrad(): boolean {

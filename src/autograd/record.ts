@@ -22,7 +22,16 @@
 import * as kernels from "../tensor/kernels/index.ts";
 import type { Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { type Edge, type Gradient, History, historyOf, Leaf, Node, type Rule } from "./graph.ts";
+import {
+  type Edge,
+  type Gradient,
+  History,
+  historyOf,
+  Leaf,
+  Node,
+  type Rule,
+  WITHOUT_GRADIENT,
+} from "./graph.ts";
 import { INPUTS, WEIGHTS } from "./halves.ts";
 import { type NamedSave, type Save, type SavedLifetime, SavedTensors } from "./saved-tensors.ts";
 
@@ -132,9 +141,6 @@ export function record(
 }
 
 const NO_OPTIONS: RecordOptions = Object.freeze({});
-
-/** What depends on a stage's inputs, and through which no gradient flows. */
-const WITHOUT_GRADIENT = Object.freeze(new History(undefined, 0, true));
 
 function isList<T>(value: T | readonly T[] | Readonly<Record<string, T>>): value is readonly T[] {
   return Array.isArray(value);

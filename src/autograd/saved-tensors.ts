@@ -1,4 +1,5 @@
 import type { Tensor } from "../tensor/tensor.ts";
+import { AutogradError } from "./autograd-error.ts";
 import { INPUTS, type InHalf, WEIGHTS } from "./halves.ts";
 
 /**
@@ -83,6 +84,19 @@ export class SavedTensors {
 
   at(position: number): Tensor | null {
     return this.#tensors[position] ?? null;
+  }
+
+  /** @throws AutogradError when one of the tensors was changed in place after this node index */
+  checkUnchanged(node: string, index: number): void {
+    for (const tensor of this.#tensors) {
+      const changes = tensor?.changes;
+      if (changes !== undefined && changes.at > index)
+        throw new AutogradError(
+          "SAVED_TENSOR_CHANGED",
+          `the backward of ${node} needs a tensor that ${changes.by} changed in place after the forward; ` +
+            "run the backward before the change, or change a copy",
+        );
+    }
   }
 
   /** Frees what no gradient of the remaining halves needs. */

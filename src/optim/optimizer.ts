@@ -101,7 +101,11 @@ export abstract class Optimizer<Options extends CommonOptions> {
     const slots = Array.from({ length: numSlots }, (_, slot) =>
       parameters.map((parameter) => this.#states.get(parameter)!.slots[slot]!),
     );
-    return { parameters, gradients: parameters.map(({ grad }) => grad!), slots, step };
+    // A gradient summed in float32 is rounded once, here: kernels on lists take one dtype.
+    const gradients = parameters.map(({ grad, dtype }) =>
+      grad!.dtype === dtype ? grad! : kernels.toDtype(grad!, dtype),
+    );
+    return { parameters, gradients, slots, step };
   }
 
   #stateOf(parameter: Parameter, numSlots: number): ParameterState {

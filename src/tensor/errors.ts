@@ -21,6 +21,24 @@ export class ShapeError extends DualPipeError<"INVALID_SHAPE"> {
   }
 }
 
+const IN_PLACE_PROBLEMS = {
+  graph:
+    "a tensor that a gradient flows through, and changes in place are not recorded; " +
+    "call the operator that returns a new tensor, such as relu for relu_, or change it within noGrad",
+  "stage input":
+    "an input of a stage, which the stage before or the caller may still use; " +
+    "change a copy, or call the operator that returns a new tensor",
+} as const;
+
+/** An operator would change a tensor in place that a gradient or another stage relies on. */
+export class InPlaceError extends DualPipeError<"CHANGED_IN_PLACE"> {
+  override readonly name = "InPlaceError";
+
+  constructor(operator: string, reason: "graph" | "stage input") {
+    super("CHANGED_IN_PLACE", `${operator}: it would change ${IN_PLACE_PROBLEMS[reason]}`);
+  }
+}
+
 /** A tensor has an element type of LibTorch that this package does not know, such as a complex or a quantized one. */
 export class DtypeError extends DualPipeError<"UNSUPPORTED_DTYPE"> {
   override readonly name = "DtypeError";

@@ -2,9 +2,11 @@
 export interface Operator {
   readonly name: string;
   readonly overload: string;
+  /** True when its name says that it overwrites its first argument: `aten::add_`, `aten::__iadd__`. */
+  readonly isInPlace: boolean;
 }
 
 /** @param name With its namespace, such as `aten::mm`. */
 export function operator(name: string, overload = ""): Operator {
-  return Object.freeze({ name, overload });
+  return Object.freeze({ name, overload, isInPlace: /[^_]_$|^aten::__i/.test(name) });
 }

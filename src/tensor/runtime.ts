@@ -71,6 +71,7 @@ export class Runtime extends Scopes {
    * @throws LibTorchError with the operator and its arguments; TensorDisposedError
    */
   call(op: Operator, ...args: Argument[]): Tensor {
+    if (op.isInPlace) beginChange(op, args[0]);
     return this.#adopt(this.addon.call(this.#number(op), ...toNative(args)));
   }
 
@@ -79,15 +80,18 @@ export class Runtime extends Scopes {
    * @throws LibTorchError with the operator and its arguments; TensorDisposedError
    */
   callMany(op: Operator, ...args: Argument[]): (Tensor | null)[] {
+    if (op.isInPlace) beginChange(op, args[0]);
     const results = this.addon.call(this.#number(op), ...toNative(args)) as NativeResult[];
     return results.map((result) => (result === null ? null : this.#adopt(result)));
   }
 
   /**
-   * Calls an operator that changes an argument and returns it, such as `aten::add_`, or one with an `out` argument.
-   * @throws LibTorchError with the operator and its arguments; TensorDisposedError
+   * Calls an operator that changes its first argument and returns it, such as `aten::add_`, or one with an `out`
+   * argument, which is the last.
+   * @throws InPlaceError when a gradient flows through the tensor, or it is an input of a stage; LibTorchError with the operator and its arguments; TensorDisposedError
    */
   callInPlace(op: Operator, ...args: Argument[]): void {
+    beginChange(op, op.isInPlace ? args[0] : args.at(-1));
     this.addon.callInPlace(this.#number(op), ...toNative(args));
   }
 
@@ -242,6 +246,13 @@ export class Runtime extends Scopes {
     this.currentScope?.own(tensor);
     return tensor;
   }
+}
+
+/** Notes a change of what an operator overwrites: one tensor, or a list for the operators on many. */
+function beginChange(op: Operator, written: Argument | undefined): void {
+  if (written instanceof Tensor) written.beginChange(op.name);
+  else if (Array.isArray(written))
+    for (const tensor of written) if (tensor instanceof Tensor) tensor.beginChange(op.name);
 }
 
 function toNative(args: Argument[]): NativeArgument[] {

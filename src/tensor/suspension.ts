@@ -30,6 +30,11 @@ export function isSuspendable<T>(value: unknown): value is Suspendable<T> {
   return typeof value === "object" && value !== null && "next" in value && Symbol.iterator in value;
 }
 
+/** A cheaper `isSuspendable`, for values that are lists or not iterable unless they are suspended computations. */
+export function isGenerator<T>(value: T | Suspendable<T>): value is Suspendable<T> {
+  return !Array.isArray(value) && (value as Suspendable<T>)[Symbol.iterator] !== undefined;
+}
+
 /** Runs a computation to its end, and waits for each transfer as soon as it is yielded. */
 export function finish<T>(computation: Suspendable<T>): T {
   try {

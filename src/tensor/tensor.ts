@@ -11,7 +11,7 @@
  */
 import type { Handle } from "../native/addon.ts";
 import { bytesPerElement, type DType, dtypeOfCode } from "./dtype.ts";
-import { TensorDisposedError } from "./errors.ts";
+import { InPlaceError, TensorDisposedError } from "./errors.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** What several Tensor objects own together: one entry of the native table. */
@@ -20,13 +20,24 @@ class Cell {
   owners = 1;
   shape: readonly number[] | undefined;
   dtype: DType | undefined;
+  changes: Changes | undefined;
 
   constructor(handle: Handle) {
     this.handle = handle;
   }
 }
 
+/** The last change in place of elements that a tensor and its views have in common. */
+interface Changes {
+  /** The runtime's count at the change, which grows with each graph node; -1 before the first. */
+  at: number;
+  /** The name of the operator. */
+  by: string;
+}
+
 export interface TensorHistory {
+  /** Why the tensor's elements must not be changed, with or without a graph; undefined when they may be. */
+  whyFixed(records: boolean): "graph" | "stage input" | undefined;
   /** The tensor that had this history is disposed. */
   forget(): void;
 }
@@ -89,6 +100,27 @@ export class Tensor {
   /** True when no other tensor, in any thread, has these elements, so that they can be changed in place. */
   get isSoleOwner(): boolean {
     return this.#cell.owners === 1 && this.runtime.addon.storageUses(this.handle) === 1;
+  }
+
+  /** When and by what operator the elements were last changed in place, if they were. */
+  get changes(): Readonly<Changes> | undefined {
+    return this.#cell.changes;
+  }
+
+  /** Notes that an operator changes the elements now. @throws InPlaceError when a gradient or another stage relies on them */
+  beginChange(op: string): void {
+    const reason = this.history?.whyFixed(this.runtime.gradEnabled);
+    if (reason !== undefined) throw new InPlaceError(op, reason);
+    this.#cell.changes ??= { at: -1, by: "" };
+    this.#cell.changes.at = this.runtime.nextNodeIndex();
+    this.#cell.changes.by = op;
+  }
+
+  /** Says that this tensor is a view: a change of either is a change of both. */
+  asViewOf(base: Tensor): this {
+    base.#cell.changes ??= { at: -1, by: "" };
+    this.#cell.changes = base.#cell.changes;
+    return this;
   }
 
   /** Another owner of the same elements, outside every scope and without a graph: its caller disposes it. */

@@ -1,3 +1,4 @@
+import type { DType } from "../../tensor/dtype.ts";
 import { ShapeError } from "../../tensor/errors.ts";
 import * as kernels from "../../tensor/kernels/index.ts";
 import { dimension } from "../../tensor/shape.ts";
@@ -9,16 +10,16 @@ export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
   const at = dimension("cat", first("cat", tensors), dim);
   const y = kernels.cat(tensors, at);
   let end = 0;
-  const parts = tensors.map(({ shape }) => {
+  const parts = tensors.map(({ shape, dtype }) => {
     const start = end;
     end += shape[at]!;
-    return { start, size: shape[at]! };
+    return { start, size: shape[at]!, dtype };
   });
   return record("cat", tensors, y, [], ({ gradient: dy }) =>
     parts.map(
-      ({ start, size }) =>
+      ({ start, size, dtype }) =>
         () =>
-          kernels.narrow(dy, at, start, size),
+          inDtype(dtype, kernels.narrow(dy, at, start, size)),
     ),
   );
 }
@@ -28,7 +29,15 @@ export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
   const { shape } = first("stack", tensors);
   const at = dimension("stack", tensors[0]!, dim, shape.length + 1);
   const y = kernels.stack(tensors, at);
-  return record("stack", tensors, y, [], ({ gradient: dy }) => kernels.unbind(dy, at));
+  const dtypes = tensors.map(({ dtype }) => dtype);
+  return record("stack", tensors, y, [], ({ gradient: dy }) =>
+    kernels.unbind(dy, at).map((gradient, i) => inDtype(dtypes[i]!, gradient)),
+  );
+}
+
+/** Tensors of several dtypes are joined in the widest; each gets its gradient in its own. */
+function inDtype(dtype: DType, gradient: Tensor): Tensor {
+  return gradient.dtype === dtype ? gradient : kernels.toDtype(gradient, dtype);
 }
 
 function first(name: string, tensors: readonly Tensor[]): Tensor {

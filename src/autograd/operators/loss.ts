@@ -9,12 +9,14 @@ export type Reduction = kernels.Reduction;
 /**
  * Mean, or sum, of the squared differences.
  * @param input Any shape.
- * @param target Of the same shape.
+ * @param target Of the same shape and dtype.
  * @returns A scalar.
  */
 export function mseLoss(input: Tensor, target: Tensor, reduction: Reduction = "mean"): Tensor {
   if (!sameShape(input.shape, target.shape))
     throw shapeMismatch("mseLoss", "input and target must have one shape", { input, target });
+  if (input.dtype !== target.dtype)
+    throw shapeMismatch("mseLoss", "input and target must have one dtype", { input, target });
   const loss = kernels.mseLoss(input, target, reduction);
   // d input = 2 dy (input - target), over the number of elements for a mean; d target is the opposite.
   return record("mseLoss", { input, target }, loss, { input, target }, (dy, { input, target }) => ({

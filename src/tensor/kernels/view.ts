@@ -17,32 +17,32 @@ const UNBIND = operator("aten::unbind", "int");
 
 /** A view where the strides allow one, else a copy. */
 export function reshape(x: Tensor, shape: readonly number[]): Tensor {
-  return x.runtime.call(RESHAPE, x, shape);
+  return x.runtime.call(RESHAPE, x, shape).asViewOf(x);
 }
 
 /** A matrix transposed. */
 export function t(x: Tensor): Tensor {
-  return x.runtime.call(T, x);
+  return x.runtime.call(T, x).asViewOf(x);
 }
 
 export function transpose(x: Tensor, dimA: number, dimB: number): Tensor {
-  return x.runtime.call(TRANSPOSE, x, dimA, dimB);
+  return x.runtime.call(TRANSPOSE, x, dimA, dimB).asViewOf(x);
 }
 
 export function permute(x: Tensor, dims: readonly number[]): Tensor {
-  return x.runtime.call(PERMUTE, x, dims);
+  return x.runtime.call(PERMUTE, x, dims).asViewOf(x);
 }
 
 export function expand(x: Tensor, shape: readonly number[]): Tensor {
-  return x.runtime.call(EXPAND, x, shape);
+  return x.runtime.call(EXPAND, x, shape).asViewOf(x);
 }
 
 export function detach(x: Tensor): Tensor {
-  return x.runtime.call(DETACH, x);
+  return x.runtime.call(DETACH, x).asViewOf(x);
 }
 
 export function slice(x: Tensor, dim: number, start: number, end: number, step: number): Tensor {
-  return x.runtime.call(SLICE, x, dim, start, end, step);
+  return x.runtime.call(SLICE, x, dim, start, end, step).asViewOf(x);
 }
 
 /** Zeros of this shape, with dy where `slice` took its elements. */
@@ -58,7 +58,7 @@ export function sliceBackward(
 }
 
 export function select(x: Tensor, dim: number, index: number): Tensor {
-  return x.runtime.call(SELECT, x, dim, index);
+  return x.runtime.call(SELECT, x, dim, index).asViewOf(x);
 }
 
 /** Zeros of this shape, with dy where `select` took its elements. */
@@ -67,13 +67,13 @@ export function selectBackward(dy: Tensor, shape: readonly number[], dim: number
 }
 
 export function narrow(x: Tensor, dim: number, start: number, length: number): Tensor {
-  return x.runtime.call(NARROW, x, dim, start, length);
+  return x.runtime.call(NARROW, x, dim, start, length).asViewOf(x);
 }
 
 export function splitWithSizes(x: Tensor, sizes: readonly number[], dim: number): Tensor[] {
-  return x.runtime.callMany(SPLIT_WITH_SIZES, x, sizes, dim) as Tensor[];
+  return x.runtime.callMany(SPLIT_WITH_SIZES, x, sizes, dim).map((view) => view!.asViewOf(x));
 }
 
 export function unbind(x: Tensor, dim: number): Tensor[] {
-  return x.runtime.callMany(UNBIND, x, dim) as Tensor[];
+  return x.runtime.callMany(UNBIND, x, dim).map((view) => view!.asViewOf(x));
 }
