@@ -163,6 +163,7 @@ function accumulate(leaf: Leaf, gradient: Tensor): void {
   const sum = leaf.grad;
   if (sum === gradient) return;
   if (sum === null) {
+    if (leaf.isParameter) runtime.acceptLeaf?.(leaf, gradient);
     leaf.grad = gradient.isSoleOwner
       ? gradient.share()
       : runtime.scope(() => kernels.clone(gradient).share());

@@ -31,9 +31,12 @@ export class Leaf {
   /** The sum of the gradients that arrived so far; owned by the leaf. */
   grad: Tensor | null = null;
   requiresGrad: boolean;
+  /** False for a stage's input, or a tensor that was made a leaf for a while. */
+  readonly isParameter: boolean;
 
-  constructor(requiresGrad: boolean) {
+  constructor(requiresGrad: boolean, isParameter = false) {
     this.requiresGrad = requiresGrad;
+    this.isParameter = isParameter;
   }
 }
 

@@ -1,3 +1,4 @@
+import { checkTensor } from "../../tensor/argument.ts";
 import { ShapeError } from "../../tensor/errors.ts";
 import * as kernels from "../../tensor/kernels/index.ts";
 import { dimension } from "../../tensor/shape.ts";
@@ -33,5 +34,6 @@ export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
 
 function first(name: string, tensors: readonly Tensor[]): Tensor {
   if (tensors[0] === undefined) throw new ShapeError(`${name}: it needs at least one tensor; got none`);
+  for (const [i, tensor] of tensors.entries()) checkTensor(name, `tensors[${i}]`, tensor);
   return tensors[0];
 }
