@@ -26,7 +26,7 @@ export interface RankThreadData {
   readonly rank: number;
   readonly numRanks: number;
   readonly data: unknown;
-  /** Of the run; each rank seeds its generator with it and its rank. */
+  /** The seed of the run: each rank seeds its generator with it and its rank. */
   readonly seed: number;
   readonly timeoutMs: number | undefined;
   /** In a run of several processes: the name of the connections to the others, and this one's place. */

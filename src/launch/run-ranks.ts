@@ -27,8 +27,8 @@ export interface RunRanksOptions {
   /** Copied to every rank, as `structuredClone` does. */
   readonly data?: unknown;
   /**
-   * Of the random numbers of all ranks, each of which draws a stream of its own from it. The same in all processes of a
-   * run. Default: 0.
+   * The seed of the run's random numbers: each rank draws a stream of its own, by the seed and its rank. The same in all
+   * processes of a run. Default: 0.
    */
   readonly seed?: number | undefined;
   readonly onReport?: (rank: number, value: unknown) => void;

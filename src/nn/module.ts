@@ -1,3 +1,8 @@
+// A part of a model knows what it is made of without being told: its parameters and modules are the values of its own
+// properties. A list that the author keeps by hand would be wrong as soon as one entry is forgotten, and a parameter that is
+// not found is used and never trained, without any sign. So what can be searched is searched: arrays, plain objects, Maps
+// and Sets, at any depth (parts.ts). What cannot be, private fields and closures, a pipeline notices when a gradient
+// arrives there.
 import { Parameter } from "../autograd/parameter.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import { finish, isSuspendable, type Suspendable } from "../tensor/suspension.ts";
