@@ -123,4 +123,25 @@ std::string describe(const c10::IValue& value) {
   return value.tagKind();
 }
 
+std::string describe(napi_env env, napi_value value) {
+  napi_valuetype type;
+  napi_typeof(env, value, &type);
+  bool isArray = false;
+  napi_is_array(env, value, &isArray);
+  if (isArray) return "an array";
+  napi_value asText;
+  switch (type) {
+    case napi_number:
+    case napi_boolean:
+      napi_coerce_to_string(env, value, &asText);
+      return text(env, asText, "value");
+    case napi_string: return '"' + text(env, value, "value") + '"';
+    case napi_null: return "null";
+    case napi_undefined: return "undefined";
+    case napi_bigint: return "a BigInt";
+    case napi_function: return "a function";
+    default: return "an object";
+  }
+}
+
 }  // namespace dualpipe

@@ -21,5 +21,7 @@ std::string dtypeName(at::ScalarType dtype);
 std::string describe(const at::Tensor& tensor);
 // The same for any argument of an operator; of a long list, its first elements.
 std::string describe(const c10::IValue& value);
+// The same for a value of JavaScript that no operator can be called with.
+std::string describe(napi_env env, napi_value value);
 
 }  // namespace dualpipe

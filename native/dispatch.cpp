@@ -6,8 +6,12 @@
 // argument is. So:
 //
 //  - `op(name, overload)` looks an operator up once, turns its schema into a list of ArgumentKinds and gives its number;
-//  - `call(number, ...arguments)` packs each JavaScript value as its kind says, a tensor as its handle, and wraps what
-//    comes back. What the caller leaves out gets the schema's default.
+//  - `call(word, ...arguments)` packs each JavaScript value as its kind says and wraps what comes back. What the caller
+//    leaves out gets the schema's default.
+//
+// Tensors cross as handles, which are numbers. So that a number of the caller's is never taken for a handle, nor a handle
+// for a number, the word says which arguments are tensors: it is the operator's number and, above it, one bit for each
+// argument. It is still one number, so this costs nothing: a check of bits in place of a second look at each value.
 //
 // Nothing here knows any operator: whatever LibTorch has can be called, and another version of it needs no other code.
 //
@@ -16,6 +20,7 @@
 // belongs to the process, and its numbers would depend on the timing of threads.
 #include "dispatch.h"
 
+#include <ATen/ScalarOps.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 
 #include <cmath>
@@ -26,6 +31,33 @@
 namespace dualpipe {
 
 namespace {
+
+// The same two numbers are in src/tensor/runtime.ts: a word is below 2^53, exact in a double.
+constexpr uint64_t kNumOperatorsMax = uint64_t{1} << 16;
+constexpr size_t kNumArgumentsMax = 36;
+
+bool isTensorKind(ArgumentKind kind) {
+  return kind == ArgumentKind::Tensor || kind == ArgumentKind::TensorList || kind == ArgumentKind::OptionalTensorList;
+}
+
+const char* nameOf(ArgumentKind kind) {
+  switch (kind) {
+    case ArgumentKind::Tensor: return "a tensor";
+    case ArgumentKind::TensorList:
+    case ArgumentKind::OptionalTensorList: return "a list of tensors";
+    case ArgumentKind::Int:
+    case ArgumentKind::Float:
+    case ArgumentKind::Scalar: return "a number";
+    case ArgumentKind::Bool: return "true or false";
+    case ArgumentKind::String: return "a string";
+    case ArgumentKind::IntList:
+    case ArgumentKind::FloatList: return "a list of numbers";
+    case ArgumentKind::BoolList: return "a list of true and false";
+    case ArgumentKind::Device: return "the name of a device";
+    case ArgumentKind::Generator: return "left out";
+  }
+  return "?";
+}
 
 ArgumentKind kindOf(const c10::TypePtr& type, const std::string& where) {
   switch (type->kind()) {
@@ -54,10 +86,31 @@ ArgumentKind kindOf(const c10::TypePtr& type, const std::string& where) {
   TORCH_CHECK(false, where, " takes a ", type->str(), ", which cannot be passed from JavaScript");
 }
 
+// The overloads of an operator; the one with no name is `""`. Searches LibTorch's whole list, so it is for errors and
+// for what is remembered.
+std::vector<c10::OperatorName> overloadsOf(const std::string& name) {
+  std::vector<c10::OperatorName> result;
+  for (auto& each : c10::Dispatcher::singleton().getAllOpNames())
+    if (each.name == name) result.push_back(each);
+  return result;
+}
+
+std::string missingOperator(const std::string& name, const std::string& overload) {
+  std::string problem = "this LibTorch has no operator " + name + (overload.empty() ? "" : "." + overload);
+  std::string names;
+  for (const auto& each : overloadsOf(name))
+    names += (names.empty() ? "" : ", ") + (each.overload_name.empty() ? std::string("none") : each.overload_name);
+  if (!names.empty()) return problem + "; the overloads of " + name + " are: " + names;
+  if (name.find("::") != std::string::npos) return problem;
+  bool isKnown = !overloadsOf("aten::" + name).empty();
+  return problem + "; an operator's name has a namespace" + (isKnown ? ": write aten::" + name : ", such as aten::add");
+}
+
 Operator lookUp(const std::string& name, const std::string& overload) {
   auto handle = c10::Dispatcher::singleton().findSchema({name, overload});
-  TORCH_CHECK(handle.has_value(), "this LibTorch has no operator ", name, overload.empty() ? "" : ".", overload);
+  TORCH_CHECK(handle.has_value(), missingOperator(name, overload));
   Operator result{*handle, overload.empty() ? name : name + "." + overload, {}};
+  TORCH_CHECK(handle->schema().arguments().size() <= kNumArgumentsMax, result.name, " takes more than ", kNumArgumentsMax, " arguments");
   for (const auto& argument : handle->schema().arguments()) {
     auto type = argument.type();
     bool optional = type->kind() == c10::TypeKind::OptionalType;
@@ -65,6 +118,22 @@ Operator lookUp(const std::string& name, const std::string& overload) {
     result.arguments.push_back({kindOf(type, result.name), optional, argument.name(), argument.default_value()});
   }
   return result;
+}
+
+// Whether another overload of the operator takes a number for this argument, as `add.Scalar` does for the `other` of
+// `add.Tensor`: PyTorch takes a number for the tensor in exactly these cases.
+bool takesNumber(const Operator& op, Argument& argument, size_t position) {
+  if (argument.takesNumber.has_value()) return *argument.takesNumber;
+  argument.takesNumber = false;
+  for (const auto& name : overloadsOf(op.handle.operator_name().name)) {
+    auto sibling = c10::Dispatcher::singleton().findSchema(name);
+    if (!sibling.has_value() || position >= sibling->schema().arguments().size()) continue;
+    const auto& other = sibling->schema().arguments()[position];
+    auto type = other.type();
+    if (type->kind() == c10::TypeKind::OptionalType) type = type->castRaw<c10::OptionalType>()->getElementType();
+    if (other.name() == argument.name && type->kind() == c10::TypeKind::NumberType) argument.takesNumber = true;
+  }
+  return *argument.takesNumber;
 }
 
 c10::Scalar toScalar(napi_env env, napi_value value, const char* what) {
@@ -96,12 +165,42 @@ c10::IValue boolList(napi_env env, napi_value value, const char* what) {
   return list;
 }
 
-c10::IValue pack(Environment& state, napi_env env, const Argument& argument, napi_value value) {
+// What is given in place of a tensor: a number where the operator takes one, as a tensor of no dimensions that leaves
+// the dtype to the real tensors.
+c10::IValue packNoTensor(napi_env env, const Operator& op, Argument& argument, size_t position, napi_value value) {
+  napi_valuetype type;
+  napi_typeof(env, value, &type);
+  bool isNumber = type == napi_number || type == napi_boolean;
+  if (isNumber && takesNumber(op, argument, position)) return at::native::wrapped_scalar_tensor(toScalar(env, value, argument.name.c_str()));
+  TORCH_CHECK(!isNumber, argument.name, " must be a tensor, and this operator takes no number for it; got ", describe(env, value),
+              "; make it a tensor, such as runtime.full([], ", describe(env, value), ")");
+  TORCH_CHECK(false, argument.name, " must be a tensor; got ", describe(env, value));
+}
+
+// A list without a tensor in it, in place of a list of tensors: it may be empty, or have only absent tensors.
+void refuseNumbers(napi_env env, napi_value value, const char* what) {
+  uint32_t length = 0;
+  TORCH_CHECK(napi_get_array_length(env, value, &length) == napi_ok, what, " must be a list of tensors; got ", describe(env, value));
+  for (uint32_t i = 0; i < length; i++) {
+    napi_value element;
+    napi_get_element(env, value, i, &element);
+    TORCH_CHECK(isAbsent(env, element), what, " must be a list of tensors; got ", describe(env, element), " at position ", i,
+                "; make it a tensor: runtime.tensor([...])");
+  }
+}
+
+c10::IValue pack(Environment& state, napi_env env, const Operator& op, Argument& argument, size_t position, napi_value value, bool isTensor) {
   const char* what = argument.name.c_str();
+  TORCH_CHECK(!isTensor || isTensorKind(argument.kind), what, " must be ", nameOf(argument.kind), "; got a tensor; read its value with tensor.item()");
   switch (argument.kind) {
-    case ArgumentKind::Tensor: return state.tensors.get(number(env, value, what));
-    case ArgumentKind::TensorList: return c10::List<at::Tensor>(tensors(state, env, value, what));
+    case ArgumentKind::Tensor:
+      if (isTensor) return state.tensors.get(number(env, value, what));
+      return packNoTensor(env, op, argument, position, value);
+    case ArgumentKind::TensorList:
+      if (!isTensor) refuseNumbers(env, value, what);
+      return c10::List<at::Tensor>(tensors(state, env, value, what));
     case ArgumentKind::OptionalTensorList: {
+      if (!isTensor) refuseNumbers(env, value, what);
       c10::List<c10::optional<at::Tensor>> list;
       for (auto& tensor : tensors(state, env, value, what))
         list.push_back(tensor.defined() ? c10::optional<at::Tensor>(tensor) : c10::nullopt);
@@ -121,7 +220,8 @@ c10::IValue pack(Environment& state, napi_env env, const Argument& argument, nap
   TORCH_CHECK(false, what, " is the thread's own generator and cannot be passed");
 }
 
-c10::IValue packOrDefault(Environment& state, napi_env env, const Argument& argument, napi_value value) {
+c10::IValue packOrDefault(Environment& state, napi_env env, Operator& op, size_t position, napi_value value, bool isTensor) {
+  Argument& argument = op.arguments[position];
   if (argument.kind == ArgumentKind::Generator) return state.generator;
   napi_valuetype type = napi_undefined;
   if (value != nullptr) napi_typeof(env, value, &type);
@@ -134,33 +234,38 @@ c10::IValue packOrDefault(Environment& state, napi_env env, const Argument& argu
     TORCH_CHECK(argument.optional, argument.name, " must not be null");
     return c10::IValue();
   }
-  return pack(state, env, argument, value);
+  return pack(state, env, op, argument, position, value, isTensor);
 }
 
+// A number that an operator returns comes as a tensor of no dimensions: as a number it would be taken for a handle.
 napi_value unpack(Environment& state, napi_env env, const c10::IValue& value) {
-  napi_value result;
   if (value.isTensor()) return fromTensor(state, env, value.toTensor());
   if (value.isTensorList()) return fromTensors(state, env, value.toTensorVector());
-  if (value.isBool()) {
-    napi_get_boolean(env, value.toBool(), &result);
-    return result;
-  }
-  if (value.isInt()) return fromNumber(env, static_cast<double>(value.toInt()));
-  if (value.isDouble()) return fromNumber(env, value.toDouble());
-  if (value.isNone()) {
-    napi_get_null(env, &result);
-    return result;
-  }
+  if (value.isBool() || value.isInt() || value.isDouble()) return fromTensor(state, env, c10::scalar_to_tensor(value.toScalar()));
+  if (value.isNone()) return fromTensor(state, env, at::Tensor());
   TORCH_CHECK(false, "it returns a ", value.tagKind(), ", which cannot be passed to JavaScript");
 }
 
+// What JavaScript calls an operator with: see the start of this file.
+struct Word {
+  size_t op;
+  uint64_t tensorBits;
+  explicit Word(double word)
+      : op(static_cast<uint64_t>(word) % kNumOperatorsMax), tensorBits(static_cast<uint64_t>(word) / kNumOperatorsMax) {}
+  bool isTensor(size_t position) const { return ((tensorBits >> position) & 1) != 0; }
+};
+
 // The arguments as an error shows them, from the JavaScript values: LibTorch may have consumed what was on the stack.
-std::vector<std::string> describeArguments(Environment& state, const Operator& op, const Napi::CallbackInfo& info) {
+std::vector<std::string> describeArguments(Environment& state, Operator& op, const Word& word, const Napi::CallbackInfo& info) {
   std::vector<std::string> result;
   for (size_t i = 0; i + 1 < info.Length(); i++) {
     try {
+      if (i < op.arguments.size() && isTensorKind(op.arguments[i].kind) != word.isTensor(i)) {
+        result.push_back(word.isTensor(i) ? "a tensor" : describe(info.Env(), info[i + 1]));
+        continue;
+      }
       const Argument& argument = op.arguments.at(i);
-      c10::IValue value = packOrDefault(state, info.Env(), argument, info[i + 1]);
+      c10::IValue value = packOrDefault(state, info.Env(), op, i, info[i + 1], word.isTensor(i));
       bool isDtype = argument.name == "dtype" && value.isInt();
       result.push_back(isDtype ? dtypeName(static_cast<at::ScalarType>(value.toInt())) : describe(value));
     } catch (const std::exception&) {
@@ -179,28 +284,30 @@ void invoke(Environment& state, const Operator& op) {
   op.handle.callBoxed(&state.stack);
 }
 
-// call(op, ...arguments), leaving the results on the stack.
-const Operator& execute(const Napi::CallbackInfo& info) {
+// call(word, ...arguments), leaving the results on the stack.
+void execute(const Napi::CallbackInfo& info) {
   napi_env env = info.Env();
   Environment& state = Environment::of(env);
-  auto index = static_cast<size_t>(number(env, info[0], "operator"));
-  TORCH_CHECK(index < state.operators.size(), "no operator of this thread has the number ", index);
-  const Operator& op = state.operators[index];
+  Word word(number(env, info[0], "operator"));
+  TORCH_CHECK(word.op < state.operators.size(), "no operator of this thread has the number ", word.op);
+  Operator& op = state.operators[word.op];
   state.stack.clear();
   try {
     TORCH_CHECK(info.Length() - 1 <= op.arguments.size(), "it takes at most ", op.arguments.size(), " arguments; got ", info.Length() - 1);
-    for (size_t i = 0; i < op.arguments.size(); i++)
-      state.stack.push_back(packOrDefault(state, env, op.arguments[i], i + 1 < info.Length() ? static_cast<napi_value>(info[i + 1]) : nullptr));
+    for (size_t i = 0; i < op.arguments.size(); i++) {
+      napi_value value = i + 1 < info.Length() ? static_cast<napi_value>(info[i + 1]) : nullptr;
+      state.stack.push_back(packOrDefault(state, env, op, i, value, word.isTensor(i)));
+    }
     invoke(state, op);
   } catch (const std::exception& e) {
     state.stack.clear();
-    throw libTorchError(env, e, op.name, describeArguments(state, op, info));
+    throw libTorchError(env, e, op.name, describeArguments(state, op, word, info));
   }
-  return op;
 }
 
 Napi::Value lookUpOperator(const Napi::CallbackInfo& info) {
   Environment& state = Environment::of(info.Env());
+  TORCH_CHECK(state.operators.size() < kNumOperatorsMax, "at most ", kNumOperatorsMax, " operators can be looked up in one thread");
   state.operators.push_back(lookUp(text(info.Env(), info[0], "name"), text(info.Env(), info[1], "overload")));
   return Napi::Number::New(info.Env(), state.operators.size() - 1);
 }

@@ -16,6 +16,7 @@ export type { StepOptions, StepResult } from "./engine/step-data.ts";
 export { StepError, type StepErrorCode, type StepLocation } from "./engine/step-error.ts";
 export type { StepObserver } from "./engine/step-observer.ts";
 export { DualPipeError } from "./errors/dualpipe-error.ts";
+export { OptionError } from "./errors/option-error.ts";
 export {
   readSafetensors,
   SafetensorsError,
@@ -37,8 +38,8 @@ export { CausalSelfAttention } from "./nn/attention.ts";
 export { ModuleList, Sequential } from "./nn/containers.ts";
 export { Dropout } from "./nn/dropout.ts";
 export { Embedding } from "./nn/embedding.ts";
-export { ModuleError, OptionError } from "./nn/errors.ts";
-export { seedFor, withSeed } from "./nn/initial.ts";
+export { ModuleError } from "./nn/errors.ts";
+export { withSeed } from "./nn/initial.ts";
 export { Linear } from "./nn/linear.ts";
 export { MLP } from "./nn/mlp.ts";
 export { Module } from "./nn/module.ts";
@@ -50,8 +51,9 @@ export * as learningRates from "./optim/learning-rates.ts";
 export { type NamedParameter, Optimizer, type ParameterGroup, weightDecayGroups } from "./optim/optimizer.ts";
 export { SGD, type SGDOptions } from "./optim/sgd.ts";
 export type { Device, MemoryUse } from "./tensor/device.ts";
-export type { DType } from "./tensor/dtype.ts";
+export { type DType, dtypeCode } from "./tensor/dtype.ts";
 export {
+  ArgumentError,
   DtypeError,
   InPlaceError,
   LibTorchError,
@@ -59,8 +61,11 @@ export {
   ShapeError,
   TensorDisposedError,
 } from "./tensor/errors.ts";
+export type { Argument } from "./tensor/native-arguments.ts";
 export { type Operator, operator } from "./tensor/native-operator.ts";
-export { type Argument, type ElementArray, Runtime } from "./tensor/runtime.ts";
+export type { NestedNumbers } from "./tensor/numbers.ts";
+export { type ElementArray, Runtime } from "./tensor/runtime.ts";
+export { seedFor } from "./tensor/seed.ts";
 export { finish, isSuspendable, type Suspendable, type Transfer } from "./tensor/suspension.ts";
 export { Tensor } from "./tensor/tensor.ts";
 export {

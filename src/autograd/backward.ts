@@ -162,10 +162,13 @@ function accumulate(leaf: Leaf, gradient: Tensor): void {
   const { runtime } = gradient;
   const sum = leaf.grad;
   if (sum === gradient) return;
-  if (sum === null && leaf.sumDtype !== undefined && gradient.dtype !== leaf.sumDtype) {
+  if (sum === null) {
+    if (leaf.isParameter) runtime.acceptLeaf?.(leaf, gradient);
     const { sumDtype } = leaf;
-    leaf.grad = runtime.scope(() => kernels.toDtype(gradient, sumDtype).share());
-  } else if (sum === null) {
+    if (sumDtype !== undefined && gradient.dtype !== sumDtype) {
+      leaf.grad = runtime.scope(() => kernels.toDtype(gradient, sumDtype).share());
+      return;
+    }
     leaf.grad = gradient.isSoleOwner
       ? gradient.share()
       : runtime.scope(() => kernels.clone(gradient).share());

@@ -34,9 +34,12 @@ export class Leaf {
   requiresGrad: boolean;
   /** The dtype of the sum, where it is not that of the gradients. */
   sumDtype: DType | undefined = undefined;
+  /** False for a stage's input, or a tensor that was made a leaf for a while. */
+  readonly isParameter: boolean;
 
-  constructor(requiresGrad: boolean) {
+  constructor(requiresGrad: boolean, isParameter = false) {
     this.requiresGrad = requiresGrad;
+    this.isParameter = isParameter;
   }
 }
 

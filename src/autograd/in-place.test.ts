@@ -114,7 +114,7 @@ test.each([false, true])(
     runtime.scope(() => {
       const x = runtime.ones([2]);
       markInput(x, needsGrad);
-      for (const mode of [<T>(body: () => T) => body(), <T>(body: () => T) => noGrad(runtime, body)])
+      for (const mode of [(body: () => void) => body(), (body: () => void) => noGrad(runtime, body)])
         expect(() => mode(() => runtime.callInPlace(RELU_, x))).toThrow(
           /aten::relu_: it would change an input of a stage/,
         );

@@ -14,7 +14,7 @@ export class Parameter extends Tensor {
   constructor(tensor: Tensor, requiresGrad = true) {
     super(tensor.runtime, tensor.shareCell());
     tensor.dispose();
-    this.#leaf = new Leaf(requiresGrad);
+    this.#leaf = new Leaf(requiresGrad, true);
     this.history = new History(this.#leaf, 0, false);
   }
 

@@ -1,8 +1,8 @@
 import { CommanderError } from "commander";
 import { expect, test } from "vitest";
+import { OptionError } from "../errors/option-error.ts";
 import { LaunchError } from "../launch/launch-error.ts";
 import { RankError } from "../launch/rank-error.ts";
-import { OptionError } from "../nn/errors.ts";
 import { describeFailure } from "./failure.ts";
 
 const withCode = (message: string, code: string) => Object.assign(new Error(message), { code });

@@ -18,6 +18,7 @@ import { TransportError } from "../transport/transport-error.ts";
 import { Executor } from "./executor.ts";
 import { PipelineLink } from "./link.ts";
 import { Holders } from "./parameters/holders.ts";
+import { OwnedParameters } from "./parameters/owned-parameters.ts";
 import { SharedParameters } from "./parameters/shared-parameters.ts";
 import { PlanCache, type PlannedStep, placementOf } from "./plan-cache.ts";
 import type { PlannedComputation } from "./rank-plan.ts";
@@ -69,6 +70,7 @@ export class Pipeline {
   readonly #stages: ReadonlyMap<number, ModuleStage>;
   readonly #link: PipelineLink;
   readonly #holders: Holders;
+  readonly #owned: OwnedParameters;
   /** The parameters of this rank, if it is not their only holder. */
   readonly #shared: SharedParameters | undefined;
   readonly #batchDim: number;
@@ -87,6 +89,7 @@ export class Pipeline {
     this.#plans = new PlanCache(options, replicas.numRanks, replicas.pipelineRank);
     this.#modules = modules;
     this.#checkModules();
+    this.#owned = new OwnedParameters(processGroup.rank, modules);
     this.#stages = this.#makeStages();
     this.#link = new PipelineLink(this.group);
     this.#batchDim = options.batchDim ?? 0;
@@ -187,6 +190,7 @@ export class Pipeline {
 
   #step(inputs: Tensor | Message | null, options: StepOptions): StepResult {
     const training = this.runtime.gradEnabled;
+    if (training) this.#owned.checkUnchanged();
     const planned = this.#plans.of(options.numChunks, !training);
     const shared = training ? this.#shared : undefined;
     const data = new StepData({
@@ -223,7 +227,7 @@ export class Pipeline {
       explain: this.#explain,
     });
     // What a step makes and receives has owners of its own; the caller's scope must not grow with the micro-batches.
-    this.runtime.outsideScopes(() => executor.run());
+    this.runtime.outsideScopes(() => this.#owned.guarding(this.runtime, () => executor.run()));
   }
 
   readonly #explain = (error: unknown, { action }: PlannedComputation): Error => {

@@ -10,6 +10,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { DualPipeError, problemOf } from "../errors/dualpipe-error.ts";
 import { Runtime } from "../tensor/runtime.ts";
+import { seedFor } from "../tensor/seed.ts";
 import { abortProcesses, type ProcessLayout } from "../transport/gloo/connect-processes.ts";
 import { GlooGroup } from "../transport/gloo/gloo-group.ts";
 import { InProcessGroup } from "../transport/in-process/in-process-group.ts";
@@ -25,6 +26,8 @@ export interface RankThreadData {
   readonly rank: number;
   readonly numRanks: number;
   readonly data: unknown;
+  /** The seed of the run: each rank seeds its generator with it and its rank. */
+  readonly seed: number;
   readonly timeoutMs: number | undefined;
   /** In a run of several processes: the name of the connections to the others, and this one's place. */
   readonly processes: { readonly bridge: string; readonly layout: ProcessLayout } | undefined;
@@ -47,10 +50,11 @@ export type RankMessage =
 const TSX: string = "tsx/esm/api";
 
 async function main(threadData: RankThreadData): Promise<void> {
-  const { program, groupName, rank, numRanks, data, processes } = threadData;
+  const { program, groupName, rank, numRanks, data, seed, processes } = threadData;
   const send = (message: RankMessage, transfer?: readonly ArrayBuffer[]): void =>
     parentPort!.postMessage(message, transfer);
   const runtime = Runtime.load();
+  runtime.seed(seedFor(seed, `rank ${rank}`));
   let group: InProcessGroup | GlooGroup | undefined;
   let well = false;
   try {

@@ -26,6 +26,11 @@ export interface RunRanksOptions {
   readonly numRanks: number;
   /** Copied to every rank, as `structuredClone` does. */
   readonly data?: unknown;
+  /**
+   * The seed of the run's random numbers: each rank draws a stream of its own, by the seed and its rank. The same in all
+   * processes of a run. Default: 0.
+   */
+  readonly seed?: number | undefined;
   readonly onReport?: (rank: number, value: unknown) => void;
   /** Stops all ranks when aborted; the promise then rejects with the code INTERRUPTED. */
   readonly signal?: AbortSignal | undefined;
@@ -193,13 +198,14 @@ class RankThreads {
   }
 
   #createWorker(rank: number): Worker {
-    const { numRanks, data, timeoutMs } = this.#options;
+    const { numRanks, data, seed = 0, timeoutMs } = this.#options;
     const workerData: RankThreadData = {
       program: this.#program.href,
       groupName: this.#groupName,
       rank,
       numRanks,
       data,
+      seed,
       timeoutMs,
       processes: this.#processes && { bridge: this.#processes.bridge, layout: this.#processes.layout },
     };

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { failOnLeaks } from "../../test/leak-guard.ts";
-import { OptionError } from "../nn/errors.ts";
+import { OptionError } from "../errors/option-error.ts";
 import { fillNormal } from "../nn/initial.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import { generate } from "./generate.ts";

@@ -1,5 +1,5 @@
 import { noGrad } from "../autograd/grad-mode.ts";
-import { OptionError } from "../nn/errors.ts";
+import { OptionError } from "../errors/option-error.ts";
 import { withSeed } from "../nn/initial.ts";
 import * as kernels from "../tensor/kernels/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -55,7 +55,7 @@ function draw(logits_V: Tensor, { temperature = 1, topK }: GenerateOptions): num
   if (temperature === 0) return kernels.argmax(logits_V).item();
   const numCandidates = Math.min(topK ?? Number.POSITIVE_INFINITY, logits_V.numElements);
   const [values, tokens] = kernels.topk(logits_V, numCandidates);
-  const probabilities = kernels.softmaxInDtype(kernels.divScalar(values, temperature), 0, "float64");
+  const probabilities = kernels.softmaxInDtype(kernels.div(values, temperature), 0, "float64");
   return kernels.indexSelect(tokens, 0, kernels.multinomial(probabilities, 1)).item();
 }
 

@@ -9,7 +9,7 @@ export type NativeArgument =
   | undefined
   | readonly (number | boolean | null)[];
 
-export type NativeResult = number | boolean | null | NativeResult[];
+export type NativeResult = Handle | null | NativeResult[];
 
 /** Makes what the addon throws when LibTorch refuses a call; `problem` is the first line of LibTorch's message. */
 export type NativeErrorClass = new (
@@ -29,10 +29,14 @@ export interface Addon {
   setErrorClass(errorClass: NativeErrorClass): void;
   /** The number of an operator of the dispatcher, to call it by. */
   op(name: string, overload: string): number;
-  /** Tensors go in and come out as handles; a single result comes alone, several as a list. */
-  call(operator: number, ...args: readonly NativeArgument[]): NativeResult;
+  /**
+   * Tensors go in and come out as handles; a single result comes alone, several as a list. A number that the operator
+   * returns comes as a tensor of no dimensions.
+   * @param word The operator's number plus, for each argument `i` that is a tensor or a list of tensors, `2 ** (16 + i)`
+   */
+  call(word: number, ...args: readonly NativeArgument[]): NativeResult;
   /** Calls an operator that returns its own argument. */
-  callInPlace(operator: number, ...args: readonly NativeArgument[]): void;
+  callInPlace(word: number, ...args: readonly NativeArgument[]): void;
   fromBytes(bytes: ArrayBufferView, dtype: number, shape: readonly number[]): Handle;
   /** A copy of the elements in row-major order. */
   toBytes(tensor: Handle): ArrayBuffer;

@@ -1,4 +1,5 @@
 import { gelu, silu } from "../autograd/operators/activation.ts";
+import { checkedOptions } from "../errors/option-error.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Module } from "./module.ts";
@@ -10,9 +11,9 @@ import { Module } from "./module.ts";
 export class GELU extends Module {
   readonly approximate: "none" | "tanh";
 
-  constructor(runtime: Runtime, { approximate = "none" }: { readonly approximate?: "none" | "tanh" } = {}) {
+  constructor(runtime: Runtime, options: { readonly approximate?: "none" | "tanh" } = {}) {
     super(runtime);
-    this.approximate = approximate;
+    this.approximate = checkedOptions("GELU", options, ["approximate"]).approximate ?? "none";
   }
 
   forward(x: Tensor): Tensor {

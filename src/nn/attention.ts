@@ -1,10 +1,10 @@
 import { scaledDotProductAttention } from "../autograd/operators/attention.ts";
 import { reshape, transpose } from "../autograd/operators/shape.ts";
 import { split } from "../autograd/operators/slice.ts";
+import { checkedOptions, OptionError } from "../errors/option-error.ts";
 import type { DType } from "../tensor/dtype.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { OptionError } from "./errors.ts";
 import { Linear } from "./linear.ts";
 import { Module } from "./module.ts";
 
@@ -26,6 +26,7 @@ export class CausalSelfAttention extends Module {
   /** @throws OptionError unless `numHeads` divides `hiddenSize` */
   constructor(runtime: Runtime, hiddenSize: number, numHeads: number, options: AttentionOptions = {}) {
     super(runtime);
+    checkedOptions("CausalSelfAttention", options, ["bias", "dtype"]);
     if (!(numHeads >= 1 && hiddenSize % numHeads === 0))
       throw new OptionError(
         `the number of heads must divide the hidden size; got ${numHeads} heads and a hidden size of ${hiddenSize}`,

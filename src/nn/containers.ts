@@ -1,3 +1,4 @@
+import { checkedOptions } from "../errors/option-error.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -31,14 +32,10 @@ export class ModuleList<M extends AnyModule> extends Module<[], never> {
   readonly #modules: readonly M[];
   readonly #firstIndex: number;
 
-  constructor(
-    runtime: Runtime,
-    modules: readonly M[],
-    { firstIndex = 0 }: { readonly firstIndex?: number } = {},
-  ) {
+  constructor(runtime: Runtime, modules: readonly M[], options: { readonly firstIndex?: number } = {}) {
     super(runtime);
     this.#modules = modules;
-    this.#firstIndex = firstIndex;
+    this.#firstIndex = checkedOptions("ModuleList", options, ["firstIndex"]).firstIndex ?? 0;
   }
 
   /** @throws ModuleError always: a list has no forward of its own. */

@@ -1,7 +1,7 @@
 import { dropout } from "../autograd/operators/dropout.ts";
+import { OptionError } from "../errors/option-error.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { OptionError } from "./errors.ts";
 import { Module } from "./module.ts";
 
 /**

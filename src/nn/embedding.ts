@@ -1,5 +1,6 @@
 import { embedding } from "../autograd/operators/embedding.ts";
 import type { Parameter } from "../autograd/parameter.ts";
+import { checkedOptions } from "../errors/option-error.ts";
 import type { DType } from "../tensor/dtype.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -15,9 +16,10 @@ export class Embedding extends Module {
     runtime: Runtime,
     numEntries: number,
     hiddenSize: number,
-    { dtype = "float32" }: { readonly dtype?: DType } = {},
+    options: { readonly dtype?: DType } = {},
   ) {
     super(runtime);
+    const { dtype = "float32" } = checkedOptions("Embedding", options, ["dtype"]);
     this.weight = normalParameter(runtime, [numEntries, hiddenSize], dtype);
   }
 

@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
 import { Parameter } from "../autograd/parameter.ts";
 import type { DType } from "../tensor/dtype.ts";
 import * as kernels from "../tensor/kernels/index.ts";
 import type { Runtime } from "../tensor/runtime.ts";
+import { refusePromise, type SynchronousBody } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** A parameter with uniform samples of [-bound, bound), from the runtime's generator. The caller owns it. */
@@ -45,19 +45,14 @@ export function fillConstant(tensor: Tensor, value: number): void {
 }
 
 /**
- * A seed of its own for each name: the first 32 bits of SHA-256 of `SEED/NAME`. A parameter that is seeded by its name has
- * the same initial values on every rank, in whatever order a rank makes its parameters.
+ * Runs `body` with the runtime's generator seeded, and restores the generator's state afterwards, also after an error.
+ * @throws ArgumentError when `body` is async
  */
-export function seedFor(seed: number, name: string): number {
-  return createHash("sha256").update(`${seed}/${name}`).digest().readUInt32BE(0);
-}
-
-/** Runs `body` with the runtime's generator seeded, and restores the generator's state afterwards, also after an error. */
-export function withSeed<T>(runtime: Runtime, seed: number, body: () => T): T {
+export function withSeed<T>(runtime: Runtime, seed: number, body: SynchronousBody<T>): T {
   using state = runtime.randomState();
   try {
     runtime.seed(seed);
-    return body();
+    return refusePromise("the body of withSeed", body());
   } finally {
     runtime.setRandomState(state);
   }

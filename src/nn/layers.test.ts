@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { failOnLeaks } from "../../test/leak-guard.ts";
 import { Parameter } from "../autograd/parameter.ts";
+import { OptionError } from "../errors/option-error.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { GELU, SiLU } from "./activation.ts";
@@ -8,7 +9,6 @@ import { CausalSelfAttention } from "./attention.ts";
 import { Sequential } from "./containers.ts";
 import { Dropout } from "./dropout.ts";
 import { Embedding } from "./embedding.ts";
-import { OptionError } from "./errors.ts";
 import { withSeed } from "./initial.ts";
 import { Linear } from "./linear.ts";
 import { MLP } from "./mlp.ts";

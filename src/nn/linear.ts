@@ -1,9 +1,9 @@
 import { linear } from "../autograd/operators/linear.ts";
 import type { Parameter } from "../autograd/parameter.ts";
+import { checkedOptions, OptionError } from "../errors/option-error.ts";
 import type { DType } from "../tensor/dtype.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { OptionError } from "./errors.ts";
 import { uniformParameter } from "./initial.ts";
 import { Module } from "./module.ts";
 
@@ -25,13 +25,13 @@ export class Linear extends Module {
    * Weights and biases are initially uniform in [-1 / sqrt(inFeatures), 1 / sqrt(inFeatures)), as PyTorch's `nn.Linear`.
    * @throws OptionError when `weight` has another shape
    */
-  constructor(
-    runtime: Runtime,
-    inFeatures: number,
-    outFeatures: number,
-    { bias = true, dtype = "float32", weight }: LinearOptions = {},
-  ) {
+  constructor(runtime: Runtime, inFeatures: number, outFeatures: number, options: LinearOptions = {}) {
     super(runtime);
+    const {
+      bias = true,
+      dtype = "float32",
+      weight,
+    } = checkedOptions("Linear", options, ["bias", "dtype", "weight"]);
     if (weight !== undefined && (weight.shape[0] !== outFeatures || weight.shape[1] !== inFeatures))
       throw new OptionError(
         `Linear(${inFeatures}, ${outFeatures}) must share a weight of the shape [${outFeatures}, ${inFeatures}]; got [${weight.shape.join(", ")}]`,

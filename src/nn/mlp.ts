@@ -1,3 +1,4 @@
+import { checkedOptions } from "../errors/option-error.ts";
 import type { DType } from "../tensor/dtype.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -21,16 +22,16 @@ export class MLP extends Module {
   readonly activation: Module;
   readonly c_proj: Linear;
 
-  constructor(
-    runtime: Runtime,
-    hiddenSize: number,
-    innerSize: number,
-    { activation = new GELU(runtime), ...options }: MLPOptions = {},
-  ) {
+  constructor(runtime: Runtime, hiddenSize: number, innerSize: number, options: MLPOptions = {}) {
     super(runtime);
-    this.c_fc = new Linear(runtime, hiddenSize, innerSize, options);
+    const { activation = new GELU(runtime), ...ofLayers } = checkedOptions("MLP", options, [
+      "bias",
+      "dtype",
+      "activation",
+    ]);
+    this.c_fc = new Linear(runtime, hiddenSize, innerSize, ofLayers);
     this.activation = activation;
-    this.c_proj = new Linear(runtime, innerSize, hiddenSize, options);
+    this.c_proj = new Linear(runtime, innerSize, hiddenSize, ofLayers);
   }
 
   forward(x: Tensor): Tensor {

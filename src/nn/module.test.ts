@@ -4,6 +4,7 @@ import { backward } from "../autograd/backward.ts";
 import { noGrad } from "../autograd/grad-mode.ts";
 import { gelu } from "../autograd/operators/activation.ts";
 import { mseLoss } from "../autograd/operators/loss.ts";
+import { Parameter } from "../autograd/parameter.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import { finish, type Suspendable, type Transfer } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -75,16 +76,63 @@ test("parameters have PyTorch's dotted names, a tied one its first", () => {
   expect(names(sequential, true).slice(0, 3)).toEqual(["0.weight", "0.bias", "1.first.weight"]);
 });
 
-test("an array of modules is refused, not overlooked", () => {
-  class WithArray extends Module {
-    readonly layers = [new Linear(this.runtime, 1, 1)];
+test("parameters and modules are found in arrays, plain objects, Maps and Sets, at any depth", () => {
+  const layer = () => new Linear(runtime, 1, 1, { bias: false });
+  const parameter = () => new Parameter(runtime.ones([1]));
+  class Holder extends Module {
+    readonly layers = [layer(), [layer()]];
+    readonly weights = [parameter()];
+    readonly experts = { a: layer(), deep: { b: [layer()] } };
+    readonly byName = new Map<string, Module>([["x", layer()]]);
+    readonly inSet = new Set([layer(), parameter()]);
+    readonly numbers = [1, 2, "three", null];
+    readonly itself: unknown[] = [];
+
     forward(x: Tensor): Tensor {
-      return this.layers[0]!.call(x);
+      return x;
     }
   }
-  const module = new WithArray(runtime);
-  expect(() => module.parameters()).toThrow(/WithArray.layers is an array of modules.*ModuleList/);
-  for (const layer of module.layers) layer.dispose();
+  using holder = new Holder(runtime);
+  holder.itself.push(holder.itself);
+  expect(names(holder, true)).toEqual([
+    "weights.0",
+    "inSet.1",
+    "layers.0.weight",
+    "layers.1.0.weight",
+    "experts.a.weight",
+    "experts.deep.b.0.weight",
+    "byName.x.weight",
+    "inSet.0.weight",
+  ]);
+  holder.eval();
+  expect([...holder.namedChildren()].map(([name, child]) => [name, child.training])).toEqual([
+    ["layers.0", false],
+    ["layers.1.0", false],
+    ["experts.a", false],
+    ["experts.deep.b.0", false],
+    ["byName.x", false],
+    ["inSet.0", false],
+  ]);
+});
+
+test("a module may refer to its parent", () => {
+  class Child extends Module {
+    readonly inner = new Linear(this.runtime, 1, 1, { bias: false });
+    parent: Module | undefined;
+    forward(x: Tensor): Tensor {
+      return this.inner.call(x);
+    }
+  }
+  class Parent extends Module {
+    readonly child = new Child(this.runtime);
+    forward(x: Tensor): Tensor {
+      return this.child.call(x);
+    }
+  }
+  using parent = new Parent(runtime);
+  parent.child.parent = parent;
+  expect(names(parent, false)).toEqual(["child.inner.weight"]);
+  expect(parent.eval().child.training).toBe(false);
 });
 
 test("a state dict carries the values over in place, and converts the dtype", () => {

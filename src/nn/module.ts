@@ -1,8 +1,13 @@
+// A part of a model knows what it is made of without being told: its parameters and modules are the values of its own
+// properties. A list that the author keeps by hand would be wrong as soon as one entry is forgotten, and a parameter that is
+// not found is used and never trained, without any sign. So what can be searched is searched: arrays, plain objects, Maps
+// and Sets, at any depth (parts.ts). What cannot be, private fields and closures, a pipeline notices when a gradient
+// arrives there.
 import { Parameter } from "../autograd/parameter.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import { finish, isSuspendable, type Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { ModuleError } from "./errors.ts";
+import { partsIn } from "./parts.ts";
 import { type LoadReport, loadParameters, type StateDict } from "./state-dict.ts";
 
 /** What a module is made of: its parameters and submodules, by name. */
@@ -12,8 +17,9 @@ type Parts = Iterable<readonly [name: string, part: unknown]>;
 export type AnyModule = Module<never, unknown>;
 
 /**
- * A part of a model. Properties that are parameters or modules belong to it, under their own names. Each call is a scope:
- * the outputs, and what their backward needs, outlive it, and every other tensor made in it is disposed.
+ * A part of a model. Properties that are parameters or modules, or hold them in arrays, plain objects, Maps or Sets, belong
+ * to it, under their own names; private fields (`#inner`) and closures cannot be found, and so are not trained. Each call
+ * is a scope: the outputs, and what their backward needs, outlive it, and every other tensor made in it is disposed.
  *
  * A `forward` that communicates is a generator function. It yields each transfer, and calls a child that communicates
  * with `yield* child.start(x)`.
@@ -60,36 +66,37 @@ export abstract class Module<Inputs extends readonly (Tensor | null)[] = [Tensor
 
   /** Sets this module and all modules in it to training: dropout drops. */
   train(): this {
-    return this.#setTraining(true);
+    return this.#setTraining(true, new Set());
   }
 
   /** Sets this module and all modules in it to evaluation. */
   eval(): this {
-    return this.#setTraining(false);
+    return this.#setTraining(false, new Set());
   }
 
-  #setTraining(training: boolean): this {
+  #setTraining(training: boolean, done: Set<AnyModule>): this {
     this.#training = training;
-    for (const [, child] of this.namedChildren()) child.#setTraining(training);
+    done.add(this);
+    for (const [, child] of this.namedChildren()) if (!done.has(child)) child.#setTraining(training, done);
     return this;
   }
 
   /**
-   * What can be a parameter or a submodule, by name: the module's own properties. A container overrides this.
-   * @throws ModuleError for an array of modules
+   * What can be a parameter or a submodule, by name: the module's own properties. Arrays, plain objects, Maps and Sets are
+   * searched, at any depth. A container overrides this.
    */
   protected parts(): Parts {
-    const properties = Object.entries(this);
-    for (const [name, value] of properties)
-      if (Array.isArray(value) && value.some((element) => element instanceof Module))
-        throw new ModuleError(
-          `${this.constructor.name}.${name} is an array of modules, which have no names; put them in a ModuleList`,
-        );
-    return properties;
+    return Object.entries(this);
   }
 
+  /** The parameters and modules among `parts`, at any depth of what holds them. */
+  *#found(): Generator<[string, Parameter | AnyModule], void, void> {
+    for (const [name, part] of this.parts()) yield* partsIn(name, part, isParameterOrModule);
+  }
+
+  /** The modules in this one, but not those in them. */
   *namedChildren(): Generator<[string, AnyModule], void, void> {
-    for (const [name, part] of this.parts()) if (part instanceof Module) yield [name, part];
+    for (const [name, part] of this.#found()) if (part instanceof Module) yield [name, part];
   }
 
   /**
@@ -98,19 +105,21 @@ export abstract class Module<Inputs extends readonly (Tensor | null)[] = [Tensor
    */
   namedParameters({ removeDuplicate = true } = {}): [string, Parameter][] {
     const named: [string, Parameter][] = [];
-    this.#collect("", named);
+    this.#collect("", named, new Set());
     if (!removeDuplicate) return named;
     const seen = new Set<Parameter>();
     return named.filter(([, parameter]) => !seen.has(parameter) && seen.add(parameter));
   }
 
-  #collect(prefix: string, named: [string, Parameter][]): void {
+  /** @param within The modules around this one: a module may refer to its parent. */
+  #collect(prefix: string, named: [string, Parameter][], within: ReadonlySet<AnyModule>): void {
     const children: [string, AnyModule][] = [];
-    for (const [name, part] of this.parts()) {
+    const inside = new Set(within).add(this);
+    for (const [name, part] of this.#found()) {
       if (part instanceof Parameter) named.push([prefix + name, part]);
-      else if (part instanceof Module) children.push([name, part]);
+      else if (!inside.has(part)) children.push([name, part]);
     }
-    for (const [name, child] of children) child.#collect(`${prefix}${name}.`, named);
+    for (const [name, child] of children) child.#collect(`${prefix}${name}.`, named, inside);
   }
 
   /** Each parameter once, in the order of the names. */
@@ -145,4 +154,8 @@ export abstract class Module<Inputs extends readonly (Tensor | null)[] = [Tensor
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+function isParameterOrModule(value: unknown): value is Parameter | AnyModule {
+  return value instanceof Parameter || value instanceof Module;
 }

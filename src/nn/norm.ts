@@ -1,5 +1,6 @@
 import { layerNorm, rmsNorm } from "../autograd/operators/normalization.ts";
 import type { Parameter } from "../autograd/parameter.ts";
+import { checkedOptions } from "../errors/option-error.ts";
 import type { DType } from "../tensor/dtype.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -20,13 +21,14 @@ export class LayerNorm extends Module {
   constructor(
     runtime: Runtime,
     hiddenSize: number,
-    {
+    options: { readonly eps?: number; readonly bias?: boolean; readonly dtype?: DType } = {},
+  ) {
+    super(runtime);
+    const {
       eps = 1e-5,
       bias = true,
       dtype = "float32",
-    }: { readonly eps?: number; readonly bias?: boolean; readonly dtype?: DType } = {},
-  ) {
-    super(runtime);
+    } = checkedOptions("LayerNorm", options, ["eps", "bias", "dtype"]);
     this.eps = eps;
     this.weight = constantParameter(runtime, [hiddenSize], 1, dtype);
     this.bias = bias ? constantParameter(runtime, [hiddenSize], 0, dtype) : null;
@@ -49,9 +51,10 @@ export class RMSNorm extends Module {
   constructor(
     runtime: Runtime,
     hiddenSize: number,
-    { eps = 1e-6, dtype = "float32" }: { readonly eps?: number; readonly dtype?: DType } = {},
+    options: { readonly eps?: number; readonly dtype?: DType } = {},
   ) {
     super(runtime);
+    const { eps = 1e-6, dtype = "float32" } = checkedOptions("RMSNorm", options, ["eps", "dtype"]);
     this.eps = eps;
     this.weight = constantParameter(runtime, [hiddenSize], 1, dtype);
   }

@@ -1,3 +1,4 @@
+import { checkedOptions } from "../errors/option-error.ts";
 import {
   addEach,
   addNumberToEach,
@@ -7,6 +8,7 @@ import {
   squareRoots,
 } from "../tensor/kernels/foreach.ts";
 import {
+  checkedGroups,
   checkOption,
   type NamedParameter,
   Optimizer,
@@ -30,6 +32,8 @@ const DEFAULTS: Readonly<AdamWOptions> = {
   weightDecay: 0.01,
 };
 
+const NAMES = Object.keys(DEFAULTS) as (keyof AdamWOptions)[];
+
 /**
  * Adam with decoupled weight decay, algorithm 2 of Loshchilov and Hutter, 2019; with the gradient g of step t, from 1:
  *
@@ -43,12 +47,15 @@ const DEFAULTS: Readonly<AdamWOptions> = {
  * const optimizer = new AdamW(weightDecayGroups(model.namedParameters(), 0.1), { learningRate: 3e-4 });
  */
 export class AdamW extends Optimizer<AdamWOptions> {
-  /** @throws OptionError for an option out of its range, or two parameters of one name */
+  /** @throws OptionError for an option that does not exist or is out of its range, or two parameters of one name */
   constructor(
     parameters: readonly NamedParameter[] | readonly ParameterGroup<AdamWOptions>[],
     options: Partial<AdamWOptions> = {},
   ) {
-    super(parameters, { ...DEFAULTS, ...options });
+    super(checkedGroups("AdamW", parameters, NAMES), {
+      ...DEFAULTS,
+      ...checkedOptions("AdamW", options, NAMES),
+    });
     for (const { options } of this.groups) checkOptions(options);
   }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { OptionError } from "../nn/errors.ts";
+import { OptionError } from "../errors/option-error.ts";
 import { afterWarmup, constant, linear, warmupCosine } from "./learning-rates.ts";
 
 const steps = (count: number) => Array.from({ length: count }, (_, step) => step);

@@ -1,4 +1,4 @@
-import { OptionError } from "../nn/errors.ts";
+import { OptionError } from "../errors/option-error.ts";
 
 /** The learning rate of each step; the first step is 0. */
 export type LearningRateSchedule = (step: number) => number;

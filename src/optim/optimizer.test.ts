@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { failOnLeaks } from "../../test/leak-guard.ts";
 import { Parameter } from "../autograd/parameter.ts";
-import { OptionError } from "../nn/errors.ts";
+import { OptionError } from "../errors/option-error.ts";
 import { StateDictError } from "../nn/state-dict.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import { AdamW, type AdamWOptions } from "./adamw.ts";

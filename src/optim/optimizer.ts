@@ -14,7 +14,7 @@
  * they are written into tensors only when a state dict is asked for.
  */
 import type { Parameter } from "../autograd/parameter.ts";
-import { OptionError } from "../nn/errors.ts";
+import { checkedOptions, OptionError } from "../errors/option-error.ts";
 import { type StateDict, StateDictError } from "../nn/state-dict.ts";
 import * as kernels from "../tensor/kernels/index.ts";
 import { sameShape } from "../tensor/shape.ts";
@@ -208,6 +208,18 @@ export function checkOption(
   isAllowed: boolean,
 ): void {
   if (!isAllowed) throw new OptionError(`${name} of ${optimizer} must be ${rule}; got ${value}`);
+}
+
+/** The parameters or groups, if no group has an option that is not in `known`. @throws OptionError */
+export function checkedGroups<Options extends object>(
+  optimizer: string,
+  parameters: readonly NamedParameter[] | readonly ParameterGroup<Options>[],
+  known: readonly (keyof Options & string)[],
+): readonly NamedParameter[] | readonly ParameterGroup<Options>[] {
+  if (isGroups(parameters))
+    for (const [i, { parameters: _, ...options }] of parameters.entries())
+      checkedOptions(`group ${i} of ${optimizer}`, options as object, ["parameters", ...known] as never);
+  return parameters;
 }
 
 function isGroups<Options>(

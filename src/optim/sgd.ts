@@ -1,5 +1,7 @@
+import { checkedOptions } from "../errors/option-error.ts";
 import { addEach, scaleEach } from "../tensor/kernels/foreach.ts";
 import {
+  checkedGroups,
   checkOption,
   type NamedParameter,
   Optimizer,
@@ -18,6 +20,8 @@ export interface SGDOptions {
 
 const DEFAULTS: Readonly<SGDOptions> = { learningRate: 1e-3, momentum: 0, weightDecay: 0, nesterov: false };
 
+const NAMES = Object.keys(DEFAULTS) as (keyof SGDOptions)[];
+
 /**
  * Stochastic gradient descent as PyTorch defines it, with a dampening of 0; with the gradient g:
  *
@@ -28,12 +32,12 @@ const DEFAULTS: Readonly<SGDOptions> = { learningRate: 1e-3, momentum: 0, weight
  * The state `momentum_buffer` is b; without momentum there is none. Sutskever et al., 2013.
  */
 export class SGD extends Optimizer<SGDOptions> {
-  /** @throws OptionError for an option out of its range, or two parameters of one name */
+  /** @throws OptionError for an option that does not exist or is out of its range, or two parameters of one name */
   constructor(
     parameters: readonly NamedParameter[] | readonly ParameterGroup<SGDOptions>[],
     options: Partial<SGDOptions> = {},
   ) {
-    super(parameters, { ...DEFAULTS, ...options });
+    super(checkedGroups("SGD", parameters, NAMES), { ...DEFAULTS, ...checkedOptions("SGD", options, NAMES) });
     for (const { options } of this.groups) checkOptions(options);
   }
 

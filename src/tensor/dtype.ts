@@ -1,3 +1,4 @@
+import { closestName, didYouMean } from "../errors/suggestion.ts";
 import { DtypeError } from "./errors.ts";
 
 /** Element types, named as in PyTorch. */
@@ -15,10 +16,48 @@ const codes: Readonly<Record<DType, number>> = {
   bfloat16: 15,
 };
 
+/** What else PyTorch and others call them. */
+const otherNames: Readonly<Record<string, DType>> = {
+  float: "float32",
+  f32: "float32",
+  double: "float64",
+  f64: "float64",
+  half: "float16",
+  f16: "float16",
+  fp16: "float16",
+  bf16: "bfloat16",
+  long: "int64",
+  i64: "int64",
+  int: "int32",
+  i32: "int32",
+  byte: "uint8",
+  u8: "uint8",
+  boolean: "bool",
+};
+
 const names = new Map(Object.entries(codes).map(([name, code]) => [code, name as DType]));
 
+/**
+ * The number of a dtype in LibTorch, as operators take it.
+ * @throws DtypeError for a name that is none of `DType`
+ * @example
+ * runtime.call(operator("aten::to", "dtype"), x, dtypeCode("bfloat16"));
+ */
 export function dtypeCode(dtype: DType): number {
-  return codes[dtype];
+  const code = codes[dtype];
+  if (code === undefined) throw unknownDtype(dtype);
+  return code;
+}
+
+function unknownDtype(dtype: unknown): DtypeError {
+  const known = Object.keys(codes);
+  const name = String(dtype).replace(/^torch\./, "");
+  const meant = Object.hasOwn(codes, name)
+    ? name
+    : (otherNames[name.toLowerCase()] ?? closestName(name, known));
+  return new DtypeError(
+    `a dtype must be one of ${known.join(", ")}; got ${JSON.stringify(dtype)}${didYouMean(meant)}`,
+  );
 }
 
 /** @throws DtypeError for a dtype of LibTorch that has no name here. */

@@ -48,6 +48,15 @@ export class DtypeError extends DualPipeError<"UNSUPPORTED_DTYPE"> {
   }
 }
 
+/** A function is called with a value of a kind that it does not take. */
+export class ArgumentError extends DualPipeError<"INVALID_ARGUMENT"> {
+  override readonly name = "ArgumentError";
+
+  constructor(problem: string) {
+    super("INVALID_ARGUMENT", problem);
+  }
+}
+
 export type LibTorchErrorCode = "LIBTORCH" | "OUT_OF_MEMORY";
 
 /**

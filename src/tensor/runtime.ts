@@ -9,21 +9,20 @@
  * A call of an operator is the hot path of everything above: find its number (looked up once per runtime), replace
  * tensors by handles, cross the native boundary once, and put a new Tensor into the current scope.
  *
- * `gradEnabled`, `nextNodeIndex` and `Tensor.history` belong to the autograd layer above, which cannot add fields of its
+ * `gradEnabled`, `acceptLeaf`, `nextNodeIndex` and `Tensor.history` belong to the autograd layer above, which cannot add fields of its
  * own to a tensor or a runtime; nothing in this layer reads them.
  */
-import type { Addon, NativeArgument, NativeResult } from "../native/addon.ts";
+import type { Addon, NativeArgument } from "../native/addon.ts";
 import { loadAddon } from "../native/load.ts";
 import { CpuDevice, type Device } from "./device.ts";
 import { type DType, dtypeCode } from "./dtype.ts";
-import { LibTorchError } from "./errors.ts";
+import { LibTorchError, ShapeError } from "./errors.ts";
 import * as kernels from "./kernels/index.ts";
+import { type Argument, notOneTensor, notSeveralTensors, toNative } from "./native-arguments.ts";
 import { type Operator, operator } from "./native-operator.ts";
+import { flatten, type NestedNumbers } from "./numbers.ts";
 import { Scopes } from "./scope.ts";
 import { Tensor } from "./tensor.ts";
-
-/** An argument of an operator: its schema's types, with tensors as tensors. Dtypes are passed by `dtypeCode`. */
-export type Argument = Tensor | readonly (Tensor | null)[] | NativeArgument;
 
 /** The elements of a tensor in JavaScript; `Runtime.read` says which dtype comes as which. */
 export type ElementArray =
@@ -48,6 +47,8 @@ export class Runtime extends Scopes {
   readonly device: Device;
   /** False inside `noGrad`: the autograd layer records nothing. */
   gradEnabled = true;
+  /** While a pipeline runs: throws when the first gradient of a parameter is not for one of its own. */
+  acceptLeaf: ((leaf: unknown, gradient: Tensor) => void) | undefined = undefined;
   #operators = new Map<Operator, number>();
   #supported = new Map<Operator, boolean>();
   #numNodes = 0;
@@ -72,7 +73,10 @@ export class Runtime extends Scopes {
    */
   call(op: Operator, ...args: Argument[]): Tensor {
     if (op.isInPlace) beginChange(op, args[0]);
-    return this.#adopt(this.addon.call(this.#number(op), ...toNative(args)));
+    const word = this.#number(op) + toNative(op, args);
+    const result = this.addon.call(word, ...(args as NativeArgument[]));
+    if (typeof result !== "number") throw notOneTensor(this.addon, op, result);
+    return this.#adopt(result);
   }
 
   /**
@@ -81,8 +85,10 @@ export class Runtime extends Scopes {
    */
   callMany(op: Operator, ...args: Argument[]): (Tensor | null)[] {
     if (op.isInPlace) beginChange(op, args[0]);
-    const results = this.addon.call(this.#number(op), ...toNative(args)) as NativeResult[];
-    return results.map((result) => (result === null ? null : this.#adopt(result)));
+    const word = this.#number(op) + toNative(op, args);
+    const results = this.addon.call(word, ...(args as NativeArgument[]));
+    if (!Array.isArray(results)) throw notSeveralTensors(this.addon, op, results);
+    return results.map((result) => (result === null ? null : this.#adopt(result as number)));
   }
 
   /**
@@ -92,7 +98,8 @@ export class Runtime extends Scopes {
    */
   callInPlace(op: Operator, ...args: Argument[]): void {
     beginChange(op, op.isInPlace ? args[0] : args.at(-1));
-    this.addon.callInPlace(this.#number(op), ...toNative(args));
+    const word = this.#number(op) + toNative(op, args);
+    this.addon.callInPlace(word, ...(args as NativeArgument[]));
   }
 
   /** The tensor of a handle that the addon returned; it belongs to the current scope. */
@@ -113,13 +120,26 @@ export class Runtime extends Scopes {
     return this.#adopt(this.device.fromBytes(elements, shape, dtype));
   }
 
-  /** A tensor of these numbers in row-major order, converted to `dtype`; of one dimension without a `shape`. */
-  tensor(
-    numbers: readonly number[],
-    shape: readonly number[] = [numbers.length],
-    dtype: DType = "float32",
-  ): Tensor {
-    const float64 = this.fromArray(Float64Array.from(numbers), shape, "float64");
+  /**
+   * A tensor of these numbers, converted to `dtype`.
+   * @param numbers In row-major order; nested arrays give a tensor of their shape, and one number a tensor [].
+   * @param shape Of as many elements as there are numbers; by default that of `numbers`.
+   * @throws ShapeError for arrays of different lengths, or another number of numbers than the shape takes; ArgumentError
+   * for what is no number; DtypeError
+   * @example
+   * const x = runtime.tensor([[1, 2, 3], [4, 5, 6]]); // float32 [2, 3]
+   */
+  tensor(numbers: NestedNumbers, shape?: readonly number[], dtype: DType = "float32"): Tensor {
+    // Before anything is made that an unknown dtype would leave behind.
+    dtypeCode(dtype);
+    const given = flatten(numbers);
+    const asked = shape ?? given.shape;
+    const numElements = asked.reduce((product, size) => product * size, 1);
+    if (numElements !== given.elements.length)
+      throw new ShapeError(
+        `tensor(): the shape [${asked.join(", ")}] takes ${numElements} numbers; got ${given.elements.length}`,
+      );
+    const float64 = this.fromArray(given.elements, asked, "float64");
     if (dtype === "float64") return float64;
     const converted = kernels.toDtype(float64, dtype);
     if (this.currentScope === undefined) float64.dispose();
@@ -241,8 +261,8 @@ export class Runtime extends Scopes {
     return number;
   }
 
-  #adopt(handle: NativeResult): Tensor {
-    const tensor = Tensor.adopt(this, handle as number);
+  #adopt(handle: number): Tensor {
+    const tensor = Tensor.adopt(this, handle);
     this.currentScope?.own(tensor);
     return tensor;
   }
@@ -253,16 +273,6 @@ function beginChange(op: Operator, written: Argument | undefined): void {
   if (written instanceof Tensor) written.beginChange(op.name);
   else if (Array.isArray(written))
     for (const tensor of written) if (tensor instanceof Tensor) tensor.beginChange(op.name);
-}
-
-function toNative(args: Argument[]): NativeArgument[] {
-  for (let i = 0; i < args.length; i++) {
-    const argument = args[i];
-    if (argument instanceof Tensor) args[i] = argument.handle;
-    else if (Array.isArray(argument) && argument.some((element) => element instanceof Tensor))
-      args[i] = argument.map((element: Tensor | null) => element?.handle ?? null);
-  }
-  return args as NativeArgument[];
 }
 
 const EMPTY = operator("aten::empty", "memory_format");

@@ -12,8 +12,36 @@
  *
  * A disposed tensor throws when it is used, in TypeScript, before native code is called.
  */
+import { ArgumentError } from "./errors.ts";
 import { isSuspendable, type Suspendable } from "./suspension.ts";
 import { Tensor } from "./tensor.ts";
+
+/**
+ * The type of a body that must not be async: a promise continues after its scope has ended, without its tensors. A
+ * generator can do what an async function is wanted for (suspension.ts).
+ */
+export type SynchronousBody<T> = (() => T) &
+  ([T] extends [never]
+    ? unknown
+    : T extends PromiseLike<unknown>
+      ? { readonly "the body must not be async": never }
+      : unknown);
+
+/**
+ * The same at run time, for programs without types.
+ * @param name What refuses it, as the error names it.
+ * @throws ArgumentError when `result` is a promise
+ */
+export function refusePromise<T>(name: string, result: T): T {
+  const then = (result as Partial<PromiseLike<unknown>> | null | undefined)?.then;
+  if (typeof then !== "function") return result;
+  // What the promise still does fails too, with errors that say less than this one.
+  then.call(result, undefined, () => {});
+  throw new ArgumentError(
+    `${name} must not be async: after the first await, its tensors are disposed or its mode is over; ` +
+      "await first and compute afterwards, or dispose tensors by `using`",
+  );
+}
 
 /** Owns the tensors made while it is the current scope, and disposes at its end those that are not kept. */
 class Scope {
@@ -53,13 +81,14 @@ export abstract class Scopes {
   /**
    * Runs `body` and disposes every tensor made in it, except those that it returns (in arrays and plain objects, too),
    * which go to the scope around it, and those that a backward will need.
+   * @throws ArgumentError when `body` is async
    */
-  scope<T>(body: () => T): T {
+  scope<T>(body: SynchronousBody<T>): T {
     const scope = new Scope(this.#scope);
     this.#scope = scope;
     let kept: T | undefined;
     try {
-      kept = body();
+      kept = refusePromise("the body of a scope", body());
       return kept;
     } finally {
       this.#scope = scope.parent;
@@ -91,8 +120,8 @@ export abstract class Scopes {
         isDone = false;
         return this.#resumed(scope, result);
       }
-      kept = result;
-      return result;
+      kept = refusePromise("the forward of a module", result as T);
+      return kept;
     } finally {
       this.#scope = outer;
       if (isDone) scope.end(kept);

@@ -11,7 +11,7 @@
  */
 import type { Handle } from "../native/addon.ts";
 import { bytesPerElement, type DType, dtypeOfCode } from "./dtype.ts";
-import { InPlaceError, TensorDisposedError } from "./errors.ts";
+import { InPlaceError, ShapeError, TensorDisposedError } from "./errors.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** What several Tensor objects own together: one entry of the native table. */
@@ -148,9 +148,18 @@ export class Tensor {
     this.dispose();
   }
 
-  /** The value of a tensor with one element. int64 beyond 2^53 loses precision. */
+  /**
+   * The value of a tensor with one element. int64 beyond 2^53 loses precision.
+   * @throws ShapeError when it has none or several
+   */
   item(): number {
-    return Number(this.runtime.read(this)[0]);
+    const values = this.runtime.read(this);
+    if (values.length !== 1)
+      throw new ShapeError(
+        `item() takes a tensor with one element; got ${this.dtype}[${this.shape.join(", ")}], which has ${values.length}; ` +
+          "read them all with toArray()",
+      );
+    return Number(values[0]);
   }
 
   /** A copy of the elements in row-major order; int64 as numbers, bool as 0 and 1. */

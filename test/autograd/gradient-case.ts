@@ -1,8 +1,9 @@
 import type fc from "fast-check";
 import { expect } from "vitest";
 import type { DType } from "../../src/tensor/dtype.ts";
+import type { Argument } from "../../src/tensor/native-arguments.ts";
 import { type Operator, operator } from "../../src/tensor/native-operator.ts";
-import type { Argument, Runtime } from "../../src/tensor/runtime.ts";
+import type { Runtime } from "../../src/tensor/runtime.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 
 const ABS = operator("aten::abs");

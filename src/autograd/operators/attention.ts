@@ -10,6 +10,8 @@
  *
  *     dv = P^T dy        dP = dy v^T        dS = P (dP - sum(dP P))        dq = scale dS k        dk = scale dS^T q
  */
+import { checkedOptions } from "../../errors/option-error.ts";
+import { checkTensor } from "../../tensor/argument.ts";
 import type { DType } from "../../tensor/dtype.ts";
 import * as kernels from "../../tensor/kernels/index.ts";
 import type { Runtime } from "../../tensor/runtime.ts";
@@ -37,8 +39,18 @@ export function scaledDotProductAttention(
   v: Tensor,
   options: AttentionOptions = {},
 ): Tensor {
+  for (const [name, x] of [
+    ["q", q],
+    ["k", k],
+    ["v", v],
+  ] as const)
+    checkTensor("scaledDotProductAttention", name, x);
   checkShapes(q, k, v);
-  const { causal = false, scale = 1 / Math.sqrt(q.shape[3]!) } = options;
+  const { causal = false, scale = 1 / Math.sqrt(q.shape[3]!) } = checkedOptions(
+    "scaledDotProductAttention",
+    options,
+    ["causal", "scale"],
+  );
   return kernels.hasFlashAttention(q)
     ? fusedAttention(q, k, v, causal, scale)
     : composedAttention(q, k, v, causal, scale);

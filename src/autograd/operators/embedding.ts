@@ -1,3 +1,4 @@
+import { checkTensor } from "../../tensor/argument.ts";
 import * as kernels from "../../tensor/kernels/index.ts";
 import { shapeMismatch } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
@@ -10,6 +11,8 @@ import { record } from "../record.ts";
  * @returns [...indices, D]
  */
 export function embedding(weight: Tensor, indices: Tensor): Tensor {
+  checkTensor("embedding", "weight", weight);
+  checkTensor("embedding", "indices", indices);
   if (weight.shape.length !== 2 || (indices.dtype !== "int64" && indices.dtype !== "int32"))
     throw shapeMismatch("embedding", "weight must be [N, D] and indices int64", { weight, indices });
   const [numRows, size] = weight.shape as [number, number];

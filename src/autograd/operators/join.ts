@@ -1,3 +1,4 @@
+import { checkTensor } from "../../tensor/argument.ts";
 import type { DType } from "../../tensor/dtype.ts";
 import { ShapeError } from "../../tensor/errors.ts";
 import * as kernels from "../../tensor/kernels/index.ts";
@@ -42,5 +43,6 @@ function inDtype(dtype: DType, gradient: Tensor): Tensor {
 
 function first(name: string, tensors: readonly Tensor[]): Tensor {
   if (tensors[0] === undefined) throw new ShapeError(`${name}: it needs at least one tensor; got none`);
+  for (const [i, tensor] of tensors.entries()) checkTensor(name, `tensors[${i}]`, tensor);
   return tensors[0];
 }

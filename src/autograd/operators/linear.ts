@@ -1,3 +1,4 @@
+import { checkTensor } from "../../tensor/argument.ts";
 import * as kernels from "../../tensor/kernels/index.ts";
 import { shapeMismatch } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
@@ -13,6 +14,8 @@ import { record } from "../record.ts";
  * @returns [..., out]
  */
 export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
+  checkTensor("linear", "x", x);
+  checkTensor("linear", "weight", weight);
   checkShapes(x, weight, bias);
   const weightT = weight instanceof Parameter ? weight.transposed : kernels.t(weight);
   const y = bias === null ? kernels.matmul(x, weightT) : withBias(x, weightT, bias);

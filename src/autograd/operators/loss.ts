@@ -1,3 +1,5 @@
+import { checkedOptions } from "../../errors/option-error.ts";
+import { checkTensor } from "../../tensor/argument.ts";
 import * as kernels from "../../tensor/kernels/index.ts";
 import { sameShape, shapeMismatch } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
@@ -13,6 +15,8 @@ export type Reduction = kernels.Reduction;
  * @returns A scalar.
  */
 export function mseLoss(input: Tensor, target: Tensor, reduction: Reduction = "mean"): Tensor {
+  checkTensor("mseLoss", "input", input);
+  checkTensor("mseLoss", "target", target);
   if (!sameShape(input.shape, target.shape))
     throw shapeMismatch("mseLoss", "input and target must have one shape", { input, target });
   if (input.dtype !== target.dtype)
@@ -38,7 +42,12 @@ export interface CrossEntropyOptions {
  * @returns A scalar; NaN for a mean over no position.
  */
 export function crossEntropy(logits: Tensor, targets: Tensor, options: CrossEntropyOptions = {}): Tensor {
-  const { reduction = "mean", ignoreIndex = -100 } = options;
+  checkTensor("crossEntropy", "logits", logits);
+  checkTensor("crossEntropy", "targets", targets);
+  const { reduction = "mean", ignoreIndex = -100 } = checkedOptions("crossEntropy", options, [
+    "reduction",
+    "ignoreIndex",
+  ]);
   const { runtime, shape, dtype } = logits;
   if (shape.length === 0 || !sameShape(shape.slice(0, -1), targets.shape) || targets.dtype !== "int64")
     throw shapeMismatch("crossEntropy", "logits must be [..., C] and targets int64 [...]", {

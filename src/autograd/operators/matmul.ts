@@ -1,3 +1,4 @@
+import { checkTensor } from "../../tensor/argument.ts";
 import * as kernels from "../../tensor/kernels/index.ts";
 import { shapeMismatch } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
@@ -13,6 +14,8 @@ import { reshape, squeeze, unsqueeze } from "./shape.ts";
  * @returns [n, m]
  */
 export function mm(a: Tensor, b: Tensor): Tensor {
+  checkTensor("mm", "a", a);
+  checkTensor("mm", "b", b);
   if (a.shape.length !== 2 || b.shape.length !== 2 || a.shape[1] !== b.shape[0])
     throw shapeMismatch("mm", "a must be [n, k] and b [k, m]", { a, b });
   return recordProduct("mm", a, b, kernels.mm(a, b), kernels.mm, kernels.addmm_);
@@ -25,6 +28,8 @@ export function mm(a: Tensor, b: Tensor): Tensor {
  * @returns [B, n, m]
  */
 export function bmm(a: Tensor, b: Tensor): Tensor {
+  checkTensor("bmm", "a", a);
+  checkTensor("bmm", "b", b);
   const [batchA, , inner] = a.shape;
   if (a.shape.length !== 3 || b.shape.length !== 3 || batchA !== b.shape[0] || inner !== b.shape[1])
     throw shapeMismatch("bmm", "a must be [B, n, k] and b [B, k, m]", { a, b });
@@ -66,6 +71,8 @@ function transposed(x: Tensor): Tensor {
  * @returns [..., n, m], without n or m where a or b is a vector.
  */
 export function matmul(a: Tensor, b: Tensor): Tensor {
+  checkTensor("matmul", "a", a);
+  checkTensor("matmul", "b", b);
   const [dimsA, dimsB] = [a.shape.length, b.shape.length];
   const inner = dimsB === 1 ? b.shape[0] : b.shape[dimsB - 2];
   if (dimsA === 0 || dimsB === 0 || a.shape[dimsA - 1] !== inner)

@@ -11,6 +11,7 @@ import type { Tensor } from "../../tensor/tensor.ts";
 import { backward } from "../backward.ts";
 import { variable } from "../record.ts";
 import { gelu, logSoftmax, relu, sigmoid, silu, softmax, tanh } from "./activation.ts";
+import { add, div, mul, sub, where } from "./arithmetic.ts";
 import { abs, addScalar, cast, exp, log, neg, pow, rsqrt, scale, sqrt } from "./pointwise.ts";
 
 const runtime = Runtime.load();
@@ -30,6 +31,10 @@ const simple = (name: string, ours: (x: Tensor) => Tensor, positive = false): Un
   reference: (x, call) => call(operator(`aten::${name}`), x),
   positive,
 });
+
+function positive(x: Tensor): Tensor {
+  return x.runtime.call(operator("aten::gt", "Scalar"), x, 0);
+}
 
 const unary: Unary[] = [
   simple("neg", neg),
@@ -61,6 +66,48 @@ const unary: Unary[] = [
     name: "addScalar",
     ours: (x) => addScalar(x, 3),
     reference: (x, call) => call(operator("aten::add", "Scalar"), x, 3),
+  },
+  {
+    name: "add of a number",
+    ours: (x) => add(add(2, x), -3),
+    reference: (x, call) => call(operator("aten::add", "Scalar"), x, -1),
+  },
+  {
+    name: "sub of a number",
+    ours: (x) => sub(x, 3),
+    reference: (x, call) => call(operator("aten::sub", "Scalar"), x, 3),
+  },
+  {
+    name: "sub from a number",
+    ours: (x) => sub(3, x),
+    reference: (x, call) => call(operator("aten::rsub", "Scalar"), x, 3),
+  },
+  {
+    name: "mul by a number",
+    ours: (x) => mul(mul(0.5, x), -3),
+    reference: (x, call) => call(operator("aten::mul", "Scalar"), x, -1.5),
+  },
+  {
+    name: "div by a number",
+    ours: (x) => div(x, -4),
+    reference: (x, call) => call(operator("aten::div", "Scalar"), x, -4),
+  },
+  {
+    name: "div of a number",
+    ours: (x) => div(3, x),
+    reference: (x, call) => call(operator("aten::mul", "Scalar"), call(operator("aten::reciprocal"), x), 3),
+    positive: true,
+  },
+  {
+    name: "where, with a number on either side",
+    ours: (x) => where(positive(x), where(positive(x), 5, x), where(positive(x), x, 7)),
+    reference: (x, call) =>
+      call(
+        operator("aten::where", "ScalarOther"),
+        positive(x),
+        call(operator("aten::where", "ScalarSelf"), positive(x), 5, x),
+        7,
+      ),
   },
   ...[-1.5, 0, 1, 3].map((exponent) => ({
     name: `pow by ${exponent}`,

@@ -19,7 +19,7 @@ export function mean(x: Tensor, dims: readonly number[] | null = null, keepDims 
   const kept = keptShape("mean", x, dims);
   const numSummed = shape.reduce((product, size, i) => (kept[i] === size ? product : product * size), 1);
   return record("mean", { x }, y, {}, (dy) => ({
-    x: kernels.divScalar(repeat(dy, kept, shape), numSummed), // dy / n, to each element
+    x: kernels.div(repeat(dy, kept, shape), numSummed), // dy / n, to each element
   }));
 }
 

@@ -3,7 +3,7 @@ import { failOnLeaks } from "../../../test/leak-guard.ts";
 import { Backward, backward, rootOf, scalarGradient } from "../../autograd/backward.ts";
 import { crossEntropy } from "../../autograd/operators/loss.ts";
 import { markInput } from "../../autograd/record.ts";
-import { OptionError } from "../../nn/errors.ts";
+import { OptionError } from "../../errors/option-error.ts";
 import type { StateDict } from "../../nn/state-dict.ts";
 import { AdamW } from "../../optim/adamw.ts";
 import { weightDecayGroups } from "../../optim/optimizer.ts";

@@ -9,9 +9,10 @@
  * stage. Two ranks cannot share a tensor, so such a model needs a schedule that puts both ends on one rank.
  */
 import type { Parameter } from "../../autograd/parameter.ts";
-import { OptionError } from "../../nn/errors.ts";
-import { fillConstant, fillNormal, seedFor, withSeed } from "../../nn/initial.ts";
+import { OptionError } from "../../errors/option-error.ts";
+import { fillConstant, fillNormal, withSeed } from "../../nn/initial.ts";
 import type { Runtime } from "../../tensor/runtime.ts";
+import { seedFor } from "../../tensor/seed.ts";
 import { type GptConfig, GptStage } from "./gpt.ts";
 
 export interface GptStagesOptions {

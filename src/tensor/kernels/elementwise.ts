@@ -11,7 +11,8 @@ const MUL_INPLACE = operator("aten::mul_", "Tensor");
 const MUL_SCALAR = operator("aten::mul", "Scalar");
 const MUL_SCALAR_INPLACE = operator("aten::mul_", "Scalar");
 const DIV = operator("aten::div", "Tensor");
-const DIV_SCALAR = operator("aten::div", "Scalar");
+const RSUB_SCALAR = operator("aten::rsub", "Scalar");
+const RECIPROCAL = operator("aten::reciprocal");
 const NEG = operator("aten::neg");
 const POW_SCALAR = operator("aten::pow", "Tensor_Scalar");
 const EXP = operator("aten::exp");
@@ -26,10 +27,8 @@ const LT = operator("aten::lt", "Tensor");
 const EQ = operator("aten::eq", "Tensor");
 const MASKED_FILL = operator("aten::masked_fill", "Scalar");
 const WHERE = operator("aten::where", "self");
-const WHERE_ELSE_SCALAR = operator("aten::where", "ScalarOther");
-const WHERE_SCALAR_ELSE = operator("aten::where", "ScalarSelf");
 
-export function add(a: Tensor, b: Tensor): Tensor {
+export function add(a: Tensor, b: Tensor | number): Tensor {
   return a.runtime.call(ADD, a, b);
 }
 
@@ -45,11 +44,11 @@ export function addScalar_(a: Tensor, b: number): void {
   a.runtime.callInPlace(ADD_SCALAR_INPLACE, a, b);
 }
 
-export function sub(a: Tensor, b: Tensor): Tensor {
+export function sub(a: Tensor, b: Tensor | number): Tensor {
   return a.runtime.call(SUB, a, b);
 }
 
-export function mul(a: Tensor, b: Tensor): Tensor {
+export function mul(a: Tensor, b: Tensor | number): Tensor {
   return a.runtime.call(MUL, a, b);
 }
 
@@ -65,12 +64,17 @@ export function mulScalar_(a: Tensor, b: number): void {
   a.runtime.callInPlace(MUL_SCALAR_INPLACE, a, b);
 }
 
-export function div(a: Tensor, b: Tensor): Tensor {
+export function div(a: Tensor, b: Tensor | number): Tensor {
   return a.runtime.call(DIV, a, b);
 }
 
-export function divScalar(a: Tensor, b: number): Tensor {
-  return a.runtime.call(DIV_SCALAR, a, b);
+/** `b - a` */
+export function subFrom(a: Tensor, b: number): Tensor {
+  return a.runtime.call(RSUB_SCALAR, a, b);
+}
+
+export function reciprocal(x: Tensor): Tensor {
+  return x.runtime.call(RECIPROCAL, x);
 }
 
 export function neg(x: Tensor): Tensor {
@@ -127,14 +131,6 @@ export function maskedFill(x: Tensor, mask: Tensor, value: number): Tensor {
   return x.runtime.call(MASKED_FILL, x, mask, value);
 }
 
-export function where(condition: Tensor, a: Tensor, b: Tensor): Tensor {
+export function where(condition: Tensor, a: Tensor | number, b: Tensor | number): Tensor {
   return condition.runtime.call(WHERE, condition, a, b);
-}
-
-export function whereElseScalar(condition: Tensor, a: Tensor, b: number): Tensor {
-  return condition.runtime.call(WHERE_ELSE_SCALAR, condition, a, b);
-}
-
-export function whereScalarElse(condition: Tensor, a: number, b: Tensor): Tensor {
-  return condition.runtime.call(WHERE_SCALAR_ELSE, condition, a, b);
 }

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { closestName } from "../../errors/closest-name.ts";
+import { closestName, didYouMean } from "../../errors/suggestion.ts";
 import type { ConfigIssue } from "./config-error.ts";
 import { knownKeys, sectionNames } from "./schema.ts";
 
@@ -35,10 +35,6 @@ function describeUnknownKey(path: readonly PropertyKey[], key: string, section: 
     path: [...path, key].join("."),
     problem: `there is no such key (its value is ${formatValue(valueAt(section, [key]))})${didYouMean(suggestion)}; ${where} has ${known.join(", ")}`,
   };
-}
-
-function didYouMean(name: string | undefined): string {
-  return name === undefined ? "" : `; did you mean ${name}?`;
 }
 
 function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {

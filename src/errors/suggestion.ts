@@ -16,6 +16,11 @@ export function closestName(name: string, candidates: readonly string[]): string
   return closest;
 }
 
+/** `; did you mean NAME?`, to end a message with, or nothing. */
+export function didYouMean(name: string | undefined): string {
+  return name === undefined ? "" : `; did you mean ${name}?`;
+}
+
 function foldName(name: string): string {
   return name.toLowerCase().replaceAll(/[_\- ]/g, "");
 }
