@@ -1,7 +1,7 @@
 /**
  * Which ranks have returned, so that a rank does not wait for a message that never comes.
  *
- * A rank that returns is no failure: what it has sent is still on its way, and perhaps nobody waits for more. Only
+ * A rank that returns is no failure: what it has sent is still on its way, and perhaps no rank waits for more. Only
  * its receivers can tell, each for its own channel: the sender has returned, and everything that it sent has been
  * taken. A rank blocks its thread while it waits, so the answer lies in memory that all ranks of a process share: for
  * each channel whose sender has returned, the number of messages that it sent. For a sender of the same process the

@@ -84,7 +84,7 @@ const behaviours = {
       .subgroup([numRanks - 1, 0])
       .receive(1, "weights")
       .take(),
-  /** Sends rank 1 three messages of a kind that it takes, and one that nobody takes. */
+  /** Sends rank 1 three messages of a kind that it takes, and one that no rank takes. */
   sendAndReturn: ({ runtime, processGroup }) => {
     for (let i = 0; i < 3; i++) processGroup.send(1, "activations", [runtime.full([100_000], i)]);
     processGroup.send(1, "weights", [runtime.full([100_000], 7)]);

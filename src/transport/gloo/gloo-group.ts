@@ -67,7 +67,7 @@ class GlooCarrier implements Carrier {
   readonly #gloo: Gloo;
   readonly #bridge: Bridge;
   readonly #options: GlooOptions;
-  /** By tag. */
+  /** The counts, by tag. */
   readonly #sent = new Map<number, SentCount>();
 
   constructor(addon: Addon, gloo: Gloo, bridge: Bridge, options: GlooOptions) {
