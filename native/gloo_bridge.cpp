@@ -148,6 +148,8 @@ class Bridge::Inbox : public ChannelEnd {
   }
   ~Inbox() override { stop(); }
 
+  int64_t numReceived() const { return numReceived_.load(); }
+
  private:
   struct Posted {
     at::Tensor frame;
@@ -177,6 +179,7 @@ class Bridge::Inbox : public ChannelEnd {
     // A small message must not keep a large frame alive.
     bool roomy = next.frame.numel() > 2 * numBytes;
     bridge_.received(channel_.first, unpackFrame(roomy ? next.frame.narrow(0, 0, numBytes).clone() : next.frame));
+    numReceived_++;
     return true;
   }
 
@@ -188,6 +191,8 @@ class Bridge::Inbox : public ChannelEnd {
   Bridge& bridge_;
   const Channel channel_;
   std::deque<Posted> posted_;
+  // Messages that are in their mailboxes.
+  std::atomic<int64_t> numReceived_{0};
 };
 
 Bridge::Bridge(BridgeOptions options, const c10::intrusive_ptr<c10d::Store>& store) : options_(std::move(options)) {
@@ -257,6 +262,12 @@ void Bridge::listen(int process, int tag) {
   if (!inbox) inbox = std::make_unique<Inbox>(*this, Channel{process, tag});
 }
 
+int64_t Bridge::numReceived(int process, int tag) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  auto found = inboxes_.find({process, tag});
+  return found == inboxes_.end() ? 0 : found->second->numReceived();
+}
+
 void Bridge::abort(const std::string& prefix, const std::string& reason) {
   recordAbort(prefix, reason);
   Packet packet;
@@ -318,9 +329,9 @@ void Bridge::disconnected(int process, const std::string& why) {
     if (expected) return;
   }
   int first = process * options_.ranksPerProcess, last = first + options_.ranksPerProcess - 1;
-  std::string ranks = first == last ? "rank " + std::to_string(first) : "the ranks " + std::to_string(first) + " to " + std::to_string(last);
+  std::string ranks = first == last ? "rank " + std::to_string(first) : "ranks " + std::to_string(first) + " to " + std::to_string(last);
   // Tells the others now: they would otherwise see this process disconnect, which ends because of it, and name it.
-  abort("", "the connection to " + ranks + " is lost: " + why);
+  abort("", ranks + " disconnected: " + why);
 }
 
 bool Bridge::flush(std::chrono::milliseconds timeout) {

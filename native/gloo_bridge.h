@@ -59,6 +59,8 @@ class Bridge {
   void send(int process, int tag, Packet packet);
   // Receives the channel's messages from now on.
   void listen(int process, int tag);
+  // How many of the channel's messages have arrived in their mailboxes.
+  int64_t numReceived(int process, int tag);
   // Closes sets of mailboxes here and in all processes. `prefix` does not include the bridge's name.
   void abort(const std::string& prefix, const std::string& reason);
   // Opens a set of mailboxes; it is closed at once when an abort of it came before.

@@ -145,6 +145,11 @@ Napi::Value listen(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// numReceived(bridge, process, tag)
+Napi::Value numReceived(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(bridgeOf(info).numReceived(integer(info, 1, "process"), integer(info, 2, "tag"))));
+}
+
 // abort(name, prefix, reason), from any thread of the process. False when there is no such bridge.
 Napi::Value abort(const Napi::CallbackInfo& info) {
   auto bridge = findBridge(text(info.Env(), info[0], "name"));
@@ -179,6 +184,7 @@ void defineGloo(Napi::Object& exports) {
   define<open>(gloo, "open");
   define<send>(gloo, "send");
   define<listen>(gloo, "listen");
+  define<numReceived>(gloo, "numReceived");
   define<abort>(gloo, "abort");
   define<leave>(gloo, "leave");
   define<disconnect>(gloo, "disconnect");

@@ -13,8 +13,12 @@ export abstract class DualPipeError<Code extends string = string> extends Error 
   }
 }
 
-/** The words of any thrown value, to be part of another message. */
+/**
+ * The words of any thrown value, to be part of another message. An error of ours has a `problem`, also an
+ * InternalError, and one that lost its class on the way from another thread.
+ */
 export function problemOf(thrown: unknown): string {
-  if (thrown instanceof DualPipeError) return thrown.problem;
+  if (thrown instanceof Error && "problem" in thrown && typeof thrown.problem === "string")
+    return thrown.problem;
   return thrown instanceof Error ? thrown.message : String(thrown);
 }

@@ -11,6 +11,7 @@
 import { randomBytes, randomInt, randomUUID } from "node:crypto";
 import type { Addon } from "../native/addon.ts";
 import { disconnectProcesses, glooOf, type ProcessLayout } from "../transport/gloo/connect-processes.ts";
+import type { SentCount } from "../transport/returned-ranks.ts";
 import { type AttemptMessage, ConnectionAttempts } from "./connection-attempts.ts";
 import { type DisconnectCause, describeDisconnect } from "./disconnect.ts";
 import { findHub, type ProcessHub } from "./hub/find-hub.ts";
@@ -27,10 +28,14 @@ export interface RendezvousOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What main threads send one another through the hub: `message` is the caller's, the rest belongs to connecting. */
-type HubMessage = AttemptMessage | { readonly kind: "message"; readonly body: unknown };
+/** What main threads send one another through the hub: `message` is the caller's. */
+type HubMessage =
+  | AttemptMessage
+  | { readonly kind: "message"; readonly body: unknown }
+  | { readonly kind: "returned"; readonly rank: number; readonly sent: readonly SentCount[] };
 
 type MessageListener = (from: number, body: unknown) => void;
+type ReturnListener = (rank: number, sent: readonly SentCount[]) => void;
 
 const DEFAULT_RENDEZVOUS_TIMEOUT_MS = 300_000;
 const DEFAULT_HEARTBEAT_TIMEOUT_MS = 30_000;
@@ -42,6 +47,9 @@ export class ConnectedProcesses {
   readonly #rendezvousTimeoutMs: number;
   readonly #attempts: ConnectionAttempts;
   readonly #messageListeners: MessageListener[] = [];
+  readonly #returnListeners: ReturnListener[] = [];
+  /** What the ranks of other processes that have returned had sent. */
+  readonly #returned = new Map<number, readonly SentCount[]>();
   readonly #disconnected = new AbortController();
   #member!: HubMember;
   #hasLeft = false;
@@ -113,6 +121,18 @@ export class ConnectedProcesses {
     this.#messageListeners.push(listener);
   }
 
+  /** Tells the other processes that a rank of this one has returned, and what it had sent. */
+  announceReturn(rank: number, sent: readonly SentCount[]): void {
+    const message: HubMessage = { kind: "returned", rank, sent };
+    this.#member.send("others", message);
+  }
+
+  /** Calls the listener with every rank of another process that returns, or has returned already. */
+  onReturn(listener: ReturnListener): void {
+    for (const [rank, sent] of this.#returned) listener(rank, sent);
+    this.#returnListeners.push(listener);
+  }
+
   /**
    * Ends the connections. When all went well, the process that serves the hub waits until the others have left,
    * for the time of the rendezvous at most.
@@ -155,8 +175,17 @@ export class ConnectedProcesses {
   }
 
   #receive(from: number, message: HubMessage): void {
-    if (message.kind !== "message") this.#attempts.receive(from, message);
-    else for (const listener of this.#messageListeners) listener(from, message.body);
+    switch (message.kind) {
+      case "message":
+        for (const listener of this.#messageListeners) listener(from, message.body);
+        break;
+      case "returned":
+        this.#returned.set(message.rank, message.sent);
+        for (const listener of this.#returnListeners) listener(message.rank, message.sent);
+        break;
+      default:
+        this.#attempts.receive(from, message);
+    }
   }
 
   #disconnect(process: number | undefined, cause: DisconnectCause): void {

@@ -9,6 +9,8 @@ export type LaunchErrorCode =
   | "USAGE"
   /** A rank's program has no default export, or this Node cannot import it. */
   | "INVALID_RANK_PROGRAM"
+  /** A rank called `runRanks` or `train`. */
+  | "RUN_INSIDE_RANK"
   /** The port of the rendezvous is in use. */
   | "ADDRESS_TAKEN"
   /** The address to listen at belongs to another host. */

@@ -14,7 +14,9 @@ import { seedFor } from "../tensor/seed.ts";
 import { abortProcesses, type ProcessLayout } from "../transport/gloo/connect-processes.ts";
 import { GlooGroup } from "../transport/gloo/gloo-group.ts";
 import { InProcessGroup } from "../transport/in-process/in-process-group.ts";
+import { type RankRange, ReturnedRanks, type SentCount } from "../transport/returned-ranks.ts";
 import { TransportError } from "../transport/transport-error.ts";
+import { markAsRank } from "./inside-rank.ts";
 import { LaunchError } from "./launch-error.ts";
 import type { RankContext, RankProgram } from "./rank-context.ts";
 import type { RankWait } from "./rank-error.ts";
@@ -29,6 +31,8 @@ export interface RankThreadData {
   /** The seed of the run: each rank seeds its generator with it and its rank. */
   readonly seed: number;
   readonly timeoutMs: number | undefined;
+  /** Shared by all ranks of the process. */
+  readonly returned: { readonly ranks: RankRange; readonly memory: SharedArrayBuffer };
   /** In a run of several processes: the name of the connections to the others, and this one's place. */
   readonly processes: { readonly bridge: string; readonly layout: ProcessLayout } | undefined;
 }
@@ -43,7 +47,7 @@ interface RankFailure {
 
 export type RankMessage =
   | { readonly kind: "report"; readonly value: unknown }
-  | { readonly kind: "result"; readonly value: unknown }
+  | { readonly kind: "result"; readonly value: unknown; readonly sent: readonly SentCount[] }
   | ({ readonly kind: "error" } & RankFailure);
 
 /** Not a dependency, and perhaps not installed; the type `string` keeps the compiler from resolving it. */
@@ -51,14 +55,16 @@ const TSX: string = "tsx/esm/api";
 
 async function main(threadData: RankThreadData): Promise<void> {
   const { program, groupName, rank, numRanks, data, seed, processes } = threadData;
+  markAsRank(rank);
   const send = (message: RankMessage, transfer?: readonly ArrayBuffer[]): void =>
     parentPort!.postMessage(message, transfer);
   const runtime = Runtime.load();
   runtime.seed(seedFor(seed, `rank ${rank}`));
   let group: InProcessGroup | GlooGroup | undefined;
+  const returned = new ReturnedRanks(threadData.returned.ranks, threadData.returned.memory);
   let well = false;
   try {
-    group = openGroup(runtime, threadData);
+    group = openGroup(runtime, threadData, returned);
     const { default: run } = await importProgram(program);
     if (typeof run !== "function")
       throw new LaunchError(
@@ -67,7 +73,9 @@ async function main(threadData: RankThreadData): Promise<void> {
       );
     const report: RankContext["report"] = (value, transfer) => send({ kind: "report", value }, transfer);
     const context = { rank, numRanks, runtime, processGroup: group, data, report };
-    send({ kind: "result", value: await run(context) });
+    const value = await run(context);
+    send({ kind: "result", value, sent: group instanceof GlooGroup ? group.sent : [] });
+    returned.add(rank);
     well = true;
   } catch (thrown) {
     const failure = failureOf(rank, thrown);
@@ -99,11 +107,15 @@ function waitOf({ peer, kind, waitedMs, action }: TransportError): RankWait | un
   return { peer, kind, waitedMs, action };
 }
 
-function openGroup(runtime: Runtime, threadData: RankThreadData): InProcessGroup | GlooGroup {
+function openGroup(
+  runtime: Runtime,
+  threadData: RankThreadData,
+  returned: ReturnedRanks,
+): InProcessGroup | GlooGroup {
   const { groupName, rank, numRanks, timeoutMs, processes } = threadData;
   return processes === undefined
-    ? new InProcessGroup(runtime, { name: groupName, rank, size: numRanks, timeoutMs })
-    : new GlooGroup(runtime, { ...processes, rank, timeoutMs });
+    ? new InProcessGroup(runtime, { name: groupName, rank, size: numRanks, timeoutMs, returned })
+    : new GlooGroup(runtime, { ...processes, rank, timeoutMs, returned });
 }
 
 async function importProgram(program: string): Promise<{ default?: RankProgram }> {

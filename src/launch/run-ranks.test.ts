@@ -40,6 +40,37 @@ test("the error of the rank that failed is the one reported, not those of the ra
   expect(error.rankStack).toContain("launch-rank.ts");
 });
 
+test.each(["starting-run.ts", "importing-run.ts"])(
+  "a rank's module that starts the run is told how: %s",
+  async (file) => {
+    const error = await failureOf(
+      runRanks(new URL(`../../test/ranks/${file}`, import.meta.url), { numRanks: 2 }),
+    );
+    expect(error.code).toBe("RUN_INSIDE_RANK");
+    expect(error.message).toMatch(
+      /^dualpipe: a rank must not start a run, .*; rank [01] called runRanks; .*: import { isMainThread } from "node:worker_threads"; if \(isMainThread\) await runRanks\(\.\.\.\)$/,
+    );
+  },
+);
+
+test.each(["startRun", "startRunOfProcesses", "startRunInWorker"] as const)(
+  "a rank cannot start a run: %s",
+  async (behaviour) => {
+    const error = await failureOf(run([behaviour]));
+    expect(error.message).toContain("a rank must not start a run, ");
+    expect(error.message).toContain("; rank 0 called runRanks; ");
+    expect(error.message.match(/dualpipe:/g)).toHaveLength(1);
+  },
+);
+
+test.each([
+  ["failInternally", "failed"],
+  ["crashInternally", "crashed"],
+] as const)("a broken rule of ours is reported with one prefix: %s", async (behaviour, how) => {
+  const message = `dualpipe: rank 0 ${how}: internal error, please report it: a rule of ours`;
+  expect(await failureOf(run([behaviour]))).toMatchObject({ rank: 0, message });
+});
+
 test("what is thrown without being an Error is reported as text", async () => {
   const error = await failureOf(run(["failWithoutError"]));
   expect(error).toMatchObject({
@@ -72,6 +103,39 @@ test("a receive without an answer ends after its timeout", async () => {
   const wait = { peer: 0, kind: "control", waitedMs: 20 };
   expect(error).toMatchObject({ rank: 0, code: "TIMEOUT", message, wait });
 });
+
+const advice =
+  "the program of rank 0 has returned, and everything that it sent has been received; make sure that all ranks take part in the same steps, and return only after the last one";
+
+test.each([
+  [["return", "waitForRank0"], "control", 1],
+  [["return", "return", "waitForRank0"], "control", 2],
+  [["sendAndReturn", "takeOneTooMany"], "activations", 1],
+] as const)(
+  "a rank that waits for one that has returned says so: %j",
+  async (behaviours, kind, rank) => {
+    const startMs = performance.now();
+    const error = await failureOf(run(behaviours));
+    expect(performance.now() - startMs).toBeLessThan(30_000);
+    expect(error).toMatchObject({ rank, code: "RETURNED", wait: { peer: 0, kind } });
+    expect(error.wait!.waitedMs).toBeLessThan(5000);
+    expect(error.message).toBe(`dualpipe: rank ${rank} gave up waiting for ${kind} of rank 0: ${advice}`);
+  },
+  60_000,
+);
+
+test("a group of some of the ranks knows which of them have returned", async () => {
+  const error = await failureOf(run(["return", "return", "waitForRank0InSubgroup"]));
+  expect(error).toMatchObject({ rank: 2, code: "RETURNED", wait: { peer: 1, kind: "weights" } });
+}, 60_000);
+
+test("what a rank sent before it returned still arrives", async () => {
+  expect(await run(["sendAndReturn", "takeLater", "return"])).toEqual([
+    undefined,
+    [0, 1, 2],
+    "rank 2 has returned",
+  ]);
+}, 60_000);
 
 test("a signal stops ranks that wait", async () => {
   const interruption = new AbortController();

@@ -17,7 +17,9 @@ import { problemOf } from "../errors/dualpipe-error.ts";
 import type { Addon } from "../native/addon.ts";
 import { prepareAddon } from "../native/load.ts";
 import { abortProcesses } from "../transport/gloo/connect-processes.ts";
+import { type RankRange, ReturnedRanks } from "../transport/returned-ranks.ts";
 import type { ConnectedProcesses } from "./connected-processes.ts";
+import { refuseInsideRank } from "./inside-rank.ts";
 import type { ProcessPlacement } from "./process-placement.ts";
 import { RankError } from "./rank-error.ts";
 import type { RankMessage, RankThreadData } from "./rank-thread.ts";
@@ -62,12 +64,13 @@ const CLOSE_INTERVAL_MS = 50;
  * results.
  * @param program A module whose default export is a RankProgram.
  * @throws RankError of the rank that failed first, once no rank is running; LaunchError when the processes do
- * not find one another.
+ * not find one another, or when a rank calls it.
  *
  * @example
  * const losses = await runRanks(new URL("./rank.js", import.meta.url), { numRanks: 4 });
  */
 export async function runRanks<Result>(program: URL, options: RunRanksOptions): Promise<Result[]> {
+  refuseInsideRank("runRanks");
   // The main thread loads the addon first, because only it can set the environment variables that LibTorch reads.
   const addon = await prepareAddon<Addon>(options.signal);
   const { processes } = options;
@@ -95,6 +98,8 @@ class RankThreads {
   readonly #options: RunRanksOptions;
   readonly #processes: ConnectedProcesses | undefined;
   readonly #groupName = `ranks-${randomUUID()}`;
+  readonly #returned: ReturnedRanks;
+  readonly #ranks: RankRange;
   readonly #workers: Worker[] = [];
   /** In the order in which they were reported. */
   readonly #errors: RankError[] = [];
@@ -111,12 +116,24 @@ class RankThreads {
     this.#program = program;
     this.#options = options;
     this.#processes = processes;
+    const { process, ranksPerProcess } = processes?.layout ?? {
+      process: 0,
+      ranksPerProcess: options.numRanks,
+    };
+    this.#ranks = {
+      numRanks: options.numRanks,
+      firstRank: process * ranksPerProcess,
+      numOwnRanks: ranksPerProcess,
+    };
+    this.#returned = new ReturnedRanks(this.#ranks);
+    processes?.onReturn((rank, sent) => this.#returned.add(rank, sent));
   }
 
   async run(): Promise<unknown[]> {
     const { signal } = this.#options;
     const disconnected = this.#processes?.disconnected;
-    const ended = this.#ranks().map((rank) => this.#start(rank));
+    const { firstRank, numOwnRanks } = this.#ranks;
+    const ended = Array.from({ length: numOwnRanks }, (_, i) => this.#start(firstRank + i));
     using _interruption = onAbort(signal, () =>
       this.#fail(new RankError(undefined, "INTERRUPTED", "the run was stopped by its signal")),
     );
@@ -131,14 +148,6 @@ class RankThreads {
       clearInterval(this.#closing);
       this.#addon.mailbox.close(this.#groupName, "the run has ended");
     }
-  }
-
-  #ranks(): number[] {
-    const { process, ranksPerProcess } = this.#processes?.layout ?? {
-      process: 0,
-      ranksPerProcess: this.#options.numRanks,
-    };
-    return Array.from({ length: ranksPerProcess }, (_, i) => process * ranksPerProcess + i);
   }
 
   #fail(error: RankError): void {
@@ -176,6 +185,7 @@ class RankThreads {
         case "result":
           hasEnded = true;
           result = message.value;
+          this.#processes?.announceReturn(rank, message.sent);
           break;
         case "error":
           hasEnded = true;
@@ -207,6 +217,7 @@ class RankThreads {
       data,
       seed,
       timeoutMs,
+      returned: { ranks: this.#ranks, memory: this.#returned.memory },
       processes: this.#processes && { bridge: this.#processes.bridge, layout: this.#processes.layout },
     };
     const entry = new URL(

@@ -100,6 +100,8 @@ export interface Addon {
     ): void;
     /** Receives messages with this tag from now on. */
     listen(bridge: Bridge, process: number, tag: number): void;
+    /** How many messages with this tag have arrived in their mailboxes. */
+    numReceived(bridge: Bridge, process: number, tag: number): number;
     /** From any thread: closes the sets whose names have this prefix, in all processes. Returns false when nothing is connected. */
     abort(bridgeName: string, prefix: string, reason: string): boolean;
     /**

@@ -13,6 +13,7 @@ import { createHash } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { removeTemporaryFiles } from "../files/atomic-file.ts";
+import { refuseInsideRank } from "../launch/inside-rank.ts";
 import type { ProcessPlacement } from "../launch/process-placement.ts";
 import { chromeTrace, type Profile, type Timeline } from "../schedule/index.ts";
 import { CheckpointRequests } from "./checkpoint/requests.ts";
@@ -68,6 +69,7 @@ export interface TrainSummary {
  * TrainingStopped after a request to stop.
  */
 export async function train(options: TrainOptions): Promise<TrainSummary> {
+  refuseInsideRank("train");
   const { config, signal } = options;
   const run = await prepareRun(options);
   const { results, validationLoss, timelines } = await follow(run, options);

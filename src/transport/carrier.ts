@@ -30,6 +30,8 @@ export interface Carrier {
   send(mailboxes: Mailboxes, channel: Channel, message: readonly (Handle | null)[]): void;
   /** Announces that this rank is going to receive from the channel. */
   expect(channel: Channel): void;
+  /** True when nothing more will arrive: the channel's sender has returned, and all that it sent has arrived. */
+  hasEnded(channel: Channel): boolean;
   /** Ends every wait in the sets whose names have this prefix, in all processes. */
   close(prefix: string, reason: string): void;
 }

@@ -2,11 +2,15 @@ import type { Handle, Mailboxes } from "../native/addon.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Channel } from "./carrier.ts";
 import type { Receipt } from "./process-group.ts";
+import { RETURN_CHECK_MS } from "./returned-ranks.ts";
+import { TransportError } from "./transport-error.ts";
 
 export interface InboxOptions {
   readonly runtime: Runtime;
   readonly mailboxes: Mailboxes;
   readonly timeoutMs: number;
+  /** True when nothing more will arrive on the channel. */
+  readonly hasEnded: (channel: Channel) => boolean;
   /** The error to throw when native code refused a receive. */
   readonly explain: (error: unknown, inbox: Inbox, channel: Channel, waitedMs: number) => unknown;
 }
@@ -82,16 +86,32 @@ export class Inbox {
   }
 
   #serveNext(channel: Channel, queue: PostedReceipt[]): void {
-    const { runtime, timeoutMs, explain } = this.#options;
+    const { explain } = this.#options;
     const startMs = performance.now();
     let message: (Handle | null)[];
     try {
-      message = runtime.addon.mailbox.take(this.mailboxes, channel.index, timeoutMs);
+      message = this.#take(channel, startMs);
     } catch (error) {
       throw explain(error, this, channel, performance.now() - startMs);
     }
     const first = queue.shift()!;
     first.arrived = message;
     this.#untaken.add(first);
+  }
+
+  /** Waits for the next message, and looks from time to time whether one can still come. */
+  #take(channel: Channel, startMs: number): (Handle | null)[] {
+    const { runtime, timeoutMs, hasEnded } = this.#options;
+    const { mailbox } = runtime.addon;
+    for (let ended = false; ; ended = hasEnded(channel)) {
+      const leftMs = timeoutMs - (performance.now() - startMs);
+      try {
+        return mailbox.take(this.mailboxes, channel.index, ended ? 0 : Math.min(leftMs, RETURN_CHECK_MS));
+      } catch (error) {
+        if ((error as { code?: string }).code !== "TIMEOUT") throw error;
+        if (ended) throw new TransportError("RETURNED", "nothing more will arrive");
+        if (leftMs <= RETURN_CHECK_MS) throw error;
+      }
+    }
   }
 }

@@ -118,6 +118,7 @@ export class MailboxGroup implements ProcessGroup {
       runtime: this.runtime,
       mailboxes: this.#carrier.open(this.#generationName(), numMailboxes),
       timeoutMs: this.#timeoutMs,
+      hasEnded: (channel) => this.#carrier.hasEnded(channel),
       explain: (error, inbox, channel, waitedMs) => this.#explain(error, "receive", inbox, channel, waitedMs),
     });
   }
@@ -143,11 +144,12 @@ export class MailboxGroup implements ProcessGroup {
     waitedMs: number,
   ): unknown {
     const { code, message } = error as { code?: string; message: string };
-    if (code !== "ABORTED" && code !== "TIMEOUT") return error;
+    if (code !== "ABORTED" && code !== "TIMEOUT" && code !== "RETURNED") return error;
     const peer = this.#runRanks.indexOf(operation === "send" ? destination : source);
     const transfer = { operation, rank: this.rank, peer, kind };
     if (code === "TIMEOUT")
       return new TransportError(code, { ...transfer, waitedMs: this.#timeoutMs }, { group: this });
+    if (code === "RETURNED") return new TransportError(code, { ...transfer, waitedMs }, { group: this });
     if (inbox === this.#inbox) this.#advance();
     return new TransportError(
       code,

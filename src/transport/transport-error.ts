@@ -3,9 +3,10 @@ import type { ChannelKind, ProcessGroup } from "./process-group.ts";
 
 /**
  * ABORTED: another rank failed first, or the connection to it was lost. TIMEOUT: nothing arrived in time.
+ * RETURNED: the program of the rank that was waited for has returned.
  * INVALID_PEER: there is no such rank. NO_GLOO: this LibTorch has no Gloo.
  */
-export type TransportErrorCode = "ABORTED" | "TIMEOUT" | "INVALID_PEER" | "NO_GLOO";
+export type TransportErrorCode = "ABORTED" | "TIMEOUT" | "RETURNED" | "INVALID_PEER" | "NO_GLOO";
 
 /** A send or a receive that ended without success. */
 export interface FailedTransfer {
@@ -44,7 +45,11 @@ export class TransportError extends DualPipeError<TransportErrorCode> {
     failure: string | FailedTransfer,
     { action, group, ...options }: TransportErrorOptions = {},
   ) {
-    super(code, action === undefined ? describe(failure) : `in ${action}: ${describe(failure)}`, options);
+    super(
+      code,
+      action === undefined ? describe(code, failure) : `in ${action}: ${describe(code, failure)}`,
+      options,
+    );
     this.group = group;
     this.action = action;
     this.#failure = failure;
@@ -60,12 +65,14 @@ export class TransportError extends DualPipeError<TransportErrorCode> {
   }
 }
 
-function describe(failure: string | FailedTransfer): string {
+function describe(code: TransportErrorCode, failure: string | FailedTransfer): string {
   if (typeof failure === "string") return failure;
   const { operation, rank, peer, kind, waitedMs, reason } = failure;
   const what = kind.replace("-", " ");
   const transfer =
     operation === "send" ? `sending ${what} to rank ${peer}` : `waiting for ${what} of rank ${peer}`;
+  if (code === "RETURNED")
+    return `rank ${rank} gave up ${transfer}: the program of rank ${peer} has returned, and everything that it sent has been received; make sure that all ranks take part in the same steps, and return only after the last one`;
   return reason === undefined
     ? `rank ${rank} gave up ${transfer}: nothing arrived within ${waitedMs} ms`
     : `rank ${rank} stopped while ${transfer}: ${reason}`;

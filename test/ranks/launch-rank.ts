@@ -1,4 +1,10 @@
+import { once } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
+import { InternalError } from "../../src/errors/internal-error.ts";
+import type { ProcessPlacement } from "../../src/launch/process-placement.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";
+import { runRanks } from "../../src/launch/run-ranks.ts";
 
 type Behaviour = (context: RankContext<LaunchData>) => unknown;
 
@@ -15,6 +21,12 @@ class CodedError extends Error {
 /** Waits for a message that rank 0 never sends. */
 const waitForRank0: Behaviour = ({ processGroup }) => processGroup.receive(0, "control").take();
 
+function takeFromRank0({ runtime, processGroup }: RankContext<LaunchData>, numMessages: number): number[] {
+  return Array.from({ length: numMessages }, () =>
+    runtime.scope(() => processGroup.receive(0, "activations").take()[0]!.toArray()[0]!),
+  );
+}
+
 const behaviours = {
   describe: ({ rank, numRanks, processGroup, data, report }) => {
     report(`hello from ${rank}`);
@@ -22,6 +34,34 @@ const behaviours = {
   },
   fail: () => {
     throw new CodedError("it broke here");
+  },
+  failInternally: () => {
+    throw new InternalError("a rule of ours");
+  },
+  crashInternally: () => {
+    setImmediate(() => {
+      throw new InternalError("a rule of ours");
+    });
+    return new Promise(() => setInterval(() => {}, 1000));
+  },
+  startRun: () => runRanks(new URL("./starting-run.ts", import.meta.url), { numRanks: 1 }),
+  startRunOfProcesses: () => {
+    const processes: ProcessPlacement = {
+      process: 0,
+      numProcesses: 2,
+      ranksPerProcess: 1,
+      masterAddress: "127.0.0.1",
+      masterPort: 29_500,
+      hub: "process 0",
+      address: "127.0.0.1",
+      secret: undefined,
+    };
+    return runRanks(new URL("./starting-run.ts", import.meta.url), { numRanks: 2, processes });
+  },
+  startRunInWorker: async () => {
+    const worker = new Worker(new URL("./starting-run.ts", import.meta.url));
+    const [error] = (await once(worker, "error")) as [Error];
+    throw error;
   },
   failWithoutError: () => Promise.reject("only a text"),
   waitForRank0,
@@ -37,6 +77,25 @@ const behaviours = {
       return waitForRank0(context);
     }
     return "unreachable";
+  },
+  return: ({ rank }) => `rank ${rank} has returned`,
+  waitForRank0InSubgroup: ({ processGroup, numRanks }) =>
+    processGroup
+      .subgroup([numRanks - 1, 0])
+      .receive(1, "weights")
+      .take(),
+  /** Sends rank 1 three messages of a kind that it takes, and one that no rank takes. */
+  sendAndReturn: ({ runtime, processGroup }) => {
+    for (let i = 0; i < 3; i++) processGroup.send(1, "activations", [runtime.full([100_000], i)]);
+    processGroup.send(1, "weights", [runtime.full([100_000], 7)]);
+  },
+  takeLater: async (context) => {
+    await delay(1500);
+    return takeFromRank0(context, 3);
+  },
+  takeOneTooMany: async (context) => {
+    await delay(1500);
+    return takeFromRank0(context, 4);
   },
   exit: () => process.exit(3),
   crash: () => {

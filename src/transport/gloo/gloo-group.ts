@@ -3,6 +3,7 @@ import type { Runtime } from "../../tensor/runtime.ts";
 import type { Carrier, Channel } from "../carrier.ts";
 import { MailboxGroup } from "../mailbox-group.ts";
 import { CHANNEL_KINDS } from "../process-group.ts";
+import type { ReturnedRanks, SentCount } from "../returned-ranks.ts";
 import { glooOf, type ProcessLayout } from "./connect-processes.ts";
 
 export interface GlooOptions {
@@ -12,6 +13,8 @@ export interface GlooOptions {
   readonly rank: number;
   /** How long a receive waits before it gives up. */
   readonly timeoutMs?: number | undefined;
+  /** Without it, a rank that waits for one that has returned waits until its timeout. */
+  readonly returned?: ReturnedRanks | undefined;
 }
 
 /** Frames of the expected size, and announced ones. */
@@ -26,13 +29,15 @@ type Gloo = NonNullable<Addon["gloo"]>;
 export class GlooGroup extends MailboxGroup {
   readonly #gloo: Gloo;
   readonly #bridge: Bridge;
+  readonly #carrier: GlooCarrier;
 
   constructor(runtime: Runtime, options: GlooOptions) {
     const gloo = glooOf(runtime.addon);
     const { rank, timeoutMs, layout } = options;
     const bridge = gloo.attach(options.bridge);
     const size = layout.numProcesses * layout.ranksPerProcess;
-    super(runtime, new GlooCarrier(runtime.addon, gloo, bridge, options), {
+    const carrier = new GlooCarrier(runtime.addon, gloo, bridge, options);
+    super(runtime, carrier, {
       name: "ranks",
       rank,
       size,
@@ -40,6 +45,12 @@ export class GlooGroup extends MailboxGroup {
     });
     this.#gloo = gloo;
     this.#bridge = bridge;
+    this.#carrier = carrier;
+  }
+
+  /** What this rank has sent to other processes. */
+  get sent(): readonly SentCount[] {
+    return this.#carrier.sent;
   }
 
   /**
@@ -56,6 +67,8 @@ class GlooCarrier implements Carrier {
   readonly #gloo: Gloo;
   readonly #bridge: Bridge;
   readonly #options: GlooOptions;
+  /** The counts, by tag. */
+  readonly #sent = new Map<number, SentCount>();
 
   constructor(addon: Addon, gloo: Gloo, bridge: Bridge, options: GlooOptions) {
     this.#addon = addon;
@@ -71,7 +84,24 @@ class GlooCarrier implements Carrier {
   send(mailboxes: Mailboxes, channel: Channel, message: readonly (Handle | null)[]): void {
     const process = this.#processOf(channel.destination);
     if (process === this.#options.layout.process) this.#addon.mailbox.put(mailboxes, channel.index, message);
-    else this.#gloo.send(this.#bridge, mailboxes, channel.index, process, this.#tagOf(channel), message);
+    else {
+      const tag = this.#tagOf(channel);
+      this.#gloo.send(this.#bridge, mailboxes, channel.index, process, tag, message);
+      const { destination, kind } = channel;
+      this.#sent.set(tag, { destination, kind, count: 1 + (this.#sent.get(tag)?.count ?? 0) });
+    }
+  }
+
+  get sent(): readonly SentCount[] {
+    return [...this.#sent.values()];
+  }
+
+  hasEnded(channel: Channel): boolean {
+    const numSent = this.#options.returned?.numSentOn(channel);
+    if (numSent === undefined) return false;
+    const process = this.#processOf(channel.source);
+    if (process === this.#options.layout.process) return true;
+    return this.#gloo.numReceived(this.#bridge, process, this.#tagOf(channel)) >= numSent;
   }
 
   expect(channel: Channel): void {

@@ -2,21 +2,26 @@ import type { Addon } from "../../native/addon.ts";
 import type { Runtime } from "../../tensor/runtime.ts";
 import type { Carrier } from "../carrier.ts";
 import { type GroupOptions, MailboxGroup } from "../mailbox-group.ts";
+import type { ReturnedRanks } from "../returned-ranks.ts";
 
-export type InProcessOptions = GroupOptions;
+export interface InProcessOptions extends GroupOptions {
+  /** Without it, a rank that waits for one that has returned waits until its timeout. */
+  readonly returned?: ReturnedRanks | undefined;
+}
 
 /** Ranks that are threads of one process: a tensor is handed over without a copy. */
 export class InProcessGroup extends MailboxGroup {
   constructor(runtime: Runtime, options: InProcessOptions) {
-    super(runtime, carrierOf(runtime.addon), options);
+    super(runtime, carrierOf(runtime.addon, options.returned), options);
   }
 }
 
-function carrierOf({ mailbox }: Addon): Carrier {
+function carrierOf({ mailbox }: Addon, returned: ReturnedRanks | undefined): Carrier {
   return {
     open: (name, numMailboxes) => mailbox.open(name, numMailboxes),
     send: (mailboxes, channel, message) => mailbox.put(mailboxes, channel.index, message),
     expect: () => {},
+    hasEnded: (channel) => returned?.numSentOn(channel) !== undefined,
     close: (prefix, reason) => mailbox.close(prefix, reason),
   };
 }
