@@ -64,6 +64,7 @@ export { type Argument, type ElementArray, Runtime } from "./tensor/runtime.ts";
 export { finish, isSuspendable, type Suspendable, type Transfer } from "./tensor/suspension.ts";
 export { Tensor } from "./tensor/tensor.ts";
 export { CheckpointRequests } from "./trainer/checkpoint/requests.ts";
+export { FolderError, RunFolderError, type RunFolderErrorCode } from "./trainer/check-folder.ts";
 export {
   ConfigError,
   type ConfigErrorCode,

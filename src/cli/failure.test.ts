@@ -29,7 +29,10 @@ test.each([
 
 test.each([
   ["an error without a code", new TypeError("x is undefined")],
-  ["an error of a package, whose errors that a user can cause are converted where they arise", withCode("bad archive", "TAR_BAD_ARCHIVE")],
+  [
+    "an error of a package, whose errors that a user can cause are converted where they arise",
+    withCode("bad archive", "TAR_BAD_ARCHIVE"),
+  ],
   ["an error that only looks like ours", withCode("ranks must be even", "INVALID_SIZES")],
   ["a misuse of Node", withCode("the argument must be a string", "ERR_INVALID_ARG_TYPE")],
 ])("%s is ours: it asks for a report and shows the stack", (_what, error) => {

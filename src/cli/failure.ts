@@ -1,6 +1,6 @@
 import { CommanderError } from "commander";
 import { DualPipeError } from "../errors/dualpipe-error.ts";
-import { describeSystemError } from "../files/file-error.ts";
+import { describeSystemError } from "../errors/system-error.ts";
 import { EXIT_STATUS } from "../launch/exit-status.ts";
 
 /** The text that the command line prints for an error, and its exit status. */

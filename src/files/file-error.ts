@@ -1,4 +1,5 @@
 import { DualPipeError } from "../errors/dualpipe-error.ts";
+import { describeSystemError } from "../errors/system-error.ts";
 
 export type FileErrorCode =
   /** There is no room: the disk is full, or a quota or a limit of the size of files is reached. */
@@ -11,32 +12,7 @@ export class FileError extends DualPipeError<FileErrorCode> {
   override readonly name = "FileError";
 }
 
-/** The errors of the operating system in words. */
-const WORDS: ReadonlyMap<string, string> = new Map([
-  ["ENOENT", "it does not exist"],
-  ["ENOTDIR", "a part of the path is a file, not a folder"],
-  ["EISDIR", "it is a folder, not a file"],
-  ["EEXIST", "it already exists"],
-  ["ENOTEMPTY", "the folder is not empty"],
-  ["EACCES", "permission denied"],
-  ["EPERM", "permission denied"],
-  ["EROFS", "the file system is read-only"],
-  ["ENOSPC", "the disk is full"],
-  ["EDQUOT", "the quota of the disk is used up"],
-  ["EFBIG", "the file is larger than its limit (ulimit -f)"],
-  ["ENAMETOOLONG", "the name is too long"],
-  ["ELOOP", "its symbolic links lead back to themselves"],
-  ["EMFILE", "this process has too many open files (ulimit -n)"],
-  ["EIO", "the disk reports an error"],
-]);
-
 const FULL: readonly string[] = ["ENOSPC", "EDQUOT", "EFBIG"];
-
-/** The words for an error of a system call, with its code, such as "the disk is full (ENOSPC)". */
-export function describeSystemError(error: NodeJS.ErrnoException): string {
-  const words = error.code === undefined ? undefined : WORDS.get(error.code);
-  return words === undefined ? error.message : `${words} (${error.code})`;
-}
 
 /**
  * Gives an error of a system call a path and words; leaves every other error as it is.
@@ -47,7 +23,7 @@ export function fileErrorOf(failed: string, error: unknown): unknown {
   const { code = "" } = error as NodeJS.ErrnoException;
   return new FileError(
     FULL.includes(code) ? "DISK_FULL" : "FILE_UNUSABLE",
-    `${failed}: ${describeSystemError(error as NodeJS.ErrnoException)}`,
+    `${failed}: ${describeSystemError(error)}`,
     { cause: error },
   );
 }

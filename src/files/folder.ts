@@ -1,6 +1,6 @@
 /*
  * `mkdir` with `recursive` never returns where the parent exists but takes no folders, as /proc: it takes the missing
- * folder for a missing parent and tries again forever, in a thread that no signal ends. So folders are created here one
+ * folder for a missing parent and starts over forever, in a thread that no signal ends. So folders are created here one
  * by one, from the nearest parent that exists.
  */
 import { mkdir, mkdtemp, rmdir, stat } from "node:fs/promises";

@@ -7,6 +7,17 @@ export class FolderError extends DualPipeError<"FOLDER_UNUSABLE"> {
   override readonly name = "FolderError";
 }
 
+export type RunFolderErrorCode =
+  /** The folder already has files, of a run or others. */
+  | "OUTPUT_EXISTS"
+  /** A run without checkpoints is done, so there is nothing to resume. */
+  | "NOTHING_TO_RESUME";
+
+/** A run cannot have the folder that it is given. */
+export class RunFolderError extends DualPipeError<RunFolderErrorCode> {
+  override readonly name = "RunFolderError";
+}
+
 /** Checks that files can be written to a folder. @param key What names it, for the message. @throws FolderError */
 export async function checkFolder(key: string, path: string): Promise<void> {
   try {

@@ -8,26 +8,14 @@
  */
 import { readdir, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { DualPipeError } from "../errors/dualpipe-error.ts";
 import { removeTemporaryFiles, writeFileAtomically } from "../files/atomic-file.ts";
 import { makeFolder } from "../files/folder.ts";
-import { checkFolder } from "./check-folder.ts";
+import { checkFolder, RunFolderError } from "./check-folder.ts";
 import { TOKENIZER_FILE } from "./checkpoint/manifest.ts";
 import { CheckpointStore } from "./checkpoint/store.ts";
 import { formatConfig, type TrainConfig } from "./config/config.ts";
 import { cutMetrics } from "./report/metrics.ts";
 import { CONFIG_FILE, WEIGHTS_FILE } from "./saved-model.ts";
-
-export type RunFolderErrorCode =
-  /** The folder already has files, of a run or others. */
-  | "OUTPUT_EXISTS"
-  /** A run without checkpoints is done, so there is nothing to resume. */
-  | "NOTHING_TO_RESUME";
-
-/** A run cannot have the folder that it is given. */
-export class RunFolderError extends DualPipeError<RunFolderErrorCode> {
-  override readonly name = "RunFolderError";
-}
 
 /** What a run makes of an earlier run in its folder. */
 export type ExistingRun = "refuse" | "resume" | "overwrite";

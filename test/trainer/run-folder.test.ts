@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -79,7 +87,11 @@ describe("a folder that never belonged to a run", () => {
   ] as const)("with %s is not touched by a run that would %s", async (name, existing) => {
     const dir = mkdtempSync(join(folder, "foreign-"));
     writeFileSync(join(dir, name), "mine");
-    const options = { config: configOf(dir), resume: existing === "resume", overwrite: existing === "overwrite" };
+    const options = {
+      config: configOf(dir),
+      resume: existing === "resume",
+      overwrite: existing === "overwrite",
+    };
     await expect(train(options)).rejects.toMatchObject({
       code: "OUTPUT_EXISTS",
       message: expect.stringContaining(name),
@@ -131,7 +143,9 @@ test("an output that cannot be written to ends the run", async () => {
       throw new Error("the window was closed");
     },
   };
-  await expect(train({ config: configOf(join(folder, "output")), output })).rejects.toThrow("window was closed");
+  await expect(train({ config: configOf(join(folder, "output")), output })).rejects.toThrow(
+    "window was closed",
+  );
 });
 
 test("when the weights cannot be written the error names the file, and where they are instead", async () => {

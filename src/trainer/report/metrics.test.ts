@@ -77,7 +77,7 @@ it("leaves the file alone until it begins, which is after the rendezvous", () =>
   second.end();
 });
 
-it("a full disk does not end a run at its next line, but does not lose lines in silence either", () => {
+it("a full disk does not end a run at its next line, but the lines that are lost are an error at its end", () => {
   const metrics = begun("/dev/full", { resume: true });
   const record = { kind: "validation", step: 1, loss: 1, unigramLoss: 2, elapsedSeconds: 3 } as const;
   expect(() => metrics.write(record)).not.toThrow();
