@@ -17,6 +17,7 @@ export { StepError, type StepErrorCode, type StepLocation } from "./engine/step-
 export type { StepObserver } from "./engine/step-observer.ts";
 export { DualPipeError } from "./errors/dualpipe-error.ts";
 export { OptionError } from "./errors/option-error.ts";
+export { FileError, type FileErrorCode } from "./files/file-error.ts";
 export {
   readSafetensors,
   SafetensorsError,
@@ -68,6 +69,8 @@ export { type ElementArray, Runtime } from "./tensor/runtime.ts";
 export { seedFor } from "./tensor/seed.ts";
 export { finish, isSuspendable, type Suspendable, type Transfer } from "./tensor/suspension.ts";
 export { Tensor } from "./tensor/tensor.ts";
+export { FolderError, RunFolderError, type RunFolderErrorCode } from "./trainer/check-folder.ts";
+export { CheckpointRequests } from "./trainer/checkpoint/requests.ts";
 export {
   ConfigError,
   type ConfigErrorCode,
@@ -77,6 +80,7 @@ export {
   type TrainConfig,
 } from "./trainer/config/config.ts";
 export { NonFiniteLossError } from "./trainer/rank/non-finite-loss.ts";
+export type { BubbleReport } from "./trainer/report/bubble.ts";
 export type {
   RunListener,
   RunReport,
@@ -84,6 +88,7 @@ export type {
   StepMetrics,
   ValidationMetrics,
 } from "./trainer/report/listener.ts";
+export type { ProgressOutput } from "./trainer/report/progress.ts";
 export type { TrainOptions, TrainSummary } from "./trainer/train.ts";
 export { allGatherNumbers } from "./transport/collectives.ts";
 export { InProcessGroup, type InProcessOptions } from "./transport/in-process/in-process-group.ts";
@@ -94,7 +99,7 @@ export { TransportError, type TransportErrorCode } from "./transport/transport-e
  * Trains a model as a configuration says: ranks in threads of this process, records and weights in files. The trainer
  * is loaded by the first call, because programs with a loop of their own do not need it.
  *
- * @throws DataError, NonFiniteLossError (as a RankError with its code), RankError, CheckpointError.
+ * @throws RunFolderError, DataError, FileError, NonFiniteLossError (as a RankError with its code), RankError, CheckpointError.
  */
 export async function train(options: TrainOptions): Promise<TrainSummary> {
   const trainer = await import("./trainer/train.ts");

@@ -15,8 +15,13 @@ test.each([
   ],
   [
     "an error of the file system",
-    Object.assign(withCode("ENOENT: no such file 'x'", "ENOENT"), { syscall: "open" }),
-    "dualpipe: ENOENT: no such file 'x'",
+    Object.assign(withCode("ENOENT: no such file 'x'", "ENOENT"), { syscall: "open", path: "x" }),
+    "dualpipe: open x: it does not exist (ENOENT)",
+  ],
+  [
+    "an error of a socket",
+    Object.assign(withCode("connect ECONNREFUSED 127.0.0.1:1", "ECONNREFUSED"), { syscall: "connect" }),
+    "dualpipe: connect ECONNREFUSED 127.0.0.1:1",
   ],
 ])("%s is its message alone", (_what, error, text) => {
   expect(describeFailure(error, false)).toEqual({ text, exitCode: 1 });
@@ -24,6 +29,10 @@ test.each([
 
 test.each([
   ["an error without a code", new TypeError("x is undefined")],
+  [
+    "an error of a package, whose errors that a user can cause are converted where they arise",
+    withCode("bad archive", "TAR_BAD_ARCHIVE"),
+  ],
   ["an error that only looks like ours", withCode("ranks must be even", "INVALID_SIZES")],
   ["a misuse of Node", withCode("the argument must be a string", "ERR_INVALID_ARG_TYPE")],
 ])("%s is ours: it asks for a report and shows the stack", (_what, error) => {

@@ -1,5 +1,6 @@
 import { CommanderError } from "commander";
 import { DualPipeError } from "../errors/dualpipe-error.ts";
+import { describeSystemError } from "../errors/system-error.ts";
 import { EXIT_STATUS } from "../launch/exit-status.ts";
 
 /** The text that the command line prints for an error, and its exit status. */
@@ -39,9 +40,18 @@ export function describeFailure(error: unknown, withStack: boolean): Failure {
       exitCode: STATUS_OF_CODE.get(error.code) ?? EXIT_STATUS.error,
     };
   if (isSystemError(error))
-    return { text: `dualpipe: ${error.message}${stackOf(error)}`, exitCode: EXIT_STATUS.error };
+    return { text: `dualpipe: ${problemOfSystem(error)}${stackOf(error)}`, exitCode: EXIT_STATUS.error };
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { text: `dualpipe: internal error, please report it\n${detail}`, exitCode: EXIT_STATUS.error };
+}
+
+/** What failed, where and why, such as "open a.csv: it does not exist (ENOENT)". */
+function problemOfSystem(error: NodeJS.ErrnoException & { readonly dest?: string }): string {
+  const { syscall = "", path, dest } = error;
+  const problem = describeSystemError(error);
+  // Errors without a path, such as those of sockets, and those without words tell all they know themselves.
+  if (path === undefined || problem === error.message) return error.message;
+  return `${syscall} ${path}${dest === undefined ? "" : ` to ${dest}`}: ${problem}`;
 }
 
 /** Whether an error comes from a system call, such as opening a file; the user has to handle it, and it says what failed. */

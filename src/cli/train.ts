@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { EXIT_STATUS } from "../launch/exit-status.ts";
 import { type ProcessPlacement, processPlacement, SECRET_VARIABLE } from "../launch/process-placement.ts";
 import { CheckpointRequests } from "../trainer/checkpoint/requests.ts";
@@ -12,6 +12,7 @@ interface TrainCommandOptions {
   readonly set: readonly string[];
   readonly profile?: string;
   readonly resume?: true;
+  readonly overwrite?: true;
 }
 
 /** `dualpipe train CONFIG.yaml`. */
@@ -28,6 +29,11 @@ export function trainCommand(): Command {
       [],
     )
     .option("--resume", "continue from the newest checkpoint in output.dir; start over if there is none")
+    .addOption(
+      new Option("--overwrite", "replace an earlier run in output.dir; without it a run refuses").conflicts(
+        "resume",
+      ),
+    )
     .option("--profile <file>", "write the times of the last steps' computations, for simulate and plan")
     .addHelpText(
       "after",
@@ -36,7 +42,8 @@ export function trainCommand(): Command {
     .action(runTrain);
 }
 
-async function runTrain(path: string, { set, profile, resume }: TrainCommandOptions): Promise<void> {
+async function runTrain(path: string, options: TrainCommandOptions): Promise<void> {
+  const { set, profile, resume, overwrite } = options;
   const config = await loadConfig(path, set);
   const processes = await processPlacement(numRanks(config.pipeline));
   if (processes && processes.process > 0) return joinAsProcess(config, processes);
@@ -55,6 +62,7 @@ async function runTrain(path: string, { set, profile, resume }: TrainCommandOpti
       processes,
       // A launcher that restarts a run counts the restarts.
       resume: resume ?? Number(process.env.TORCHELASTIC_RESTART_COUNT ?? 0) > 0,
+      overwrite: overwrite ?? false,
       requests,
       profilePath: profile,
     });

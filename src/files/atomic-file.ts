@@ -6,18 +6,23 @@
  * therefore synced as well. What a killed writer leaves is a file with a recognizable name, for the next run to remove.
  */
 import { randomBytes } from "node:crypto";
-import { type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { type FileHandle, open, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { fileErrorOf } from "./file-error.ts";
+import { makeFolder } from "./folder.ts";
 
 const TEMPORARY = /^\..+\.\d+\.[0-9a-f]{8}\.tmp$/;
 
-/** Writes a file so that `path` has either its old content or all of the new, even after a crash. */
+/**
+ * Writes a file so that `path` has either its old content or all of the new, even after a crash. Creates its folder.
+ * @throws FileError
+ */
 export async function writeFileAtomically(
   path: string,
   write: (file: FileHandle) => Promise<void>,
 ): Promise<void> {
   const folder = dirname(path);
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const temporary = join(folder, `.${basename(path)}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`);
   try {
     const file = await open(temporary, "wx");
@@ -30,7 +35,7 @@ export async function writeFileAtomically(
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
-    throw error;
+    throw fileErrorOf(`${path} cannot be written`, error);
   }
   await syncFolder(folder);
 }

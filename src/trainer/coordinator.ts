@@ -19,7 +19,7 @@ import { CheckpointCompletion } from "./checkpoint/completion.ts";
 import { PartWriter } from "./checkpoint/part-writer.ts";
 import type { CheckpointRequests } from "./checkpoint/requests.ts";
 import type { ResumePoint } from "./checkpoint/resume.ts";
-import type { CheckpointContent, CheckpointStore } from "./checkpoint/store.ts";
+import type { CheckpointContent } from "./checkpoint/store.ts";
 import { batchShapeOf, numRanks, type TrainConfig } from "./config/config.ts";
 import type { Corpus } from "./data/corpus.ts";
 import type { ProcessMessage } from "./process-messages.ts";
@@ -30,6 +30,7 @@ import { connectForRun } from "./rendezvous.ts";
 import type { RunListener } from "./report/listener.ts";
 import { RunReports } from "./report/run-reports.ts";
 import { Throughput } from "./report/throughput.ts";
+import type { RunFolder } from "./run-folder.ts";
 
 /** A run whose data, and checkpoint to resume from, were found. */
 export interface PreparedRun {
@@ -40,9 +41,11 @@ export interface PreparedRun {
   readonly requests: CheckpointRequests;
   readonly corpus: Corpus;
   readonly tokensSha256: string;
-  readonly store: CheckpointStore;
+  readonly folder: RunFolder;
   readonly point: ResumePoint | undefined;
   readonly listeners: readonly RunListener[];
+  /** Saves the final weights; called before the other processes are told that the run went well. */
+  readonly save: (results: readonly RankResult[]) => Promise<void>;
 }
 
 /** The run ended early because it was asked to, after the checkpoint that it was asked for. */
@@ -67,16 +70,21 @@ export class TrainingStopped extends DualPipeError<"TRAINING_STOPPED"> {
 export async function coordinate(run: PreparedRun): Promise<readonly RankResult[]> {
   const { config, signal } = run;
   const processes = run.processes && (await connectForRun(config, run.processes, signal));
-  let results: readonly RankResult[] | undefined;
   const coordinator = new Coordinator(run, processes);
+  let well = false;
   try {
-    results = await coordinator.run();
+    const results = await coordinator.run();
+    const { step } = results[0]!;
+    const isDone = step === config.training.steps;
+    if (isDone) await run.save(results);
+    coordinator.end();
+    well = true;
+    if (!isDone) throw new TrainingStopped(step, coordinator.newest);
+    return results;
   } finally {
-    await processes?.leave({ well: results !== undefined });
+    coordinator.endQuietly();
+    await processes?.leave({ well });
   }
-  const { step } = results[0]!;
-  if (step < config.training.steps) throw new TrainingStopped(step, coordinator.newest);
-  return results;
 }
 
 class Coordinator {
@@ -87,9 +95,11 @@ class Coordinator {
   readonly #reports: RunReports;
   readonly #completion: CheckpointCompletion;
   readonly #parts: PartWriter;
+  readonly #listenerFailed = new AbortController();
 
   constructor(run: PreparedRun, processes: ConnectedProcesses | undefined) {
-    const { config, store, point, listeners } = run;
+    const { config, point, listeners } = run;
+    const { store } = run.folder;
     const { training, pipeline, checkpoint } = config;
     this.newest = point && store.pathOf(point.name);
     this.#run = run;
@@ -103,6 +113,7 @@ class Coordinator {
         firstStep: point?.manifest.step ?? 0,
       }),
       listeners,
+      onFailed: () => this.#listenerFailed.abort(),
     });
     this.#completion = new CheckpointCompletion({
       store,
@@ -128,8 +139,11 @@ class Coordinator {
   }
 
   async run(): Promise<readonly RankResult[]> {
-    const { config, signal, requests } = this.#run;
+    const { config, folder, point, requests } = this.#run;
+    await folder.claim(config, point?.manifest.step ?? 0);
+    this.#reports.begin();
     const processes = this.#processes;
+    const signal = AbortSignal.any([this.#listenerFailed.signal, this.#run.signal ?? []].flat());
     const data = { config, requests: requests.memory, layout: processes?.layout, shared: this.#sharedData() };
     try {
       const results = await trainOnRanks(data, {
@@ -140,11 +154,24 @@ class Coordinator {
       await this.#parts.finish();
       await Promise.race([this.#completion.finish(), ...(processes ? [disconnectOf(processes)] : [])]);
       return results;
+    } catch (error) {
+      throw this.#reports.failure ?? error;
     } finally {
       requests.isOpen = false;
       await this.#parts.finish();
       await this.#completion.stop();
     }
+  }
+
+  /** Ends the listeners. @throws What one of them has thrown. */
+  end(): void {
+    this.endQuietly();
+    if (this.#reports.failure !== undefined) throw this.#reports.failure;
+  }
+
+  /** Ends the listeners of a run that fails for another reason. */
+  endQuietly(): void {
+    this.#reports.end();
   }
 
   #take(rank: number, report: RankReport): void {

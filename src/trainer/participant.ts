@@ -1,5 +1,6 @@
 import type { ConnectedProcesses } from "../launch/connected-processes.ts";
 import type { ProcessPlacement } from "../launch/process-placement.ts";
+import { checkFolder } from "./check-folder.ts";
 import { PartWriter } from "./checkpoint/part-writer.ts";
 import { CheckpointRequests } from "./checkpoint/requests.ts";
 import { CheckpointStore } from "./checkpoint/store.ts";
@@ -28,8 +29,9 @@ export class Participant {
     return this.#processes !== undefined;
   }
 
-  /** @throws LaunchError, RankError */
+  /** @throws FolderError, LaunchError, RankError */
   async run(signal: AbortSignal): Promise<void> {
+    await checkFolder("output.dir", this.#config.output.dir);
     const processes = await connectForRun(this.#config, this.#placement, signal);
     this.#processes = processes;
     const { layout } = processes;

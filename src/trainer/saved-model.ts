@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
-import { access, readFile, writeFile } from "node:fs/promises";
+import { access, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { writeFileAtomically } from "../files/atomic-file.ts";
 import { readSafetensorsHeader, type TensorEntry, writeSafetensors } from "../files/safetensors.ts";
 import { CheckpointError } from "./checkpoint/checkpoint-error.ts";
 import { MANIFEST_FILE, type Manifest, TOKENIZER_FILE } from "./checkpoint/manifest.ts";
@@ -8,7 +9,7 @@ import { CheckpointStore, readCheckpoint } from "./checkpoint/store.ts";
 import { formatConfig, loadConfig, type TrainConfig } from "./config/config.ts";
 
 export const CONFIG_FILE = "config.yaml";
-const WEIGHTS_FILE = "model.safetensors";
+export const WEIGHTS_FILE = "model.safetensors";
 
 /** A trained model on disk, in a run's folder or in a checkpoint. */
 export interface SavedModel {
@@ -40,7 +41,7 @@ export async function saveFinalModel(
     step: String(model.step),
     configSha256,
   });
-  await writeFile(files.tokenizer, JSON.stringify(model.tokenizer));
+  await writeFileAtomically(files.tokenizer, (file) => file.writeFile(JSON.stringify(model.tokenizer)));
   return files;
 }
 

@@ -10,16 +10,18 @@
  * appear twice.
  */
 import { createHash } from "node:crypto";
-import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { removeTemporaryFiles } from "../files/atomic-file.ts";
+import { mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { writeFileAtomically } from "../files/atomic-file.ts";
+import { FileError } from "../files/file-error.ts";
 import { refuseInsideRank } from "../launch/inside-rank.ts";
 import type { ProcessPlacement } from "../launch/process-placement.ts";
 import { chromeTrace, type Profile, type Timeline } from "../schedule/index.ts";
+import { checkFolder } from "./check-folder.ts";
 import { CheckpointRequests } from "./checkpoint/requests.ts";
 import { checkTokens, findResumePoint } from "./checkpoint/resume.ts";
-import { CheckpointStore } from "./checkpoint/store.ts";
-import { formatConfig, type TrainConfig } from "./config/config.ts";
+import type { TrainConfig } from "./config/config.ts";
 import { coordinate, type PreparedRun } from "./coordinator.ts";
 import { type Corpus, loadCorpus } from "./data/corpus.ts";
 import type { RankResult } from "./rank/rank-data.ts";
@@ -27,21 +29,24 @@ import { sampleOnRank } from "./rank/rank-threads.ts";
 import { type BubbleReport, reportBubble } from "./report/bubble.ts";
 import { LastResults } from "./report/last-results.ts";
 import type { RunListener } from "./report/listener.ts";
-import { cutMetrics, MetricsWriter } from "./report/metrics.ts";
+import { MetricsWriter } from "./report/metrics.ts";
 import { profileOfRun } from "./report/profile.ts";
 import { Progress, type ProgressOutput } from "./report/progress.ts";
-import { CONFIG_FILE, saveFinalModel } from "./saved-model.ts";
+import { type ExistingRun, RunFolder } from "./run-folder.ts";
+import { saveFinalModel } from "./saved-model.ts";
 
 export interface TrainOptions {
   readonly config: TrainConfig;
-  /** Where progress is shown. */
-  readonly output: ProgressOutput;
+  /** Where progress is shown, such as `process.stderr`; by default nowhere. */
+  readonly output?: ProgressOutput | undefined;
   /** Ends the run without a checkpoint. */
   readonly signal?: AbortSignal;
   /** The place of this process, process 0, in a run of several. */
   readonly processes?: ProcessPlacement | undefined;
   /** Go on from the newest checkpoint in `output.dir`, if there is one. */
   readonly resume?: boolean;
+  /** Replace an earlier run in `output.dir`. Without this and `resume` a run refuses a folder that is not empty. */
+  readonly overwrite?: boolean;
   /** Asks for checkpoints during the run. */
   readonly requests?: CheckpointRequests;
   /** Where to write the times of the last steps' computations, for the simulator and the planner. */
@@ -63,99 +68,118 @@ export interface TrainSummary {
   readonly files: Readonly<Record<string, string>>;
 }
 
+/** A run before it is followed by listeners. */
+type RunToFollow = Omit<PreparedRun, "listeners" | "save">;
+
+/** The paths of the files that a run wrote, by what they are. */
+type Files = Record<string, string>;
+
 /**
  * Trains a model as a configuration says, on ranks that are threads of this process, and writes `output.dir`.
- * @throws DataError, CheckpointError; RankError, with the code of what was thrown on the rank, such as NON_FINITE_LOSS;
- * TrainingStopped after a request to stop.
+ * @throws FolderError, RunFolderError, DataError, CheckpointError, FileError; RankError, with the code of what was thrown on the rank,
+ * such as NON_FINITE_LOSS; TrainingStopped after a request to stop.
  */
 export async function train(options: TrainOptions): Promise<TrainSummary> {
   refuseInsideRank("train");
   const { config, signal } = options;
   const run = await prepareRun(options);
-  const { results, validationLoss, timelines } = await follow(run, options);
-  const { corpus } = run;
-  const profile = timelines.length > 0 ? profileOfRun(config, timelines) : undefined;
-  const files = await writeResults(run, { results, timelines, profile, profilePath: options.profilePath });
-  const prompt = corpus.tokenizer.encode(config.sample.prompt);
-  const weights = results.flatMap((result) => result.weights);
-  const continuation = await sampleOnRank({ config, weights, prompt }, signal);
-  return {
-    validationLoss,
-    unigramLoss: corpus.unigramLoss,
-    bubble: profile && reportBubble(timelines.at(-1)!, profile),
-    sample: corpus.tokenizer.decode([...prompt, ...continuation]),
-    files: { config: configPath(config), metrics: metricsPath(config), ...files },
-  };
+  const files: Files = { config: run.folder.configPath, metrics: run.folder.metricsPath };
+  try {
+    const { results, validationLoss, timelines } = await follow(run, options, files);
+    const { corpus } = run;
+    const profile = timelines.length > 0 ? profileOfRun(config, timelines) : undefined;
+    Object.assign(files, await writeTimes(run, timelines.at(-1), profile, options.profilePath));
+    const prompt = corpus.tokenizer.encode(config.sample.prompt);
+    const weights = results.flatMap((result) => result.weights);
+    const continuation = await sampleOnRank({ config, weights, prompt }, signal);
+    return {
+      validationLoss,
+      unigramLoss: corpus.unigramLoss,
+      bubble: profile && reportBubble(timelines.at(-1)!, profile),
+      sample: corpus.tokenizer.decode([...prompt, ...continuation]),
+      files,
+    };
+  } catch (error) {
+    if (!(error instanceof FileError) || files.weights === undefined) throw error;
+    throw new FileError(error.code, `${error.problem}; the weights are saved in ${files.weights}`, {
+      cause: error,
+    });
+  }
 }
 
-/** Finds the data and the checkpoint to resume from, and makes the run's folder ready. */
-async function prepareRun(options: TrainOptions): Promise<Omit<PreparedRun, "listeners">> {
-  const { config, output, resume = false } = options;
-  const { dir } = config.output;
-  await mkdir(dir, { recursive: true });
-  await removeTemporaryFiles(dir);
-  const store = new CheckpointStore(dir);
-  const point = await findResumePoint(store, config, resume, (text) => output.write(`${text}\n`));
+/** Checks the folders, and finds the data and the checkpoint to resume from. Writes nothing but the cache. */
+async function prepareRun(options: TrainOptions): Promise<RunToFollow> {
+  const { config, output, profilePath, resume = false, overwrite = false } = options;
+  const existingRun: ExistingRun = resume ? "resume" : overwrite ? "overwrite" : "refuse";
+  const folder = new RunFolder(config.output.dir, existingRun);
+  await folder.check();
+  if (profilePath !== undefined) await checkFolder("the folder of the profile", dirname(profilePath));
+  const print = (text: string): void => void output?.write(`${text}\n`);
+  const point = resume ? await findResumePoint(folder.store, config, print) : undefined;
   const corpus = await loadCorpus(config.data);
   const tokensSha256 = hashTokens(corpus);
   if (point) checkTokens(point, tokensSha256);
-  await writeFile(configPath(config), formatConfig(config));
-  if (resume) await cutMetrics(metricsPath(config), point?.manifest.step ?? 0);
   const { signal, processes, requests = new CheckpointRequests() } = options;
-  return { config, signal, processes, requests, corpus, tokensSha256, store, point };
+  return { config, signal, processes, requests, corpus, tokensSha256, folder, point };
 }
 
-/** Runs the run with its listeners. */
-async function follow(
-  run: Omit<PreparedRun, "listeners">,
-  { output, resume = false, listeners = [] }: TrainOptions,
-) {
-  using metrics = new MetricsWriter(metricsPath(run.config), { resume });
-  using progress = new Progress(run.config.training.steps, output);
+/** Runs the run with its listeners. @param files Takes the paths of the weights and the tokenizer. */
+async function follow(run: RunToFollow, options: TrainOptions, files: Files) {
+  const { output, resume = false, listeners = [] } = options;
+  const { config, folder } = run;
+  const metrics = new MetricsWriter(folder.metricsPath, { resume });
+  const progress = output === undefined ? [] : [new Progress(config.training.steps, output)];
   const last = new LastResults();
-  const results = await coordinate({ ...run, listeners: [metrics, progress, last, ...listeners] });
+  const results = await coordinate({
+    ...run,
+    listeners: [metrics, ...progress, last, ...listeners],
+    save: async (results) => {
+      if (config.output.saveWeights) Object.assign(files, await saveWeights(run, results));
+    },
+  });
   return { results, validationLoss: last.validationLoss, timelines: last.timelines };
 }
 
-/** Writes the files of a run that is done. @returns Their paths, by what they are. */
-async function writeResults(
-  { config, corpus }: Pick<PreparedRun, "config" | "corpus">,
-  done: {
-    readonly results: readonly RankResult[];
-    readonly timelines: readonly Timeline[];
-    readonly profile: Profile | undefined;
-    readonly profilePath: string | undefined;
-  },
-): Promise<Record<string, string>> {
-  const { dir, traceLastStep, saveWeights } = config.output;
-  const { results, timelines, profile, profilePath } = done;
-  const files: Record<string, string> = {};
-  if (profilePath !== undefined && profile) {
-    files.profile = profilePath;
-    await writeFile(profilePath, `${JSON.stringify(profile, undefined, 2)}\n`);
+/**
+ * Saves the weights and the tokenizer in the run's folder.
+ * @throws FileError when that cannot be; the weights are then saved in the system's temporary folder, if it has space.
+ */
+async function saveWeights(
+  { config, corpus, folder }: RunToFollow,
+  results: readonly RankResult[],
+): Promise<Files> {
+  const model = {
+    step: results[0]!.step,
+    config,
+    weights: results.flatMap((result) => result.weights),
+    tokenizer: corpus.tokenizer.json,
+  };
+  try {
+    return await saveFinalModel(folder.path, model);
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error;
+    const elsewhere = await mkdtemp(join(tmpdir(), "dualpipe-weights-"));
+    const { weights } = await saveFinalModel(elsewhere, model);
+    throw new FileError(error.code, `${error.problem}; the weights are saved in ${weights}`, {
+      cause: error,
+    });
   }
-  const timeline = timelines.at(-1);
-  if (traceLastStep && timeline) {
-    files.trace = join(dir, "trace.json");
-    await writeFile(files.trace, JSON.stringify(chromeTrace(timeline)));
-  }
-  if (saveWeights) {
-    const weights = results.flatMap((result) => result.weights);
-    const { step } = results[0]!;
-    Object.assign(
-      files,
-      await saveFinalModel(dir, { step, config, weights, tokenizer: corpus.tokenizer.json }),
-    );
-  }
-  return files;
 }
 
-function configPath({ output }: TrainConfig): string {
-  return join(output.dir, CONFIG_FILE);
-}
-
-function metricsPath({ output }: TrainConfig): string {
-  return join(output.dir, "metrics.jsonl");
+/** Writes how long the computations took: the trace of the last step and the profile, as far as wanted. */
+async function writeTimes(
+  { config, folder }: RunToFollow,
+  timeline: Timeline | undefined,
+  profile: Profile | undefined,
+  profilePath: string | undefined,
+): Promise<Files> {
+  const texts: [what: string, path: string, text: string][] = [];
+  if (profilePath !== undefined && profile)
+    texts.push(["profile", profilePath, `${JSON.stringify(profile, undefined, 2)}\n`]);
+  if (config.output.traceLastStep && timeline)
+    texts.push(["trace", folder.tracePath, JSON.stringify(chromeTrace(timeline))]);
+  for (const [, path, text] of texts) await writeFileAtomically(path, (file) => file.writeFile(text));
+  return Object.fromEntries(texts.map(([what, path]) => [what, path]));
 }
 
 function hashTokens({ train, validation }: Corpus): string {

@@ -166,7 +166,7 @@ describe("what does not belong together is refused", () => {
   test("a new run where there are checkpoints", async () => {
     const before = run.metrics("whole");
     await expect(run.train("whole")).rejects.toMatchObject({
-      code: "CHECKPOINT_EXISTS",
+      code: "OUTPUT_EXISTS",
       message: expect.stringContaining("--resume"),
     });
     expect(run.metrics("whole")).toEqual(before);

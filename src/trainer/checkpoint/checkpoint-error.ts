@@ -5,9 +5,7 @@ export type CheckpointErrorCode =
   | "CHECKPOINT_DAMAGED"
   | "CHECKPOINT_NOT_FOUND"
   /** It belongs to another model, other data or another optimizer. */
-  | "CHECKPOINT_MISMATCH"
-  /** A new run would mix its checkpoints with those of an earlier one. */
-  | "CHECKPOINT_EXISTS";
+  | "CHECKPOINT_MISMATCH";
 
 /** A checkpoint cannot be used. */
 export class CheckpointError extends DualPipeError<CheckpointErrorCode> {

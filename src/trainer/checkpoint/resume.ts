@@ -12,27 +12,16 @@ export interface ResumePoint {
 }
 
 /**
- * Finds the checkpoint that a run resumes from; none for a new run, or when there is no checkpoint. Damaged checkpoints
- * are reported, set aside and passed over.
- * @throws CheckpointError when a new run would mix its checkpoints with existing ones, when all are damaged, or when the
- * newest does not fit the configuration.
+ * Finds the checkpoint that a run resumes from, if there is one. Damaged checkpoints are reported, set aside and passed
+ * over.
+ * @throws CheckpointError when all are damaged, or when the newest does not fit the configuration.
  */
 export async function findResumePoint(
   store: CheckpointStore,
   config: TrainConfig,
-  isResumed: boolean,
   print: (text: string) => void,
 ): Promise<ResumePoint | undefined> {
-  await store.removeTemporary();
   const names = await store.names();
-  if (!isResumed) {
-    if (names.length === 0) return undefined;
-    throw new CheckpointError(
-      "CHECKPOINT_EXISTS",
-      `output.dir must not have checkpoints of an earlier run when a run starts; ${store.folder} has ${names[0]}; ` +
-        "continue it with --resume, delete the folder, or set another output.dir",
-    );
-  }
   if (names.length === 0) {
     print(`no checkpoint in ${store.folder}: starting at the first step`);
     return undefined;
@@ -44,7 +33,7 @@ export async function findResumePoint(
   if (point === undefined)
     throw new CheckpointError(
       "CHECKPOINT_DAMAGED",
-      `${store.folder} has ${names.length} checkpoints, all of them damaged; to start over, train without --resume`,
+      `${store.folder} has ${names.length} checkpoints, all of them damaged; to start over, train with --overwrite in place of --resume`,
     );
   checkConfig(point, config);
   const isSameLayout = JSON.stringify(point.manifest.config.pipeline) === JSON.stringify(config.pipeline);

@@ -14,9 +14,10 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { syncFolder, writeFileAtomically } from "../../files/atomic-file.ts";
+import { makeFolder } from "../../files/folder.ts";
 import { type TensorSource, writeSafetensors } from "../../files/safetensors.ts";
 import { CheckpointError } from "./checkpoint-error.ts";
 import { type Manifest, type ManifestFile, readManifest, TOKENIZER_FILE, writeManifest } from "./manifest.ts";
@@ -44,7 +45,7 @@ export class CheckpointStore {
   /** Writes and syncs one rank's part of a checkpoint that is not complete yet. */
   async writePart(step: number, rank: number, tensors: readonly TensorSource[]): Promise<ManifestFile> {
     const folder = this.#draftOf(step);
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     const name = `rank-${String(rank).padStart(5, "0")}.safetensors`;
     const hash = createHash("sha256");
     let bytes = 0;

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { readSafetensors, writeSafetensors } from "../../files/safetensors.ts";
+import { checkFolder } from "../check-folder.ts";
 import type { TextDocument, TextSource } from "./source.ts";
 import type { BpeTokenizer } from "./tokenizer.ts";
 
@@ -16,7 +17,7 @@ export interface TokenizedDocuments {
 /** Part of the cache's key. Raise it when the same text would give other tokens. */
 const TOKENIZATION_VERSION = 1;
 
-/** Tokenizes a source, or reads its tokens from the cache. */
+/** Tokenizes a source, or reads its tokens from the cache. @throws FolderError, before the source is loaded */
 export async function tokenizeSource(
   source: TextSource,
   tokenizer: BpeTokenizer,
@@ -32,6 +33,7 @@ export async function tokenizeSource(
   );
   const cached = await readCache(file, key, tokenizer.vocabSize);
   if (cached !== undefined) return cached;
+  await checkFolder("data.cacheDir", cacheDir);
   const documents = tokenize(await source.load(), tokenizer);
   await writeCache(file, key, documents);
   return documents;

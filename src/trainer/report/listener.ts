@@ -56,7 +56,12 @@ export type RunReport =
 export interface RunListener {
   /** How often the listener wants a timeline, in steps; by default only those of the last steps. */
   readonly timelineEverySteps?: number;
+  /** Called once before the first report, when all processes have joined. An error ends the run. */
+  begin?(): void;
+  /** An error ends the run: it is thrown by `train`. */
   take(report: RunReport): void;
+  /** Called once after the last report, also of a run that failed. An error makes the run fail. */
+  end?(): void;
 }
 
 /** The number of timelines that come at the end: enough for medians that a burst of another program does not move. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -8,6 +8,7 @@ let folder: string;
 let path: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "metrics-"));
+  mkdirSync(join(folder, "run"));
   path = join(folder, "run", "metrics.jsonl");
 });
 afterEach(() => rmSync(folder, { recursive: true }));
@@ -29,19 +30,27 @@ function lines(): unknown[] {
   return parts.map((line) => JSON.parse(line) as unknown);
 }
 
+function begun(path: string, options?: { resume: boolean }): MetricsWriter {
+  const writer = new MetricsWriter(path, options);
+  writer.begin();
+  return writer;
+}
+
 describe("MetricsWriter", () => {
   it("has every record on disk at once, one a line", () => {
-    using writer = new MetricsWriter(path);
+    const writer = begun(path);
     writer.write(TRAIN);
     expect(lines()).toEqual([TRAIN]);
     writer.write(VALIDATION);
     expect(lines()).toEqual([TRAIN, VALIDATION]);
+    writer.end();
   });
 
   it("starts over, or continues when resumed", () => {
     const writeOne = (record: MetricsRecord, options?: { resume: boolean }) => {
-      using writer = new MetricsWriter(path, options);
+      const writer = begun(path, options);
       writer.write(record);
+      writer.end();
     };
     writeOne(VALIDATION);
     writeOne(TRAIN);
@@ -50,15 +59,27 @@ describe("MetricsWriter", () => {
   });
 
   it("names what is no finite number", () => {
-    using writer = new MetricsWriter(path);
+    const writer = begun(path);
     writer.write({ ...TRAIN, loss: Number.NaN, gradientNorm: Number.POSITIVE_INFINITY });
     expect(lines()).toEqual([{ ...TRAIN, loss: "NaN", gradientNorm: "Infinity" }]);
+    writer.end();
   });
 });
 
-it("a full disk does not end a run at its next line, but does not silently lose lines either", () => {
-  const metrics = new MetricsWriter("/dev/full", { resume: true });
+it("leaves the file alone until it begins, which is after the rendezvous", () => {
+  const first = begun(path);
+  first.write(TRAIN);
+  first.end();
+  const second = new MetricsWriter(path);
+  expect(lines()).toEqual([TRAIN]);
+  second.begin();
+  expect(lines()).toEqual([]);
+  second.end();
+});
+
+it("a full disk does not end a run at its next line, but the lines that are lost are an error at its end", () => {
+  const metrics = begun("/dev/full", { resume: true });
   const record = { kind: "validation", step: 1, loss: 1, unigramLoss: 2, elapsedSeconds: 3 } as const;
   expect(() => metrics.write(record)).not.toThrow();
-  expect(() => metrics[Symbol.dispose]()).toThrow("ENOSPC");
+  expect(() => metrics.end()).toThrow(/the last lines of \/dev\/full cannot be written: .*ENOSPC/);
 });

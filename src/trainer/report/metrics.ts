@@ -1,7 +1,7 @@
-import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { closeSync, openSync, writeSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { dirname } from "node:path";
 import { writeFileAtomically } from "../../files/atomic-file.ts";
+import { fileErrorOf } from "../../files/file-error.ts";
 import type { RunListener, RunReport, Speed, StepMetrics } from "./listener.ts";
 
 /** A line of `metrics.jsonl`. */
@@ -11,17 +11,27 @@ export type MetricsRecord =
 
 /**
  * Writes `metrics.jsonl`: one JSON object per line, written as soon as the step ends, so that a crash loses none. Lines
- * that do not fit on a full disk are kept and written once there is space.
+ * that cannot be written, such as to a full disk, are kept and written once it is possible.
  */
-export class MetricsWriter implements RunListener, Disposable {
-  readonly #descriptor: number;
-  #open = true;
+export class MetricsWriter implements RunListener {
+  readonly #path: string;
+  readonly #isResumed: boolean;
+  #descriptor: number | undefined;
   #unwritten = Buffer.alloc(0);
 
   /** @param resume Keeps the lines of a run that is resumed; otherwise the file starts empty. */
   constructor(path: string, { resume = false } = {}) {
-    mkdirSync(dirname(path), { recursive: true });
-    this.#descriptor = openSync(path, resume ? "a" : "w");
+    this.#path = path;
+    this.#isResumed = resume;
+  }
+
+  /** Opens the file. @throws FileError */
+  begin(): void {
+    try {
+      this.#descriptor = openSync(this.#path, this.#isResumed ? "a" : "w");
+    } catch (error) {
+      throw fileErrorOf(`${this.#path} cannot be written`, error);
+    }
   }
 
   take(report: RunReport): void {
@@ -36,24 +46,26 @@ export class MetricsWriter implements RunListener, Disposable {
     this.#unwritten = Buffer.concat([this.#unwritten, line]);
     try {
       this.#flush();
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+    } catch {
+      // The lines are kept; when the run ends they are written, or their loss is an error.
     }
   }
 
   #flush(): void {
-    while (this.#unwritten.length > 0)
+    while (this.#descriptor !== undefined && this.#unwritten.length > 0)
       this.#unwritten = this.#unwritten.subarray(writeSync(this.#descriptor, this.#unwritten));
   }
 
-  /** @throws The file system's error when lines are left that do not fit on the disk. */
-  [Symbol.dispose](): void {
-    if (!this.#open) return;
-    this.#open = false;
+  /** Closes the file. @throws FileError when lines are left that cannot be written, as to a full disk. */
+  end(): void {
+    if (this.#descriptor === undefined) return;
     try {
       this.#flush();
+    } catch (error) {
+      throw fileErrorOf(`the last lines of ${this.#path} cannot be written`, error);
     } finally {
       closeSync(this.#descriptor);
+      this.#descriptor = undefined;
     }
   }
 }

@@ -28,8 +28,8 @@ describe("Progress on a terminal", () => {
     progress.update(step(1, 1));
     progress.update(step(2, 2));
     expect(screen(written)).toEqual(["step   2/200  loss 4.1235  12.3k tokens/s  1m 5s left"]);
-    progress[Symbol.dispose]();
-    progress[Symbol.dispose]();
+    progress.end();
+    progress.end();
     expect(screen(written)).toEqual(["step   2/200  loss 4.1235  12.3k tokens/s  1m 5s left", ""]);
   });
 
@@ -66,7 +66,7 @@ describe("Progress elsewhere", () => {
       progress.update(step(number, number * 0.04));
     }
     progress.print("\u001b[1mdone\u001b[22m");
-    progress[Symbol.dispose]();
+    progress.end();
     expect(written.map((line) => line.match(/^(step +\d+|done)/)?.[0])).toEqual([
       "step   1",
       "step 126",

@@ -15,7 +15,7 @@ const REDRAW_SECONDS = 0.1;
 const CLEAR_LINE = "\r\u001b[2K";
 
 /** Shows the progress of a run: on a terminal one line that is redrawn, elsewhere a plain line every few seconds. */
-export class Progress implements RunListener, Disposable {
+export class Progress implements RunListener {
   readonly #output: ProgressOutput;
   readonly #numSteps: number;
   #shownAtSeconds = Number.NEGATIVE_INFINITY;
@@ -76,7 +76,7 @@ export class Progress implements RunListener, Disposable {
   }
 
   /** Moves the cursor below the last line, which stays. */
-  [Symbol.dispose](): void {
+  end(): void {
     if (this.#line === "") return;
     this.#output.write("\n");
     this.#line = "";
