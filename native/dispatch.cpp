@@ -5,15 +5,16 @@
 // pushed on a stack of IValues, its results are popped from it, and its schema, known at run time, says what each
 // argument is. So:
 //
-//  - `op(name, overload)` looks an operator up once, turns its schema into a list of ArgumentKinds and gives its number;
+//  - `op(name, overload)` looks an operator up once, turns its schema into a list of ArgumentKinds and gives its
+//    number;
 //  - `call(number, ...arguments)` packs each JavaScript value as its kind says, a tensor as its handle, and wraps what
 //    comes back. What the caller leaves out gets the schema's default.
 //
 // Nothing here knows any operator: whatever LibTorch has can be called, and another version of it needs no other code.
 //
 // Two rules hold for every call. Kernels run below LibTorch's autograd, which would otherwise save tensors that our own
-// autograd has saved or freed. And an argument that is a generator is always this thread's: LibTorch's default generator
-// belongs to the process, and its numbers would depend on the timing of threads.
+// autograd has saved or freed. And an argument that is a generator is always this thread's: LibTorch's default
+// generator belongs to the process, and its numbers would depend on the timing of threads.
 #include "dispatch.h"
 
 #include <ATen/core/LegacyTypeDispatch.h>

@@ -44,7 +44,10 @@ export function describeFailure(error: unknown, withStack: boolean): Failure {
   return { text: `dualpipe: internal error, please report it\n${detail}`, exitCode: EXIT_STATUS.error };
 }
 
-/** Whether an error comes from a system call, such as opening a file; the user has to handle it, and it says what failed. */
+/**
+ * Whether an error comes from a system call, such as opening a file; the user has to handle it, and it says what
+ * failed.
+ */
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && "syscall" in error;
 }

@@ -45,14 +45,16 @@ export function fillConstant(tensor: Tensor, value: number): void {
 }
 
 /**
- * A seed of its own for each name: the first 32 bits of SHA-256 of `SEED/NAME`. A parameter that is seeded by its name has
- * the same initial values on every rank, in whatever order a rank makes its parameters.
+ * A seed of its own for each name: the first 32 bits of SHA-256 of `SEED/NAME`. A parameter that is seeded by its name
+ * has the same initial values on every rank, in whatever order a rank makes its parameters.
  */
 export function seedFor(seed: number, name: string): number {
   return createHash("sha256").update(`${seed}/${name}`).digest().readUInt32BE(0);
 }
 
-/** Runs `body` with the runtime's generator seeded, and restores the generator's state afterwards, also after an error. */
+/**
+ * Runs `body` with the runtime's generator seeded, and restores the generator's state afterwards, also after an error.
+ */
 export function withSeed<T>(runtime: Runtime, seed: number, body: () => T): T {
   using state = runtime.randomState();
   try {

@@ -12,8 +12,8 @@ type Parts = Iterable<readonly [name: string, part: unknown]>;
 export type AnyModule = Module<never, unknown>;
 
 /**
- * A part of a model. Properties that are parameters or modules belong to it, under their own names. Each call is a scope:
- * the outputs, and what their backward needs, outlive it, and every other tensor made in it is disposed.
+ * A part of a model. Properties that are parameters or modules belong to it, under their own names. Each call is a
+ * scope: the outputs, and what their backward needs, outlive it, and every other tensor made in it is disposed.
  *
  * A `forward` that communicates is a generator function. It yields each transfer, and calls a child that communicates
  * with `yield* child.start(x)`.

@@ -14,8 +14,8 @@ export interface ResumePoint {
 /**
  * Finds the checkpoint that a run resumes from; none for a new run, or when there is no checkpoint. Damaged checkpoints
  * are reported, set aside and passed over.
- * @throws CheckpointError when a new run would mix its checkpoints with existing ones, when all are damaged, or when the
- * newest does not fit the configuration.
+ * @throws CheckpointError when a new run would mix its checkpoints with existing ones, when all are damaged, or when
+ * the newest does not fit the configuration.
  */
 export async function findResumePoint(
   store: CheckpointStore,
