@@ -1,4 +1,5 @@
-// Conversions between JavaScript values and the few C++ types that cross the boundary. `what` names the value in errors.
+// Conversions between JavaScript values and the few C++ types that cross the boundary. `what` names the value in
+// errors.
 #pragma once
 
 #include "environment.h"

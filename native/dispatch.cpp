@@ -16,8 +16,8 @@
 // Nothing here knows any operator: whatever LibTorch has can be called, and another version of it needs no other code.
 //
 // Two rules hold for every call. Kernels run below LibTorch's autograd, which would otherwise save tensors that our own
-// autograd has saved or freed. And an argument that is a generator is always this thread's: LibTorch's default generator
-// belongs to the process, and its numbers would depend on the timing of threads.
+// autograd has saved or freed. And an argument that is a generator is always this thread's: LibTorch's default
+// generator belongs to the process, and its numbers would depend on the timing of threads.
 #include "dispatch.h"
 
 #include <ATen/ScalarOps.h>

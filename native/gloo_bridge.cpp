@@ -1,9 +1,9 @@
 // Messages between the processes of a run, over Gloo.
 //
-// Gloo has blocking sends and receives between two processes, told apart by a number (the tag). It knows no mailboxes, no
-// sizes, no reasons for a failure, and one timeout of Gloo's closes every connection. Built on that, a rank must be able
-// to send without waiting for the receiver, one slow channel must not hold up another, and a failure must reach every
-// rank with its reason.
+// Gloo has blocking sends and receives between two processes, told apart by a number (the tag). It knows no mailboxes,
+// no sizes, no reasons for a failure, and one timeout of Gloo's closes every connection. Built on that, a rank must be
+// able to send without waiting for the receiver, one slow channel must not hold up another, and a failure must reach
+// every rank with its reason.
 //
 // So each channel (a directed edge between two ranks, of one kind) has a thread at both ends. The Outbox packs packets
 // into frames and sends them one after another; the Inbox receives frames and puts their messages into the mailboxes
@@ -11,10 +11,12 @@
 // long a rank waits is decided at its mailbox.
 //
 // A receive needs the size of the frame in advance. Both ends predict it from the frame kNumAhead before, so that
-// kNumAhead receives can be posted ahead and equal frames, which a training step sends, need no round trip. A larger frame
-// is announced, and follows on a tag of its own. Invariant: both ends of a channel predict from the same sequence of sizes.
+// kNumAhead receives can be posted ahead and equal frames, which a training step sends, need no round trip. A larger
+// frame is announced, and follows on a tag of its own. Invariant: both ends of a channel predict from the same sequence
+// of sizes.
 //
-// A control channel per process carries aborts and goodbyes. A connection that breaks before a goodbye aborts everything.
+// A control channel per process carries aborts and goodbyes. A connection that breaks before a goodbye aborts
+// everything.
 #include "gloo_bridge.h"
 
 #if DUALPIPE_WITH_GLOO
@@ -207,7 +209,8 @@ Bridge::Bridge(BridgeOptions options, const c10::intrusive_ptr<c10d::Store>& sto
     if (process != options_.process) listen(process, controlTag());
 }
 
-// Gloo accepts the first connection, whichever program makes it; so each process first proves that it belongs to the run.
+// Gloo accepts the first connection, whichever program makes it; so each process first proves that it belongs to the
+// run.
 void Bridge::exchangeTokens() {
   std::vector<c10::intrusive_ptr<c10d::Work>> works;
   // Buffers must outlive Gloo's work on them.

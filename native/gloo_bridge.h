@@ -65,8 +65,8 @@ class Bridge {
   void abort(const std::string& prefix, const std::string& reason);
   // Opens a set of mailboxes; it is closed at once when an abort of it came before.
   std::shared_ptr<Mailboxes> open(const std::string& name, size_t numMailboxes);
-  // Returns true to the last rank of this process to leave. That rank waits until everything sent is on its way and, when
-  // all ranks ended well, until the other processes leave.
+  // Returns true to the last rank of this process to leave. That rank waits until everything sent is on its way and,
+  // when all ranks ended well, until the other processes leave.
   bool leave(bool well);
 
   const BridgeOptions& options() const { return options_; }

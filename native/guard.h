@@ -1,7 +1,7 @@
 // The one place where C++ exceptions become JavaScript errors.
 //
-// Every exported function is wrapped by `define`, so no C++ exception crosses into the JavaScript engine, where it would
-// end the process. There are two kinds of errors:
+// Every exported function is wrapped by `define`, so no C++ exception crosses into the JavaScript engine, where it
+// would end the process. There are two kinds of errors:
 //  - A wait that ended early, in the mailbox or the network, is a plain error with the code ABORTED or TIMEOUT. The
 //    transport layer makes it a TransportError: only that layer knows who waited for what.
 //  - Everything else is a LibTorchError of src/tensor/errors.ts, which the first Runtime of a thread registers. It has

@@ -9,9 +9,9 @@
 // message that it did not ask for. Messages from other processes are put into the same mailboxes by Gloo's threads
 // (gloo_bridge.cpp), so there is one way to wait: until a message is here, the time is up, or the set is closed.
 //
-// Closing is how a failure travels. It ends every wait, now and later, with the reason, frees the messages that were not
-// taken, and frees the name: the ranks then open a new set under the next name. Invariant: no message enters a closed
-// set. What a wait was for, the caller knows and says; this file throws a code and a reason only.
+// Closing is how a failure travels. It ends every wait, now and later, with the reason, frees the messages that were
+// not taken, and frees the name: the ranks then open a new set under the next name. Invariant: no message enters a
+// closed set. What a wait was for, the caller knows and says; this file throws a code and a reason only.
 #include "mailbox.h"
 
 #include <chrono>

@@ -1,8 +1,8 @@
 // A caching, counting allocator for CPU tensors.
 //
-// Training allocates the same sizes in every micro-batch. The C library maps each block above 128 KiB and unmaps it when
-// it is freed, and the system then faults its pages in again, one by one, at each micro-batch. So a freed block goes on
-// a shelf of its size class, and the next tensor of that class takes it. Blocks go back to the system only in
+// Training allocates the same sizes in every micro-batch. The C library maps each block above 128 KiB and unmaps it
+// when it is freed, and the system then faults its pages in again, one by one, at each micro-batch. So a freed block
+// goes on a shelf of its size class, and the next tensor of that class takes it. Blocks go back to the system only in
 // `releaseCache`, which also runs before an allocation fails.
 //
 // A size class is a quarter of a power of two, so at most a fifth of a block is unused, and a shelf is found without a

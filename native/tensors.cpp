@@ -1,8 +1,8 @@
 // What no operator of the dispatcher does: tensors made from bytes, read as bytes, described and freed, and the random
 // generator of the thread. These are the functions behind src/tensor/device.ts; the CPU's memory is in memory.cpp.
 //
-// Bytes are copied, both ways. A view of JavaScript memory as a tensor, or of a tensor as an ArrayBuffer, would save the
-// copy and cost the invariant that scopes are built on: a tensor's elements live exactly as long as its owners.
+// Bytes are copied, both ways. A view of JavaScript memory as a tensor, or of a tensor as an ArrayBuffer, would save
+// the copy and cost the invariant that scopes are built on: a tensor's elements live exactly as long as its owners.
 #include "tensors.h"
 
 #include <ATen/ops/empty.h>
@@ -69,8 +69,9 @@ Napi::Value dtype(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<int>(tensor.scalar_type()));
 }
 
-// The number of tensors, in any thread, that share this one's storage: a gradient is changed in place only when it is the
-// only one. Operators such as contiguous, and mailboxes, keep another reference to the very same tensor: those count too.
+// The number of tensors, in any thread, that share this one's storage: a gradient is changed in place only when it is
+// the only one. Operators such as contiguous, and mailboxes, keep another reference to the very same tensor: those
+// count too.
 Napi::Value storageUses(const Napi::CallbackInfo& info) {
   const auto& tensor = Environment::of(info.Env()).tensors.get(number(info.Env(), info[0], "tensor"));
   return Napi::Number::New(info.Env(), static_cast<double>(tensor.storage().use_count() + tensor.use_count() - 1));

@@ -40,8 +40,8 @@ export class SavedTensors {
   }
 
   /**
-   * Takes over `saves`, which becomes what the rule reads. Filling a new object by names that are known only at run time
-   * made the backward of a small `mul` or `linear` up to 10 % slower.
+   * Takes over `saves`, which becomes what the rule reads. Filling a new object by names that are known only at run
+   * time made the backward of a small `mul` or `linear` up to 10 % slower.
    */
   static byName(
     saves: Readonly<Record<string, NamedSave<string>>>,

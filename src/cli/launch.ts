@@ -1,14 +1,14 @@
 /**
  * `dualpipe launch`: torchrun's options for our launcher.
  *
- * A script for a cluster already sets torchrun's options or its PET_* variables. Options with names of our own would make
- * every such script wrong, so the names, the variables and their precedence (an option beats its variable) are
- * torchrun's, down to "node" for what the rest of the code calls a host. This file translates them into LaunchOptions and
- * converts seconds into milliseconds; launch.ts never sees a variable of the environment.
+ * A script for a cluster already sets torchrun's options or its PET_* variables. Options with names of our own would
+ * make every such script wrong, so the names, the variables and their precedence (an option beats its variable) are
+ * torchrun's, down to "node" for what the rest of the code calls a host. This file translates them into LaunchOptions
+ * and converts seconds into milliseconds; launch.ts never sees a variable of the environment.
  *
  * What can be checked once is checked here, before anything starts: every process would report a program that does not
- * exist, and would report it again after each restart. The exit status of a process decides whether a restart may help. A
- * config runs our own `train`, whose statuses have meanings, and a user error would only repeat itself. Status 1 of a
+ * exist, and would report it again after each restart. The exit status of a process decides whether a restart may help.
+ * A config runs our own `train`, whose statuses have meanings, and a user error would only repeat itself. Status 1 of a
  * script may mean anything, so the script is restarted.
  */
 import { existsSync } from "node:fs";

@@ -87,7 +87,9 @@ function warnOfPublicSecret({ hub, secret, address, masterPort }: ProcessPlaceme
   );
 }
 
-/** Runs a process other than process 0. SIGTERM is passed on to process 0, which decides; SIGUSR1 reaches it directly. */
+/**
+ * Runs a process other than process 0. SIGTERM is passed on to process 0, which decides; SIGUSR1 reaches it directly.
+ */
 async function joinAsProcess(config: TrainConfig, processes: ProcessPlacement): Promise<void> {
   const participant = new Participant(config, processes);
   const leaveToFirst = () => {};

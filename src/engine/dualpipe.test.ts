@@ -1,4 +1,5 @@
-// Two ranks in one thread: what a pipeline is built from, who owns its parameters, and what it says when a peer is missing.
+// Two ranks in one thread: what a pipeline is built from, who owns its parameters, and what it says when a peer is
+// missing.
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { failOnLeaks } from "../../test/leak-guard.ts";
 import { smallGpt } from "../../test/ranks/gpt-model.ts";

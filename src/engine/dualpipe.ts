@@ -24,8 +24,9 @@ export class DualPipe extends Pipeline {
 }
 
 /**
- * DualPipeV: DualPipe cut in half, with stages `rank` and `2 x numRanks - 1 - rank` on each rank, so that nothing is held
- * twice; all micro-batches enter and leave at rank 0. (Sea AI Lab's cut-in-half; in the reference, `dualpipev.py`.)
+ * DualPipeV: DualPipe cut in half, with stages `rank` and `2 x numRanks - 1 - rank` on each rank, so that nothing is
+ * held twice; all micro-batches enter and leave at rank 0. (Sea AI Lab's cut-in-half; in the reference,
+ * `dualpipev.py`.)
  */
 export class DualPipeV extends Pipeline {
   /** @param modules The modules of the stages `rank` and `2 x numRanks - 1 - rank`. */

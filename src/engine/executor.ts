@@ -1,7 +1,7 @@
 // Runs one rank's plan, once: posts receives, computes, sends what exists.
 //
-// The reference melts a schedule into the code that runs it, so that each schedule has an engine of its own and a bug of
-// its own. Here a schedule is data, and one executor runs every program, hand-written ones too. It can be this small
+// The reference melts a schedule into the code that runs it, so that each schedule has an engine of its own and a bug
+// of its own. Here a schedule is data, and one executor runs every program, hand-written ones too. It can be this small
 // because programs are verified before they come here, and because it knows neither schedules nor tensors: a plan is a
 // list, a stage is five functions, and the values between stages may be anything. Its tests run over strings.
 //
@@ -11,8 +11,8 @@
 // 2. A value leaves at the moment it exists: outputs after F, input gradients after I and before W, even inside a B.
 // 3. In a pair (an F and a B) a half that communicates is suspended, and the other half computes in the meantime.
 //
-// Invariant: each value has one owner. It is `held` here from its arrival until its computation has ended; after an error
-// whatever is still held is discarded, so that a failed step leaves nothing.
+// Invariant: each value has one owner. It is `held` here from its arrival until its computation has ended; after an
+// error whatever is still held is discarded, so that a failed step leaves nothing.
 import { InternalError } from "../errors/internal-error.ts";
 import { finish, isSuspendable, type Suspendable } from "../tensor/suspension.ts";
 import type { Receipt } from "../transport/process-group.ts";

@@ -1,11 +1,12 @@
 // The edges of a stage: how values reach the next one, on another rank or on this one.
 //
-// The executor moves values whose type it does not know, so it cannot send, hand over or free them; and a stage computes
-// values without knowing where they go. What is between the two is here, and so is everything about a value on its way:
-// a dtype for the wire, for example, would cast in `send` and cast back in `receive`, and no other file would change.
+// The executor moves values whose type it does not know, so it cannot send, hand over or free them; and a stage
+// computes values without knowing where they go. What is between the two is here, and so is everything about a value on
+// its way: a dtype for the wire, for example, would cast in `send` and cast back in `receive`, and no other file would
+// change.
 //
-// The rule of ownership: a link borrows the outputs of a stage, which frees them after `outputsSent`, and takes over input
-// gradients, which no one else needs. A received value belongs to its taker.
+// The rule of ownership: a link borrows the outputs of a stage, which frees them after `outputsSent`, and takes over
+// input gradients, which no one else needs. A received value belongs to its taker.
 import { disposeTensors, type Message, type ProcessGroup, type Receipt } from "../transport/process-group.ts";
 
 /** What travels between stages. */

@@ -4,8 +4,8 @@ import type { Tensor } from "../tensor/tensor.ts";
 import type { Message } from "../transport/process-group.ts";
 
 /**
- * Cuts tensors into micro-batches along a dimension, as `torch.tensor_split` does: the first ones are longer by one when
- * the size is not divisible. An absent tensor is absent in each. `scatterProblem` must have found nothing wrong.
+ * Cuts tensors into micro-batches along a dimension, as `torch.tensor_split` does: the first ones are longer by one
+ * when the size is not divisible. An absent tensor is absent in each. `scatterProblem` must have found nothing wrong.
  * @returns One message per micro-batch; the caller owns its tensors, which are views.
  */
 export function scatter(tensors: Message, numMicroBatches: number, batchDim: number): Message[] {

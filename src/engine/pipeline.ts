@@ -1,12 +1,13 @@
 // One rank of a pipeline: puts a step together from its parts, and sees to it that a failure reaches every rank.
 //
-// A step needs a plan (plan-cache.ts), its data (step-data.ts), the stages (module-stage.ts), the edges (link.ts) and, when
-// parameters have several holders, their exchange (parameters/). The executor runs the plan over them. Nothing here
-// computes or sends; whatever a step starts is ended here, whether or not it succeeds.
+// A step needs a plan (plan-cache.ts), its data (step-data.ts), the stages (module-stage.ts), the edges (link.ts) and,
+// when parameters have several holders, their exchange (parameters/). The executor runs the plan over them. Nothing
+// here computes or sends; whatever a step starts is ended here, whether or not it succeeds.
 //
 // Ranks take part in a step without talking about it, so a rank that fails must not leave the others waiting: it aborts
-// the group of all ranks, once, with its reason. A rank that was stopped by such an abort must not abort again; that is how
-// the two are told apart: an ABORTED error of this group is an echo, an error of any other kind or group is a cause.
+// the group of all ranks, once, with its reason. A rank that was stopped by such an abort must not abort again; that is
+// how the two are told apart: an ABORTED error of this group is an echo, an error of any other kind or group is a
+// cause.
 import type { Parameter } from "../autograd/parameter.ts";
 import { problemOf } from "../errors/dualpipe-error.ts";
 import { formatAction, type Program, stagesOf } from "../schedule/index.ts";
@@ -42,8 +43,8 @@ export interface PipelineOptions {
   /** The dimension along which a batch is cut into micro-batches. */
   readonly batchDim?: number;
   /**
-   * Equal pipelines side by side, each with micro-batches of its own, whose gradients are summed (data parallelism). Replica
-   * `k` of pipelines of `P` ranks has the ranks from `k P` on.
+   * Equal pipelines side by side, each with micro-batches of its own, whose gradients are summed (data parallelism).
+   * Replica `k` of pipelines of `P` ranks has the ranks from `k P` on.
    */
   readonly numReplicas?: number;
   /**
@@ -172,8 +173,8 @@ export class Pipeline {
    * Runs one step: training, or forward only inside `noGrad`. Gradients are added to those that are there already.
    * @param inputs Needed on the ranks that hold the first stage, for the micro-batches that enter there.
    * @throws ScheduleError when the schedule does not exist for this number of micro-batches; StepError; TransportError.
-   * After an error every rank of the group gets one, in its present or its next transfer there; then the next step can be
-   * run. The gradients of a failed step are incomplete: zero them.
+   * After an error every rank of the group gets one, in its present or its next transfer there; then the next step can
+   * be run. The gradients of a failed step are incomplete: zero them.
    */
   step(inputs: Tensor | Message | null, options: StepOptions): StepResult {
     return this.#guarded(() => this.#step(inputs, options));

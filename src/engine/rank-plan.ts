@@ -1,14 +1,15 @@
-// What one rank does in a step: its actions with everything resolved that the executor would have to ask the schedule for.
+// What one rank does in a step: its actions with everything resolved that the executor would have to ask the schedule
+// for.
 //
 // A program says which rank runs F7 of stage 2, but not where the outputs go: to another rank, to the
 // next stage on this one, or nowhere. A send of the program says it twice. And when a stage has run its last backward,
 // which is when its weight gradients can travel, only the rest of the program tells. If the executor looked these up as
 // it ran, it would know placements and directions, and its tests would need them.
 //
-// So `planRank` resolves them once per program: each computation gets the destination of its results and the stage whose
-// weight gradients it completes, and each receive its peer. Sends disappear: a value leaves when it exists. The executor
-// then walks a list. Invariant: the plans of two ranks that send to one another list the values of each channel in the
-// same order, because both come from one verified program.
+// So `planRank` resolves them once per program: each computation gets the destination of its results and the stage
+// whose weight gradients it completes, and each receive its peer. Sends disappear: a value leaves when it exists. The
+// executor then walks a list. Invariant: the plans of two ranks that send to one another list the values of each
+// channel in the same order, because both come from one verified program.
 import {
   type Action,
   type Communication,

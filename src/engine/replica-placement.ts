@@ -1,7 +1,9 @@
 import type { ProcessGroup } from "../transport/process-group.ts";
 import { StepError } from "./step-error.ts";
 
-/** Which rank of a process group has which rank in which replica of a pipeline; replica `k` of `P` ranks comes at `k P`. */
+/**
+ * Which rank of a process group has which rank in which replica of a pipeline; replica `k` of `P` ranks comes at `k P`.
+ */
 export class ReplicaPlacement {
   readonly numReplicas: number;
   /** The ranks of one replica. */

@@ -1,13 +1,15 @@
 /**
  * What enters and leaves the pipeline at one rank in one step.
  *
- * A caller passes whole batches, and the executor works on micro-batches. Which of them enter or leave at a rank depends
- * on the schedule: under DualPipe the first half enters at rank 0 and the second half at the last rank, under DualPipeV
- * all enter and leave at rank 0. If each schedule's class cut its own inputs, a new schedule would need a new class. Here
- * the program's placement says it: micro-batches enter where their stage 0 is and leave where their last stage is.
+ * A caller passes whole batches, and the executor works on micro-batches. Which of them enter or leave at a rank
+ * depends on the schedule: under DualPipe the first half enters at rank 0 and the second half at the last rank, under
+ * DualPipeV all enter and leave at rank 0. If each schedule's class cut its own inputs, a new schedule would need a new
+ * class. Here the program's placement says it: micro-batches enter where their stage 0 is and leave where their last
+ * stage is.
  *
  * Everything is checked and cut in the constructor. A mistake in a batch is then an error of the rank that made it,
- * before it has sent anything; later it would be a shape error in the middle of a step, while other ranks wait for data.
+ * before it has sent anything; later it would be a shape error in the middle of a step, while other ranks wait for
+ * data.
  *
  * Ownership: `takeInputs` hands a micro-batch over to the executor, `result` hands losses and outputs over to the
  * caller, and `dispose` frees whatever neither has taken, so that a step that failed leaks nothing.

@@ -1,6 +1,6 @@
 /**
- * The candidate that was most likely meant by `name`, or undefined. Case, "_" and "-" are ignored, and at most a third of
- * the letters may be missing, extra, changed or swapped.
+ * The candidate that was most likely meant by `name`, or undefined. Case, "_" and "-" are ignored, and at most a third
+ * of the letters may be missing, extra, changed or swapped.
  */
 export function closestName(name: string, candidates: readonly string[]): string | undefined {
   const folded = foldName(name);

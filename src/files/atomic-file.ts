@@ -1,9 +1,10 @@
 /*
- * A program can be killed in the middle of a write, and a reader can come in the middle of one. Writing to the file itself
- * would show both of them half a file, and would have lost the old content. So the content goes to a temporary file in
- * the same folder (a rename is atomic only within one file system), is synced to disk (otherwise the rename could reach
- * the disk before the bytes do), and is renamed over the old file. The rename itself lives in the folder, which is
- * therefore synced as well. What a killed writer leaves is a file with a recognizable name, for the next run to remove.
+ * A program can be killed in the middle of a write, and a reader can come in the middle of one. Writing to the file
+ * itself would show both of them half a file, and would have lost the old content. So the content goes to a temporary
+ * file in the same folder (a rename is atomic only within one file system), is synced to disk (otherwise the rename
+ * could reach the disk before the bytes do), and is renamed over the old file. The rename itself lives in the folder,
+ * which is therefore synced as well. What a killed writer leaves is a file with a recognizable name, for the next run
+ * to remove.
  */
 import { randomBytes } from "node:crypto";
 import { type FileHandle, open, readdir, rename, rm } from "node:fs/promises";

@@ -1,6 +1,6 @@
 /**
- * A key that the outermost object of valid JSON has twice, if there is one. `JSON.parse` keeps the last of two equal keys
- * and so hides the other, so the keys are read from the text.
+ * A key that the outermost object of valid JSON has twice, if there is one. `JSON.parse` keeps the last of two equal
+ * keys and so hides the other, so the keys are read from the text.
  */
 export function firstDuplicateKey(json: string): string | undefined {
   const seen = new Set<string>();

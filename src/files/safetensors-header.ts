@@ -56,8 +56,8 @@ export const HEADER_BYTES_MAX = 100_000_000;
 const DATA_ALIGNMENT_BYTES = 8;
 
 /**
- * Lays tensors out one after another. Those with larger elements come first, then by name, so that each tensor is aligned
- * to its element.
+ * Lays tensors out one after another. Those with larger elements come first, then by name, so that each tensor is
+ * aligned to its element.
  * @returns The header, with its length field, and the byte range of each tensor.
  */
 export function encodeHeader(

@@ -1,12 +1,12 @@
 /*
- * A safetensors file is eight bytes with the length of a header, a JSON header that gives each tensor a name, a dtype, a
- * shape and a range of bytes, and the bytes. It was made to be safe to read from strangers, which holds only for a reader
- * that believes nothing: here every claim of the header is checked against the file before a byte of data is read. Names
- * are unique, also where JSON.parse would silently keep the last of two; ranges have the size of their shapes and fill
- * the file without a gap or an overlap, so no byte is hidden and none is read twice.
+ * A safetensors file is eight bytes with the length of a header, a JSON header that gives each tensor a name, a dtype,
+ * a shape and a range of bytes, and the bytes. It was made to be safe to read from strangers, which holds only for a
+ * reader that believes nothing: here every claim of the header is checked against the file before a byte of data is
+ * read. Names are unique, also where JSON.parse would silently keep the last of two; ranges have the size of their
+ * shapes and fill the file without a gap or an overlap, so no byte is hidden and none is read twice.
  *
- * A model can be larger than memory. So a reader can ask for single tensors, a writer can give functions that are called
- * when a tensor's turn comes, and a checksum can be taken of the bytes as they pass.
+ * A model can be larger than memory. So a reader can ask for single tensors, a writer can give functions that are
+ * called when a tensor's turn comes, and a checksum can be taken of the bytes as they pass.
  * Format: https://github.com/huggingface/safetensors
  */
 import { type FileHandle, open } from "node:fs/promises";

@@ -1,8 +1,8 @@
 import { z } from "zod";
 
 /*
- * The kinds of values that a key of a configuration can have. Each says in words what it accepts, to go after
- * "must be": one text for a wrong type, a value too small and a value too large, because the user needs the same answer.
+ * The kinds of values that a key of a configuration can have. Each says in words what it accepts, to go after "must
+ * be": one text for a wrong type, a value too small and a value too large, because the user needs the same answer.
  */
 
 /** A whole number from `min` to `max`. */

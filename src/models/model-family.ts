@@ -64,8 +64,8 @@ export interface LayerSlice {
 }
 
 /**
- * A stage of a language model. The first takes token indices, int64 [B, T]; the last returns logits [B, T, V]. State-dict
- * keys are those of the whole model.
+ * A stage of a language model. The first takes token indices, int64 [B, T]; the last returns logits [B, T, V].
+ * State-dict keys are those of the whole model.
  */
 export interface LanguageStage extends Module {
   readonly config: { readonly contextLength: number; readonly numLayers: number };

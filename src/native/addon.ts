@@ -61,7 +61,9 @@ export interface Addon {
   readonly mailbox: {
     open(name: string, numMailboxes: number): Mailboxes;
     put(mailboxes: Mailboxes, mailbox: number, tensors: readonly (Handle | null)[]): void;
-    /** The oldest message; blocks this thread until there is one. Fails with a code, and the reason if it was closed. */
+    /**
+     * The oldest message; blocks this thread until there is one. Fails with a code, and the reason if it was closed.
+     */
     take(mailboxes: Mailboxes, mailbox: number, timeoutMs: number): (Handle | null)[];
     arrived(mailboxes: Mailboxes, mailbox: number): boolean;
     /** Ends every wait, now and later, in each set whose name has this prefix. */
@@ -70,8 +72,8 @@ export interface Addon {
   /** Absent when LibTorch was built without Gloo. */
   readonly gloo: {
     /**
-     * Connects this process to the others, in a thread of its own; `attach` then finds the bridge by its name. The other
-     * processes must `learn` each key that `publish` is called with.
+     * Connects this process to the others, in a thread of its own; `attach` then finds the bridge by its name. The
+     * other processes must `learn` each key that `publish` is called with.
      */
     connect(
       options: BridgeOptions,
@@ -105,8 +107,8 @@ export interface Addon {
     /** From any thread: closes the sets whose names have this prefix, in all processes. Returns false when nothing is connected. */
     abort(bridgeName: string, prefix: string, reason: string): boolean;
     /**
-     * Each rank's last call. The last rank of a process waits until everything sent is on its way and, when all ranks ended
-     * well, for the other processes.
+     * Each rank's last call. The last rank of a process waits until everything sent is on its way and, when all ranks
+     * ended well, for the other processes.
      */
     leave(bridge: Bridge, well: boolean): void;
     /** Ends the connections of a process whose ranks have not left and never will. */

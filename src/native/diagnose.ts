@@ -33,7 +33,10 @@ export interface Diagnosis {
   readonly attempts: readonly LocateAttempt[];
 }
 
-/** Examines everything that training needs on this machine. Loads the native addon, if it is built, to see that it works. */
+/**
+ * Examines everything that training needs on this machine. Loads the native addon, if it is built, to see that it
+ * works.
+ */
 export function diagnose(cache: NativeCache = defaultCache()): Diagnosis {
   const { libtorch, attempts } = locateLibTorch({ env: cache.env });
   const usesSystem = libtorch === undefined ? !cache.env.LIBTORCH : libtorch.source === "system";

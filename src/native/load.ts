@@ -14,8 +14,8 @@ export type BuildOutcome =
 
 /**
  * Loads the native addon for the LibTorch of this machine; when it is not in the cache, builds it first, which takes
- * minutes, with its progress on standard error.
- * Call it on the main thread before ranks start as worker threads: a worker cannot set the environment that LibTorch reads.
+ * minutes, with its progress on standard error. Call it on the main thread before ranks start as worker threads: a
+ * worker cannot set the environment that LibTorch reads.
  * @throws NativeSetupError when LibTorch or a build tool is missing, or when the build fails.
  */
 export function loadAddon<A = Addon>(cache: NativeCache = defaultCache()): A {

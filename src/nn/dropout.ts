@@ -6,7 +6,8 @@ import { Module } from "./module.ts";
 
 /**
  * In training, sets each element to 0 with this probability and divides the others by the probability to stay, so that
- * the mean stays the same; in evaluation, returns its input. Draws from the runtime's generator. Srivastava et al., 2014.
+ * the mean stays the same; in evaluation, returns its input. Draws from the runtime's generator. Srivastava et al.,
+ * 2014.
  */
 export class Dropout extends Module {
   readonly probability: number;

@@ -19,7 +19,10 @@ failOnLeaks(runtime);
 
 const dtype = "float64";
 
-/** Values of PyTorch 1.13, as the comments say, with: sine = lambda k, *shape: (arange(prod(shape), dtype=float64) * .7 + k).sin().reshape(shape) */
+/**
+ * Values of PyTorch 1.13, as the comments say, with:
+ *     sine = lambda k, *shape: (arange(prod(shape), dtype=float64) * .7 + k).sin().reshape(shape)
+ */
 function sine(k: number, ...shape: number[]): Tensor {
   const size = shape.reduce((a, b) => a * b, 1);
   return runtime.tensor(

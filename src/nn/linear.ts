@@ -22,7 +22,8 @@ export class Linear extends Module {
   readonly bias: Parameter | null;
 
   /**
-   * Weights and biases are initially uniform in [-1 / sqrt(inFeatures), 1 / sqrt(inFeatures)), as PyTorch's `nn.Linear`.
+   * Weights and biases are initially uniform in [-1 / sqrt(inFeatures), 1 / sqrt(inFeatures)), as PyTorch's
+   * `nn.Linear`.
    * @throws OptionError when `weight` has another shape
    */
   constructor(runtime: Runtime, inFeatures: number, outFeatures: number, options: LinearOptions = {}) {

@@ -14,8 +14,8 @@ export interface MLPOptions {
 }
 
 /**
- * Two linear layers with an activation between them: [..., hiddenSize] to [..., innerSize] and back. The names are those
- * of GPT-2.
+ * Two linear layers with an activation between them: [..., hiddenSize] to [..., innerSize] and back. The names are
+ * those of GPT-2.
  */
 export class MLP extends Module {
   readonly c_fc: Linear;

@@ -7,7 +7,9 @@ import type { Tensor } from "../tensor/tensor.ts";
 /** Parameters by their dotted names, as PyTorch's `state_dict` names them. */
 export type StateDict = Readonly<Record<string, Tensor>>;
 
-/** A state dict does not fit a module or an optimizer: the message lists every key at fault, with the shapes of both. */
+/**
+ * A state dict does not fit a module or an optimizer: the message lists every key at fault, with the shapes of both.
+ */
 export class StateDictError extends DualPipeError<"STATE_DICT_MISMATCH"> {
   override readonly name = "StateDictError";
 

@@ -4,8 +4,9 @@ import * as kernels from "../tensor/kernels/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /**
- * The sum of the squares of all gradients; each parameter counts once. Rows are summed in float32 or better, and the sums
- * of rows in float64. Ranks add up their sums, and clip with `scaleGradients(parameters, clipFactor(sum, maxNorm))`.
+ * The sum of the squares of all gradients; each parameter counts once. Rows are summed in float32 or better, and the
+ * sums of rows in float64. Ranks add up their sums, and clip with
+ * `scaleGradients(parameters, clipFactor(sum, maxNorm))`.
  */
 export function squaredGradNorm(parameters: Iterable<Parameter>): number {
   const gradients = gradientsOf(parameters);
@@ -17,7 +18,10 @@ export function squaredGradNorm(parameters: Iterable<Parameter>): number {
   });
 }
 
-/** The factor that makes the norm of the gradients at most `maxNorm`, at most 1; the formula of PyTorch's `clip_grad_norm_`. */
+/**
+ * The factor that makes the norm of the gradients at most `maxNorm`, at most 1; the formula of PyTorch's
+ * `clip_grad_norm_`.
+ */
 export function clipFactor(squaredNorm: number, maxNorm: number): number {
   return Math.min(1, maxNorm / (Math.sqrt(squaredNorm) + 1e-6));
 }

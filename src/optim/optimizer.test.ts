@@ -26,8 +26,10 @@ function giveGradient(parameter: Parameter, numbers: readonly number[]): void {
  *     for t in range(4):
  *         w.grad = torch.tensor([.1, -.2, .3, -.4], dtype=torch.float64) * (t + 1); o.step(); out.append(w.tolist())
  *     return out[0], out[-1]
- * for make in [lambda p: AdamW(p, lr=.1, weight_decay=.2), lambda p: AdamW(p, lr=.05, betas=(.5, .9), eps=.01, weight_decay=0),
- *     lambda p: SGD(p, lr=.1), lambda p: SGD(p, lr=.1, weight_decay=.3), lambda p: SGD(p, lr=.1, momentum=.9, weight_decay=.3),
+ * for make in [lambda p: AdamW(p, lr=.1, weight_decay=.2), lambda p: AdamW(p, lr=.05, betas=(.5, .9), eps=.01,
+ *     weight_decay=0),
+ *     lambda p: SGD(p, lr=.1), lambda p: SGD(p, lr=.1, weight_decay=.3),
+ *     lambda p: SGD(p, lr=.1, momentum=.9, weight_decay=.3),
  *     lambda p: SGD(p, lr=.1, momentum=.9, weight_decay=.3, nesterov=True)]: print(run(make))
  */
 type Make = (parameters: NamedParameter[]) => AdamW | SGD;

@@ -2,16 +2,16 @@
  * What all optimizers share: groups, state, and one kernel call for many parameters.
  *
  * A model has hundreds of small parameters, and a step of AdamW takes about ten operations on each. Looping over the
- * parameters costs more in calls than in arithmetic. LibTorch's foreach kernels change a list of tensors in one call, but
- * they take one number for the whole list, and AdamW's bias correction depends on a parameter's own step. So a step
+ * parameters costs more in calls than in arithmetic. LibTorch's foreach kernels change a list of tensors in one call,
+ * but they take one number for the whole list, and AdamW's bias correction depends on a parameter's own step. So a step
  * gathers the parameters of a group that are at the same step, which are nearly always all of them, and a subclass
  * writes its formula once for such a list (`update`).
  *
- * Names decide what a state means, as in PyTorch: a state dict has `NAME.step` and `NAME.SLOT`. It can therefore be loaded
- * on another number of ranks, where each rank owns other parameters.
+ * Names decide what a state means, as in PyTorch: a state dict has `NAME.step` and `NAME.SLOT`. It can therefore be
+ * loaded on another number of ranks, where each rank owns other parameters.
  *
- * Step counts live in JavaScript. As tensors they would have to be read back in every step, which on a GPU waits for it;
- * they are written into tensors only when a state dict is asked for.
+ * Step counts live in JavaScript. As tensors they would have to be read back in every step, which on a GPU waits for
+ * it; they are written into tensors only when a state dict is asked for.
  */
 import type { Parameter } from "../autograd/parameter.ts";
 import { checkedOptions, OptionError } from "../errors/option-error.ts";
@@ -30,8 +30,8 @@ interface CommonOptions {
 }
 
 /**
- * Parameters of one group that have a gradient and are at the same step, so that one call of a foreach kernel changes all
- * of them. A parameter that had no gradient in some step is behind the others.
+ * Parameters of one group that have a gradient and are at the same step, so that one call of a foreach kernel changes
+ * all of them. A parameter that had no gradient in some step is behind the others.
  */
 export interface StepGroup {
   readonly parameters: readonly Parameter[];
@@ -188,7 +188,9 @@ export abstract class Optimizer<Options extends CommonOptions> {
   }
 }
 
-/** Two groups: matrices and tables with this weight decay, and norms and biases, which have one dimension, with none. */
+/**
+ * Two groups: matrices and tables with this weight decay, and norms and biases, which have one dimension, with none.
+ */
 export function weightDecayGroups(
   parameters: readonly NamedParameter[],
   weightDecay: number,

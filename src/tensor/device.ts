@@ -8,7 +8,8 @@
  *  - how elements get in from JavaScript's memory and out to it;
  *  - which random generator is drawn from, and what its state is;
  *  - how many bytes are in use;
- *  - what time it is: a card works behind the host, so the host's clock says when a kernel was launched, not when it ran.
+ *  - what time it is: a card works behind the host, so the host's clock says when a kernel was launched, not when it
+ *    ran.
  *
  * `Runtime` goes through its device for all five and knows nothing else about it. Tensors are handles here, because a
  * device lies below scopes and ownership; its caller adopts the handles that it returns.
@@ -25,7 +26,9 @@ export interface MemoryUse {
 export interface Device {
   /** As LibTorch writes it, such as `cpu`. */
   readonly name: string;
-  /** What follows the dtype in a call of an operator that makes a tensor from numbers alone: its layout and its device. */
+  /**
+   * What follows the dtype in a call of an operator that makes a tensor from numbers alone: its layout and its device.
+   */
   readonly creationArguments: readonly NativeArgument[];
 
   /**

@@ -69,7 +69,10 @@ export class LibTorchError extends DualPipeError<LibTorchErrorCode> {
   override readonly name = "LibTorchError";
   /** Name and overload, such as `aten::add.Tensor`; undefined when the call is no operator's. */
   readonly operator: string | undefined;
-  /** The arguments that were passed: tensors as `float32[2, 3]`, numbers and lists as they are, `?` for one that cannot be read. */
+  /**
+   * The arguments that were passed: tensors as `float32[2, 3]`, numbers and lists as they are, `?` for one that cannot
+   * be read.
+   */
   readonly arguments: readonly string[];
 
   /** @param problem The first line of LibTorch's message. */

@@ -1,10 +1,10 @@
 /**
  * LibTorch in one thread.
  *
- * LibTorch itself is global: one dispatcher, one default generator, one autograd for the process. A rank is a thread, and
- * ranks that share a generator or a grad mode would compute what their timing decides. So everything that can differ
- * between ranks hangs on a Runtime: the current scope, the generator (in its device), the grad mode, the numbers of graph
- * nodes. Two runtimes of two threads share nothing, and nothing at module level has state.
+ * LibTorch itself is global: one dispatcher, one default generator, one autograd for the process. A rank is a thread,
+ * and ranks that share a generator or a grad mode would compute what their timing decides. So everything that can
+ * differ between ranks hangs on a Runtime: the current scope, the generator (in its device), the grad mode, the numbers
+ * of graph nodes. Two runtimes of two threads share nothing, and nothing at module level has state.
  *
  * A call of an operator is the hot path of everything above: find its number (looked up once per runtime), replace
  * tensors by handles, cross the native boundary once, and put a new Tensor into the current scope.
@@ -39,7 +39,8 @@ export type ElementArray =
  *
  * @example
  * const runtime = Runtime.load();
- * const sum = runtime.scope(() => runtime.call(operator("aten::add", "Tensor"), runtime.ones([2, 3]), runtime.randn([2, 3])));
+ * const add = operator("aten::add", "Tensor");
+ * const sum = runtime.scope(() => runtime.call(add, runtime.ones([2, 3]), runtime.randn([2, 3])));
  */
 export class Runtime extends Scopes {
   readonly addon: Addon;
@@ -62,7 +63,10 @@ export class Runtime extends Scopes {
     addon.setNumThreads(1);
   }
 
-  /** Loads LibTorch; builds the native addon first if there is none. @throws NativeSetupError when that fails, with what to do. */
+  /**
+   * Loads LibTorch; builds the native addon first if there is none.
+   * @throws NativeSetupError when that fails, with what to do.
+   */
   static load(): Runtime {
     return new Runtime(loadAddon<Addon>());
   }
@@ -80,7 +84,8 @@ export class Runtime extends Scopes {
   }
 
   /**
-   * Calls an operator with several tensors as results, which belong to the current scope; an undefined one comes as null.
+   * Calls an operator with several tensors as results, which belong to the current scope; an undefined one comes as
+   * null.
    * @throws LibTorchError with the operator and its arguments; TensorDisposedError
    */
   callMany(op: Operator, ...args: Argument[]): (Tensor | null)[] {

@@ -2,10 +2,11 @@
  * Who frees a tensor, and when.
  *
  * JavaScript's garbage collector cannot: it sees a handle of a few bytes, not the megabytes behind it, and runs when it
- * likes. Freeing each intermediate by hand fails too: an expression such as `add(mul(a, b), c)` has no name for what must
- * be freed. So tensors belong to scopes. A scope owns every tensor made while it is the current one, and disposes them
- * when it ends, except those that its body returns, which the scope around it then owns. Whether a step leaks is decided
- * by the program alone, never by the collector: each step ends with as many tensors as it started with, and tests count.
+ * likes. Freeing each intermediate by hand fails too: an expression such as `add(mul(a, b), c)` has no name for what
+ * must be freed. So tensors belong to scopes. A scope owns every tensor made while it is the current one, and disposes
+ * them when it ends, except those that its body returns, which the scope around it then owns. Whether a step leaks is
+ * decided by the program alone, never by the collector: each step ends with as many tensors as it started with, and
+ * tests count.
  *
  * Two things outlive their scope without being returned. `tensor.share()` makes another owner that no scope knows; its
  * caller disposes it. And the graph shares what a backward will need, and disposes it when the backward has used it.
@@ -57,7 +58,10 @@ class Scope {
     this.#owned.push(tensor);
   }
 
-  /** Disposes its tensors, except those in `kept` (a tensor, or arrays and plain objects of them), which go to the parent. */
+  /**
+   * Disposes its tensors, except those in `kept` (a tensor, or arrays and plain objects of them), which go to the
+   * parent.
+   */
   end(kept: unknown): void {
     const survivors = new Set<Tensor>();
     collectTensors(kept, survivors);

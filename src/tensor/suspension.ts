@@ -5,8 +5,9 @@
  * obvious form, async functions, does not work in a rank: a promise continues in a microtask, so every scope that is
  * open would take in the other computation's tensors, the order of kernels would depend on the event loop, and each
  * `await` would cost a turn of it. So a computation that communicates is a generator. It yields each transfer that it
- * needs, and its caller decides: wait at once (`finish`), or run another computation first and resume this one later. The
- * caller knows when a computation is suspended, and switches scope and grad mode with it (`Runtime.suspendableScope`).
+ * needs, and its caller decides: wait at once (`finish`), or run another computation first and resume this one later.
+ * The caller knows when a computation is suspended, and switches scope and grad mode with it
+ * (`Runtime.suspendableScope`).
  *
  * It lies in this layer because two layers that do not know each other meet in it: transport, above the tensor layer,
  * makes transfers (its receipts), and autograd and modules, which know no transport, yield them.

@@ -1,10 +1,10 @@
 /**
  * Two ends of life: the owner's and the elements'.
  *
- * A Tensor object is one owner of its elements. Its owners have one cell in common, which has the native handle and counts
- * them; the last one to be disposed frees the elements. So a stage can send an output and free it at once while the graph
- * still holds a share of it, and neither knows of the other. Views and reshapes are tensors of their own over the same
- * storage, which LibTorch counts.
+ * A Tensor object is one owner of its elements. Its owners have one cell in common, which has the native handle and
+ * counts them; the last one to be disposed frees the elements. So a stage can send an output and free it at once while
+ * the graph still holds a share of it, and neither knows of the other. Views and reshapes are tensors of their own over
+ * the same storage, which LibTorch counts.
  *
  * The cell remembers shape and dtype once they have been asked for, so they stay known when the elements are gone: a
  * backward needs the shape of an input, not its elements.

@@ -3,11 +3,12 @@
  *
  * Three parts follow each other. Preparing finds what the whole run depends on: the checkpoint to resume from and the
  * tokens, and it ends the run if the two do not belong together. Following runs the ranks (coordinator.ts) while
- * listeners write metrics and show progress. Then the results are written, and a sample is drawn from the trained model.
+ * listeners write metrics and show progress. Then the results are written, and a sample is drawn from the trained
+ * model.
  *
- * The config is written before the first step, with every default filled in, because a run that fails needs it most. The
- * metrics of a resumed run are cut back to its checkpoint first: steps after it are about to be done again, and must not
- * appear twice.
+ * The config is written before the first step, with every default filled in, because a run that fails needs it most.
+ * The metrics of a resumed run are cut back to its checkpoint first: steps after it are about to be done again, and
+ * must not appear twice.
  */
 import { createHash } from "node:crypto";
 import { mkdtemp } from "node:fs/promises";

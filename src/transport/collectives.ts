@@ -1,6 +1,9 @@
 import type { ProcessGroup } from "./process-group.ts";
 
-/** Gives every rank the numbers of all ranks, by rank, as float64. All ranks of the group must call it, with equally many numbers. */
+/**
+ * Gives every rank the numbers of all ranks, by rank, as float64. All ranks of the group must call it, with equally
+ * many numbers.
+ */
 export function allGatherNumbers(group: ProcessGroup, numbers: readonly number[]): number[][] {
   const { runtime } = group;
   return runtime.scope(() => {

@@ -3,8 +3,8 @@ import type { ChannelKind, Message, ProcessGroup, Receipt } from "./process-grou
 import { TransportError } from "./transport-error.ts";
 
 /**
- * Some of a group's ranks, numbered in the order given. It only renumbers: its messages use the group's channels and its
- * aborts reach the whole group, whereas a subgroup has channels and aborts of its own.
+ * Some of a group's ranks, numbered in the order given. It only renumbers: its messages use the group's channels and
+ * its aborts reach the whole group, whereas a subgroup has channels and aborts of its own.
  */
 export class GroupView implements ProcessGroup {
   readonly runtime: Runtime;

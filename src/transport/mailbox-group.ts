@@ -6,10 +6,11 @@
 // would never see it.
 //
 // So a group lives in generations. The mailboxes of a generation have a name with its number. An abort closes them for
-// good, which ends every wait in them, now and later. A rank that finds its mailboxes closed throws one ABORTED error and
-// opens those of the next generation, and so does the rank that aborts. What was under way belongs to the old name and is
-// lost with it. Invariant: a rank advances by one generation per abort, in whatever transfer it hears of it, so that all
-// ranks find each other in the same one. A receipt from before an abort that its rank has heard of fails again, but does not count.
+// good, which ends every wait in them, now and later. A rank that finds its mailboxes closed throws one ABORTED error
+// and opens those of the next generation, and so does the rank that aborts. What was under way belongs to the old name
+// and is lost with it. Invariant: a rank advances by one generation per abort, in whatever transfer it hears of it, so
+// that all ranks find each other in the same one. A receipt from before an abort that its rank has heard of fails
+// again, but does not count.
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Carrier, Channel } from "./carrier.ts";
 import { Inbox } from "./inbox.ts";

@@ -3,8 +3,8 @@ import type { Transfer } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /**
- * What travels from one rank to another. Each kind has a channel of its own, so that a receive posted early for one kind
- * does not hold up another.
+ * What travels from one rank to another. Each kind has a channel of its own, so that a receive posted early for one
+ * kind does not hold up another.
  */
 export const CHANNEL_KINDS = [
   "activations",
@@ -33,8 +33,8 @@ export interface Receipt<Value = Message> extends Transfer {
 }
 
 /**
- * One rank's channels to the other ranks of a group. On each channel (a sender, a receiver and a kind) messages arrive in
- * the order in which they were sent, and the k-th posted receive gets the k-th message.
+ * One rank's channels to the other ranks of a group. On each channel (a sender, a receiver and a kind) messages arrive
+ * in the order in which they were sent, and the k-th posted receive gets the k-th message.
  */
 export interface ProcessGroup {
   readonly runtime: Runtime;
@@ -52,8 +52,8 @@ export interface ProcessGroup {
    */
   abort(reason: string): void;
   /**
-   * A group of some of the ranks, numbered in the order given, with channels and aborts of its own. A `GroupView` also has
-   * some of the ranks, but sends over this group's channels, and its aborts reach the whole group.
+   * A group of some of the ranks, numbered in the order given, with channels and aborts of its own. A `GroupView` also
+   * has some of the ranks, but sends over this group's channels, and its aborts reach the whole group.
    * @throws TransportError when this rank is not among them.
    */
   subgroup(ranks: readonly number[]): ProcessGroup;

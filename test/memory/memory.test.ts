@@ -46,8 +46,8 @@ test.each([
     const edgeBytes = 4 * sizes.sequence * sizes.hidden;
     // A stage keeps its input, the input and the output of its GELU, and, before a loss, its output.
     const microBatchBytes = (1 + 4 + 4 + 1) * edgeBytes;
-    // The running backward has a gradient for each of them, the forward in the same pair the squares of its loss; and on
-    // each of four edges a message may wait. Every loss of the step is one element, and one loss has its gradient.
+    // The running backward has a gradient for each of them, the forward in the same pair the squares of its loss; and
+    // on each of four edges a message may wait. Every loss of the step is one element, and one loss has its gradient.
     const passingBytes = microBatchBytes + (1 + 4) * edgeBytes + 4 * (sizes.numMicroBatches + 1);
     const allowedBytes = numRanks * (maxInFlight * microBatchBytes + passingBytes);
     for (const [report] of reports) {

@@ -29,9 +29,10 @@ type MixedInputs = [
 ];
 
 /**
- * A stage with everything that may travel between stages: a tensor whose width changes, one that is always absent, integers
- * that are passed along, one that is absent at first and then passed along with a gradient, one that is never used, and one
- * through which no gradient flows. All are [B, T, ...], or [T, B, ...] when the batch is the second dimension.
+ * A stage with everything that may travel between stages: a tensor whose width changes, one that is always absent,
+ * integers that are passed along, one that is absent at first and then passed along with a gradient, one that is never
+ * used, and one through which no gradient flows. All are [B, T, ...], or [T, B, ...] when the batch is the second
+ * dimension.
  */
 class MixedStage extends Module<MixedInputs, Message> {
   readonly weight: Parameter;

@@ -2,9 +2,9 @@
  * Prints how the folders of the source depend on each other: `npm run structure -- [FOLDER] [--root CHECKOUT]`.
  *
  * It counts files and imports for each folder, in two ways. File by file covers everything below the folder. Entry by
- * entry takes a subfolder as one entry, which is what a reader sees who opens the folder. A folder is easy to understand
- * if it has few entries with few arrows between them, and it can be read from the bottom up if it has no cycles. A
- * floor is one step of that way up. `--root` measures another checkout, such as one of an older commit.
+ * entry takes a subfolder as one entry, which is what a reader sees who opens the folder. A folder is easy to
+ * understand if it has few entries with few arrows between them, and it can be read from the bottom up if it has no
+ * cycles. A floor is one step of that way up. `--root` measures another checkout, such as one of an older commit.
  */
 import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";

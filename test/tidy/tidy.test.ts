@@ -5,7 +5,7 @@ import { findBareErrors, findErrorCodes } from "./errors.ts";
 import { findBrokenEntries, findUnusedExports, publicSources } from "./exports.ts";
 import { BACK_EDGES, findCycles, findUnusedPermissions, findUpwardImports } from "./layers.ts";
 import { parseSources, readTexts, type Violation } from "./repository.ts";
-import { findLargeFolders, findLongFiles, findLongFunctions } from "./sizes.ts";
+import { findLargeFolders, findLongFiles, findLongFunctions, findWideLines } from "./sizes.ts";
 import { findEmptyNames, findForbiddenTexts, findNotes } from "./text.ts";
 import { findBannedWords } from "./words.ts";
 
@@ -28,6 +28,7 @@ test.each<[string, readonly Violation[]]>([
   ["files are short", findLongFiles(texts)],
   ["folders are small", findLargeFolders(texts.keys())],
   ["functions are short", findLongFunctions(files)],
+  ["prose fits into 120 columns", findWideLines(texts)],
   ["one name per thing, and plain English", findBannedWords(texts)],
   ["an error code belongs to one class", findErrorCodes(files)],
   ["names say what is inside", findEmptyNames(texts)],

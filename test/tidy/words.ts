@@ -1,8 +1,8 @@
 /**
- * One name per thing, and plain English. docs/architecture.md explains the words that we use; this file lists those that
- * we do not use, each with the word to use instead. The list holds for everything that people read: code, comments,
- * messages, tests and documents. Exceptions are names that others chose (torchrun's options, the formats of files) and
- * names that users already have in their configurations.
+ * One name per thing, and plain English. docs/architecture.md explains the words that we use; this file lists those
+ * that we do not use, each with the word to use instead. The list holds for everything that people read: code,
+ * comments, messages, tests and documents. Exceptions are names that others chose (torchrun's options, the formats of
+ * files) and names that users already have in their configurations.
  */
 import type { Violation } from "./repository.ts";
 

@@ -1,10 +1,11 @@
 /**
  * `dualpipe plan`: two ways to ask for the best schedule.
  *
- * Before a run there are only data sheets: a model's config, the peak of a device, the bandwidth of a link. The plan then
- * predicts every cost, and chooses schedule, ranks, replicas and micro-batch size. After `dualpipe train --profile` there
- * are measured costs of this very model, and the number of ranks is settled; the plan then only compares schedules, and
- * first says how far off its prediction of the measured step is, so that the reader knows how far to trust the rest.
+ * Before a run there are only data sheets: a model's config, the peak of a device, the bandwidth of a link. The plan
+ * then predicts every cost, and chooses schedule, ranks, replicas and micro-batch size. After
+ * `dualpipe train --profile` there are measured costs of this very model, and the number of ranks is settled; the plan
+ * then only compares schedules, and first says how far off its prediction of the measured step is, so that the reader
+ * knows how far to trust the rest.
  *
  * Data sheets give TFLOP/s, GB and microseconds; the planner computes in operations, bytes and seconds. `requestOf` is
  * the only place that converts. `--json` prints the plan itself, so a program reads the same numbers as a person.

@@ -5,8 +5,8 @@
  * proceeds; the verifier names the rank and the action, and draws the grid around it.
  *
  * Costs have any unit, because only ratios matter to a schedule: F=1 and I=1 describe no machine and still give the
- * bubble. So the chart takes the shortest computation as one column, and no number is printed with a unit. JSON drops the
- * rounding errors that sums of decimal fractions have (0.1 + 0.2), so that equal schedules compare as equal.
+ * bubble. So the chart takes the shortest computation as one column, and no number is printed with a unit. JSON drops
+ * the rounding errors that sums of decimal fractions have (0.1 + 0.2), so that equal schedules compare as equal.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { Command } from "commander";

@@ -39,8 +39,8 @@ export function bundlesOf({
 }
 
 /**
- * Bundles in the order in which a holder sends them, which completes stages in `completionOrder`. Those that are complete
- * with the same stage keep their order in the list, which is the same for all holders.
+ * Bundles in the order in which a holder sends them, which completes stages in `completionOrder`. Those that are
+ * complete with the same stage keep their order in the list, which is the same for all holders.
  */
 export function inSendingOrder(bundles: readonly Bundle[], completionOrder: readonly number[]): Bundle[] {
   const completedAt = ({ stages }: Bundle): number =>

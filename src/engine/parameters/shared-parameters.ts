@@ -1,22 +1,22 @@
 // Parameters that several ranks hold: their gradients are summed, and their updates shared.
 //
 // A rank's mirror and the same rank of each replica hold the same parameters. In the end each must have the sum of all
-// gradients, and equal values after the update. An all-reduce after the step would do it, and would leave the links idle
-// during the step and the computation idle afterwards. It also sums in an order of its own, so that holders differ in the
-// last bit and drift apart.
+// gradients, and equal values after the update. An all-reduce after the step would do it, and would leave the links
+// idle during the step and the computation idle afterwards. It also sums in an order of its own, so that holders differ
+// in the last bit and drift apart.
 //
-// So gradients travel in bundles while the step runs: as soon as the last W of a stage has ended, its bundles go to every
-// holder that sums them, which adds them up at the end of the step in the order of the holders (holders.ts). Every
-// holder adds the same numbers in the same order, and gets the same bits. While one bundle is summed, the next is on its
-// way, hence a limit on their size.
+// So gradients travel in bundles while the step runs: as soon as the last W of a stage has ended, its bundles go to
+// every holder that sums them, which adds them up at the end of the step in the order of the holders (holders.ts).
+// Every holder adds the same numbers in the same order, and gets the same bits. While one bundle is summed, the next is
+// on its way, hence a limit on their size.
 //
-// Sharded (stage 1 of ZeRO: Rajbhandari et al., 2020), each parameter has one owner, to which alone its gradients go. The
-// owner sums, holds the optimizer's state, updates, and sends the new value to the others. That is half the traffic for
-// gradients and a fraction of the state. Whole parameters are owned, the largest first by the holder that has the least
-// so far, as in PyTorch's ZeroRedundancyOptimizer.
+// Sharded (stage 1 of ZeRO: Rajbhandari et al., 2020), each parameter has one owner, to which alone its gradients go.
+// The owner sums, holds the optimizer's state, updates, and sends the new value to the others. That is half the traffic
+// for gradients and a fraction of the state. Whole parameters are owned, the largest first by the holder that has the
+// least so far, as in PyTorch's ZeroRedundancyOptimizer.
 //
-// Invariants: all holders have the same bundles in the same order, and expect one another's bundles in the order in which
-// they are sent. Gradients from earlier steps were summed then, and are set aside until this step's sum is made.
+// Invariants: all holders have the same bundles in the same order, and expect one another's bundles in the order in
+// which they are sent. Gradients from earlier steps were summed then, and are set aside until this step's sum is made.
 import type { Parameter } from "../../autograd/parameter.ts";
 import * as kernels from "../../tensor/kernels/index.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
@@ -180,7 +180,9 @@ export class SharedParameters implements StepObserver {
     }
   }
 
-  /** The first holder tells the others the dtypes and shapes of its parameters, before values travel that would not fit. */
+  /**
+   * The first holder tells the others the dtypes and shapes of its parameters, before values travel that would not fit.
+   */
   #checkSame(): void {
     const { runtime, rank } = this.#holders;
     const parameters = this.#bundles.flatMap((bundle) => bundle.parameters);

@@ -1,17 +1,17 @@
 // A module as a stage: what a micro-batch keeps between its forward and its W, and for how long.
 //
 // A pipeline's memory is the micro-batches in flight. Frameworks keep an output alive until its backward, because the
-// graph hangs on the tensor. But between stages the output has a second reader: the next stage, on another rank. Once it
-// is sent, its elements are of no use here. Only its graph is, and the graph saved what it needs by itself.
+// graph hangs on the tensor. But between stages the output has a second reader: the next stage, on another rank. Once
+// it is sent, its elements are of no use here. Only its graph is, and the graph saved what it needs by itself.
 //
-// So an output's life ends twice: its elements end when they have been sent (`outputsSent`), its graph ends with W. What
-// stays in between is a root: the graph's end and the output's shape, to check the gradient that comes back. The inputs
-// are marked as leaves, so that the graph of a stage begins at its inputs, and their gradients are what I gives. The last
-// stage sends nothing, and its root is the loss.
+// So an output's life ends twice: its elements end when they have been sent (`outputsSent`), its graph ends with W.
+// What stays in between is a root: the graph's end and the output's shape, to check the gradient that comes back. The
+// inputs are marked as leaves, so that the graph of a stage begins at its inputs, and their gradients are what I gives.
+// The last stage sends nothing, and its root is the loss.
 //
 // Each forward is a scope: of all that it makes only what was shared outlives it. Inputs and output gradients are taken
-// over, and disposed whether or not the computation succeeds. Invariant: a step that ended, well or not, leaves no tensor
-// of its own behind (`end`).
+// over, and disposed whether or not the computation succeeds. Invariant: a step that ended, well or not, leaves no
+// tensor of its own behind (`end`).
 import { rootOf, scalarGradient } from "../../autograd/backward.ts";
 import type { Leaf } from "../../autograd/graph.ts";
 import { markInput } from "../../autograd/record.ts";

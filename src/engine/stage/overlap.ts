@@ -2,9 +2,9 @@
 //
 // The point of DualPipe is that the forward of one micro-batch and the backward of another run together, so that one
 // computes while the other communicates. The executor can do that for any two stages that yield at their transfers. A
-// model that knows better, because it has kernels for both halves or wants its products in a certain order, says so with
-// a static method on the class of its stages. The reference gives that method ten arguments and a backward in one piece.
-// Here each half is one object, and the backward can be run whole or split, and suspended.
+// model that knows better, because it has kernels for both halves or wants its products in a certain order, says so
+// with a static method on the class of its stages. The reference gives that method ten arguments and a backward in one
+// piece. Here each half is one object, and the backward can be run whole or split, and suspended.
 //
 // Only pairs of one class are given to a hook. Invariant: a hook must run the whole backward, which is checked when it
 // returns; half a backward would be a wrong gradient that no one notices.

@@ -5,7 +5,10 @@ import type { Tensor } from "../../tensor/tensor.ts";
 /** A module that can be a stage: any tensors in and out, absent ones as null. */
 export type StageModule = Module<never, Tensor | readonly (Tensor | null)[]>;
 
-/** `criterion(...outputs, ...labels)`: a tensor with one element. It declares the parameters that it takes, tensors or null. */
+/**
+ * `criterion(...outputs, ...labels)`: a tensor with one element. It declares the parameters that it takes, tensors or
+ * null.
+ */
 export type Criterion = (...outputsAndLabels: never[]) => Tensor;
 
 /**
@@ -17,7 +20,10 @@ export interface Stage<Value> {
   forward(microBatch: number, inputs: Value): Suspendable<Value> | Value;
   /** The outputs are on their way: their elements may be freed, their graph stays. */
   outputsSent(microBatch: number): void;
-  /** I: takes over the gradients of the outputs and returns those of the inputs. The last stage starts from its loss, and gets null. */
+  /**
+   * I: takes over the gradients of the outputs and returns those of the inputs. The last stage starts from its loss,
+   * and gets null.
+   */
   backwardInputs(microBatch: number, outputGrads: Value | null): Suspendable<Value>;
   /** W, after I. */
   backwardWeights(microBatch: number): Suspendable<void>;

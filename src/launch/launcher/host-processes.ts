@@ -1,9 +1,10 @@
 /**
  * The processes that one launcher starts on its host, for one attempt at the run.
  *
- * Processes must not outlive their launcher. A handler at its exit cannot promise that, because SIGKILL runs no handler,
- * and a process that is left over would keep its port and its memory. So each inherits a pipe that the launcher never
- * writes to. The kernel closes it when the launcher is gone, however it went, and process-watch.ts then ends the process.
+ * Processes must not outlive their launcher. A handler at its exit cannot promise that, because SIGKILL runs no
+ * handler, and a process that is left over would keep its port and its memory. So each inherits a pipe that the
+ * launcher never writes to. The kernel closes it when the launcher is gone, however it went, and process-watch.ts then
+ * ends the process.
  *
  * One failure causes others: when a rank throws, its neighbours time out or see it disconnect, and which process ends
  * first is chance. The first failure therefore starts a deadline instead of a kill, so that the others can report what

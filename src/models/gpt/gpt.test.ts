@@ -40,7 +40,8 @@ test("the logits are those of the same model in PyTorch", () => {
    * C, V, T = 4, 5, 4; wte, wpe = p(V, C), p(T, C); x = wte[torch.tensor([[0, 3, 1]])] + wpe[:3]
    * for layer in range(2):
    *     n1 = (p(C), p(C)); att = nn.MultiheadAttention(C, 2, batch_first=True).double()
-   *     att.in_proj_weight.data, att.in_proj_bias.data, att.out_proj.weight.data, att.out_proj.bias.data = p(3 * C, C), p(3 * C), p(C, C), p(C)
+   *     att.in_proj_weight.data, att.in_proj_bias.data, att.out_proj.weight.data, att.out_proj.bias.data = (
+   *         p(3 * C, C), p(3 * C), p(C, C), p(C))
    *     n2 = (p(C), p(C)); fc = (p(4 * C, C), p(4 * C)); proj = (p(C, 4 * C), p(C))
    *     h = F.layer_norm(x, (C,), *n1); x = x + att(h, h, h, attn_mask=torch.ones(3, 3).triu(1).bool())[0]
    *     h = F.layer_norm(x, (C,), *n2); x = x + F.linear(F.gelu(F.linear(h, *fc), approximate='tanh'), *proj)

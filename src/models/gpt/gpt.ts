@@ -95,7 +95,8 @@ class GptTransformer extends Module {
  * where GPT-2's own files have [in, out]. Radford et al., 2019.
  *
  * The first stage takes token indices, int64 [B, T]; every other stage takes the [B, T, C] of the stage before it; the
- * last returns logits [B, T, V]. State-dict keys are those of the whole model, so the dicts of all stages merge into one.
+ * last returns logits [B, T, V]. State-dict keys are those of the whole model, so the dicts of all stages merge into
+ * one.
  */
 export class GptStage extends Module implements LanguageStage {
   readonly config: GptConfig;

@@ -1,7 +1,7 @@
 /*
- * A rank builds only the stages it holds, yet the model must be the same however it is cut and whichever rank builds it: the
- * mirror ranks of DualPipe hold the same stage, and a run may resume on another number of ranks. So nothing may depend
- * on the order of construction: layers are divided by a formula (stage s of S has layers floor(s L / S) up to
+ * A rank builds only the stages it holds, yet the model must be the same however it is cut and whichever rank builds
+ * it: the mirror ranks of DualPipe hold the same stage, and a run may resume on another number of ranks. So nothing may
+ * depend on the order of construction: layers are divided by a formula (stage s of S has layers floor(s L / S) up to
  * floor((s + 1) L / S), plus the embeddings in the first stage and the final norm and head in the last), and each
  * parameter is drawn from a generator seeded by the run's seed and the parameter's name in the whole model.
  *

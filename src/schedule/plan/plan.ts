@@ -3,8 +3,8 @@
  *
  * A formula for each schedule's bubble would answer faster, and wrongly: the head makes the last stage longer, links
  * take time, and memory decides. So every schedule is combined with every number of ranks that divides the devices,
- * every micro-batch size that divides a replica's share of the batch, and recomputation on or off. Each combination
- * is simulated with the costs of its own stages (model-cost.ts). That is a few hundred simulations of a few milliseconds,
+ * every micro-batch size that divides a replica's share of the batch, and recomputation on or off. Each combination is
+ * simulated with the costs of its own stages (model-cost.ts). That is a few hundred simulations of a few milliseconds,
  * because the time of a step is linear in the number of micro-batches once the pipeline is full (candidate.ts).
  *
  * Memory is a hard limit, time is what is compared. For the best few placements a search (search/search.ts) then looks

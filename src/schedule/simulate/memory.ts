@@ -2,8 +2,8 @@
  * Memory over time, from a timeline that was simulated or measured.
  *
  * Nothing has to be tracked per tensor: what a rank holds changes only at three moments of a micro-batch at a stage.
- * The start of its F adds its activations; the end of its I frees what only the input gradients needed; the end of its W
- * frees the rest. A B is its I and W at once. So each computation becomes one change at a known time, and the running
+ * The start of its F adds its activations; the end of its I frees what only the input gradients needed; the end of its
+ * W frees the rest. A B is its I and W at once. So each computation becomes one change at a known time, and the running
  * sum over the sorted changes is the answer. A peak is exact, because between two changes nothing moves. Within a pair
  * the forward's activations count from the start and the backward's until the end, which is its true worst case.
  */

@@ -3,13 +3,13 @@
  * killed in between. It must never look whole when it is not, and a failure must cost this checkpoint only: the ones
  * before it stay, and training goes on.
  *
- * So process 0 alone makes a folder of parts into a checkpoint, and only after every process has reported the outcome of
- * its parts: files with sizes and checksums, or a problem. One problem gives up the whole checkpoint. Either way the
+ * So process 0 alone makes a folder of parts into a checkpoint, and only after every process has reported the outcome
+ * of its parts: files with sizes and checksums, or a problem. One problem gives up the whole checkpoint. Either way the
  * ranks are then released (`onDone`): they hold the next checkpoint back until this one is out of memory.
  *
  * Outcomes of different steps may arrive interleaved, so they are counted per step, and completions run one after
- * another. When the run ends, `finish` waits for steps that have some outcomes but not all, and `stop` throws away what a
- * failed run left.
+ * another. When the run ends, `finish` waits for steps that have some outcomes but not all, and `stop` throws away what
+ * a failed run left.
  */
 import { problemOf } from "../../errors/dualpipe-error.ts";
 import type { ManifestFile } from "./manifest.ts";

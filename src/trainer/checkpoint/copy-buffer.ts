@@ -10,8 +10,8 @@ export interface CopiedTensor extends TensorInfo {
 const ALIGNMENT_BYTES = 64;
 
 /**
- * Memory for copies of a rank's tensors. It is kept from one checkpoint to the next, because getting fresh memory from the
- * system takes longer than the copy itself. Each call of `copy` overwrites the copies of the last.
+ * Memory for copies of a rank's tensors. It is kept from one checkpoint to the next, because getting fresh memory from
+ * the system takes longer than the copy itself. Each call of `copy` overwrites the copies of the last.
  */
 export class CopyBuffer {
   #memory = new SharedArrayBuffer(0);

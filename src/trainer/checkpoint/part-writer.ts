@@ -4,8 +4,8 @@
  * main thread writes the files of all of its ranks while they train.
  *
  * Two things follow. The files are written one after another, since the memory of the copies is one block per rank and
- * the disk is one disk. And each rank must not copy again before its file is on disk: `CheckpointRequests` holds it back
- * until process 0 has reported the checkpoint as written or given up, so at most one checkpoint is in memory.
+ * the disk is one disk. And each rank must not copy again before its file is on disk: `CheckpointRequests` holds it
+ * back until process 0 has reported the checkpoint as written or given up, so at most one checkpoint is in memory.
  */
 import { problemOf } from "../../errors/dualpipe-error.ts";
 import type { CopiedTensor } from "./copy-buffer.ts";

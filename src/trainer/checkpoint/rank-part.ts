@@ -1,8 +1,8 @@
 /*
  * A checkpoint must load on other ranks, under another schedule or with other replicas than it was written on. So a
- * rank's file says nothing about ranks: it has tensors under their names in the whole model, each in exactly one file, by
- * the rank that owns the parameter. To load, a rank goes through the headers of all files and reads the tensors that its
- * own stages name, whichever rank wrote them.
+ * rank's file says nothing about ranks: it has tensors under their names in the whole model, each in exactly one file,
+ * by the rank that owns the parameter. To load, a rank goes through the headers of all files and reads the tensors that
+ * its own stages name, whichever rank wrote them.
  *
  * The state of a rank's random generator is the exception, because it belongs to the rank. It is used only when the
  * layout is the one of the checkpoint; otherwise the ranks draw new numbers.

@@ -1,9 +1,9 @@
 /*
  * A rank computes without returning to its event loop, so it can neither take a message nor a signal. Main thread and
- * ranks therefore share three numbers: how many checkpoints were asked for, whether the run shall then end, and how many
- * checkpoints were written. Rank 0 compares the first with what it has seen, after each step, and its answer goes to all
- * ranks with the losses; the third is what a rank sleeps on when it would send a second checkpoint before the first is
- * written. The numbers only grow, so no request is lost and none is taken twice.
+ * ranks therefore share three numbers: how many checkpoints were asked for, whether the run shall then end, and how
+ * many checkpoints were written. Rank 0 compares the first with what it has seen, after each step, and its answer goes
+ * to all ranks with the losses; the third is what a rank sleeps on when it would send a second checkpoint before the
+ * first is written. The numbers only grow, so no request is lost and none is taken twice.
  */
 
 /** What the ranks are asked to do after a step. */

@@ -1,13 +1,13 @@
 /*
- * The checkpoints of a run are folders, `checkpoints/step-000120`. A process can be killed, or the power can fail, at any
- * moment, and a reader must still never take half a checkpoint for a whole one, nor lose the last good one.
+ * The checkpoints of a run are folders, `checkpoints/step-000120`. A process can be killed, or the power can fail, at
+ * any moment, and a reader must still never take half a checkpoint for a whole one, nor lose the last good one.
  *
  * A folder cannot be written atomically, but it can be renamed atomically. So a checkpoint grows in a folder with a
  * temporary name, which readers do not look at: every rank's part, the tokenizer, then the manifest with the size and
- * SHA-256 of each file. Each file, and then the folder, is synced to disk; then the folder gets its name. Old checkpoints
- * go the same way backward: renamed to a temporary name first, deleted afterwards. Hence a folder with the name of a
- * checkpoint is complete, up to what disks do to bytes later; against that a reader checks every checksum, and falls
- * back to the next older checkpoint. Whatever has a temporary name when a run starts is garbage.
+ * SHA-256 of each file. Each file, and then the folder, is synced to disk; then the folder gets its name. Old
+ * checkpoints go the same way backward: renamed to a temporary name first, deleted afterwards. Hence a folder with the
+ * name of a checkpoint is complete, up to what disks do to bytes later; against that a reader checks every checksum,
+ * and falls back to the next older checkpoint. Whatever has a temporary name when a run starts is garbage.
  *
  * All processes of a run write into the same folder, so `output.dir` must be one folder on all hosts. Process 0 checks
  * that by the sizes of the parts it can see.

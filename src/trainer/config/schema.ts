@@ -1,8 +1,8 @@
 /**
  * Every key of a training configuration: what it accepts, and its default.
  *
- * A key is declared once, here. The type of a config, the check of a file, of a `--set` option and of a resumed run, the
- * suggestion for a misspelled key and the written-out `config.yaml` all follow from this declaration, so none of
+ * A key is declared once, here. The type of a config, the check of a file, of a `--set` option and of a resumed run,
+ * the suggestion for a misspelled key and the written-out `config.yaml` all follow from this declaration, so none of
  * them can miss a key. Every key has a default, so an empty file is a run; a section that is left out and one that is
  * empty mean the same.
  *
@@ -140,7 +140,9 @@ const defaultKinds: Partial<Record<string, string>> = {
   learningRateSchedule: "cosine",
 };
 
-/** A section with defaults for everything: for a section that is left out, for one without keys, and for a missing kind. */
+/**
+ * A section with defaults for everything: for a section that is left out, for one without keys, and for a missing kind.
+ */
 function section<K extends keyof typeof sections>(name: K): z.ZodPreprocess<(typeof sections)[K]> {
   return z.preprocess((value) => withDefaultKind(name, value ?? {}), sections[name]);
 }

@@ -1,7 +1,8 @@
 /*
  * A run must be able to stop at any step and go on, on other ranks, with exactly the batches that it would have had.
- * Shuffling a list and keeping an iterator would put that iterator into every checkpoint. Instead the batch of a step is
- * a pure function of the seed and the step: nothing is saved, nothing is read ahead, and every rank computes the same.
+ * Shuffling a list and keeping an iterator would put that iterator into every checkpoint. Instead the batch of a step
+ * is a pure function of the seed and the step: nothing is saved, nothing is read ahead, and every rank computes the
+ * same.
  *
  * The text is cut into windows of `sequenceLength` tokens. Sequence number n of the run is window n mod W of pass
  * floor(n / W), in an order that is a permutation keyed by seed and pass, so that every window comes once before any

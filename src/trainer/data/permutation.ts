@@ -1,9 +1,9 @@
 /*
  * The order of the data must be the same on every machine, Node version and rank, and computable for any pass without
- * the passes before it. `Math.random` has no seed, and LibTorch's generators differ between versions, so the numbers are
- * made here: a counter through the finalizer of MurmurHash3, as in SplitMix, started from a hash of the key. Shuffling is
- * Fisher and Yates; taking a word modulo the limit would prefer small numbers, so words past the last whole multiple of
- * the limit are drawn again.
+ * the passes before it. `Math.random` has no seed, and LibTorch's generators differ between versions, so the numbers
+ * are made here: a counter through the finalizer of MurmurHash3, as in SplitMix, started from a hash of the key.
+ * Shuffling is Fisher and Yates; taking a word modulo the limit would prefer small numbers, so words past the last
+ * whole multiple of the limit are drawn again.
  */
 
 /** The numbers from 0 to `length - 1` in an order that depends only on the key. */

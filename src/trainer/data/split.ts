@@ -8,8 +8,9 @@ export interface TokenSplit {
 }
 
 /**
- * Holds out whole documents for validation until they have the wanted fraction of all tokens. The choice depends only on
- * the names of the documents, so runs with different seeds can be compared. Of a single document, the end is held out.
+ * Holds out whole documents for validation until they have the wanted fraction of all tokens. The choice depends only
+ * on the names of the documents, so runs with different seeds can be compared. Of a single document, the end is held
+ * out.
  */
 export function splitDocuments(
   { tokens, ends, names }: TokenizedDocuments,

@@ -1,7 +1,9 @@
 import { Tokenizer } from "@huggingface/tokenizers";
 import { END_OF_TEXT, makeTokenizerJson, type TokenizerJson } from "./vocabulary.ts";
 
-/** How GPT-2 cuts text into words, within which pairs are merged: contractions, letters, digits, the rest, white space. */
+/**
+ * How GPT-2 cuts text into words, within which pairs are merged: contractions, letters, digits, the rest, white space.
+ */
 const WORD = /'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
 
 /** Byte-level BPE with the first merges of GPT-2's vocabulary. */
@@ -18,8 +20,8 @@ export interface BpeTokenizer {
 }
 
 /**
- * Makes the tokenizer of a vocabulary: 256 bytes, `vocabSize - 257` merges, one end-of-text token. With 50,257 tokens it
- * is GPT-2's own.
+ * Makes the tokenizer of a vocabulary: 256 bytes, `vocabSize - 257` merges, one end-of-text token. With 50,257 tokens
+ * it is GPT-2's own.
  * @throws DataError when `vocabSize` is too small, or larger than GPT-2's vocabulary.
  */
 export function createTokenizer(vocabSize: number): BpeTokenizer {

@@ -24,7 +24,8 @@ export type TokenizerJson = ReturnType<typeof describeTokenizer>;
 type Merge = readonly [string, string];
 
 /**
- * Makes a vocabulary of GPT-2's first merges. A merge needs only earlier ones, so any number of the first is a vocabulary.
+ * Makes a vocabulary of GPT-2's first merges. A merge needs only earlier ones, so any number of the first is a
+ * vocabulary.
  * @throws DataError when there are fewer tokens than bytes, or more than GPT-2 has.
  */
 export function makeTokenizerJson(vocabSize: number): TokenizerJson {
@@ -45,7 +46,10 @@ export function makeTokenizerJson(vocabSize: number): TokenizerJson {
   return describeTokenizer(tokens, merges);
 }
 
-/** The visible character for which GPT-2 writes each byte: the byte's own where it is visible, else the next from U+0100. */
+/**
+ * The visible character for which GPT-2 writes each byte: the byte's own where it is visible, else the next from
+ * U+0100.
+ */
 function byteSymbols(): readonly string[] {
   let next = 256;
   return Array.from({ length: NUM_BYTES }, (_, byte) => {

@@ -2,7 +2,9 @@ import type { RecordedTrack } from "../../engine/recorder.ts";
 import type { CopiedTensor } from "../checkpoint/copy-buffer.ts";
 import type { StepMetrics, ValidationMetrics } from "../report/listener.ts";
 
-/** What a rank's thread reports to the main thread of its process. Rank 0 reports for all, except the checkpoint parts. */
+/**
+ * What a rank's thread reports to the main thread of its process. Rank 0 reports for all, except the checkpoint parts.
+ */
 export type RankReport =
   /** Comes before the first step. */
   | { readonly kind: "ready" }

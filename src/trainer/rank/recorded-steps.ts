@@ -1,6 +1,8 @@
 import type { RecordedTrack } from "../../engine/recorder.ts";
 
-/** A rank's tracks of the steps whose timelines are still to be reported: those of the last steps, as far as they go. */
+/**
+ * A rank's tracks of the steps whose timelines are still to be reported: those of the last steps, as far as they go.
+ */
 export class RecordedSteps {
   readonly #intervals: readonly number[];
   readonly #numKept: number;

@@ -1,7 +1,7 @@
 /*
- * Everything that follows a run while it goes on, such as the progress line and the metrics file, is a listener: it takes
- * reports of what happened, all from one list, and knows neither the ranks nor the other listeners. So a new place for
- * metrics, or a page that draws the last step, is one file and one line where the listeners are put together.
+ * Everything that follows a run while it goes on, such as the progress line and the metrics file, is a listener: it
+ * takes reports of what happened, all from one list, and knows neither the ranks nor the other listeners. So a new
+ * place for metrics, or a page that draws the last step, is one file and one line where the listeners are put together.
  *
  * A listener runs in the main thread of process 0 and must not block: the ranks go on computing, but checkpoints and
  * requests wait behind it. Reports of one kind come in the order of their steps.
@@ -30,7 +30,9 @@ export interface ValidationMetrics {
   readonly loss: number;
 }
 
-/** How fast a run goes; `tokensPerSecond` and `secondsLeft` follow the last steps, so a slow start is soon forgotten. */
+/**
+ * How fast a run goes; `tokensPerSecond` and `secondsLeft` follow the last steps, so a slow start is soon forgotten.
+ */
 export interface Speed {
   /** Since the run began. */
   readonly elapsedSeconds: number;

@@ -76,8 +76,8 @@ function nameNonFinite(_key: string, value: unknown): unknown {
 }
 
 /**
- * Removes the lines that a run resumed after `step` writes again: those of later steps, the validation after `step`, and
- * what a killed writer left of a line.
+ * Removes the lines that a run resumed after `step` writes again: those of later steps, the validation after `step`,
+ * and what a killed writer left of a line.
  */
 export async function cutMetrics(path: string, step: number): Promise<void> {
   const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {

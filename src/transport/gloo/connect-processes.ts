@@ -2,7 +2,10 @@ import { createHmac } from "node:crypto";
 import type { Addon } from "../../native/addon.ts";
 import { TransportError } from "../transport-error.ts";
 
-/** The processes of a run, and which one this is: process `p` has `ranksPerProcess` ranks, from `p * ranksPerProcess` on. */
+/**
+ * The processes of a run, and which one this is: process `p` has `ranksPerProcess` ranks, from `p * ranksPerProcess`
+ * on.
+ */
 export interface ProcessLayout {
   readonly process: number;
   readonly numProcesses: number;

@@ -54,8 +54,8 @@ export class GlooGroup extends MailboxGroup {
   }
 
   /**
-   * Ends this rank's part; nothing may be sent or received afterwards. The last rank of a process blocks until everything
-   * sent is on its way and, when all ranks ended well, until the other processes leave.
+   * Ends this rank's part; nothing may be sent or received afterwards. The last rank of a process blocks until
+   * everything sent is on its way and, when all ranks ended well, until the other processes leave.
    */
   leave({ well }: { readonly well: boolean }): void {
     this.#gloo.leave(this.#bridge, well);
