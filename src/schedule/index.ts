@@ -7,7 +7,7 @@
  * const { makespan, bubbleRatio, timeline } = simulate(program, UNIT_COST);
  * if (problems.length === 0) console.log(makespan, bubbleRatio, timelineSvg(timeline));
  *
- * @packageDocumentation
+ * @module dualpipe/schedule
  */
 export { barsOf } from "./draw/bars.ts";
 export { type ChromeTrace, chromeTrace, type TraceEvent } from "./draw/chrome-trace.ts";
