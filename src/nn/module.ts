@@ -1,3 +1,8 @@
+/**
+ * A module is a class whose properties are its parts. PyTorch intercepts assignments to register parts under their
+ * names; here nothing is registered, and a list of parameters is made by looking at the properties as they are then. So
+ * a layer that is replaced or added needs no call, and names in a file are the names in the code.
+ */
 import { Parameter } from "../autograd/parameter.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import { finish, isSuspendable, type Suspendable } from "../tensor/suspension.ts";
