@@ -64,19 +64,21 @@ function parseOptions(args: readonly string[]): Options {
 
 async function run({ isQuick, numRounds, reference }: Options): Promise<Report> {
   let referenceTorch: string | undefined;
+  const runtime = Runtime.load();
+  const hasGloo = runtime.addon.gloo !== null;
   const results: Result[] = [];
   for (const workload of workloads(isQuick))
     results.push(
       await measure(workload, {
         numRounds,
         reference,
+        hasGloo,
         onProgress: (line) => console.error(`dualpipe: ${line}`),
         onTorchVersion: (version) => {
           referenceTorch = version;
         },
       }),
     );
-  const runtime = Runtime.load();
   return {
     machine: {
       processor: cpus()[0]?.model ?? "unknown",
@@ -84,6 +86,7 @@ async function run({ isQuick, numRounds, reference }: Options): Promise<Report> 
       node: process.versions.node,
       libtorch: runtime.addon.libtorchVersion,
       referenceTorch,
+      hasGloo,
     },
     command: commandOf(isQuick, reference),
     numRounds,

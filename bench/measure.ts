@@ -22,6 +22,8 @@ export interface Result {
 export interface MeasureOptions {
   readonly numRounds: number;
   readonly reference: Reference | undefined;
+  /** False leaves the processes out, which need a LibTorch with Gloo. */
+  readonly hasGloo: boolean;
   readonly onProgress: (line: string) => void;
   /** Called with the LibTorch that the reference ran on. */
   readonly onTorchVersion: (version: string) => void;
@@ -50,7 +52,7 @@ export async function measure(workload: Workload, options: MeasureOptions): Prom
 
 async function measureRound(
   workload: Workload,
-  { reference, onTorchVersion }: MeasureOptions,
+  { reference, hasGloo, onTorchVersion }: MeasureOptions,
   add: (program: Program, timesMs: readonly number[]) => void,
 ): Promise<void> {
   const { numRanks } = workload.configuration;
@@ -60,9 +62,11 @@ async function measureRound(
 
   const pipeline = await run("./pipeline-rank.ts", numRanks);
   add("pipeline", stepTimesMs(spansOf(pipeline)));
-  const processes = await measureProcesses(workload);
-  compareLosses("the pipeline over Gloo", lossesOf(processes), lossesOf(pipeline));
-  add("processes", stepTimesMs(spansOf(processes)));
+  if (hasGloo) {
+    const processes = await measureProcesses(workload);
+    compareLosses("the pipeline over Gloo", lossesOf(processes), lossesOf(pipeline));
+    add("processes", stepTimesMs(spansOf(processes)));
+  }
   if (reference) {
     const { torchVersion, ranks } = await measureReference(reference, workload);
     onTorchVersion(torchVersion);

@@ -17,6 +17,8 @@ export interface Machine {
   readonly libtorch: string;
   /** LibTorch of the Python that ran the reference, if it was measured. */
   readonly referenceTorch: string | undefined;
+  /** Whether this LibTorch has Gloo; without it no processes are measured. */
+  readonly hasGloo: boolean;
 }
 
 const START = "<!-- the output of npm run bench -->";
@@ -24,13 +26,14 @@ const END = "<!-- end of the output -->";
 
 /** The tables of a run, in Markdown. */
 export function formatReport({ machine, command, numRounds, results, operators }: Report): string {
-  const { processor, numCores, node, libtorch, referenceTorch } = machine;
+  const { processor, numCores, node, libtorch, referenceTorch, hasGloo } = machine;
   const reference =
     referenceTorch === undefined
       ? "The reference was left out; `--reference PATH` takes a checkout of it."
       : `The reference ran on PyTorch ${referenceTorch}.`;
+  const processes = hasGloo ? "" : "\nThe processes were left out, because this LibTorch has no Gloo.";
   return [
-    `\`${command}\`, ${numRounds} ${numRounds === 1 ? "round" : "rounds"}, on ${processor}, ${numCores} cores, Node ${node}, LibTorch ${libtorch}.\n${reference}`,
+    `\`${command}\`, ${numRounds} ${numRounds === 1 ? "round" : "rounds"}, on ${processor}, ${numCores} cores, Node ${node}, LibTorch ${libtorch}.\n${reference}${processes}`,
     formatTable(
       ["configuration", "time of", "median ms", "min to max ms", "steps"],
       results.flatMap((result) => timeRows(result)),

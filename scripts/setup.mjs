@@ -48,11 +48,18 @@ async function setUp(wanted) {
   await buildNativeAddon();
 }
 
-/** Sets up everything. @returns False when that failed, after printing the reason. */
-export async function setUpOrExplain({ wanted = [] } = {}) {
+/** Sets up what builds the documentation: npm packages, those of `site/` included. */
+export async function setUpDocs() {
+  checkNode();
+  await installNpmPackages();
+  await installNpmPackages("site");
+}
+
+/** Sets up everything, or what `steps` does. @returns False when that failed, after printing the reason. */
+export async function setUpOrExplain({ wanted = [], steps = () => setUp(wanted) } = {}) {
   const stopExiting = exitOnSignals();
   try {
-    await setUp(wanted);
+    await steps();
   } catch (error) {
     const isOurs = error instanceof SetupError || error.problem !== undefined;
     if (!isOurs && typeof error.code !== "string") throw error;
@@ -84,20 +91,24 @@ function checkNode() {
   );
 }
 
-async function installNpmPackages() {
-  if (isInstalled()) return;
-  await runStep("installing npm packages", "npm-ci", "npm", [
+/** @param folder The folder of a package-lock.json, in the checkout. */
+async function installNpmPackages(folder = "") {
+  if (isInstalled(folder)) return;
+  const what = folder === "" ? "npm packages" : `npm packages of ${folder}/`;
+  await runStep(`installing ${what}`, `npm-ci${folder && `-${folder}`}`, "npm", [
     "ci",
+    "--prefix",
+    join(ROOT, folder),
     "--no-audit",
     "--no-fund",
     "--loglevel=error",
   ]);
 }
 
-function isInstalled() {
-  const installedPath = join(ROOT, "node_modules", ".package-lock.json");
+function isInstalled(folder) {
+  const installedPath = join(ROOT, folder, "node_modules", ".package-lock.json");
   if (!existsSync(installedPath)) return false;
-  const wanted = JSON.parse(readFileSync(join(ROOT, "package-lock.json"), "utf8")).packages;
+  const wanted = JSON.parse(readFileSync(join(ROOT, folder, "package-lock.json"), "utf8")).packages;
   const installed = JSON.parse(readFileSync(installedPath, "utf8")).packages;
   // Optional packages may be for another processor or system.
   return Object.entries(wanted).every(

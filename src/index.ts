@@ -1,7 +1,7 @@
 /// <reference types="node" preserve="true" />
 /**
  * Train neural networks across devices with DualPipe. Schedules alone, without LibTorch, are in `dualpipe/schedule`.
- * @packageDocumentation
+ * @module dualpipe
  */
 import type { TrainOptions, TrainSummary } from "./trainer/train.ts";
 

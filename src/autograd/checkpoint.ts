@@ -25,7 +25,7 @@ type Outputs = Tensor | readonly Tensor[];
  * numbers of the first run. Chen et al., 2016.
  * @param inputs At least one. Parameters that the body uses need not be among them.
  * @example
- * const y = checkpoint((x) => block.forward(x), x);
+ * const y = checkpoint((x) => block.call(x), x);
  */
 export function checkpoint<R extends Outputs>(body: (...inputs: Tensor[]) => R, ...inputs: Tensor[]): R {
   // biome-ignore lint/correctness/useYield: this body never communicates.

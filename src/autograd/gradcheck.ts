@@ -36,7 +36,7 @@ type Compute = (...inputs: Tensor[]) => Tensor | readonly Tensor[];
  *   to float64; others, such as indices, get no gradient.
  * @throws AutogradError that names the input, the element, the gradient and the slope
  * @example
- * gradcheck((x, w) => swiglu(x, w), [runtime.randn([2, 3]), runtime.randn([3, 4])]);
+ * gradcheck((x, w) => mm(x, w), [runtime.randn([2, 3]), runtime.randn([3, 4])]);
  */
 export function gradcheck(compute: Compute, inputs: readonly Tensor[], options: GradcheckOptions = {}): void {
   if (inputs.length === 0)

@@ -83,7 +83,5 @@ function commandsOf(template: Template, folder: string): string[] {
   const program = join(folder, "main.mts");
   // Node removes types by itself from 22.18 on.
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
-  return major > 22 || (major === 22 && minor >= 18)
-    ? [`  node ${program}`]
-    : ["  npm install --save-dev tsx", `  npx tsx ${program}`];
+  return major > 22 || (major === 22 && minor >= 18) ? [`  node ${program}`] : [`  npx --yes tsx ${program}`];
 }

@@ -13,7 +13,7 @@ export type DualPipeOptions = Pick<
  * labels, are therefore at the end opposite to its inputs.
  *
  * @example
- * const pipe = new DualPipe([stages[rank], stages[numRanks - 1 - rank]], { processGroup });
+ * const pipe = new DualPipe([stageOf(rank), stageOf(numRanks - 1 - rank)], { processGroup });
  * const { loss } = pipe.step(inputs, { numChunks: 20, criterion: mseLoss, labels: [targets] });
  */
 export class DualPipe extends Pipeline {

@@ -1,14 +1,31 @@
-import { z } from "zod";
+import { createRequire } from "node:module";
+import type { z } from "zod";
 
 /*
  * The kinds of values that a key of a configuration can have. Each says in words what it accepts, to go after "must
  * be": one text for a wrong type, a value too small and a value too large, because the user needs the same answer.
  */
 
+const require = createRequire(import.meta.url);
+
+/** zod, loaded by the first call. */
+export function zod(): typeof z {
+  return (require("zod") as typeof import("zod")).z;
+}
+
+/** A function that declares a schema when it is first called, and returns that one from then on. */
+export function declare<T>(schema: () => T): () => T {
+  let declared: T | undefined;
+  return () => {
+    declared ??= schema();
+    return declared;
+  };
+}
+
 /** A whole number from `min` to `max`. */
 export function whole(min: number, max = Number.MAX_SAFE_INTEGER) {
   const error = describeRange(min, max);
-  return z.int({ error }).min(min, { error }).max(max, { error });
+  return zod().int({ error }).min(min, { error }).max(max, { error });
 }
 
 function describeRange(min: number, max: number): string {
@@ -21,45 +38,45 @@ function describeRange(min: number, max: number): string {
 /** A number of 0 or more. */
 export function nonNegative() {
   const error = "a number from 0";
-  return z.number({ error }).min(0, { error });
+  return zod().number({ error }).min(0, { error });
 }
 
 /** A number greater than 0. */
 export function positive() {
   const error = "a number over 0";
-  return z.number({ error }).positive({ error });
+  return zod().number({ error }).positive({ error });
 }
 
 /** A share that may be 0 but not 1. */
 export function fraction() {
   const error = "a number from 0 to under 1";
-  return z.number({ error }).min(0, { error }).lt(1, { error });
+  return zod().number({ error }).min(0, { error }).lt(1, { error });
 }
 
 /** A share that may be neither 0 nor 1. */
 export function openFraction() {
   const error = "a number over 0 and under 1";
-  return z.number({ error }).gt(0, { error }).lt(1, { error });
+  return zod().number({ error }).gt(0, { error }).lt(1, { error });
 }
 
 /** A text that is not empty; `what` describes it. */
 export function text(what: string) {
-  return z.string({ error: what }).min(1, { error: what });
+  return zod().string({ error: what }).min(1, { error: what });
 }
 
 /** True or false. */
 export function flag() {
-  return z.boolean({ error: "true or false" });
+  return zod().boolean({ error: "true or false" });
 }
 
 /** One of a list of names. */
 export function oneOf<const T extends readonly string[]>(...values: T) {
-  return z.enum(values, { error: `one of ${values.join(", ")}` });
+  return zod().enum(values, { error: `one of ${values.join(", ")}` });
 }
 
 /** A section with these keys and no others. */
 export function keys<T extends z.core.$ZodLooseShape>(shape: T) {
-  return z.strictObject(shape, { error: "a section of keys" });
+  return zod().strictObject(shape, { error: "a section of keys" });
 }
 
 /** The words for a section whose `kind` is none of `kinds`. */

@@ -22,6 +22,10 @@ export interface GenerateOptions {
  * @param stages All stages of the model, in order, in one runtime.
  * @returns The new tokens, without the prompt.
  * @throws OptionError
+ *
+ * @example
+ * const stages = gptStages({ config, numStages: 4, runtime, seed: 1 });
+ * const tokens = generate(stages, [15, 300, 42], { numTokens: 100, temperature: 0.8, topK: 50 });
  */
 export function generate(
   stages: readonly LanguageStage[],

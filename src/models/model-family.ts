@@ -85,7 +85,7 @@ export interface HuggingFaceLayout {
 
 export interface ModelFamily<Section extends ModelSection> {
   /** Every key of the `model` section, with what it accepts and its default. */
-  readonly schema: z.ZodType<Section>;
+  schema(): z.ZodType<Section>;
   /** The values of a section that do not go together, or do not go with the pipeline. */
   rules(model: Section, cut: ModelCut): readonly ModelIssue[];
   /** Builds stages on this rank, in the order asked for. */

@@ -31,6 +31,15 @@ export type AnyModule = Module<never, unknown>;
  *     return add(x, this.inner.call(x));
  *   }
  * }
+ *
+ * @example
+ * // Two tensors in, two out: what one stage returns, the next one takes.
+ * class TwoStreams extends Module<[Tensor, Tensor], readonly [Tensor, Tensor]> {
+ *   readonly inner = new Linear(this.runtime, 8, 8);
+ *   forward(x: Tensor, y: Tensor): readonly [Tensor, Tensor] {
+ *     return [y, add(x, this.inner.call(y))];
+ *   }
+ * }
  */
 export abstract class Module<Inputs extends readonly (Tensor | null)[] = [Tensor], Output = Tensor> {
   readonly runtime: Runtime;

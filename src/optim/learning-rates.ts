@@ -54,6 +54,15 @@ export function afterWarmup(options: {
 /**
  * A warm-up to `peak`, then half a cosine down to `minimum`, by default 0, at step `numSteps`.
  * @throws OptionError unless `numSteps` is a whole number of more than `numWarmupSteps`
+ *
+ * @example
+ * const rateOf = learningRates.warmupCosine({ peak: 3e-4, numWarmupSteps: 100, numSteps: 1000 });
+ * for (let step = 0; step < 1000; step++) {
+ *   optimizer.learningRate = rateOf(step);
+ *   pipe.step(inputs, { numChunks: 20, criterion: mseLoss, labels: [targets] });
+ *   optimizer.step();
+ *   optimizer.zeroGrad();
+ * }
  */
 export function warmupCosine(options: {
   readonly peak: number;

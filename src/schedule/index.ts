@@ -1,3 +1,14 @@
+/**
+ * Schedules as data: build, check, simulate and draw them. Needs neither LibTorch nor Node, so it runs in browsers.
+ *
+ * @example
+ * const program = lower(buildProgram("dualpipe", { numRanks: 8, numMicroBatches: 20 }));
+ * const { problems } = verify(program);
+ * const { makespan, bubbleRatio, timeline } = simulate(program, UNIT_COST);
+ * if (problems.length === 0) console.log(makespan, bubbleRatio, timelineSvg(timeline));
+ *
+ * @module dualpipe/schedule
+ */
 export { barsOf } from "./draw/bars.ts";
 export { type ChromeTrace, chromeTrace, type TraceEvent } from "./draw/chrome-trace.ts";
 export { type GridCell, type GridOptions, timelineGrid } from "./draw/grid.ts";

@@ -9,9 +9,13 @@ import { stepTimesMs } from "../../bench/step-spans.ts";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 function runBench(...args: string[]) {
+  return runBenchWith("", ...args);
+}
+
+function runBenchWith(nodeOptions: string, ...args: string[]) {
   const command = [join(ROOT, "bench", "run.mjs"), ...args];
   // The loader of TypeScript that tests run with must not reach what is measured.
-  const env = { ...process.env, NODE_OPTIONS: "" };
+  const env = { ...process.env, NODE_OPTIONS: nodeOptions };
   return spawnSync(process.execPath, command, { encoding: "utf8", env });
 }
 
@@ -56,6 +60,20 @@ test("a quick run measures every program but the reference, and says that it was
   const written = readFileSync(document, "utf8");
   expect(written).toContain(stdout.trim());
   expect(written).toContain("## What is measured");
+});
+
+test("a LibTorch without Gloo leaves out the processes, and says so", () => {
+  // What the addon offers when it is built for such a LibTorch.
+  const hideGloo = `const { dlopen } = process;
+    process.dlopen = (module, ...rest) => { dlopen(module, ...rest); module.exports.gloo = null; };`;
+  const { status, stdout, stderr } = runBenchWith(
+    `--import=data:text/javascript,${encodeURIComponent(hideGloo)}`,
+    "--quick",
+  );
+  expect(status, stderr).toBe(0);
+  expect(stdout).toContain("The processes were left out, because this LibTorch has no Gloo.");
+  expect(stdout).toContain("ranks in threads");
+  expect(stdout).not.toContain("ranks in processes");
 });
 
 test.each([

@@ -23,7 +23,7 @@ const KINDS: Readonly<Record<string, readonly string[]>> = {
 };
 
 test("docs/training.md lists every key of a config, and no other", () => {
-  const keys = sectionNames.flatMap((section) => {
+  const keys = sectionNames().flatMap((section) => {
     const kinds = KINDS[section] ?? [undefined];
     return kinds.flatMap((kind) =>
       knownKeys(section, kind ? { kind } : {}).map((key) => `${section}.${key}`),

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { z } from "zod";
+import type { z } from "zod";
 import { problemOf } from "../../errors/dualpipe-error.ts";
 import { writeFileAtomically } from "../../files/atomic-file.ts";
+import { zod } from "../../models/config-values.ts";
 import { configSchema } from "../config/schema.ts";
 import { CheckpointError } from "./checkpoint-error.ts";
 
@@ -11,18 +12,28 @@ import { CheckpointError } from "./checkpoint-error.ts";
 export const MANIFEST_FILE = "manifest.json";
 export const TOKENIZER_FILE = "tokenizer.json";
 
-const count = z.int().min(0);
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const count = zod().int().min(0);
+const sha256 = zod()
+  .string()
+  .regex(/^[0-9a-f]{64}$/);
 
-const manifestSchema = z.object({
-  format: z.literal("dualpipe-checkpoint"),
-  version: z.literal(1),
+const manifestSchema = zod().object({
+  format: zod().literal("dualpipe-checkpoint"),
+  version: zod().literal(1),
   /** The number of steps done. */
   step: count,
   /** The position in the data: how many sequences were trained on, and a checksum of the tokens. */
-  data: z.object({ sequences: count, tokensSha256: sha256 }),
-  config: configSchema,
-  files: z.array(z.object({ name: z.string().regex(/^[\w-]+\.\w+$/), bytes: count, sha256 })),
+  data: zod().object({ sequences: count, tokensSha256: sha256 }),
+  config: configSchema(),
+  files: zod().array(
+    zod().object({
+      name: zod()
+        .string()
+        .regex(/^[\w-]+\.\w+$/),
+      bytes: count,
+      sha256,
+    }),
+  ),
 });
 
 /** Describes a checkpoint and lists its files, except the manifest itself. */

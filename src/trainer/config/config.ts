@@ -44,7 +44,7 @@ export function parseConfig(text: string, overrides: readonly string[] = [], fil
     applyOverride(document, override);
   }
   const given = toPlain(document, file) ?? {};
-  const result = configSchema.safeParse(given);
+  const result = configSchema().safeParse(given);
   const issues = result.success ? checkRules(result.data) : describeIssues(result.error.issues, given);
   if (!result.success || issues.length > 0) {
     const list = issues.map((issue) => `${locationOf(issue, document, lines, file)}: ${formatIssue(issue)}`);

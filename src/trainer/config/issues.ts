@@ -25,11 +25,11 @@ export function describeIssues(issues: readonly z.core.$ZodIssue[], given: unkno
 
 function describeUnknownKey(path: readonly PropertyKey[], key: string, section: unknown): ConfigIssue {
   const name = path.join(".");
-  const known = name === "" ? sectionNames : knownKeys(name, section);
+  const known = name === "" ? sectionNames() : knownKeys(name, section);
   const kind = valueAt(section, ["kind"]);
   const where = typeof kind === "string" ? `${name} of kind ${kind}` : name || "the configuration";
   const meant = closestName(key, known);
-  const elsewhere = sectionNames.find((other) => other !== name && knownKeys(other, {}).includes(key));
+  const elsewhere = sectionNames().find((other) => other !== name && knownKeys(other, {}).includes(key));
   const suggestion = meant ?? (elsewhere === undefined ? undefined : `${elsewhere}.${key}`);
   return {
     path: [...path, key].join("."),

