@@ -5,11 +5,13 @@
 // pushed on a stack of IValues, its results are popped from it, and its schema, known at run time, says what each
 // argument is. So:
 //
-//  - `op(name, overload)` looks an operator up once, turns its schema into a list of ArgumentKinds and gives its number;
+//  - `op(name, overload)` looks an operator up once, turns its schema into a list of ArgumentKinds and gives its
+// number;
 //  - `call(word, ...arguments)` packs each JavaScript value as its kind says and wraps what comes back. What the caller
 //    leaves out gets the schema's default.
 //
-// Tensors cross as handles, which are numbers. So that a number of the caller's is never taken for a handle, nor a handle
+// Tensors cross as handles, which are numbers. So that a number of the caller's is never taken for a handle, nor a
+// handle
 // for a number, the word says which arguments are tensors: it is the operator's number and, above it, one bit for each
 // argument. It is still one number, so this costs nothing: a check of bits in place of a second look at each value.
 //

@@ -99,7 +99,8 @@ export { TransportError, type TransportErrorCode } from "./transport/transport-e
  * Trains a model as a configuration says: ranks in threads of this process, records and weights in files. The trainer
  * is loaded by the first call, because programs with a loop of their own do not need it.
  *
- * @throws RunFolderError, DataError, FileError, NonFiniteLossError (as a RankError with its code), RankError, CheckpointError.
+ * @throws RunFolderError, DataError, FileError, NonFiniteLossError (as a RankError with its code), RankError,
+ * CheckpointError.
  */
 export async function train(options: TrainOptions): Promise<TrainSummary> {
   const trainer = await import("./trainer/train.ts");

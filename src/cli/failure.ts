@@ -54,7 +54,10 @@ function problemOfSystem(error: NodeJS.ErrnoException & { readonly dest?: string
   return `${syscall} ${path}${dest === undefined ? "" : ` to ${dest}`}: ${problem}`;
 }
 
-/** Whether an error comes from a system call, such as opening a file; the user has to handle it, and it says what failed. */
+/**
+ * Whether an error comes from a system call, such as opening a file; the user has to handle it, and it says what
+ * failed.
+ */
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && "syscall" in error;
 }

@@ -29,7 +29,8 @@ export interface RunRanksOptions {
   /** Copied to every rank, as `structuredClone` does. */
   readonly data?: unknown;
   /**
-   * The seed of the run's random numbers: each rank draws a stream of its own, by the seed and its rank. The same in all
+   * The seed of the run's random numbers: each rank draws a stream of its own, by the seed and its rank. The same in
+   * all
    * processes of a run. Default: 0.
    */
   readonly seed?: number | undefined;

@@ -32,7 +32,8 @@ export interface Addon {
   /**
    * Tensors go in and come out as handles; a single result comes alone, several as a list. A number that the operator
    * returns comes as a tensor of no dimensions.
-   * @param word The operator's number plus, for each argument `i` that is a tensor or a list of tensors, `2 ** (16 + i)`
+   * @param word The operator's number plus, for each argument `i` that is a tensor or a list of tensors, `2 ** (16 +
+   * i)`
    */
   call(word: number, ...args: readonly NativeArgument[]): NativeResult;
   /** Calls an operator that returns its own argument. */
@@ -104,7 +105,10 @@ export interface Addon {
     listen(bridge: Bridge, process: number, tag: number): void;
     /** How many messages with this tag have arrived in their mailboxes. */
     numReceived(bridge: Bridge, process: number, tag: number): number;
-    /** From any thread: closes the sets whose names have this prefix, in all processes. Returns false when nothing is connected. */
+    /**
+     * From any thread: closes the sets whose names have this prefix, in all processes. Returns false when nothing is
+     * connected.
+     */
     abort(bridgeName: string, prefix: string, reason: string): boolean;
     /**
      * Each rank's last call. The last rank of a process waits until everything sent is on its way and, when all ranks

@@ -9,7 +9,8 @@
  * A call of an operator is the hot path of everything above: find its number (looked up once per runtime), replace
  * tensors by handles, cross the native boundary once, and put a new Tensor into the current scope.
  *
- * `gradEnabled`, `acceptLeaf`, `nextNodeIndex` and `Tensor.history` belong to the autograd layer above, which cannot add fields of its
+ * `gradEnabled`, `acceptLeaf`, `nextNodeIndex` and `Tensor.history` belong to the autograd layer above, which cannot
+ * add fields of its
  * own to a tensor or a runtime; nothing in this layer reads them.
  */
 import type { Addon, NativeArgument } from "../native/addon.ts";
@@ -99,7 +100,8 @@ export class Runtime extends Scopes {
   /**
    * Calls an operator that changes its first argument and returns it, such as `aten::add_`, or one with an `out`
    * argument, which is the last.
-   * @throws InPlaceError when a gradient flows through the tensor, or it is an input of a stage; LibTorchError with the operator and its arguments; TensorDisposedError
+   * @throws InPlaceError when a gradient flows through the tensor, or it is an input of a stage; LibTorchError with
+   * the operator and its arguments; TensorDisposedError
    */
   callInPlace(op: Operator, ...args: Argument[]): void {
     beginChange(op, op.isInPlace ? args[0] : args.at(-1));
@@ -129,7 +131,8 @@ export class Runtime extends Scopes {
    * A tensor of these numbers, converted to `dtype`.
    * @param numbers In row-major order; nested arrays give a tensor of their shape, and one number a tensor [].
    * @param shape Of as many elements as there are numbers; by default that of `numbers`.
-   * @throws ShapeError for arrays of different lengths, or another number of numbers than the shape takes; ArgumentError
+   * @throws ShapeError for arrays of different lengths, or another number of numbers than the shape takes;
+   * ArgumentError
    * for what is no number; DtypeError
    * @example
    * const x = runtime.tensor([[1, 2, 3], [4, 5, 6]]); // float32 [2, 3]

@@ -107,7 +107,10 @@ export class Tensor {
     return this.#cell.changes;
   }
 
-  /** Notes that an operator changes the elements now. @throws InPlaceError when a gradient or another stage relies on them */
+  /**
+   * Notes that an operator changes the elements now. @throws InPlaceError when a gradient or another stage relies on
+   * them
+   */
   beginChange(op: string): void {
     const reason = this.history?.whyFixed(this.runtime.gradEnabled);
     if (reason !== undefined) throw new InPlaceError(op, reason);

@@ -157,8 +157,8 @@ const defaultKinds: Partial<Record<string, string>> = {
 /**
  * A section with defaults for everything: for a section that is left out, for one without keys, and for a missing kind.
  */
-function section<K extends keyof typeof sections>(name: K): z.ZodPreprocess<(typeof sections)[K]> {
-  return z.preprocess((value) => withDefaultKind(name, value ?? {}), sections[name]);
+function section<K extends keyof Sections>(name: K): z.ZodPreprocess<Sections[K]> {
+  return zod().preprocess((value) => withDefaultKind(name, value ?? {}), sections()[name]);
 }
 
 function withDefaultKind(name: string, value: unknown): unknown {
