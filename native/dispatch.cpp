@@ -11,9 +11,9 @@
 //    leaves out gets the schema's default.
 //
 // Tensors cross as handles, which are numbers. So that a number of the caller's is never taken for a handle, nor a
-// handle
-// for a number, the word says which arguments are tensors: it is the operator's number and, above it, one bit for each
-// argument. It is still one number, so this costs nothing: a check of bits in place of a second look at each value.
+// handle for a number, the word says which arguments are tensors: it is the operator's number and, above it, one bit
+// for each argument. It is still one number, so this costs nothing: a check of bits in place of a second look at each
+// value.
 //
 // Nothing here knows any operator: whatever LibTorch has can be called, and another version of it needs no other code.
 //

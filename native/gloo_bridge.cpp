@@ -285,6 +285,7 @@ void Bridge::recordAbort(const std::string& prefix, const std::string& reason) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     aborts_.emplace_back(prefix, reason);
+    changed_.notify_all();
   }
   closeMailboxes(options_.name + prefix, reason);
 }
@@ -367,7 +368,8 @@ bool Bridge::leave(bool well) {
   flush(options_.leaveTimeout);
   std::unique_lock<std::mutex> lock(mutex_);
   size_t numOthers = static_cast<size_t>(options_.numProcesses) - 1;
-  changed_.wait_for(lock, options_.leaveTimeout, [&] { return gone_.size() >= numOthers; });
+  // A run that was aborted while this process waits here ends for it, too: the others may never say goodbye.
+  changed_.wait_for(lock, options_.leaveTimeout, [&] { return gone_.size() >= numOthers || abortReason("") != nullptr; });
   return true;
 }
 

@@ -30,8 +30,7 @@ export interface RunRanksOptions {
   readonly data?: unknown;
   /**
    * The seed of the run's random numbers: each rank draws a stream of its own, by the seed and its rank. The same in
-   * all
-   * processes of a run. Default: 0.
+   * all processes of a run. Default: 0.
    */
   readonly seed?: number | undefined;
   readonly onReport?: (rank: number, value: unknown) => void;

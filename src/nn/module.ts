@@ -1,10 +1,8 @@
 // A part of a model knows what it is made of without being told: its parameters and modules are the values of its own
 // properties. A list that the author keeps by hand would be wrong as soon as one entry is forgotten, and a parameter
-// that is
-// not found is used and never trained, without any sign. So what can be searched is searched: arrays, plain objects,
-// Maps
-// and Sets, at any depth (parts.ts). What cannot be, private fields and closures, a pipeline notices when a gradient
-// arrives there.
+// that is not found is used and never trained, without any sign. So what can be searched is searched: arrays, plain
+// objects, Maps and Sets, at any depth (parts.ts). What cannot be, private fields and closures, a pipeline notices
+// when a gradient arrives there.
 import { Parameter } from "../autograd/parameter.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import { finish, isSuspendable, type Suspendable } from "../tensor/suspension.ts";
@@ -20,10 +18,9 @@ export type AnyModule = Module<never, unknown>;
 
 /**
  * A part of a model. Properties that are parameters or modules, or hold them in arrays, plain objects, Maps or Sets,
- * belong
- * to it, under their own names; private fields (`#inner`) and closures cannot be found, and so are not trained. Each
- * call
- * is a scope: the outputs, and what their backward needs, outlive it, and every other tensor made in it is disposed.
+ * belong to it, under their own names; private fields (`#inner`) and closures cannot be found, and so are not
+ * trained. Each call is a scope: the outputs, and what their backward needs, outlive it, and every other tensor made
+ * in it is disposed.
  *
  * A `forward` that communicates is a generator function. It yields each transfer, and calls a child that communicates
  * with `yield* child.start(x)`.
@@ -96,8 +93,7 @@ export abstract class Module<Inputs extends readonly (Tensor | null)[] = [Tensor
 
   /**
    * What can be a parameter or a submodule, by name: the module's own properties. Arrays, plain objects, Maps and
-   * Sets are
-   * searched, at any depth. A container overrides this.
+   * Sets are searched, at any depth. A container overrides this.
    */
   protected parts(): Parts {
     return Object.entries(this);

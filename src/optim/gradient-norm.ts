@@ -21,6 +21,12 @@ export function squaredGradNorm(parameters: Iterable<Parameter>): number {
 /**
  * The factor that makes the norm of the gradients at most `maxNorm`, at most 1; the formula of PyTorch's
  * `clip_grad_norm_`.
+ *
+ * @example
+ * // The stages of a model that has each parameter on one rank, as with a schedule of one direction.
+ * const squares = allGatherNumbers(processGroup, [squaredGradNorm(model.parameters())]);
+ * const squaredNorm = squares.reduce((sum, [square = 0]) => sum + square, 0);
+ * scaleGradients(model.parameters(), clipFactor(squaredNorm, 1));
  */
 export function clipFactor(squaredNorm: number, maxNorm: number): number {
   return Math.min(1, maxNorm / (Math.sqrt(squaredNorm) + 1e-6));

@@ -10,8 +10,7 @@
  * tensors by handles, cross the native boundary once, and put a new Tensor into the current scope.
  *
  * `gradEnabled`, `acceptLeaf`, `nextNodeIndex` and `Tensor.history` belong to the autograd layer above, which cannot
- * add fields of its
- * own to a tensor or a runtime; nothing in this layer reads them.
+ * add fields of its own to a tensor or a runtime; nothing in this layer reads them.
  */
 import type { Addon, NativeArgument } from "../native/addon.ts";
 import { loadAddon } from "../native/load.ts";
@@ -132,8 +131,7 @@ export class Runtime extends Scopes {
    * @param numbers In row-major order; nested arrays give a tensor of their shape, and one number a tensor [].
    * @param shape Of as many elements as there are numbers; by default that of `numbers`.
    * @throws ShapeError for arrays of different lengths, or another number of numbers than the shape takes;
-   * ArgumentError
-   * for what is no number; DtypeError
+   * ArgumentError for what is no number; DtypeError
    * @example
    * const x = runtime.tensor([[1, 2, 3], [4, 5, 6]]); // float32 [2, 3]
    */

@@ -78,8 +78,7 @@ type Files = Record<string, string>;
 /**
  * Trains a model as a configuration says, on ranks that are threads of this process, and writes `output.dir`.
  * @throws FolderError, RunFolderError, DataError, CheckpointError, FileError; RankError, with the code of what was
- * thrown on the rank,
- * such as NON_FINITE_LOSS; TrainingStopped after a request to stop.
+ * thrown on the rank, such as NON_FINITE_LOSS; TrainingStopped after a request to stop.
  */
 export async function train(options: TrainOptions): Promise<TrainSummary> {
   refuseInsideRank("train");

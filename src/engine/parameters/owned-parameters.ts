@@ -1,9 +1,7 @@
-// The parameters that a pipeline trains are those that its modules had when it was made: their holders were found then,
-// and their values made equal. A parameter that no module knows (a private field, a closure), or that has taken
-// another's
-// place since, would be used, get gradients and never be trained, or be trained on one of its holders only. Neither
-// can be
-// right, so both are errors: the first when a gradient reaches it, the second at the start of a step.
+// The parameters that a pipeline trains are those that its modules had when it was made: their holders were found
+// then, and their values made equal. A parameter that no module knows (a private field, a closure), or that has taken
+// another's place since, would be used, get gradients and never be trained, or be trained on one of its holders only.
+// Neither can be right, so both are errors: the first when a gradient reaches it, the second at the start of a step.
 import type { Leaf } from "../../autograd/graph.ts";
 import { historyOf } from "../../autograd/graph.ts";
 import type { Parameter } from "../../autograd/parameter.ts";
