@@ -3,6 +3,7 @@
  * Train neural networks across devices with DualPipe. Schedules alone, without LibTorch, are in `dualpipe/schedule`.
  * @module dualpipe
  */
+import type { GenerateTextOptions } from "./trainer/generate-text.ts";
 import type { TrainOptions, TrainSummary } from "./trainer/train.ts";
 
 export * from "./autograd/index.ts";
@@ -79,6 +80,8 @@ export {
   parseConfig,
   type TrainConfig,
 } from "./trainer/config/config.ts";
+export { type BpeTokenizer, createTokenizer } from "./trainer/data/tokenizer.ts";
+export type { GenerateTextOptions } from "./trainer/generate-text.ts";
 export { NonFiniteLossError } from "./trainer/rank/non-finite-loss.ts";
 export type { BubbleReport } from "./trainer/report/bubble.ts";
 export type {
@@ -105,4 +108,16 @@ export { TransportError, type TransportErrorCode } from "./transport/transport-e
 export async function train(options: TrainOptions): Promise<TrainSummary> {
   const trainer = await import("./trainer/train.ts");
   return trainer.train(options);
+}
+
+/**
+ * Continues a text with a trained model, on one rank.
+ *
+ * @param source The folder of a run or of one of its checkpoints.
+ * @returns The prompt and its continuation, which ends early where the model ends the document.
+ * @throws CheckpointError, OptionError
+ */
+export async function generateText(source: string, options: GenerateTextOptions): Promise<string> {
+  const trainer = await import("./trainer/generate-text.ts");
+  return trainer.generateText(source, options);
 }

@@ -27,6 +27,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./launch.ts")).launchCommand(),
   },
   {
+    name: "generate",
+    summary: "continue a text with a trained model",
+    load: async () => (await import("./generate.ts")).generateCommand(),
+  },
+  {
     name: "export",
     summary: "write a trained model as one folder in the style of Hugging Face",
     load: async () => (await import("./export.ts")).exportCommand(),

@@ -1,5 +1,10 @@
-import { Tokenizer } from "@huggingface/tokenizers";
+import { createRequire } from "node:module";
 import { END_OF_TEXT, makeTokenizerJson, type TokenizerJson } from "./vocabulary.ts";
+
+const require = createRequire(import.meta.url);
+
+/** Loaded with the first tokenizer, since `import "dualpipe"` must not wait for it. */
+const tokenizers = () => require("@huggingface/tokenizers") as typeof import("@huggingface/tokenizers");
 
 /**
  * How GPT-2 cuts text into words, within which pairs are merged: contractions, letters, digits, the rest, white space.
@@ -26,7 +31,7 @@ export interface BpeTokenizer {
  */
 export function createTokenizer(vocabSize: number): BpeTokenizer {
   const json = makeTokenizerJson(vocabSize);
-  const tokenizer = new Tokenizer(json, {});
+  const tokenizer = new (tokenizers().Tokenizer)(json, {});
   // Text has few distinct words: the map takes encoding the 10.8 MB of addresses from 14 s to 1 s.
   const idsOfWord = new Map<string, readonly number[]>();
 
