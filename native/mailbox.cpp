@@ -30,7 +30,8 @@ constexpr size_t kMaxMessages = 1 << 16;
 constexpr int kNumYieldsBeforeSleep = 64;
 
 std::mutex setsMutex;
-std::map<std::string, std::shared_ptr<Mailboxes>> sets;
+// Never destroyed: messages that no rank took hold tensors, and freeing those at exit needs other statics.
+auto& sets = *new std::map<std::string, std::shared_ptr<Mailboxes>>();
 
 using Handle = Napi::External<std::shared_ptr<Mailboxes>>;
 

@@ -67,14 +67,15 @@ class CachingAllocator final : public at::Allocator {
     std::mutex mutex;
     std::vector<void*> blocks;
   };
-  static std::array<Shelf, kNumClasses> shelves;
+  // Never destroyed: other statics and threads free tensors until the very end of the process.
+  static std::array<Shelf, kNumClasses>& shelves;
 
   static at::DataPtr make(size_t bytes);
   static void release(void* data);
 };
 
 std::atomic<int64_t> CachingAllocator::live{0}, CachingAllocator::peak{0};
-std::array<CachingAllocator::Shelf, kNumClasses> CachingAllocator::shelves;
+std::array<CachingAllocator::Shelf, kNumClasses>& CachingAllocator::shelves = *new std::array<Shelf, kNumClasses>();
 
 at::DataPtr CachingAllocator::make(size_t bytes) {
   const at::Device cpu(at::DeviceType::CPU);

@@ -27,7 +27,7 @@ function expectedLog({ ranks, placement, numStages }: Program, rank: number): st
   const input = (stage: number, microBatch: number): void => {
     log.push(`${stage}I${microBatch}`);
     const peer = stage === 0 ? rank : holder(stage - 1, microBatch);
-    if (peer !== rank) log.push(`${gradient(stage, microBatch)} to ${peer} as activation-gradients`);
+    if (peer !== rank) log.push(`${gradient(stage, microBatch)} to ${peer} as gradients`);
   };
   const backward = (stage: number, microBatch: number): void => {
     if (stage === 0) log.push(`${stage}B${microBatch}`);

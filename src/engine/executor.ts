@@ -65,7 +65,7 @@ export class Executor<Value> {
         const { kind, stage, microBatch } = entry.receive;
         if (kind === "RECV_F")
           this.#activations.set(slot(stage, microBatch), link.receive(entry.peer, "activations"));
-        else this.#gradients.set(slot(stage, microBatch), link.receive(entry.peer, "activation-gradients"));
+        else this.#gradients.set(slot(stage, microBatch), link.receive(entry.peer, "gradients"));
         continue;
       }
       try {
@@ -182,7 +182,7 @@ export class Executor<Value> {
       this.#gradients.set(slot(stage - 1, microBatch), receiptOf(grads));
       return;
     }
-    this.#options.link.send(inputGradTo, "activation-gradients", grads);
+    this.#options.link.send(inputGradTo, "gradients", grads);
     this.#held.delete(grads);
   }
 

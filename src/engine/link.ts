@@ -10,7 +10,7 @@
 import { disposeTensors, type Message, type ProcessGroup, type Receipt } from "../transport/process-group.ts";
 
 /** What travels between stages. */
-export type EdgeKind = "activations" | "activation-gradients";
+export type EdgeKind = "activations" | "gradients";
 
 /** The edges of this rank's stages, as the executor sees them. */
 export interface Link<Value> {
@@ -33,7 +33,7 @@ export class PipelineLink implements Link<Message> {
 
   send(peer: number, kind: EdgeKind, message: Message): void {
     this.#group.send(peer, kind, message);
-    if (kind === "activation-gradients") disposeTensors(message);
+    if (kind === "gradients") disposeTensors(message);
   }
 
   receive(peer: number, kind: EdgeKind): Receipt {

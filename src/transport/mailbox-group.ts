@@ -127,7 +127,13 @@ export class MailboxGroup implements ProcessGroup {
   #channel(source: number, destination: number, kind: ChannelKind): Channel {
     this.#checkPeer(source);
     this.#checkPeer(destination);
-    const index = (source * this.size + destination) * CHANNEL_KINDS.length + CHANNEL_KINDS.indexOf(kind);
+    const kindIndex = CHANNEL_KINDS.indexOf(kind);
+    if (kindIndex < 0)
+      throw new TransportError(
+        "INVALID_CHANNEL",
+        `a message must be one of the kinds ${CHANNEL_KINDS.join(", ")}; got ${JSON.stringify(kind)}`,
+      );
+    const index = (source * this.size + destination) * CHANNEL_KINDS.length + kindIndex;
     return { index, kind, source: this.#runRanks[source]!, destination: this.#runRanks[destination]! };
   }
 

@@ -6,13 +6,7 @@ import type { Tensor } from "../tensor/tensor.ts";
  * What travels from one rank to another. Each kind has a channel of its own, so that a receive posted early for one
  * kind does not hold up another.
  */
-export const CHANNEL_KINDS = [
-  "activations",
-  "activation-gradients",
-  "weight-gradients",
-  "weights",
-  "control",
-] as const;
+export const CHANNEL_KINDS = ["activations", "gradients", "weight-gradients", "weights", "control"] as const;
 export type ChannelKind = (typeof CHANNEL_KINDS)[number];
 
 /** Tensors sent together; an absent one is null. Shapes and dtypes may differ from message to message. */

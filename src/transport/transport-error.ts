@@ -4,9 +4,15 @@ import type { ChannelKind, ProcessGroup } from "./process-group.ts";
 /**
  * ABORTED: another rank failed first, or the connection to it was lost. TIMEOUT: nothing arrived in time.
  * RETURNED: the program of the rank that was waited for has returned.
- * INVALID_PEER: there is no such rank. NO_GLOO: this LibTorch has no Gloo.
+ * INVALID_PEER: there is no such rank. INVALID_CHANNEL: there is no such kind of message. NO_GLOO: this LibTorch has no Gloo.
  */
-export type TransportErrorCode = "ABORTED" | "TIMEOUT" | "RETURNED" | "INVALID_PEER" | "NO_GLOO";
+export type TransportErrorCode =
+  | "ABORTED"
+  | "TIMEOUT"
+  | "RETURNED"
+  | "INVALID_PEER"
+  | "INVALID_CHANNEL"
+  | "NO_GLOO";
 
 /** A send or a receive that ended without success. */
 export interface FailedTransfer {

@@ -86,7 +86,7 @@ export function prepare(program: Program, rank: number, observers: readonly Step
         const entry = receives.next().value!;
         const { kind: action, stage, microBatch } = entry.receive;
         expect(peer).toBe(entry.peer);
-        expect(kind).toBe(action === "RECV_F" ? "activations" : "activation-gradients");
+        expect(kind).toBe(action === "RECV_F" ? "activations" : "gradients");
         const value =
           action === "RECV_F" ? activation(stage - 1, microBatch) : gradient(stage + 1, microBatch);
         return { isDone: () => true, wait: () => {}, take: () => value };

@@ -59,18 +59,18 @@ const behaviours = {
   everyone: (group: GlooGroup): number[] => {
     const { runtime, rank, size } = group;
     const peers = Array.from({ length: size }, (_, peer) => peer).filter((peer) => peer !== rank);
-    for (const peer of peers) group.send(peer, "activation-gradients", [runtime.tensor([10 * rank + peer])]);
-    return peers.map((peer) => group.receive(peer, "activation-gradients").take()[0]!.item());
+    for (const peer of peers) group.send(peer, "gradients", [runtime.tensor([10 * rank + peer])]);
+    return peers.map((peer) => group.receive(peer, "gradients").take()[0]!.item());
   },
 
   /** Rank 1 leaves without telling; rank 0 waits for it. */
   deserted: (group: GlooGroup): void => {
     if (group.rank === 1) throw new Desertion();
-    group.receive(1, "activation-gradients").wait();
+    group.receive(1, "gradients").wait();
   },
 
   idle: (group: GlooGroup): void => {
-    if (group.rank === 0) group.receive(1, "activation-gradients").wait();
+    if (group.rank === 0) group.receive(1, "gradients").wait();
     else group.receive(0, "control").wait();
   },
 };

@@ -4,7 +4,7 @@ import type { RankContext } from "../../src/launch/rank-context.ts";
 export default function run({ rank, numRanks, processGroup }: RankContext): void {
   const last = numRanks - 1;
   if (rank === 0) {
-    const pending = processGroup.receive(last, "activation-gradients");
+    const pending = processGroup.receive(last, "gradients");
     processGroup.send(last, "control", []);
     pending.wait();
   } else if (rank === last) {

@@ -41,14 +41,14 @@ const cases: Readonly<Record<string, RankBody>> = {
   },
 
   "a receive is done when its own message is there": (group) => {
-    const [first, second] = [0, 1].map(() => group.receive(next(group), "activation-gradients"));
+    const [first, second] = [0, 1].map(() => group.receive(next(group), "gradients"));
     assert.equal(first!.isDone(), false);
     synchronize(group);
-    sendNumbers(group, previous(group), "activation-gradients", [1]);
+    sendNumbers(group, previous(group), "gradients", [1]);
     while (!first!.isDone());
     assert.equal(second!.isDone(), false);
     synchronize(group);
-    sendNumbers(group, previous(group), "activation-gradients", [2]);
+    sendNumbers(group, previous(group), "gradients", [2]);
     second!.wait();
     assert.equal(second!.isDone(), true);
     assert.deepEqual(numbersOf(first!.take()), [1]);
@@ -126,7 +126,7 @@ const cases: Readonly<Record<string, RankBody>> = {
       pair.abort("only the pair");
     } else {
       sendNumbers(pair, 0, "control", [0]);
-      assertFailure(() => pair.receive(0, "activation-gradients").wait(), "ABORTED", "only the pair", pair);
+      assertFailure(() => pair.receive(0, "gradients").wait(), "ABORTED", "only the pair", pair);
     }
     assert.deepEqual(receiveNumbers(group, other, "activations"), [1]);
     sendNumbers(pair, 1 - pair.rank, "activations", [3]);
@@ -136,7 +136,7 @@ const cases: Readonly<Record<string, RankBody>> = {
   "an abort ends every wait once, and then the group is as new": (group) => {
     for (let round = 0; round < NUM_CONFORMANCE_RANKS; round++) {
       const reason = `the reason of round ${round}`;
-      const lost = group.receive(previous(group), "activation-gradients");
+      const lost = group.receive(previous(group), "gradients");
       const alsoLost = group.receive(previous(group), "weight-gradients");
       if (group.rank === round) {
         // A rank that is still in an earlier transfer would get the abort there.
@@ -149,8 +149,8 @@ const cases: Readonly<Record<string, RankBody>> = {
       // What was under way is lost. Asking for it, which only one rank does, is not a second abort.
       if (group.rank === (round + 1) % group.size)
         assertFailure(() => alsoLost.wait(), "ABORTED", reason, group);
-      sendNumbers(group, next(group), "activation-gradients", [round]);
-      assert.deepEqual(receiveNumbers(group, previous(group), "activation-gradients"), [round]);
+      sendNumbers(group, next(group), "gradients", [round]);
+      assert.deepEqual(receiveNumbers(group, previous(group), "gradients"), [round]);
     }
   },
 
@@ -171,6 +171,14 @@ const cases: Readonly<Record<string, RankBody>> = {
     assert.equal(group.runtime.addon.numTensors(), before);
     for (const receipt of [first!, second!])
       assertFailure(() => receipt.take(), "ABORTED", "found here", group);
+  },
+
+  "a kind of message that does not exist is refused": (group) => {
+    const kind = "letters" as ChannelKind;
+    const message =
+      'a message must be one of the kinds activations, gradients, weight-gradients, weights, control; got "letters"';
+    assertFailure(() => group.send(next(group), kind, []), "INVALID_CHANNEL", message);
+    assertFailure(() => group.receive(previous(group), kind), "INVALID_CHANNEL", message);
   },
 
   "a rank that does not exist is refused": (group) => {
@@ -246,7 +254,7 @@ function abortByRank0(group: ProcessGroup, reason: string): void {
     group.abort(reason);
   } else {
     sendNumbers(group, 0, "control", [0]);
-    assertFailure(() => group.receive(0, "activation-gradients").wait(), "ABORTED", reason, group);
+    assertFailure(() => group.receive(0, "gradients").wait(), "ABORTED", reason, group);
   }
 }
 

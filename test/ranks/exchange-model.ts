@@ -37,7 +37,7 @@ export class ExchangeStage extends Module {
     const both = yield* this.#addTwins("F", "activations", own);
     const addTwins = this.#addTwins.bind(this);
     record("exchange", [own], [both], [], function* (node) {
-      return [yield* addTwins("B", "activation-gradients", node.gradient)];
+      return [yield* addTwins("B", "gradients", node.gradient)];
     });
     return gelu(both);
   }

@@ -26,17 +26,17 @@ test("a receive gives up when nothing arrives in time, and gets the message when
   const [first, second] = [0, 1].map(
     (rank) => new InProcessGroup(runtime, { name: "late", rank, size: 2, timeoutMs: 5 }),
   );
-  const receipt = first!.receive(1, "activation-gradients");
+  const receipt = first!.receive(1, "gradients");
   expect(() => receipt.wait()).toThrow(
     expect.objectContaining({
       code: "TIMEOUT",
       peer: 1,
-      kind: "activation-gradients",
+      kind: "gradients",
       waitedMs: 5,
       message:
         "dualpipe: rank 0 gave up waiting for activation gradients of rank 1: nothing arrived within 5 ms",
     }),
   );
-  second!.send(0, "activation-gradients", [null]);
+  second!.send(0, "gradients", [null]);
   expect(receipt.take()).toEqual([null]);
 });

@@ -13,7 +13,7 @@ import {
   withSeed,
 } from "dualpipe";
 
-type Kind = "activations" | "activation-gradients";
+type Kind = "activations" | "gradients";
 
 /** Exchanges a tensor with the other of two ranks; the engine can compute something else in the meantime. */
 function* trade(x: Tensor, group: ProcessGroup, kind: Kind): Suspendable<Tensor> {
@@ -28,7 +28,7 @@ function* trade(x: Tensor, group: ProcessGroup, kind: Kind): Suspendable<Tensor>
 function* swap(x: Tensor, group: ProcessGroup): Suspendable<Tensor> {
   const y = yield* trade(x, group, "activations");
   record("swap", [x], [y], [], function* (node) {
-    return [yield* trade(node.gradient, group, "activation-gradients")];
+    return [yield* trade(node.gradient, group, "gradients")];
   });
   return y;
 }
