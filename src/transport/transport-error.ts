@@ -4,7 +4,8 @@ import type { ChannelKind, ProcessGroup } from "./process-group.ts";
 /**
  * ABORTED: another rank failed first, or the connection to it was lost. TIMEOUT: nothing arrived in time.
  * RETURNED: the program of the rank that was waited for has returned.
- * INVALID_PEER: there is no such rank. INVALID_CHANNEL: there is no such kind of message. NO_GLOO: this LibTorch has no Gloo.
+ * INVALID_PEER: there is no such rank. INVALID_CHANNEL: there is no such kind of message.
+ * NO_GLOO: this LibTorch has no Gloo.
  */
 export type TransportErrorCode =
   | "ABORTED"
