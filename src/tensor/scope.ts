@@ -34,10 +34,9 @@ export type SynchronousBody<T> = (() => T) &
  * @throws ArgumentError when `result` is a promise
  */
 export function refusePromise<T>(name: string, result: T): T {
-  const then = (result as Partial<PromiseLike<unknown>> | null | undefined)?.then;
-  if (typeof then !== "function") return result;
+  if (!(result instanceof Promise)) return result;
   // What the promise still does fails too, with errors that say less than this one.
-  then.call(result, undefined, () => {});
+  result.catch(() => {});
   throw new ArgumentError(
     `${name} must not be async: after the first await, its tensors are disposed or its mode is over; ` +
       "await first and compute afterwards, or dispose tensors by `using`",

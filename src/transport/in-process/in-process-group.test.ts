@@ -33,8 +33,7 @@ test("a receive gives up when nothing arrives in time, and gets the message when
       peer: 1,
       kind: "gradients",
       waitedMs: 5,
-      message:
-        "dualpipe: rank 0 gave up waiting for activation gradients of rank 1: nothing arrived within 5 ms",
+      message: "dualpipe: rank 0 gave up waiting for gradients of rank 1: nothing arrived within 5 ms",
     }),
   );
   second!.send(0, "gradients", [null]);
