@@ -86,15 +86,11 @@ export class RunFolder {
     return [METRICS_FILE, this.#checkpoints];
   }
 
-  /** What is in the folder, without hidden files and what a new file system has. */
+  /** What is in the folder; an empty folder for checkpoints, which may be a disk of its own, is nothing. */
   async #names(): Promise<readonly string[]> {
-    try {
-      const names = await readdir(this.path);
-      return names.filter((name) => !name.startsWith(".") && name !== "lost+found").sort();
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-      throw error;
-    }
+    const names = await namesIn(this.path);
+    const isWithout = names.includes(this.#checkpoints) && (await namesIn(this.store.folder)).length === 0;
+    return isWithout ? names.filter((name) => name !== this.#checkpoints) : names;
   }
 
   #occupied(names: readonly string[], isRun: boolean): RunFolderError {
@@ -105,5 +101,16 @@ export class RunFolder {
       : `output.dir must be empty or new, as a run would mix with or overwrite what is there; ${this.path} has ${shown}, not of a run; set another output.dir` +
         (canOverwrite ? ", or write next to them with --overwrite" : "");
     return new RunFolderError("OUTPUT_EXISTS", problem);
+  }
+}
+
+/** What is in a folder, without hidden files and what a new file system has; nothing if there is no such folder. */
+async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    const names = await readdir(folder);
+    return names.filter((name) => !name.startsWith(".") && name !== "lost+found").sort();
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR"].includes(String((error as NodeJS.ErrnoException).code))) return [];
+    throw error;
   }
 }
