@@ -81,7 +81,7 @@ test("when a process is killed, the remaining ranks name its ranks and what they
   const { status, stdout } = await startDualpipe(["launch", "--nproc-per-node", "2", script]).ended;
   expect(status).toBe(3);
   expect(stdout).toMatch(
-    /^(DISCONNECTED|ABORTED): dualpipe: rank 0 stopped while waiting for activation gradients of rank 3: (ranks 2 to 3 disconnected|process 1 \(ranks 2 to 3\) disconnected)/,
+    /^(DISCONNECTED|ABORTED): dualpipe: rank 0 stopped while waiting for gradients of rank 3: (ranks 2 to 3 disconnected|process 1 \(ranks 2 to 3\) disconnected)/,
   );
 });
 
