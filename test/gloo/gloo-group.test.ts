@@ -66,7 +66,7 @@ test("a rank that waits for a disconnected process is told so", async () => {
   await expect(run(2, { behaviour: "deserted" })).rejects.toMatchObject({
     code: "ABORTED",
     message: expect.stringMatching(
-      /^dualpipe: rank 0 stopped while waiting for activation gradients of rank 1: rank 1 disconnected/,
+      /^dualpipe: rank 0 stopped while waiting for gradients of rank 1: rank 1 disconnected/,
     ),
   });
 });
