@@ -240,8 +240,8 @@ c10::IValue packOrDefault(Environment& state, napi_env env, Operator& op, size_t
 }
 
 // A number that an operator returns comes as a tensor of no dimensions: as a number it would be taken for a handle.
-napi_value unpack(Environment& state, napi_env env, const c10::IValue& value) {
-  if (value.isTensor()) return fromTensor(state, env, value.toTensor());
+napi_value unpack(Environment& state, napi_env env, c10::IValue value) {
+  if (value.isTensor()) return fromTensor(state, env, std::move(value).toTensor());
   if (value.isTensorList()) return fromTensors(state, env, value.toTensorVector());
   if (value.isBool() || value.isInt() || value.isDouble()) return fromTensor(state, env, c10::scalar_to_tensor(value.toScalar()));
   if (value.isNone()) return fromTensor(state, env, at::Tensor());
@@ -298,7 +298,11 @@ void execute(const Napi::CallbackInfo& info) {
     TORCH_CHECK(info.Length() - 1 <= op.arguments.size(), "it takes at most ", op.arguments.size(), " arguments; got ", info.Length() - 1);
     for (size_t i = 0; i < op.arguments.size(); i++) {
       napi_value value = i + 1 < info.Length() ? static_cast<napi_value>(info[i + 1]) : nullptr;
-      state.stack.push_back(packOrDefault(state, env, op, i, value, word.isTensor(i)));
+      // Nearly every argument is a tensor; for one, nothing needs to be asked about the value.
+      if (word.isTensor(i) && op.arguments[i].kind == ArgumentKind::Tensor)
+        state.stack.emplace_back(state.tensors.get(number(env, value, op.arguments[i].name.c_str())));
+      else
+        state.stack.push_back(packOrDefault(state, env, op, i, value, word.isTensor(i)));
     }
     invoke(state, op);
   } catch (const std::exception& e) {
@@ -319,13 +323,13 @@ Napi::Value call(const Napi::CallbackInfo& info) {
   napi_env env = info.Env();
   Environment& state = Environment::of(env);
   if (state.stack.size() == 1) {
-    napi_value result = unpack(state, env, state.stack[0]);
+    napi_value result = unpack(state, env, std::move(state.stack[0]));
     state.stack.clear();
     return Napi::Value(env, result);
   }
   napi_value results;
   napi_create_array_with_length(env, state.stack.size(), &results);
-  for (size_t i = 0; i < state.stack.size(); i++) napi_set_element(env, results, i, unpack(state, env, state.stack[i]));
+  for (size_t i = 0; i < state.stack.size(); i++) napi_set_element(env, results, i, unpack(state, env, std::move(state.stack[i])));
   state.stack.clear();
   return Napi::Value(env, results);
 }

@@ -1,11 +1,10 @@
 #include "environment.h"
 
-#include <cmath>
-
 namespace dualpipe {
 
 namespace {
 constexpr double kSlotSpan = static_cast<double>(TensorTable::kMaxTensors);
+constexpr double kMaxExact = 9007199254740992.0;  // 2^53
 }
 
 double TensorTable::insert(at::Tensor tensor) {
@@ -23,9 +22,11 @@ double TensorTable::insert(at::Tensor tensor) {
 }
 
 size_t TensorTable::locate(double handle) const {
-  double generation = std::floor(handle / kSlotSpan);
-  auto slot = static_cast<size_t>(handle - generation * kSlotSpan);
-  TORCH_CHECK(handle >= 0 && slot < slots_.size(), "no tensor of this thread has the handle ", handle);
+  bool isHandle = handle >= 0 && handle < kMaxExact;
+  auto bits = isHandle ? static_cast<uint64_t>(handle) : 0;
+  size_t slot = bits % kMaxTensors;
+  auto generation = bits / kMaxTensors;
+  TORCH_CHECK(isHandle && slot < slots_.size(), "no tensor of this thread has the handle ", handle);
   TORCH_CHECK(slots_[slot].generation == static_cast<uint32_t>(generation), "the tensor with the handle ", handle, " was freed already");
   return slot;
 }

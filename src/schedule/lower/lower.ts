@@ -190,5 +190,5 @@ export function lower(program: Program, { window = DEFAULT_RECEIVE_WINDOW }: Low
   const posted = { F: new Uint8Array(cells.numCells), B: new Uint8Array(cells.numCells) };
   const lowering = { program, cells, posted, out: new ActionListBuilder(program.numMicroBatches) };
   const ranks = program.ranks.map((_, rank) => new RankLowering(lowering, rank).run(window));
-  return postReceivesForSynchronousSends({ ...program, communication: "eager", ranks });
+  return postReceivesForSynchronousSends({ ...program, communication: "eager", ranks }, cells);
 }

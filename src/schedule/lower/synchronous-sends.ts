@@ -12,14 +12,14 @@
  * deadlocked move, and only as far as they must.
  */
 import { type ActionList, ActionListBuilder } from "../program/action-list.ts";
-import { flowOf } from "../program/cells.ts";
+import { type Cells, flowOf } from "../program/cells.ts";
 import { isReceive, isSend } from "../program/opcode.ts";
 import type { Program } from "../program/program.ts";
 import { type MissingReceive, ProgressCheck } from "../verify/progress.ts";
 
 /** The lowered program, with receives moved forward until no synchronous send can wait for ever. */
-export function postReceivesForSynchronousSends(program: Program): Program {
-  const progress = new ProgressCheck(program, "rendezvous");
+export function postReceivesForSynchronousSends(program: Program, cells: Cells): Program {
+  const progress = new ProgressCheck(program, cells, "rendezvous");
   const moves = new Map<number, MissingReceive[]>();
   progress.settle();
   for (let missing = progress.missingReceives(); missing.length > 0; missing = progress.missingReceives()) {

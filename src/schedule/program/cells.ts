@@ -11,7 +11,7 @@
  * the name: `2SEND_F7` and `3RECV_F7` both move the activation of cell (3, 7). The first stage takes no
  * activation and the last one no gradient, which `NO_CELL` stands for.
  */
-import { Opcode } from "./opcode.ts";
+import { KIND_OF_OPCODE, Opcode } from "./opcode.ts";
 import type { Program } from "./program.ts";
 
 /** Activations ("F") move to the next stage, activation gradients ("B") to the previous one. */
@@ -30,15 +30,21 @@ export class Cells {
   readonly numMicroBatches: number;
   readonly numCells: number;
   readonly #rankOfCell: Uint32Array;
+  /** How far the value of a transfer is from the transfer's cell; by opcode. */
+  readonly #valueOffset: Int32Array;
 
   constructor({ placement, numStages, numMicroBatches }: CellSizes) {
     this.numMicroBatches = numMicroBatches;
     this.numCells = numStages * numMicroBatches;
     this.#rankOfCell = new Uint32Array(this.numCells);
+    this.#valueOffset = new Int32Array(KIND_OF_OPCODE.length);
+    this.#valueOffset[Opcode.SEND_F] = numMicroBatches;
+    this.#valueOffset[Opcode.SEND_B] = -numMicroBatches;
     const { directionOfMicroBatch, rankOfStage } = placement;
     for (let stage = 0, cell = 0; stage < numStages; stage++) {
+      const rankOfDirection = rankOfStage.map((ranks) => ranks[stage]!);
       for (let microBatch = 0; microBatch < numMicroBatches; microBatch++, cell++) {
-        this.#rankOfCell[cell] = rankOfStage[directionOfMicroBatch[microBatch]!]![stage]!;
+        this.#rankOfCell[cell] = rankOfDirection[directionOfMicroBatch[microBatch]!]!;
       }
     }
   }
@@ -74,10 +80,9 @@ export class Cells {
     return flow === "F" ? this.atPreviousStage(cell) : this.atNextStage(cell);
   }
 
-  /** The value that a SEND or RECV of this cell moves, by its consumer. */
+  /** The value that a SEND or RECV of this cell moves, by its consumer; the transfer must have a peer. */
   valueOf(transfer: number, cell: number): number {
-    if (transfer === Opcode.SEND_F) return this.atNextStage(cell);
-    return transfer === Opcode.SEND_B ? this.atPreviousStage(cell) : cell;
+    return cell + this.#valueOffset[transfer]!;
   }
 
   /** The cell at the other end of a SEND or RECV. */

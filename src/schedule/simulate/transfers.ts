@@ -45,17 +45,17 @@ export class Transfers {
 
   /** The time at which the value arrives, or NaN while that is not known. */
   arrival(flow: Flow, value: number): number {
-    const time = this.#times[flow][value]!;
+    const time = (flow === "F" ? this.#times.F : this.#times.B)[value]!;
     return time >= 0 ? time : UNKNOWN;
   }
 
   /** Marks the value as one that its receiver waits for, or a sender that waits for the end of its own send. */
   setAwaited(flow: Flow, value: number): void {
-    this.#awaited[flow][value] = 1;
+    (flow === "F" ? this.#awaited.F : this.#awaited.B)[value] = 1;
   }
 
   isAwaited(flow: Flow, value: number): boolean {
-    return this.#awaited[flow][value] === 1;
+    return (flow === "F" ? this.#awaited.F : this.#awaited.B)[value] === 1;
   }
 
   /** The time that an arrived value from another rank was under way. */
@@ -65,12 +65,12 @@ export class Transfers {
 
   /** The value stays on its rank and is there at `time`. */
   handOver(flow: Flow, value: number, time: number): void {
-    this.#times[flow][value] = time;
+    (flow === "F" ? this.#times.F : this.#times.B)[value] = time;
   }
 
   /** One side of the transfer starts at `time`; returns whether the arrival is now known. */
   start(flow: Flow, value: number, time: number): boolean {
-    const times = this.#times[flow];
+    const times = flow === "F" ? this.#times.F : this.#times.B;
     const known = times[value]!;
     if (Number.isNaN(known)) {
       times[value] = -1 - time;

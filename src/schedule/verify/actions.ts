@@ -7,7 +7,7 @@
  * of its own stages, so "the bit of what it needs is set" means "earlier on this rank", whatever the order in which
  * the ranks are visited. A last pass over the cells finds the bits that no action has set.
  */
-import { Cells, type Flow, flowOf, NO_CELL } from "../program/cells.ts";
+import { type Cells, type Flow, flowOf, NO_CELL } from "../program/cells.ts";
 import { hasBackwardInputs, isSend, Opcode } from "../program/opcode.ts";
 import type { Program } from "../program/program.ts";
 import type { Problem, ProblemCode } from "./problem.ts";
@@ -43,10 +43,10 @@ export class ActionCheck {
   readonly #communicates: boolean;
   readonly problems: Problem[] = [];
 
-  constructor(program: Program, maxProblems: number) {
+  constructor(program: Program, cells: Cells, maxProblems: number) {
     this.#program = program;
     this.#maxProblems = maxProblems;
-    this.#cells = new Cells(program);
+    this.#cells = cells;
     this.#seen = new Uint8Array(this.#cells.numCells);
     this.#communicates = program.communication !== "none";
   }

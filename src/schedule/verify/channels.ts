@@ -1,5 +1,5 @@
 import type { ActionList } from "../program/action-list.ts";
-import { Cells, type Flow, flowOf } from "../program/cells.ts";
+import { type Cells, type Flow, flowOf } from "../program/cells.ts";
 import { isReceive, Opcode } from "../program/opcode.ts";
 import type { Program } from "../program/program.ts";
 import { nameAction, type Problem } from "./problem.ts";
@@ -35,8 +35,7 @@ class SendReader {
  * Finds, for each rank, the first RECV that is not at the same position in its channel as the SEND of its value.
  * The program's SENDs and RECVs must be complete.
  */
-export function channelProblems(program: Program): Problem[] {
-  const cells = new Cells(program);
+export function channelProblems(program: Program, cells: Cells): Problem[] {
   return program.ranks.flatMap((_, rank) => receiverProblems(program, rank, cells));
 }
 

@@ -16,7 +16,7 @@
  * The rules are at least as strict as those of any executor: a computation needs all its values when it starts, and
  * gives its values when it ends. A program that ends here ends everywhere.
  */
-import { Cells, flowOf, NO_CELL } from "../program/cells.ts";
+import { type Cells, flowOf, NO_CELL } from "../program/cells.ts";
 import { hasBackwardInputs, hasForward, isSend, isTransfer, Opcode } from "../program/opcode.ts";
 import type { Program } from "../program/program.ts";
 import { type ActionLocation, nameAction, type Problem } from "./problem.ts";
@@ -73,11 +73,11 @@ export class ProgressCheck {
   readonly #awaitedEvent: Uint8Array;
   readonly #runnable: number[] = [];
 
-  constructor(program: Program, sends: SendModel) {
+  constructor(program: Program, cells: Cells, sends: SendModel) {
     this.#program = program;
     this.#isSynchronous = sends === "rendezvous";
-    this.#cells = new Cells(program);
-    this.#events = new Uint8Array(this.#cells.numCells);
+    this.#cells = cells;
+    this.#events = new Uint8Array(cells.numCells);
     this.#index = new Uint32Array(program.numRanks);
     this.#batchEnd = new Uint32Array(program.numRanks);
     this.#awaitedValue = new Float64Array(program.numRanks).fill(NO_CELL);

@@ -11,6 +11,7 @@
  *
  * A program that passes with sends that wait for their receive also passes with sends that do not.
  */
+import { Cells } from "../program/cells.ts";
 import { peakActivations } from "../program/peak-activations.ts";
 import type { Program } from "../program/program.ts";
 import { ScheduleError } from "../program/schedule-error.ts";
@@ -41,13 +42,14 @@ export function verify(
   program: Program,
   { sends = "rendezvous", maxProblems = 10 }: VerifyOptions = {},
 ): Verification {
-  const actions = new ActionCheck(program, maxProblems);
+  const cells = new Cells(program);
+  const actions = new ActionCheck(program, cells, maxProblems);
   actions.run();
   let { problems } = actions;
   if (problems.length === 0 && program.communication !== "none") {
-    problems = channelProblems(program).slice(0, maxProblems);
+    problems = channelProblems(program, cells).slice(0, maxProblems);
   }
-  if (problems.length === 0) problems = new ProgressCheck(program, sends).run();
+  if (problems.length === 0) problems = new ProgressCheck(program, cells, sends).run();
   return { problems, peakActivations: peakActivations(program) };
 }
 
