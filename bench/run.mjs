@@ -1,6 +1,6 @@
 // `npm run bench [-- OPTIONS]`: sets up what is missing, compiles this folder to JavaScript and runs it with dist/.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { exitOnSignals, ROOT, setUpOrExplain } from "../scripts/setup.mjs";
 
@@ -10,13 +10,14 @@ const COMPILED = join(ROOT, "build", "bench");
 async function compile() {
   const { transformWithOxc } = await import("vite");
   const folder = join(ROOT, "bench");
-  mkdirSync(COMPILED, { recursive: true });
-  for (const name of readdirSync(folder).filter((file) => file.endsWith(".ts"))) {
+  for (const name of readdirSync(folder, { recursive: true }).filter((file) => file.endsWith(".ts"))) {
     const { code } = await transformWithOxc(readFileSync(join(folder, name), "utf8"), name);
     const linked = code.replaceAll(/"(\.\.?\/[^"]+)\.ts"/g, (_, path) =>
-      JSON.stringify(`${path.replace(/^\.\.\/src\//, "../../dist/")}.js`),
+      JSON.stringify(`${path.replace(/^((?:\.\.\/)+)src\//, "$1../dist/")}.js`),
     );
-    writeFileSync(join(COMPILED, name.replace(/\.ts$/, ".js")), linked);
+    const compiled = join(COMPILED, name.replace(/\.ts$/, ".js"));
+    mkdirSync(dirname(compiled), { recursive: true });
+    writeFileSync(compiled, linked);
   }
 }
 
@@ -25,7 +26,9 @@ if (await setUpOrExplain()) {
   exitOnSignals();
   // A word before the options chooses another benchmark than the speed of steps.
   const args = process.argv.slice(2);
-  const other = { predictions: "predictions.js", checkpoint: "checkpoint-cost.js" }[args[0]];
+  const other = { predictions: "predictions.js", checkpoint: "checkpoint-cost.js", gpu: "gpu/main.js" }[
+    args[0]
+  ];
   if (other) args.shift();
   const { main } = await import(pathToFileURL(join(COMPILED, other ?? "main.js")).href);
   process.exitCode = await main(args);

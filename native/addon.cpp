@@ -2,6 +2,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <torch/csrc/api/include/torch/version.h>
 
+#include "cuda.h"
 #include "gloo_group.h"
 #include "dispatch.h"
 #include "environment.h"
@@ -24,6 +25,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   dualpipe::defineTensors(exports);
   dualpipe::defineMemory(exports);
   dualpipe::defineMailbox(exports);
+  dualpipe::defineCuda(exports);
   dualpipe::defineGloo(exports);
   dualpipe::defineOracle(exports);
   return exports;

@@ -19,6 +19,7 @@
 #include <thread>
 
 #include "convert.h"
+#include "cuda.h"
 #include "guard.h"
 
 namespace dualpipe {
@@ -44,7 +45,10 @@ Napi::Value open(const Napi::CallbackInfo& info) {
 Napi::Value put(const Napi::CallbackInfo& info) {
   Mailboxes& mailboxes = mailboxesOf(info[0]);
   mailboxes.refuseWhenClosed();
-  mailboxes.deliver(number(info.Env(), info[1], "mailbox"), tensors(Environment::of(info.Env()), info.Env(), info[2], "tensors"));
+  double index = number(info.Env(), info[1], "mailbox");
+  Message message = tensors(Environment::of(info.Env()), info.Env(), info[2], "tensors");
+  departFromCard(message, mailboxes.mailbox(index));
+  mailboxes.deliver(index, std::move(message));
   return info.Env().Undefined();
 }
 
@@ -68,6 +72,7 @@ Napi::Value take(const Napi::CallbackInfo& info) {
   Message message = std::move(mailbox.messages.front());
   mailbox.messages.pop_front();
   lock.unlock();
+  arriveOnCard(message, mailbox);
   return Napi::Value(info.Env(), fromTensors(Environment::of(info.Env()), info.Env(), message));
 }
 

@@ -12,12 +12,27 @@
 
 namespace dualpipe {
 
+// Of a message between cards: the event after which it is there (cuda_transfer.cpp).
+class Passage;
+// The stream in which messages of one mailbox are copied to another card (cuda_transfer.cpp).
+struct CopyEdge;
+
+constexpr int kNoCard = -1;
+
 // Tensors that travel together; an undefined one is absent.
-using Message = std::vector<at::Tensor>;
+struct Message : std::vector<at::Tensor> {
+  Message() = default;
+  Message(std::vector<at::Tensor> tensors) : std::vector<at::Tensor>(std::move(tensors)) {}
+  // Null for a message whose tensors are all on the CPU.
+  std::shared_ptr<Passage> passage;
+};
 
 struct Mailbox {
   std::mutex mutex;
   std::condition_variable arrived;
+  // The reader's card, once it has taken a message from one.
+  std::atomic<int> readerCard{kNoCard};
+  std::shared_ptr<CopyEdge> edge;
   std::deque<Message> messages;
 };
 

@@ -1,15 +1,16 @@
 // What no operator of the dispatcher does: tensors made from bytes, read as bytes, described and freed, and the random
-// generator of the thread. These are the functions behind src/tensor/device.ts; the CPU's memory is in memory.cpp.
+// generator of the thread. These are the functions behind src/tensor/device.ts; the CPU's memory is in memory.cpp, and
+// what only cards have in cuda_device.cpp.
 //
 // Bytes are copied, both ways. A view of JavaScript memory as a tensor, or of a tensor as an ArrayBuffer, would save
 // the copy and cost the invariant that scopes are built on: a tensor's elements live exactly as long as its owners.
 #include "tensors.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
 
 #include <cstring>
+#include <mutex>
 
 #include "convert.h"
 #include "guard.h"
@@ -31,11 +32,14 @@ Napi::Value fromBytes(const Napi::CallbackInfo& info) {
   return Napi::Value(env, fromTensor(Environment::of(env), env, tensor));
 }
 
+// The elements in row-major order in the host's memory. For a tensor on a card, the host waits for the stream of this
+// thread, and for nothing else.
+at::Tensor onHost(const at::Tensor& tensor) { return tensor.contiguous().cpu(); }
+
 // toBytes(tensor): a copy of the elements in row-major order.
 Napi::Value toBytes(const Napi::CallbackInfo& info) {
   napi_env env = info.Env();
-  at::Tensor tensor = Environment::of(env).tensors.get(number(env, info[0], "tensor")).contiguous();
-  TORCH_CHECK(tensor.device().is_cpu(), "only a tensor on the CPU has bytes to read; copy it there first");
+  at::Tensor tensor = onHost(Environment::of(env).tensors.get(number(env, info[0], "tensor")));
   auto buffer = Napi::ArrayBuffer::New(env, tensor.nbytes());
   if (tensor.nbytes() > 0) std::memcpy(buffer.Data(), tensor.data_ptr(), tensor.nbytes());
   return buffer;
@@ -44,8 +48,7 @@ Napi::Value toBytes(const Napi::CallbackInfo& info) {
 // copyBytes(tensor, bytes): the same into memory of the caller's, which may be shared between threads.
 Napi::Value copyBytes(const Napi::CallbackInfo& info) {
   napi_env env = info.Env();
-  at::Tensor tensor = Environment::of(env).tensors.get(number(env, info[0], "tensor")).contiguous();
-  TORCH_CHECK(tensor.device().is_cpu(), "only a tensor on the CPU has bytes to read; copy it there first");
+  at::Tensor tensor = onHost(Environment::of(env).tensors.get(number(env, info[0], "tensor")));
   size_t length = 0;
   void* bytes = nullptr;
   napi_typedarray_type type;
@@ -88,7 +91,9 @@ Napi::Value numTensors(const Napi::CallbackInfo& info) {
 
 Napi::Value seed(const Napi::CallbackInfo& info) {
   auto value = static_cast<uint64_t>(number(info.Env(), info[0], "seed"));
-  Environment::of(info.Env()).generator = at::detail::createCPUGenerator(value);
+  at::Generator& generator = Environment::of(info.Env()).generator;
+  std::lock_guard<std::mutex> lock(generator.mutex());
+  generator.set_current_seed(value);
   return info.Env().Undefined();
 }
 
@@ -99,7 +104,9 @@ Napi::Value randomState(const Napi::CallbackInfo& info) {
 
 Napi::Value setRandomState(const Napi::CallbackInfo& info) {
   Environment& state = Environment::of(info.Env());
-  state.generator.set_state(state.tensors.get(number(info.Env(), info[0], "state")));
+  at::Tensor bytes = onHost(state.tensors.get(number(info.Env(), info[0], "state")));
+  std::lock_guard<std::mutex> lock(state.generator.mutex());
+  state.generator.set_state(bytes);
   return info.Env().Undefined();
 }
 

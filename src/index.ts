@@ -53,9 +53,11 @@ export * as learningRates from "./optim/learning-rates.ts";
 export { type NamedParameter, Optimizer, type ParameterGroup, weightDecayGroups } from "./optim/optimizer.ts";
 export { SGD, type SGDOptions } from "./optim/sgd.ts";
 export type { Device, MemoryUse } from "./tensor/device.ts";
+export type { DeviceChoice } from "./tensor/device-choice.ts";
 export { type DType, dtypeCode } from "./tensor/dtype.ts";
 export {
   ArgumentError,
+  DeviceError,
   DtypeError,
   InPlaceError,
   LibTorchError,
@@ -66,7 +68,7 @@ export {
 export type { Argument } from "./tensor/native-arguments.ts";
 export { type Operator, operator } from "./tensor/native-operator.ts";
 export type { NestedNumbers } from "./tensor/numbers.ts";
-export { type ElementArray, Runtime } from "./tensor/runtime.ts";
+export { type ElementArray, type LoadOptions, Runtime } from "./tensor/runtime.ts";
 export { seedFor } from "./tensor/seed.ts";
 export { finish, isSuspendable, type Suspendable, type Transfer } from "./tensor/suspension.ts";
 export { Tensor } from "./tensor/tensor.ts";

@@ -4,7 +4,14 @@ import type { StageModule } from "./stage/stage.ts";
 
 export type DualPipeOptions = Pick<
   PipelineOptions,
-  "processGroup" | "batchDim" | "numReplicas" | "shardUpdates" | "rankMapping" | "recorder" | "observer"
+  | "processGroup"
+  | "batchDim"
+  | "numReplicas"
+  | "shardUpdates"
+  | "rankMapping"
+  | "useGraphs"
+  | "recorder"
+  | "observer"
 >;
 
 /**

@@ -30,6 +30,7 @@ import { overlapHookOf } from "./stage/overlap.ts";
 import type { StageModule } from "./stage/stage.ts";
 import { microBatchesAt, StepData, type StepOptions, type StepResult } from "./step-data.ts";
 import { StepError } from "./step-error.ts";
+import { StepGraphs } from "./step-graphs.ts";
 import type { StepObserver } from "./step-observer.ts";
 
 export interface PipelineOptions {
@@ -54,6 +55,12 @@ export interface PipelineOptions {
   readonly shardUpdates?: boolean;
   /** The position of each rank of the process group in the pipelines; the same numbers by default. */
   readonly rankMapping?: readonly number[];
+  /**
+   * Launch a step as one CUDA graph, where ranks compute on cards: worth it for small layers, where launching a kernel
+   * takes longer than computing it. Gradients are then the graph's own tensors, which the next step overwrites, and
+   * `dispose` frees them. False if not given.
+   */
+  readonly useGraphs?: boolean;
   readonly recorder?: Recorder;
   /** Hears what happens in each step, such as that the gradients of a stage are complete. */
   readonly observer?: StepObserver;
@@ -76,6 +83,7 @@ export class Pipeline {
   readonly #shared: SharedParameters | undefined;
   readonly #batchDim: number;
   readonly #observers: readonly StepObserver[];
+  readonly #graphs: StepGraphs | undefined;
 
   /**
    * Construct it on every rank of the group; parameters that several ranks hold get equal values then.
@@ -95,6 +103,7 @@ export class Pipeline {
     this.#link = new PipelineLink(this.group);
     this.#batchDim = options.batchDim ?? 0;
     this.#observers = [recorder, observer].filter((each) => each !== undefined);
+    this.#graphs = options.useGraphs ? new StepGraphs(this.runtime, this.parameters()) : undefined;
     this.#holders = new Holders(processGroup, replicas, this.#plans.ranksOfStages);
     if (this.#holders.group.size === 1) return;
     this.#shared = this.#shareParameters(options.shardUpdates ?? false);
@@ -177,7 +186,19 @@ export class Pipeline {
    * be run. The gradients of a failed step are incomplete: zero them.
    */
   step(inputs: Tensor | Message | null, options: StepOptions): StepResult {
-    return this.#guarded(() => this.#step(inputs, options));
+    const step = (inputs: Tensor | Message | null, options: StepOptions) =>
+      this.#guarded(() => this.#step(inputs, options));
+    return this.#graphs ? this.#graphs.run(inputs, options, step) : step(inputs, options);
+  }
+
+  /** Why a step could not be captured as a graph, in spite of `useGraphs`; undefined when none failed to be. */
+  get graphProblem(): string | undefined {
+    return this.#graphs?.problem;
+  }
+
+  /** Frees what the pipeline keeps between steps: the graphs of `useGraphs`. Modules belong to the caller. */
+  dispose(): void {
+    this.#graphs?.dispose();
   }
 
   /**

@@ -9,6 +9,7 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { DualPipeError, problemOf } from "../errors/dualpipe-error.ts";
+import type { Device } from "../tensor/device.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import { seedFor } from "../tensor/seed.ts";
 import { abortProcesses, type ProcessLayout } from "../transport/gloo/connect-processes.ts";
@@ -31,6 +32,7 @@ export interface RankThreadData {
   /** The seed of the run: each rank seeds its generator with it and its rank. */
   readonly seed: number;
   readonly timeoutMs: number | undefined;
+  readonly device: Device["kind"];
   /** Shared by all ranks of the process. */
   readonly returned: { readonly ranks: RankRange; readonly memory: SharedArrayBuffer };
   /** In a run of several processes: the name of the connections to the others, and this one's place. */
@@ -58,7 +60,8 @@ async function main(threadData: RankThreadData): Promise<void> {
   markAsRank(rank);
   const send = (message: RankMessage, transfer?: readonly ArrayBuffer[]): void =>
     parentPort!.postMessage(message, transfer);
-  const runtime = Runtime.load();
+  const localRank = rank - threadData.returned.ranks.firstRank;
+  const runtime = Runtime.load({ device: threadData.device, localRank });
   runtime.seed(seedFor(seed, `rank ${rank}`));
   let group: InProcessGroup | GlooGroup | undefined;
   const returned = new ReturnedRanks(threadData.returned.ranks, threadData.returned.memory);

@@ -16,10 +16,13 @@ import { Worker } from "node:worker_threads";
 import { problemOf } from "../errors/dualpipe-error.ts";
 import type { Addon } from "../native/addon.ts";
 import { prepareAddon } from "../native/load.ts";
+import type { Device } from "../tensor/device.ts";
+import { type DeviceChoice, deviceKindOf } from "../tensor/device-choice.ts";
 import { abortProcesses } from "../transport/gloo/connect-processes.ts";
 import { type RankRange, ReturnedRanks } from "../transport/returned-ranks.ts";
 import type { ConnectedProcesses } from "./connected-processes.ts";
 import { refuseInsideRank } from "./inside-rank.ts";
+import { LaunchError } from "./launch-error.ts";
 import type { ProcessPlacement } from "./process-placement.ts";
 import { RankError } from "./rank-error.ts";
 import type { RankMessage, RankThreadData } from "./rank-thread.ts";
@@ -33,6 +36,11 @@ export interface RunRanksOptions {
    * all processes of a run. Default: 0.
    */
   readonly seed?: number | undefined;
+  /**
+   * Where the ranks compute: each on a card, rank `r` of the machine on card `r` modulo the number of cards, or all on
+   * the CPU. By default `auto`: on cards where there are any. The ranks of several processes compute on the CPU.
+   */
+  readonly device?: DeviceChoice | undefined;
   readonly onReport?: (rank: number, value: unknown) => void;
   /** Stops all ranks when aborted; the promise then rejects with the code INTERRUPTED. */
   readonly signal?: AbortSignal | undefined;
@@ -96,6 +104,7 @@ class RankThreads {
   readonly #addon: Addon;
   readonly #program: URL;
   readonly #options: RunRanksOptions;
+  readonly #device: Device["kind"];
   readonly #processes: ConnectedProcesses | undefined;
   readonly #groupName = `ranks-${randomUUID()}`;
   readonly #returned: ReturnedRanks;
@@ -115,6 +124,7 @@ class RankThreads {
     this.#addon = addon;
     this.#program = program;
     this.#options = options;
+    this.#device = deviceOfRanks(addon, options.device ?? "auto", processes !== undefined);
     this.#processes = processes;
     const { process, ranksPerProcess } = processes?.layout ?? {
       process: 0,
@@ -217,6 +227,7 @@ class RankThreads {
       data,
       seed,
       timeoutMs,
+      device: this.#device,
       returned: { ranks: this.#ranks, memory: this.#returned.memory },
       processes: this.#processes && { bridge: this.#processes.bridge, layout: this.#processes.layout },
     };
@@ -226,6 +237,17 @@ class RankThreads {
     );
     return new Worker(entry, { workerData });
   }
+}
+
+/** @throws DeviceError; LaunchError for cards in a run of several processes */
+function deviceOfRanks(addon: Addon, choice: DeviceChoice, hasProcesses: boolean): Device["kind"] {
+  if (!hasProcesses) return deviceKindOf(addon, choice);
+  if (choice !== "cuda") return "cpu";
+  throw new LaunchError(
+    "CARDS_NEED_ONE_PROCESS",
+    "ranks on cards must be threads of one process, because messages between processes travel over Gloo, between CPUs; " +
+      "start one process with all ranks, or choose the device cpu",
+  );
 }
 
 /** Calls the listener when the signal is aborted, or now if it was; not after the disposal. */

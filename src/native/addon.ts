@@ -55,6 +55,8 @@ export interface Addon {
   randomState(): Handle;
   setRandomState(state: Handle): void;
   setNumThreads(threads: number): void;
+  /** Null in a build for a LibTorch without CUDA. */
+  readonly cuda: CudaAddon | null;
   /** Bytes of CPU tensors of the whole process, now and at most since `resetPeakBytes`. */
   memory(): { liveBytes: number; peakBytes: number };
   resetPeakBytes(): void;
@@ -128,6 +130,50 @@ export interface Addon {
       outputGradients: readonly Handle[],
     ): (Handle | null)[];
   };
+}
+
+/** What only cards have. All but the first three are about this thread's card, and need `open` first. */
+export interface CudaAddon {
+  /** 0 without a driver. */
+  numCards(): number;
+  cards(): CardDescription[];
+  /** Versions: CUDA, the newest CUDA that the driver can run, and NCCL; null where there is none. */
+  versions(): { runtime: string; driver: string | null; nccl: string | null };
+  /** Makes a card, and a stream on it, this thread's own, and a generator on the card its random generator. */
+  open(card: number): void;
+  fromBytes(bytes: ArrayBufferView, dtype: number, shape: readonly number[]): Handle;
+  /** Bytes of the tensors of all threads on the card, in the blocks of LibTorch's allocator. */
+  memory(): { liveBytes: number; peakBytes: number };
+  resetPeakBytes(): void;
+  releaseCache(): void;
+  /** Waits until this thread's stream is done. */
+  synchronize(): void;
+  /** How often this thread has waited for its stream, in `synchronize`, in a read or within an operator. */
+  numSynchronizations(): number;
+  readonly graph: {
+    /** All that this thread launches from now on becomes a graph, and does not run. */
+    begin(): void;
+    end(): CudaGraph;
+    /** Ends a capture that failed. */
+    discard(): void;
+    replay(graph: CudaGraph): void;
+    /** Frees a graph and its memory once its last replay has ended; a second call does nothing. */
+    free(graph: CudaGraph): void;
+  };
+}
+
+/** A captured step; opaque. */
+export interface CudaGraph {
+  readonly cudaGraph: unique symbol;
+}
+
+export interface CardDescription {
+  readonly name: string;
+  readonly memoryBytes: number;
+  /** Compute capability, such as "9.0". */
+  readonly capability: string;
+  /** Cards whose memory this one reads and writes directly. */
+  readonly peers: readonly number[];
 }
 
 /** An open set of mailboxes, one per channel of a group; opaque. */

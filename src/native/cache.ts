@@ -76,8 +76,9 @@ export function writableFolder(cache: NativeCache): string {
 }
 
 /** Names what an addon is compiled for: LibTorch, its ABI and installation, the processor and the system. */
-export function targetKey({ version, cxx11Abi, libDir, includeDirs }: LibTorch): string {
-  const installation = digest([libDir, ...includeDirs, readIfPresent(DISTRIBUTION_FILE)]);
+export function targetKey({ version, cxx11Abi, libDir, includeDirs, cudaIncludeDir }: LibTorch): string {
+  const cuda = cudaIncludeDir === undefined ? [] : [cudaIncludeDir];
+  const installation = digest([libDir, ...includeDirs, ...cuda, readIfPresent(DISTRIBUTION_FILE)]);
   return `libtorch-${version}-abi${Number(cxx11Abi)}-${process.arch}-${installation}`;
 }
 

@@ -1,12 +1,22 @@
+/**
+ * What is on this machine, what is missing, and the command that fixes it.
+ *
+ * A failed build says what the compiler said, which helps who knows the compiler. So the same rules that the build
+ * follows are asked one by one, without building anything, and each answer is a finding: a tool, a library, the addon,
+ * a card. Nothing here changes the machine.
+ */
 import { spawnSync } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { problemOf } from "../errors/dualpipe-error.ts";
+import type { Addon } from "./addon.ts";
 import { defaultCache, findAddon, type NativeCache } from "./cache.ts";
+import { cudaFindings } from "./diagnose-cuda.ts";
 import type { LibTorch } from "./inspect.ts";
 import { openAddon } from "./load.ts";
 import { describeAttempts, type LocateAttempt, locateLibTorch } from "./locate.ts";
 import {
   chooseBlasCommand,
+  type Finding,
   findBlas,
   findCompiler,
   findInstalledOpenBlas,
@@ -14,16 +24,6 @@ import {
   missingPackages,
 } from "./prerequisites.ts";
 import { findProgram } from "./programs.ts";
-
-/** One thing that dualpipe needs or benefits from. */
-export interface Finding {
-  readonly name: string;
-  /** What is `lacking` costs speed or features; nothing trains while anything is `missing`. */
-  readonly status: "ok" | "lacking" | "missing";
-  readonly detail: string;
-  /** How to fix it: a command, or what to do. */
-  readonly remedy?: string;
-}
 
 export interface Diagnosis {
   /** True when nothing is missing. */
@@ -41,7 +41,8 @@ export function diagnose(cache: NativeCache = defaultCache()): Diagnosis {
   const { libtorch, attempts } = locateLibTorch({ env: cache.env });
   const usesSystem = libtorch === undefined ? !cache.env.LIBTORCH : libtorch.source === "system";
   const install = packageRemedy(missingPackages(usesSystem, cache.env));
-  const findings = [
+  const addon = addonFinding(cache, libtorch);
+  const findings: Finding[] = [
     {
       name: "Node",
       status: "ok",
@@ -53,8 +54,9 @@ export function diagnose(cache: NativeCache = defaultCache()): Diagnosis {
     libtorchFinding(libtorch, attempts, install),
     ...(libtorch === undefined ? [] : [glooFinding(libtorch, install)]),
     ...(usesSystem ? [blasFinding(install)] : []),
-    addonFinding(cache, libtorch),
-    { name: "Devices", status: "ok", detail: describeDevices(libtorch) } as const,
+    addon.finding,
+    ...cudaFindings(libtorch, addon.addon),
+    { name: "Devices", status: "ok", detail: describeDevices(libtorch, addon.addon) } as const,
   ];
   return { ok: findings.every(({ status }) => status !== "missing"), findings, libtorch, attempts };
 }
@@ -115,25 +117,31 @@ function blasFinding(install: string): Finding {
   return { name, status: "lacking", detail, remedy: installed ? chooseBlasCommand(installed) : install };
 }
 
-function addonFinding(cache: NativeCache, libtorch: LibTorch | undefined): Finding {
+function addonFinding(
+  cache: NativeCache,
+  libtorch: LibTorch | undefined,
+): { readonly finding: Finding; readonly addon: Addon | undefined } {
   const name = "Native addon";
   const remedy = "npx dualpipe doctor --build, or start a training, which builds it";
   const path = libtorch && findAddon(cache, libtorch);
   if (path === undefined) {
-    return { name, status: "missing", detail: "not built yet for this LibTorch", remedy };
+    const finding = { name, status: "missing", detail: "not built yet for this LibTorch", remedy } as const;
+    return { finding, addon: undefined };
   }
   try {
-    openAddon(path);
-    return { name, status: "ok", detail: `built and loads (${path})` };
+    const addon = openAddon(path);
+    return { finding: { name, status: "ok", detail: `built and loads (${path})` }, addon };
   } catch (error) {
-    return { name, status: "missing", detail: problemOf(error), remedy };
+    return { finding: { name, status: "missing", detail: problemOf(error), remedy }, addon: undefined };
   }
 }
 
-function describeDevices(libtorch: LibTorch | undefined): string {
+function describeDevices(libtorch: LibTorch | undefined, addon: Addon | undefined): string {
   const cores = `${availableParallelism()} CPU cores`;
   if (libtorch === undefined) return cores;
-  return libtorch.cuda ? `${cores}; LibTorch is built with CUDA` : `${cores}; no CUDA in this LibTorch`;
+  if (!libtorch.cuda) return `${cores}; no CUDA in this LibTorch`;
+  const numCards = addon?.cuda?.numCards() ?? 0;
+  return `${cores}; ${numCards === 0 ? "no card that can be used" : numCards === 1 ? "1 card" : `${numCards} cards`}`;
 }
 
 /** The whole diagnosis as text, with everything that was searched for LibTorch. */

@@ -13,6 +13,8 @@ export interface LibTorch {
   readonly libDir: string;
   readonly cxx11Abi: boolean;
   readonly cuda: boolean;
+  /** Where CUDA's own headers are; without them the addon is built for CPUs only. */
+  readonly cudaIncludeDir: string | undefined;
   /** True when the Gloo headers of this LibTorch are installed. */
   readonly hasGloo: boolean;
   readonly glooIncludeDir: string | undefined;
@@ -36,7 +38,7 @@ const VERSION_HEADERS = [join("torch", "headeronly", "version.h"), join(API_INCL
 const IMPLICIT_INCLUDE_DIR = "/usr/include";
 
 /** Reads the headers and CMake files of a LibTorch, never its binaries; `why` names the missing file. */
-export function inspectLibTorch(layout: LibTorchLayout): Inspection {
+export function inspectLibTorch(layout: LibTorchLayout, env: NodeJS.ProcessEnv): Inspection {
   const { source, includeDir, libDir } = layout;
   const library = join(libDir, "libtorch.so");
   const dispatcher = join(includeDir, "ATen", "core", "dispatch", "Dispatcher.h");
@@ -48,6 +50,7 @@ export function inspectLibTorch(layout: LibTorchLayout): Inspection {
     return { ok: false, why: `no version number in ${VERSION_HEADERS.join(" or ")} of ${includeDir}` };
   }
   const glooIncludeDir = findGloo(includeDir);
+  const cuda = existsSync(join(libDir, "libtorch_cuda.so"));
   return {
     ok: true,
     libtorch: {
@@ -56,7 +59,8 @@ export function inspectLibTorch(layout: LibTorchLayout): Inspection {
       includeDirs: [includeDir, join(includeDir, API_INCLUDE)].filter((dir) => dir !== IMPLICIT_INCLUDE_DIR),
       libDir,
       cxx11Abi: readCxx11Abi(libDir),
-      cuda: existsSync(join(libDir, "libtorch_cuda.so")),
+      cuda,
+      cudaIncludeDir: cuda ? findCuda(libDir, env) : undefined,
       hasGloo: glooIncludeDir !== undefined,
       glooIncludeDir,
     },
@@ -79,6 +83,18 @@ function readCxx11Abi(libDir: string): boolean {
   // LibTorch 2.6 and later have only the new ABI and do not mention it.
   if (config === undefined) return true;
   return !readFileSync(config, "utf8").includes("_GLIBCXX_USE_CXX11_ABI=0");
+}
+
+/** CUDA's headers: of the toolkit, or of the packages that a wheel of torch is installed with. */
+function findCuda(libDir: string, env: NodeJS.ProcessEnv): string | undefined {
+  const toolkits = [env.CUDA_HOME, env.CUDA_PATH, "/usr/local/cuda"].filter((path) => path !== undefined);
+  const packages = join(dirname(dirname(libDir)), "nvidia");
+  const folders = [
+    ...toolkits.map((path) => join(path, "include")),
+    join(packages, "cu13", "include"),
+    join(packages, "cuda_runtime", "include"),
+  ];
+  return folders.find((folder) => existsSync(join(folder, "cuda_runtime_api.h")));
 }
 
 function findGloo(includeDir: string): string | undefined {

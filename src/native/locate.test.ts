@@ -21,7 +21,9 @@ test("LIBTORCH wins over a python3 and the system", () => {
   fakeLibTorch(at("given"), { version: "2.9.1", cuda: true, cxx11Abi: false });
   fakeLibTorch(at("usr"));
   fakePython(at("bin"), fakeLibTorch(at("site/torch")));
-  const { libtorch } = locateLibTorch({ ...options, env: { ...options.env, LIBTORCH: at("given") } });
+  writeTree(at("toolkit"), { "include/cuda_runtime_api.h": "" });
+  const env = { ...options.env, LIBTORCH: at("given"), CUDA_HOME: at("toolkit") };
+  const { libtorch } = locateLibTorch({ ...options, env });
   expect(libtorch).toEqual({
     source: "LIBTORCH",
     version: "2.9.1",
@@ -29,9 +31,23 @@ test("LIBTORCH wins over a python3 and the system", () => {
     libDir: at("given/lib"),
     cxx11Abi: false,
     cuda: true,
+    cudaIncludeDir: at("toolkit/include"),
     hasGloo: false,
     glooIncludeDir: undefined,
   });
+});
+
+test("the headers of CUDA are those of the toolkit, or of the packages next to a wheel", () => {
+  const { at, options } = emptyMachine();
+  const torch = fakeLibTorch(at("site/torch"), { cuda: true });
+  writeTree(at("toolkit"), { "include/cuda_runtime_api.h": "" });
+  writeTree(at("site"), { "nvidia/cu13/include/cuda_runtime_api.h": "" });
+  const locate = (env: NodeJS.ProcessEnv) =>
+    locateLibTorch({ ...options, env: { ...options.env, LIBTORCH: torch, ...env } }).libtorch?.cudaIncludeDir;
+  expect(locate({ CUDA_HOME: at("toolkit") })).toBe(at("toolkit/include"));
+  expect([at("site/nvidia/cu13/include"), "/usr/local/cuda/include"]).toContain(locate({}));
+  fakeLibTorch(at("cpu"));
+  expect(locate({ LIBTORCH: at("cpu"), CUDA_HOME: at("toolkit") })).toBeUndefined();
 });
 
 test("an unusable LIBTORCH is an error, never replaced in silence", () => {

@@ -12,7 +12,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, realpathSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { inspectLibTorch, type LibTorch, type LibTorchSource } from "./inspect.ts";
+import { inspectLibTorch, type LibTorch, type LibTorchLayout, type LibTorchSource } from "./inspect.ts";
 import { findProgram } from "./programs.ts";
 import { NativeSetupError } from "./setup-error.ts";
 
@@ -50,9 +50,9 @@ export function locateLibTorch(options: LocateOptions = {}): LocateResult {
   const prefixes = options.systemPrefixes ?? ["/usr/local", "/usr"];
   const attempts: LocateAttempt[] = [];
   const search = [
-    () => tryFolder(env.LIBTORCH, attempts),
+    () => tryFolder(env, attempts),
     () => tryPythons(env, options.systemPython ?? "/usr/bin/python3", prefixes, attempts),
-    () => trySystem(prefixes, attempts),
+    () => trySystem(prefixes, env, attempts),
   ];
   for (const attempt of search) {
     const libtorch = attempt();
@@ -62,7 +62,8 @@ export function locateLibTorch(options: LocateOptions = {}): LocateResult {
   return { libtorch: undefined, attempts };
 }
 
-function tryFolder(given: string | undefined, attempts: LocateAttempt[]): LibTorch | undefined {
+function tryFolder(env: NodeJS.ProcessEnv, attempts: LocateAttempt[]): LibTorch | undefined {
+  const given = env.LIBTORCH;
   if (!given) {
     attempts.push({ source: "LIBTORCH", where: "the environment", why: "LIBTORCH is not set" });
     return undefined;
@@ -72,7 +73,12 @@ function tryFolder(given: string | undefined, attempts: LocateAttempt[]): LibTor
     attempts.push({ source: "LIBTORCH", where: folder, why: `${folder} does not exist` });
     return undefined;
   }
-  return tryLayout("LIBTORCH", folder, join(folder, "include"), join(folder, "lib"), attempts);
+  const layout = {
+    source: "LIBTORCH",
+    includeDir: join(folder, "include"),
+    libDir: join(folder, "lib"),
+  } as const;
+  return tryLayout(layout, folder, env, attempts);
 }
 
 function tryPythons(
@@ -117,16 +123,19 @@ function tryPython(
   ) {
     return refuse(`its torch (${folder}) is the system's LibTorch without headers`);
   }
-  return tryLayout(
-    "python3",
-    `${folder} (of ${python})`,
-    join(folder, "include"),
-    join(folder, "lib"),
-    attempts,
-  );
+  const layout = {
+    source: "python3",
+    includeDir: join(folder, "include"),
+    libDir: join(folder, "lib"),
+  } as const;
+  return tryLayout(layout, `${folder} (of ${python})`, env, attempts);
 }
 
-function trySystem(prefixes: readonly string[], attempts: LocateAttempt[]): LibTorch | undefined {
+function trySystem(
+  prefixes: readonly string[],
+  env: NodeJS.ProcessEnv,
+  attempts: LocateAttempt[],
+): LibTorch | undefined {
   for (const prefix of prefixes) {
     const libDir = systemLibDirs([prefix]).find((dir) => existsSync(join(dir, "libtorch.so")));
     if (libDir === undefined) {
@@ -137,21 +146,21 @@ function trySystem(prefixes: readonly string[], attempts: LocateAttempt[]): LibT
       });
       continue;
     }
-    const libtorch = tryLayout("system", prefix, join(prefix, "include"), libDir, attempts);
+    const layout = { source: "system", includeDir: join(prefix, "include"), libDir } as const;
+    const libtorch = tryLayout(layout, prefix, env, attempts);
     if (libtorch !== undefined) return libtorch;
   }
   return undefined;
 }
 
 function tryLayout(
-  source: LibTorchSource,
+  layout: LibTorchLayout,
   where: string,
-  includeDir: string,
-  libDir: string,
+  env: NodeJS.ProcessEnv,
   attempts: LocateAttempt[],
 ): LibTorch | undefined {
-  const inspection = inspectLibTorch({ source, includeDir, libDir });
-  attempts.push({ source, where, why: inspection.ok ? undefined : inspection.why });
+  const inspection = inspectLibTorch(layout, env);
+  attempts.push({ source: layout.source, where, why: inspection.ok ? undefined : inspection.why });
   return inspection.ok ? inspection.libtorch : undefined;
 }
 

@@ -3,6 +3,16 @@ import { basename, join } from "node:path";
 import { systemLibDirs } from "./locate.ts";
 import { findProgram } from "./programs.ts";
 
+/** One thing that dualpipe needs or benefits from. */
+export interface Finding {
+  readonly name: string;
+  /** What is `lacking` costs speed or features; nothing trains while anything is `missing`. */
+  readonly status: "ok" | "lacking" | "missing";
+  readonly detail: string;
+  /** How to fix it: a command, or what to do. */
+  readonly remedy?: string;
+}
+
 /** The BLAS library with which Debian's LibTorch computes matrix products. */
 export interface Blas {
   readonly path: string;

@@ -43,7 +43,8 @@ function fileName(env: NodeJS.ProcessEnv): string {
   // A version manager's stand-in chooses the Python by a file in the working folder or above it.
   const folder = python.includes("/shims/") ? versionFolder(process.cwd()) : "";
   const chosen = env.LIBTORCH ? resolve(env.LIBTORCH) : "";
-  return `located-${digest([chosen, python, folder, env.PYENV_VERSION ?? ""])}.json`;
+  const toolkit = [env.CUDA_HOME, env.CUDA_PATH].filter((path) => path !== undefined);
+  return `located-${digest([chosen, python, folder, env.PYENV_VERSION ?? "", ...toolkit])}.json`;
 }
 
 function versionFolder(folder: string): string {

@@ -24,7 +24,8 @@ export interface MemoryUse {
 }
 
 export interface Device {
-  /** As LibTorch writes it, such as `cpu`. */
+  readonly kind: "cpu" | "cuda";
+  /** As LibTorch writes it, such as `cpu` or `cuda:0`. */
   readonly name: string;
   /**
    * What follows the dtype in a call of an operator that makes a tensor from numbers alone: its layout and its device.
@@ -56,10 +57,28 @@ export interface Device {
 
   /** Milliseconds on a clock that all threads of the process share. */
   nowMs(): number;
+  /** Waits until everything that this thread has called is computed. */
+  synchronize(): void;
+  /** How often this thread has waited for the device, in a read or within an operator; always 0 on the CPU. */
+  readonly numSynchronizations: number;
+  /**
+   * Runs a body whose kernels become a graph and are not computed yet; undefined where a device has no graphs.
+   * @throws What the body throws, for example when it reads a value, which does not exist yet
+   */
+  capture?<T>(body: () => T): { readonly graph: DeviceGraph; readonly result: T };
+}
+
+/** Kernels that were captured, with all their memory. */
+export interface DeviceGraph {
+  /** Computes them again, on the same memory. */
+  replay(): void;
+  /** Frees the memory; a second call does nothing. */
+  free(): void;
 }
 
 /** The memory of this process: memory figures are the process's, the random generator is the thread's. */
 export class CpuDevice implements Device {
+  readonly kind = "cpu";
   readonly name = "cpu";
   /** LibTorch's defaults. */
   readonly creationArguments = [];
@@ -108,6 +127,10 @@ export class CpuDevice implements Device {
   nowMs(): number {
     return hostNowMs();
   }
+
+  synchronize(): void {}
+
+  readonly numSynchronizations = 0;
 }
 
 /** `performance.now()` starts at zero in each worker thread; the origin makes the threads' times comparable. */

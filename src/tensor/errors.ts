@@ -48,6 +48,15 @@ export class DtypeError extends DualPipeError<"UNSUPPORTED_DTYPE"> {
   }
 }
 
+/** A program asks for a device that this machine, or this LibTorch, does not have. */
+export class DeviceError extends DualPipeError<"DEVICE_NOT_AVAILABLE"> {
+  override readonly name = "DeviceError";
+
+  constructor(problem: string) {
+    super("DEVICE_NOT_AVAILABLE", problem);
+  }
+}
+
 /** A function is called with a value of a kind that it does not take. */
 export class ArgumentError extends DualPipeError<"INVALID_ARGUMENT"> {
   override readonly name = "ArgumentError";

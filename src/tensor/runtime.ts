@@ -15,6 +15,7 @@
 import type { Addon, NativeArgument } from "../native/addon.ts";
 import { loadAddon } from "../native/load.ts";
 import { CpuDevice, type Device } from "./device.ts";
+import { type DeviceChoice, openDevice } from "./device-choice.ts";
 import { type DType, dtypeCode } from "./dtype.ts";
 import { LibTorchError, ShapeError } from "./errors.ts";
 import * as kernels from "./kernels/index.ts";
@@ -23,6 +24,13 @@ import { type Operator, operator } from "./native-operator.ts";
 import { flatten, type NestedNumbers } from "./numbers.ts";
 import { Scopes } from "./scope.ts";
 import { Tensor } from "./tensor.ts";
+
+export interface LoadOptions {
+  /** Where tensors are. The CPU if not given; `auto` is a card where there is one. */
+  readonly device?: DeviceChoice;
+  /** Which of the machine's cards, where there are several: the ranks of a machine take them in turn. */
+  readonly localRank?: number;
+}
 
 /** The elements of a tensor in JavaScript; `Runtime.read` says which dtype comes as which. */
 export type ElementArray =
@@ -65,10 +73,11 @@ export class Runtime extends Scopes {
 
   /**
    * Loads LibTorch; builds the native addon first if there is none.
-   * @throws NativeSetupError when that fails, with what to do.
+   * @throws NativeSetupError when that fails, with what to do; DeviceError when the device is not available.
    */
-  static load(): Runtime {
-    return new Runtime(loadAddon<Addon>());
+  static load({ device = "cpu", localRank = 0 }: LoadOptions = {}): Runtime {
+    const addon = loadAddon<Addon>();
+    return new Runtime(addon, openDevice(addon, device, localRank));
   }
 
   /**

@@ -15,8 +15,8 @@ interface Expected {
   readonly gradients: Gradients;
 }
 
-function sequential(runtime: Runtime, tieEmbeddings: boolean, numMicroBatches: number): Expected {
-  const model = smallGpt(runtime, tieEmbeddings, 1);
+function sequential(runtime: Runtime, { tieEmbeddings, numMicroBatches, numLayers }: GptCase): Expected {
+  const model = smallGpt(runtime, tieEmbeddings, 1, undefined, numLayers);
   return runtime.scope(() => {
     const { inputs, targets } = tokenBatch(runtime, numMicroBatches);
     const batch = { inputs: [inputs], labels: [targets], numMicroBatches };
@@ -37,11 +37,13 @@ export async function expectSequential(
   cases: readonly GptCase[],
 ): Promise<void> {
   const program = new URL("./gpt-rank.ts", import.meta.url);
-  const reports = await runRanks<GptReport[]>(program, { numRanks, data: cases });
+  const { kind: device } = runtime.device;
+  const reports = await runRanks<GptReport[]>(program, { numRanks, data: cases, device });
   const known = new Map<string, Expected>();
-  cases.forEach(({ schedule, tieEmbeddings, numMicroBatches }, i) => {
-    const key = `${tieEmbeddings} ${numMicroBatches}`;
-    const expected = known.get(key) ?? sequential(runtime, tieEmbeddings, numMicroBatches);
+  cases.forEach((gptCase, i) => {
+    const { schedule, tieEmbeddings, numMicroBatches, numLayers } = gptCase;
+    const key = `${tieEmbeddings} ${numMicroBatches} ${numLayers}`;
+    const expected = known.get(key) ?? sequential(runtime, gptCase);
     known.set(key, expected);
     const ofCase = reports.map((ofRank) => ofRank[i]!);
     const losses: number[] = [];

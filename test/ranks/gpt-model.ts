@@ -6,8 +6,8 @@ import type { Batch } from "./batch-part.ts";
 const MICRO_BATCH_SIZE = 2;
 
 /** As many blocks as the most stages of any test. */
-function gptConfig(tieEmbeddings: boolean): GptConfig {
-  return { vocabSize: 17, contextLength: 5, numLayers: 8, numHeads: 2, hiddenSize: 8, tieEmbeddings };
+function gptConfig(tieEmbeddings: boolean, numLayers = 8): GptConfig {
+  return { vocabSize: 17, contextLength: 5, numLayers, numHeads: 2, hiddenSize: 8, tieEmbeddings };
 }
 
 export function smallGpt(
@@ -15,9 +15,10 @@ export function smallGpt(
   tieEmbeddings: boolean,
   numStages: number,
   stageIndices?: readonly number[],
+  numLayers?: number,
 ): GptStage[] {
   const chosen = stageIndices === undefined ? {} : { stageIndices };
-  return gptStages({ config: gptConfig(tieEmbeddings), numStages, ...chosen, runtime, seed: 7 });
+  return gptStages({ config: gptConfig(tieEmbeddings, numLayers), numStages, ...chosen, runtime, seed: 7 });
 }
 
 /** Random token indices, and those that follow them; the same on every rank that asks. */

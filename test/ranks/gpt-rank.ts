@@ -14,6 +14,7 @@ export interface GptCase {
   readonly numStages: number;
   readonly tieEmbeddings: boolean;
   readonly numMicroBatches: number;
+  readonly numLayers?: number;
 }
 
 export interface GptReport extends StepReport {
@@ -29,10 +30,10 @@ export default function runCases({
   processGroup,
   data,
 }: RankContext<readonly GptCase[]>): GptReport[] {
-  return data.map(({ schedule: name, csv, numStages, tieEmbeddings, numMicroBatches }) => {
+  return data.map(({ schedule: name, csv, numStages, tieEmbeddings, numMicroBatches, numLayers }) => {
     const schedule = csv === undefined ? name : parseProgramCsv(csv, name);
     const indices = stagesOfRank(schedule, numRanks, rank);
-    const built = smallGpt(runtime, tieEmbeddings, numStages, indices);
+    const built = smallGpt(runtime, tieEmbeddings, numStages, indices, numLayers);
     const modules = new Map<number, StageModule>(indices.map((stage, i) => [stage, built[i]!]));
     const pipe = new Pipeline({ schedule, modules, processGroup });
     return runtime.scope(() => {

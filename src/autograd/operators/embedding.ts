@@ -22,7 +22,9 @@ export function embedding(weight: Tensor, indices: Tensor): Tensor {
     weight: () => {
       const sum = node.accumulator("weight");
       if (sum === null) return kernels.embeddingBackward(dy, indices, numRows);
-      kernels.indexAdd_(sum, 0, kernels.reshape(indices, [-1]), kernels.reshape(dy, [-1, size]));
+      const [rowIndices, rows] = [kernels.reshape(indices, [-1]), kernels.reshape(dy, [-1, size])];
+      if (sum.runtime.device.kind === "cpu") kernels.indexAdd_(sum, 0, rowIndices, rows);
+      else kernels.indexPut_(sum, rowIndices, rows);
       return sum;
     },
     indices: null,

@@ -107,9 +107,9 @@ export function nllLossBackward(
   );
 }
 
-/** False where LibTorch is too old to have a fused attention for the CPU. */
-export function hasFlashAttention(q: Tensor): boolean {
-  return q.runtime.supports(FLASH_ATTENTION);
+/** False on a card, and where LibTorch is too old to have a fused attention for the CPU. */
+export function hasFlashAttention({ runtime }: Tensor): boolean {
+  return runtime.device.kind === "cpu" && runtime.supports(FLASH_ATTENTION);
 }
 
 /** The result, and the logarithm of the sum of each row's exponentials, which the backward needs. */

@@ -12,6 +12,7 @@ const COPY_INPLACE = operator("aten::copy_");
 const FILL_SCALAR_INPLACE = operator("aten::fill_", "Scalar");
 const TRIU_INPLACE = operator("aten::triu_");
 const INDEX_ADD_INPLACE = operator("aten::index_add_");
+const INDEX_PUT_INPLACE = operator("aten::index_put_");
 const INDEX_SELECT = operator("aten::index_select");
 const CAT = operator("aten::cat");
 const STACK = operator("aten::stack");
@@ -66,6 +67,14 @@ export function triu_(x: Tensor, diagonal: number): void {
 /** Adds each slice of the source to that slice of x whose index it has. */
 export function indexAdd_(x: Tensor, dim: number, indices: Tensor, source: Tensor): void {
   x.runtime.callInPlace(INDEX_ADD_INPLACE, x, dim, indices, source);
+}
+
+/**
+ * Adds each row of the source to that row of x whose index it has. On a card it sorts the indices and adds in a fixed
+ * order, where `indexAdd_` adds in the order in which threads happen to run.
+ */
+export function indexPut_(x: Tensor, indices: Tensor, source: Tensor): void {
+  x.runtime.callInPlace(INDEX_PUT_INPLACE, x, [indices], source, true);
 }
 
 export function indexSelect(x: Tensor, dim: number, indices: Tensor): Tensor {

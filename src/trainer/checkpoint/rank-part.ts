@@ -5,7 +5,8 @@
  * its own stages name, whichever rank wrote them.
  *
  * The state of a rank's random generator is the exception, because it belongs to the rank. It is used only when the
- * layout is the one of the checkpoint; otherwise the ranks draw new numbers.
+ * layout is the one of the checkpoint, and the device of the same kind, whose states have one size; otherwise the ranks
+ * draw new numbers.
  */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -13,6 +14,7 @@ import { readSafetensors, readSafetensorsHeader, type TensorEntry } from "../../
 import { loadParameters } from "../../nn/state-dict.ts";
 import type { NamedParameter, Optimizer } from "../../optim/optimizer.ts";
 import type { Runtime } from "../../tensor/runtime.ts";
+import { sameShape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import type { CopiedTensor, CopyBuffer } from "./copy-buffer.ts";
 import { dtypeOfSafetensors } from "./dtypes.ts";
@@ -74,8 +76,9 @@ export async function loadPart(folder: string, into: RankState, withRandomState:
     const state: Record<string, Tensor> = {};
     for (const { name, dtype, shape, data } of entries) {
       const tensor = runtime.fromArray(data, shape, dtypeOfSafetensors(dtype));
-      if (name.startsWith(RANDOM_PREFIX)) runtime.setRandomState(tensor);
-      else if (name.startsWith(OPTIMIZER_PREFIX)) state[name.slice(OPTIMIZER_PREFIX.length)] = tensor;
+      if (name.startsWith(RANDOM_PREFIX)) {
+        if (sameShape(shape, runtime.randomState().shape)) runtime.setRandomState(tensor);
+      } else if (name.startsWith(OPTIMIZER_PREFIX)) state[name.slice(OPTIMIZER_PREFIX.length)] = tensor;
       else weights[name] = tensor;
     }
     loadParameters(`the model that ${folder} is loaded into`, parameters, weights, true);

@@ -54,6 +54,7 @@ const training = () =>
     sequenceLength: whole(1).default(128),
     seed: whole(0).default(1),
     dtype: oneOf("float32", "float64", "bfloat16").default("float32"),
+    device: oneOf("auto", "cpu", "cuda").default("auto"),
   });
 
 const optimizerShared = () => ({

@@ -20,10 +20,11 @@ export async function trainOnRanks(
   data: RankData,
   { onReport, signal, processes }: RankThreadsOptions,
 ): Promise<RankResult[]> {
-  const { pipeline, timeouts } = data.config;
+  const { pipeline, timeouts, training } = data.config;
   const results = await runRanks<RankResult[]>(programUrl("rank-program"), {
     numRanks: numRanks(pipeline),
     timeoutMs: 1000 * timeouts.receiveSeconds,
+    device: training.device,
     onReport: (rank, report) => onReport(rank, report as RankReport),
     signal,
     processes,
@@ -34,7 +35,13 @@ export async function trainOnRanks(
 
 /** Continues the prompt with the trained model, on one rank. @returns The new tokens. */
 export async function sampleOnRank(data: SampleData, signal: AbortSignal | undefined): Promise<number[]> {
-  const [tokens] = await runRanks<number[]>(programUrl("sample-program"), { numRanks: 1, data, signal });
+  const { device } = data.config.training;
+  const [tokens] = await runRanks<number[]>(programUrl("sample-program"), {
+    numRanks: 1,
+    data,
+    signal,
+    device,
+  });
   return tokens!;
 }
 

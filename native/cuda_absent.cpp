@@ -1,0 +1,12 @@
+// Takes the place of cuda_device.cpp and cuda_transfer.cpp in a build without CUDA.
+#include "cuda.h"
+
+namespace dualpipe {
+
+void defineCuda(Napi::Object& exports) { exports.Set("cuda", exports.Env().Null()); }
+
+void departFromCard(Message&, Mailbox&) {}
+
+void arriveOnCard(Message&, Mailbox&) {}
+
+}  // namespace dualpipe

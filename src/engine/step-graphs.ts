@@ -1,0 +1,176 @@
+/**
+ * Steps that are launched as one graph.
+ *
+ * With small layers a card waits for the host: launching a kernel takes longer than computing it. A step is the same
+ * list of kernels each time, so it can be captured once and launched with one call; all that differs is the numbers in
+ * its inputs and labels, which are copied to where the graph reads them.
+ *
+ * A graph is right only for exactly the step that was captured. So a step is captured for each form (shapes, dtypes,
+ * micro-batches, criterion), after it has run once without a graph, which sets up what cannot be set up in a capture.
+ * A step that starts with gradients from an earlier one runs without a graph too: it adds to tensors that come and go.
+ * Losses and outputs are copies. Gradients are the graph's own tensors: the next replay overwrites them.
+ *
+ * Whatever a module does in TypeScript happens in the capture alone. A step whose modules read values cannot be
+ * captured: all ranks then run without a graph, and a warning says why.
+ *
+ * Invariant: all ranks of a group capture and replay the same steps, because all decide by the same rule.
+ */
+import type { Parameter } from "../autograd/parameter.ts";
+import { problemOf } from "../errors/dualpipe-error.ts";
+import type { DeviceGraph } from "../tensor/device.ts";
+import * as kernels from "../tensor/kernels/index.ts";
+import type { Runtime } from "../tensor/runtime.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import type { Message } from "../transport/process-group.ts";
+import type { StepOptions, StepResult } from "./step-data.ts";
+
+type Inputs = Tensor | Message | null;
+type Step = (inputs: Inputs, options: StepOptions) => StepResult;
+
+/** A step as a graph, with the tensors that it reads and writes. */
+interface CapturedStep {
+  readonly graph: DeviceGraph;
+  readonly inputs: Message;
+  readonly labels: Message;
+  readonly result: StepResult;
+  readonly gradients: readonly (readonly [Parameter, Tensor | null])[];
+}
+
+/** What is known of a form of step: that it has run once, its graph, or that it cannot be captured. */
+type Known = "has run" | "without graph" | CapturedStep;
+
+export class StepGraphs {
+  readonly #runtime: Runtime;
+  readonly #parameters: readonly Parameter[];
+  readonly #steps = new Map<string, Known>();
+  readonly #criteria = new Map<unknown, number>();
+  #problem: string | undefined = undefined;
+
+  /** @param parameters Those that get gradients. */
+  constructor(runtime: Runtime, parameters: readonly Parameter[]) {
+    this.#runtime = runtime;
+    this.#parameters = parameters;
+  }
+
+  /** Why the last step that could not be captured could not; undefined when there was none. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /** Runs a step, as a graph if it can be one. @param step Runs it without. */
+  run(inputs: Inputs, options: StepOptions, step: Step): StepResult {
+    const { device } = this.#runtime;
+    if (device.capture === undefined || this.#parameters.some(({ grad }) => grad !== null))
+      return step(inputs, options);
+    const form = this.#formOf(inputs, options);
+    const known = this.#steps.get(form);
+    if (known === undefined || known === "without graph") {
+      this.#steps.set(form, known ?? "has run");
+      return step(inputs, options);
+    }
+    if (known !== "has run") return this.#replay(known, inputs, options);
+    try {
+      const captured = this.#capture(inputs, options, step);
+      this.#steps.set(form, captured);
+      return this.#replay(captured, inputs, options);
+    } catch (error) {
+      this.#steps.set(form, "without graph");
+      this.#dropGradients();
+      this.#problem = problemOf(error);
+      process.emitWarning(`dualpipe: steps run without a CUDA graph: ${this.#problem}`);
+      return step(inputs, options);
+    }
+  }
+
+  /** Frees all graphs. */
+  dispose(): void {
+    for (const known of this.#steps.values()) if (typeof known === "object") disposeStep(known);
+    this.#steps.clear();
+  }
+
+  #formOf(inputs: Inputs, { numChunks, criterion, labels, returnOutputs }: StepOptions): string {
+    if (!this.#criteria.has(criterion)) this.#criteria.set(criterion, this.#criteria.size);
+    const formOf = (tensor: Tensor | null) => tensor && [tensor.dtype, ...tensor.shape];
+    return JSON.stringify([
+      this.#runtime.gradEnabled,
+      numChunks,
+      this.#criteria.get(criterion),
+      returnOutputs ?? false,
+      tensorsOf(inputs).map(formOf),
+      (labels ?? []).map(formOf),
+    ]);
+  }
+
+  #capture(inputs: Inputs, options: StepOptions, step: Step): CapturedStep {
+    const runtime = this.#runtime;
+    const keep = (tensor: Tensor | null) => tensor && runtime.scope(() => kernels.clone(tensor).share());
+    const own = { inputs: tensorsOf(inputs).map(keep), labels: (options.labels ?? []).map(keep) };
+    try {
+      const { graph, result } = runtime.device.capture!(() =>
+        step(inputs === null ? null : inputs instanceof Tensor ? own.inputs[0]! : own.inputs, {
+          ...options,
+          ...(options.labels && { labels: own.labels }),
+        }),
+      );
+      const gradients = this.#parameters.map(
+        (parameter) => [parameter, parameter.grad?.share() ?? null] as const,
+      );
+      this.#dropGradients();
+      return { graph, ...own, result: takeOver(result), gradients };
+    } catch (error) {
+      for (const tensor of [...own.inputs, ...own.labels]) tensor?.dispose();
+      throw error;
+    }
+  }
+
+  #replay(captured: CapturedStep, inputs: Inputs, { labels = [] }: StepOptions): StepResult {
+    tensorsOf(inputs).forEach((tensor, i) => {
+      if (tensor) kernels.copy_(captured.inputs[i]!, tensor);
+    });
+    labels.forEach((tensor, i) => {
+      if (tensor) kernels.copy_(captured.labels[i]!, tensor);
+    });
+    captured.graph.replay();
+    for (const [parameter, gradient] of captured.gradients) parameter.grad = gradient?.share() ?? null;
+    const { loss, outputs } = captured.result;
+    const copy = (tensor: Tensor | null) => tensor && kernels.clone(tensor);
+    return {
+      loss: copy(loss),
+      outputs: outputs === null || outputs instanceof Tensor ? copy(outputs) : outputs.map(copy),
+    };
+  }
+
+  #dropGradients(): void {
+    for (const parameter of this.#parameters) parameter.grad = null;
+  }
+}
+
+function tensorsOf(inputs: Inputs): Message {
+  return inputs === null ? [] : inputs instanceof Tensor ? [inputs] : inputs;
+}
+
+/** The same tensors, which no scope owns. */
+function takeOver({ loss, outputs }: StepResult): StepResult {
+  const take = (tensor: Tensor | null): Tensor | null => {
+    const taken = tensor?.share() ?? null;
+    tensor?.dispose();
+    return taken;
+  };
+  return {
+    loss: take(loss),
+    outputs: outputs === null || outputs instanceof Tensor ? take(outputs) : outputs.map(take),
+  };
+}
+
+function disposeStep({ graph, inputs, labels, result, gradients }: CapturedStep): void {
+  const { loss, outputs } = result;
+  const all = [
+    ...inputs,
+    ...labels,
+    loss,
+    ...tensorsOf(outputs),
+    ...gradients.map(([, gradient]) => gradient),
+  ];
+  for (const tensor of all) tensor?.dispose();
+  graph.free();
+}

@@ -1,0 +1,93 @@
+/**
+ * A card as the device of a thread.
+ *
+ * The host only launches kernels; the card runs them later, in the order of the thread's compute stream. So everything
+ * here that can be done behind the host is: elements go in through pinned memory, and memory that is freed is given to
+ * the next kernel of the same stream. What cannot is a read, which waits until this thread's stream is done, and for
+ * nothing else. `numSynchronizations` counts such waits, those within operators included: a step must have none.
+ *
+ * Random numbers come from a generator of the thread on the card. They differ from those of the CPU for the same seed,
+ * and are the same on every card.
+ */
+import type { Addon, CudaAddon, Handle } from "../native/addon.ts";
+import { type Device, type DeviceGraph, hostNowMs, type MemoryUse } from "./device.ts";
+import { type DType, dtypeCode } from "./dtype.ts";
+
+/** One card, for the thread that makes the device. Memory figures are the card's, of all threads. */
+export class CudaDevice implements Device {
+  readonly kind = "cuda";
+  readonly name: string;
+  readonly creationArguments: Device["creationArguments"];
+  readonly #addon: Addon;
+  readonly #cuda: CudaAddon;
+
+  /** Makes the card, and a stream on it, this thread's own. */
+  constructor(addon: Addon, cuda: CudaAddon, card: number) {
+    this.#addon = addon;
+    this.#cuda = cuda;
+    this.name = `cuda:${card}`;
+    this.creationArguments = [null, this.name];
+    cuda.open(card);
+  }
+
+  fromBytes(elements: ArrayBufferView, shape: readonly number[], dtype: DType): Handle {
+    return this.#cuda.fromBytes(elements, dtypeCode(dtype), shape);
+  }
+
+  toBytes(tensor: Handle): ArrayBuffer {
+    return this.#addon.toBytes(tensor);
+  }
+
+  copyBytes(tensor: Handle, into: Uint8Array): void {
+    this.#addon.copyBytes(tensor, into);
+  }
+
+  seed(seed: number): void {
+    this.#addon.seed(seed);
+  }
+
+  randomState(): Handle {
+    return this.#addon.randomState();
+  }
+
+  setRandomState(state: Handle): void {
+    this.#addon.setRandomState(state);
+  }
+
+  memory(): MemoryUse {
+    return this.#cuda.memory();
+  }
+
+  resetPeakBytes(): void {
+    this.#cuda.resetPeakBytes();
+  }
+
+  releaseCache(): void {
+    this.#cuda.releaseCache();
+  }
+
+  nowMs(): number {
+    return hostNowMs();
+  }
+
+  synchronize(): void {
+    this.#cuda.synchronize();
+  }
+
+  get numSynchronizations(): number {
+    return this.#cuda.numSynchronizations();
+  }
+
+  capture<T>(body: () => T): { readonly graph: DeviceGraph; readonly result: T } {
+    const { graph } = this.#cuda;
+    graph.begin();
+    try {
+      const result = body();
+      const captured = graph.end();
+      return { result, graph: { replay: () => graph.replay(captured), free: () => graph.free(captured) } };
+    } catch (error) {
+      graph.discard();
+      throw error;
+    }
+  }
+}
