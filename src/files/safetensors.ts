@@ -11,6 +11,7 @@
  */
 import { type FileHandle, open } from "node:fs/promises";
 import { writeFileAtomically } from "./atomic-file.ts";
+import { fileErrorOf } from "./file-error.ts";
 import { SafetensorsError } from "./safetensors-error.ts";
 import {
   decodeHeader,
@@ -73,7 +74,8 @@ export async function writeSafetensors(
  * Reads and checks a safetensors file.
  * @param names The tensors to read; all by default.
  * @returns The tensors in the order of their bytes.
- * @throws SafetensorsError when the file breaks the format, or a named tensor is missing.
+ * @throws SafetensorsError when the file breaks the format, or a named tensor is missing; FileError when it cannot be
+ * opened.
  */
 export async function readSafetensors(
   path: string,
@@ -82,7 +84,7 @@ export async function readSafetensors(
   readonly tensors: readonly TensorEntry[];
   readonly metadata: Readonly<Record<string, string>>;
 }> {
-  const file = await open(path, "r");
+  const file = await openToRead(path);
   try {
     const { header, dataStart } = await readHeader(path, file);
     const tensors: TensorEntry[] = [];
@@ -98,13 +100,24 @@ export async function readSafetensors(
   }
 }
 
-/** Reads and checks only the header: names, dtypes, shapes, byte ranges and metadata. @throws SafetensorsError */
+/**
+ * Reads and checks only the header: names, dtypes, shapes, byte ranges and metadata.
+ * @throws SafetensorsError, FileError
+ */
 export async function readSafetensorsHeader(path: string): Promise<SafetensorsHeader> {
-  const file = await open(path, "r");
+  const file = await openToRead(path);
   try {
     return (await readHeader(path, file)).header;
   } finally {
     await file.close();
+  }
+}
+
+async function openToRead(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, "r");
+  } catch (error) {
+    throw fileErrorOf(`${path} cannot be read`, error);
   }
 }
 

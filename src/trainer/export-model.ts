@@ -1,6 +1,8 @@
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomically } from "../files/atomic-file.ts";
+import { fileErrorOf } from "../files/file-error.ts";
 import {
   readSafetensors,
   readSafetensorsHeader,
@@ -10,16 +12,21 @@ import {
 } from "../files/safetensors.ts";
 import { familyOf } from "../models/families.ts";
 import type { HuggingFaceLayout } from "../models/model-family.ts";
-import { TOKENIZER_FILE } from "./checkpoint/manifest.ts";
+import { FolderError } from "./check-folder.ts";
+import { MANIFEST_FILE, TOKENIZER_FILE } from "./checkpoint/manifest.ts";
 import { isWeight } from "./checkpoint/rank-part.ts";
 import { modelContextOf } from "./config/config.ts";
+import { METRICS_FILE } from "./run-folder.ts";
 import { findSavedModel } from "./saved-model.ts";
+
+/** Files by which the folder of a run or of a checkpoint is known. */
+const OF_RUNS = [METRICS_FILE, MANIFEST_FILE];
 
 /**
  * Writes a trained model as a Hugging Face folder: `config.json`, `model.safetensors`, `tokenizer.json`.
  * @param source The folder of a checkpoint or of a run.
  * @returns The number of steps that the model was trained for.
- * @throws CheckpointError
+ * @throws CheckpointError, FolderError, FileError
  */
 export async function exportModel(
   source: string,
@@ -27,12 +34,19 @@ export async function exportModel(
   print: (text: string) => void,
 ): Promise<number> {
   const { step, config, weightFiles, tokenizerFile } = await findSavedModel(source, print);
+  if (OF_RUNS.some((name) => existsSync(join(target, name))))
+    throw new FolderError(
+      "FOLDER_UNUSABLE",
+      `an export has files with the names of a run's, and would replace them; ${target} is the folder of a run or of a checkpoint; name another folder`,
+    );
   const layout = familyOf(config.model).toHuggingFace(config.model, modelContextOf(config));
   const weights = await Promise.all(weightFiles.map((file) => weightsIn(file, layout)));
   await writeSafetensors(join(target, "model.safetensors"), weights.flat(), { format: "pt" });
   const text = `${JSON.stringify(layout.config, undefined, 2)}\n`;
   await writeFileAtomically(join(target, "config.json"), (file) => file.writeFile(text));
-  const tokenizer = await readFile(tokenizerFile);
+  const tokenizer = await readFile(tokenizerFile).catch((error: unknown) => {
+    throw fileErrorOf(`${tokenizerFile} cannot be read`, error);
+  });
   await writeFileAtomically(join(target, TOKENIZER_FILE), (file) => file.writeFile(tokenizer));
   return step;
 }

@@ -20,7 +20,7 @@ import { CONFIG_FILE, WEIGHTS_FILE } from "./saved-model.ts";
 /** What a run makes of an earlier run in its folder. */
 export type ExistingRun = "refuse" | "resume" | "overwrite";
 
-const METRICS_FILE = "metrics.jsonl";
+export const METRICS_FILE = "metrics.jsonl";
 const TRACE_FILE = "trace.json";
 
 /** The folder of a run, and the paths of what is written there. */

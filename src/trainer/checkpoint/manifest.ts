@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { z } from "zod";
-import { problemOf } from "../../errors/dualpipe-error.ts";
+import { describeSystemError } from "../../errors/system-error.ts";
 import { writeFileAtomically } from "../../files/atomic-file.ts";
 import { zod } from "../../models/config-values.ts";
 import { configSchema } from "../config/schema.ts";
@@ -58,7 +58,7 @@ export async function readManifest(folder: string): Promise<Manifest> {
     content = rest;
     isWhole = hash(JSON.stringify(rest)) === expected;
   } catch (error) {
-    throw damaged(problemOf(error), error);
+    throw damaged(describeSystemError(error as Error), error);
   }
   if (!isWhole) throw damaged("its checksum does not match its content");
   const result = manifestSchema.safeParse(content);

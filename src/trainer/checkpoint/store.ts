@@ -17,6 +17,7 @@ import { createReadStream } from "node:fs";
 import { readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { syncFolder, writeFileAtomically } from "../../files/atomic-file.ts";
+import { fileErrorOf } from "../../files/file-error.ts";
 import { makeFolder } from "../../files/folder.ts";
 import { type TensorSource, writeSafetensors } from "../../files/safetensors.ts";
 import { CheckpointError } from "./checkpoint-error.ts";
@@ -134,8 +135,8 @@ export class CheckpointStore {
     try {
       return await readdir(this.folder);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-      throw error;
+      if (["ENOENT", "ENOTDIR"].includes(String((error as NodeJS.ErrnoException).code))) return [];
+      throw fileErrorOf(`${this.folder} cannot be read`, error);
     }
   }
 }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
+import { describeSystemError } from "../../errors/system-error.ts";
 import { DataError } from "./data-error.ts";
 import { loadSotu, SOTU_PACKAGE } from "./sotu.ts";
 import { END_OF_TEXT } from "./vocabulary.ts";
@@ -41,7 +42,7 @@ async function readBytes(path: string): Promise<Uint8Array> {
   } catch (error) {
     throw new DataError(
       "DATA_UNREADABLE",
-      `data.source must be "sotu" or a text file that can be read; got ${JSON.stringify(path)} (${(error as Error).message})`,
+      `data.source must be "sotu" or a text file that can be read; got ${JSON.stringify(path)}: ${describeSystemError(error as Error)}`,
       { cause: error },
     );
   }

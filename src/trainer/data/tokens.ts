@@ -29,7 +29,8 @@ export async function tokenizeSource(
   const file = join(
     cacheDir,
     "tokens",
-    `${source.name}-${tokenizer.vocabSize}-${key.slice(0, 16)}.safetensors`,
+    // A file system allows 255 bytes for a name.
+    `${source.name.slice(0, 40)}-${tokenizer.vocabSize}-${key.slice(0, 16)}.safetensors`,
   );
   const cached = await readCache(file, key, tokenizer.vocabSize);
   if (cached !== undefined) return cached;
