@@ -87,7 +87,7 @@ test.each([
 const shown = commands.filter(({ output }) => output !== undefined && output.length > 0);
 
 test.each(named(shown))("%s prints what is shown", (_line, { place, words, output }) => {
-  const { stdout } = runDualpipe(words.slice(1), { NO_COLOR: "1" });
+  const { stdout } = runDualpipe(words.slice(1), { NO_COLOR: "1", COLUMNS: "" });
   const lines = stdout.split("\n").map((line) => line.trimEnd());
   // A line of dots stands for omitted lines.
   const parts = output!.join("\n").split(/^\.\.\.$/m);

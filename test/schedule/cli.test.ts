@@ -8,13 +8,13 @@ import { planCommand } from "../../src/cli/schedules/plan.ts";
 import { scheduleCommand } from "../../src/cli/schedules/schedule.ts";
 import { simulateCommand } from "../../src/cli/schedules/simulate.ts";
 import { verifyCommand } from "../../src/cli/schedules/verify.ts";
+import { DualPipeError } from "../../src/errors/dualpipe-error.ts";
 import {
   buildProgram,
   formatProgramCsv,
   lower,
   parseProgramCsv,
   profileOf,
-  ScheduleError,
   simulate,
 } from "../../src/schedule/index.ts";
 
@@ -83,7 +83,7 @@ describe("dualpipe schedule", () => {
 
   it("draws a chart", async () => {
     const text = await run("schedule", "1f1b", "-p", "2", "-m", "2");
-    expect(text).toContain("rank 0 F0 F1 ······B0    ···B1    \nrank 1 ···F0 B0    F1 B1    ······");
+    expect(text).toContain("rank 0  F0 F1 ······B0─── ···B1───\nrank 1  ···F0 B0─── F1 B1─── ······\n");
     expect(text).toContain("9 units with F = I = W = 1, bubble 33.3 %");
   });
 });
@@ -111,7 +111,11 @@ describe("dualpipe simulate", () => {
     const [trace, svg] = [join(folder, "trace.json"), join(folder, "chart.svg")];
     await run("simulate", "dualpipe", "-p", "2", "-m", "4", "--trace", trace, "--svg", svg);
     expect(JSON.parse(readFileSync(trace, "utf8"))).toHaveProperty("traceEvents");
-    expect(readFileSync(svg, "utf8")).toMatch(/^<svg [\s\S]*rank 1[\s\S]*<\/svg>\n$/);
+    const drawn = readFileSync(svg, "utf8");
+    expect(drawn).toMatch(/^<svg [\s\S]*rank 1[\s\S]*<\/svg>\n$/);
+    expect(await run("simulate", "dualpipe", "-p", "2", "-m", "4", "--svg", "-")).toBe(drawn);
+    const printed = await run("simulate", "dualpipe", "-p", "2", "-m", "4", "--trace", "-");
+    expect(JSON.parse(printed)).toEqual(JSON.parse(readFileSync(trace, "utf8")));
   });
 });
 
@@ -256,9 +260,7 @@ describe("bad input", () => {
           await run(verb, schedule, ...options.flat());
         } catch (error) {
           if (error instanceof CommanderError) return;
-          const isOurs = error instanceof ScheduleError;
-          const isMissingFile = error instanceof Error && "code" in error && error.code === "ENOENT";
-          if (!isOurs && !isMissingFile) throw error;
+          if (!(error instanceof DualPipeError)) throw error;
           expect(error.message).not.toContain("\n");
         }
       }),

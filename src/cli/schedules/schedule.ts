@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import pc from "picocolors";
+import { counted } from "../../errors/counted.ts";
 import {
   assertVerified,
   countActions,
@@ -10,7 +11,7 @@ import {
   simulate,
   UNIT_COST,
 } from "../../schedule/index.ts";
-import { chartLimits, countingInWords, gantt } from "./gantt.ts";
+import { chartLimits, countingInWords, gantt, sizesInWords } from "./gantt.ts";
 import { writeOut } from "./output.ts";
 import { loadProgram, type ProgramOptions, withProgramOptions } from "./program-options.ts";
 
@@ -71,8 +72,8 @@ const MAX_CHART_ACTIONS = 2 ** 22;
 function chart(program: Program): string {
   if (countActions(program) > MAX_CHART_ACTIONS) {
     return (
-      `${program.schedule}: ${program.numRanks} ranks, ${program.numStages} stages, ${program.numMicroBatches} ` +
-      `micro-batches, ${countActions(program)} actions; too many for a chart; print them with --json or --csv\n`
+      `${program.schedule}: ${sizesInWords(program)}, ${countActions(program)} actions; too many for a chart; ` +
+      "print them with --json or --csv\n"
     );
   }
   assertVerified(program);
@@ -82,14 +83,13 @@ function chart(program: Program): string {
   });
   const definition = schedules.find(({ name }) => name === program.schedule);
   return [
-    `${pc.bold(definition?.title ?? program.schedule)}: ${program.numRanks} ranks, ${program.numStages} stages, ` +
-      `${program.numMicroBatches} micro-batches`,
+    `${pc.bold(definition?.title ?? program.schedule)}: ${sizesInWords(program)}`,
     ...(definition ? [pc.dim(definition.source)] : []),
     "",
-    gantt(timeline, { unit: 1, ...chartLimits() }),
+    gantt(timeline, chartLimits()),
     "",
     `${makespan} units with F = I = W = 1, bubble ${(100 * bubbleRatio).toFixed(1)} %, ` +
-      `activations of at most ${Math.max(...peakActivations)} micro-batches of a stage on a rank`,
+      `activations of at most ${counted(Math.max(...peakActivations), "micro-batch")} of a stage on a rank`,
     countingInWords(true),
     "",
   ].join("\n");

@@ -5,12 +5,12 @@
  * proceeds; the verifier names the rank and the action, and draws the grid around it.
  *
  * Costs have any unit, because only ratios matter to a schedule: F=1 and I=1 describe no machine and still give the
- * bubble. So the chart takes the shortest computation as one column, and no number is printed with a unit. JSON drops
+ * bubble. So no number is printed with a unit. JSON drops
  * the rounding errors that sums of decimal fractions have (0.1 + 0.2), so that equal schedules compare as equal.
  */
-import { readFileSync, writeFileSync } from "node:fs";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import pc from "picocolors";
+import { readTextFile, writeTextFile } from "../../files/text-file.ts";
 import {
   assertVerified,
   type CostModel,
@@ -26,8 +26,9 @@ import {
   simulate,
   timelineSvg,
 } from "../../schedule/index.ts";
-import { chartLimits, countingInWords, gantt } from "./gantt.ts";
-import { table } from "./output.ts";
+import { asUsage, UsageError } from "../usage.ts";
+import { chartLimits, countingInWords, gantt, sizesInWords } from "./gantt.ts";
+import { table, writeOut } from "./output.ts";
 import {
   type LoweringOptions,
   loadLowered,
@@ -55,7 +56,11 @@ export function simulateCommand(): Command {
       "F, I, W, B, FB in any unit of time, one number or one per stage (F=1/2/1/1); link latency; bandwidth and bytes",
       "F=1,I=1,W=1,link=0",
     )
-    .option("--profile <file>", "use the costs that dualpipe train --profile measured")
+    .addOption(
+      new Option("--profile <file>", "use the costs that dualpipe train --profile measured").conflicts(
+        "cost",
+      ),
+    )
     .option(
       "--memory <list>",
       "weights and activations that a stage keeps, in any unit; prints memory over time",
@@ -64,8 +69,8 @@ export function simulateCommand(): Command {
       "--whole",
       "let values enter and leave computations only at their start and end, as dualpipe schedule does",
     )
-    .option("--trace <file>", "write a Chrome trace, which Perfetto opens")
-    .option("--svg <file>", "write a chart")
+    .option("--trace <file>", "write a Chrome trace, which Perfetto opens; - is the standard output")
+    .option("--svg <file>", "write a chart; - is the standard output")
     .option("--json", "print the result as JSON")
     .action(runSimulate);
 }
@@ -75,28 +80,50 @@ function rounded(value: number): number {
   return Number(value.toPrecision(12));
 }
 
-function runSimulate(name: string, options: SimulateOptions): void {
+async function runSimulate(name: string, options: SimulateOptions): Promise<void> {
+  const { profile, memory: memoryText, trace, svg, json } = options;
+  checkOutputs(options);
   const cost =
-    options.profile === undefined
-      ? parseCost(options.cost)
-      : costOf(parseProfile(readFileSync(options.profile, "utf8")));
+    profile === undefined
+      ? asUsage(() => parseCost(options.cost))
+      : costOf(parseProfile(readTextFile("the profile", profile)));
+  const memoryModel = memoryText === undefined ? undefined : asUsage(() => parseMemoryModel(memoryText));
   const program = loadLowered(name, options);
   assertVerified(program, { sends: "buffered" });
   const isWhole = options.whole ?? false;
-  const simulation = simulate(program, cost, { wholeComputations: isWhole });
-  if (options.trace !== undefined) {
-    writeFileSync(options.trace, JSON.stringify(chromeTrace(simulation.timeline)));
-  }
-  if (options.svg !== undefined) writeFileSync(options.svg, timelineSvg(simulation.timeline));
-  const memory =
-    options.memory === undefined
-      ? undefined
-      : memoryOverTime(simulation.timeline, program.placement, parseMemoryModel(options.memory));
-  process.stdout.write(
-    options.json
+  const run = () => simulate(program, cost, { wholeComputations: isWhole });
+  // The options may give a cost that does not suit the stages.
+  const simulation = profile === undefined ? asUsage(run) : run();
+  const { timeline } = simulation;
+  const memory = memoryModel && asUsage(() => memoryOverTime(timeline, program.placement, memoryModel));
+  if (trace !== undefined) await write("the trace", trace, JSON.stringify(chromeTrace(timeline)));
+  if (svg !== undefined) await write("the chart", svg, timelineSvg(timeline));
+  if (trace === STANDARD_OUTPUT || svg === STANDARD_OUTPUT) return;
+  await writeOut([
+    json
       ? `${JSON.stringify({ ...asJson(program, simulation, isWhole), ...(memory && { memory }) })}\n`
       : asText(program, cost, simulation, isWhole, memory),
-  );
+  ]);
+}
+
+const STANDARD_OUTPUT = "-";
+
+/** @throws UsageError when several things would go to the standard output */
+function checkOutputs({ trace, svg, json }: SimulateOptions): void {
+  const outputs = [
+    ...(trace === STANDARD_OUTPUT ? ["--trace -"] : []),
+    ...(svg === STANDARD_OUTPUT ? ["--svg -"] : []),
+    ...(json ? ["--json"] : []),
+  ];
+  if (outputs.length > 1 && outputs[0] !== "--json")
+    throw new UsageError(
+      `only one result can go to the standard output; got ${outputs.join(" and ")}; give one a file`,
+    );
+}
+
+async function write(what: string, path: string, text: string): Promise<void> {
+  if (path === STANDARD_OUTPUT) await writeOut([text]);
+  else writeTextFile(what, path, text);
 }
 
 function asJson(program: Program, simulation: Simulation, wholeComputations: boolean): object {
@@ -122,18 +149,6 @@ function asJson(program: Program, simulation: Simulation, wholeComputations: boo
   };
 }
 
-/** The time of the shortest computation, so that each computation has at least one column. */
-function chartUnit({ timeline, makespan }: Simulation): number {
-  let unit = makespan;
-  for (const { startsMs, endsMs } of timeline.ranks) {
-    for (const [index, start] of startsMs.entries()) {
-      const duration = endsMs[index]! - start;
-      if (duration > 0) unit = Math.min(unit, duration);
-    }
-  }
-  return Math.max(unit, makespan / 1000, Number.MIN_VALUE);
-}
-
 function asText(
   program: Program,
   cost: CostModel,
@@ -155,14 +170,13 @@ function asText(
     ...(memory === undefined ? [] : [number(memory[rank]!.peak)]),
   ]);
   const head = ["rank", "work", "bubble", "data", "link", "imbalance", "tail", "activations"];
-  const { maxRanks, maxWidth } = chartLimits();
+  const limits = chartLimits();
   return [
-    `${pc.bold(program.schedule)}: ${program.numRanks} ranks, ${program.numStages} stages, ` +
-      `${program.numMicroBatches} micro-batches, link ${cost.link.latency}`,
+    `${pc.bold(program.schedule)}: ${sizesInWords(program)}, link ${cost.link.latency}`,
     "",
-    gantt(timeline, { unit: chartUnit(simulation), maxWidth, maxRanks }),
+    gantt(timeline, limits),
     "",
-    table(memory === undefined ? head : [...head, "memory"], rows.slice(0, maxRanks)),
+    table(memory === undefined ? head : [...head, "memory"], rows.slice(0, limits.maxRanks)),
     "",
     `makespan ${number(makespan)}, bubble ${(100 * bubbleRatio).toFixed(1)} %`,
     countingInWords(isWhole),
