@@ -11,8 +11,13 @@ export interface Failure {
   readonly isInterrupt?: true;
 }
 
-/** The exit status for error codes that a restart may cure; all other errors end with `EXIT_STATUS.error`. */
+/**
+ * The exit status for wrong usage, and for error codes that a restart may cure; all other errors end with
+ * `EXIT_STATUS.error`.
+ */
 const STATUS_OF_CODE: ReadonlyMap<string, number> = new Map([
+  ["USAGE", EXIT_STATUS.usage],
+  ["CONFIG_BAD_OVERRIDE", EXIT_STATUS.usage],
   ["CRASHED", EXIT_STATUS.rankFailed],
   ["ABORTED", EXIT_STATUS.rankFailed],
   ["DISCONNECTED", EXIT_STATUS.rankFailed],

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError } from "commander";
 import { generateText } from "../trainer/generate-text.ts";
 import { catchInterrupt } from "./interrupt.ts";
+import { wholeNumber } from "./usage.ts";
 
 interface GenerateCommandOptions {
   readonly prompt: string;
@@ -17,11 +18,11 @@ export function generateCommand(): Command {
       "Continue a text with a trained model. Options that are left out are those of the run's config.",
     )
     .argument("<run>", "a run's folder (output.dir) or one of its checkpoints")
-    .requiredOption("--prompt <text>", "the text to continue")
-    .option("--tokens <count>", "the number of tokens to generate", numberFrom0)
+    .requiredOption("--prompt <text>", "the text to continue", someText)
+    .option("--tokens <count>", "the number of tokens to generate", wholeNumber)
     .option("--temperature <number>", "0 always takes the likeliest token", numberFrom0)
-    .option("--top-k <count>", "draw from the K likeliest tokens; 0 draws from all", numberFrom0)
-    .option("--seed <number>", "seeds the draws", numberFrom0)
+    .option("--top-k <count>", "draw from the K likeliest tokens; 0 draws from all", wholeNumber)
+    .option("--seed <number>", "seeds the draws", wholeNumber)
     .action(async (run: string, options: GenerateCommandOptions) => {
       const { prompt, tokens, temperature, topK, seed } = options;
       using interrupt = catchInterrupt();
@@ -39,6 +40,11 @@ export function generateCommand(): Command {
       });
       process.stdout.write(`${text}\n`);
     });
+}
+
+function someText(text: string): string {
+  if (text === "") throw new InvalidArgumentError("It must be a text of at least one character.");
+  return text;
 }
 
 function numberFrom0(text: string): number {

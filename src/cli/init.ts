@@ -1,7 +1,11 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Argument, Command } from "commander";
 import { DualPipeError } from "../errors/dualpipe-error.ts";
+import { fileErrorOf } from "../files/file-error.ts";
+import { makeFolder } from "../files/folder.ts";
+import { choiceOf } from "./usage.ts";
 
 // The same from `src/cli` and from `dist/cli`.
 const EXAMPLES = new URL("../../examples/", import.meta.url);
@@ -25,17 +29,17 @@ export function initCommand(): Command {
         "[template]",
         "gpt: a configuration for `dualpipe train`; by-hand: a program with modules and a loop of its own",
       )
-        .choices(TEMPLATES)
+        .argParser(choiceOf(TEMPLATES))
         .default("gpt"),
     )
     .argument("[folder]", "where to write it; created if it does not exist", ".")
-    .action((template: Template, folder: string) => {
-      process.stdout.write(init(template, folder));
+    .action(async (template: Template, folder: string) => {
+      process.stdout.write(await init(template, folder));
     });
 }
 
-/** Writes a template's files. @returns What was written, and the commands to go on with. @throws InitError */
-function init(template: Template, folder: string): string {
+/** Writes a template's files. @returns What was written, and how to go on. @throws InitError, FileError */
+async function init(template: Template, folder: string): Promise<string> {
   const files = filesOf(template, folder);
   const paths = Object.keys(files).map((name) => join(folder, name));
   const existing = paths.filter((path) => existsSync(path));
@@ -45,8 +49,13 @@ function init(template: Template, folder: string): string {
       `init writes ${paths.join(", ")} and does not overwrite; ${existing.join(", ")} already exists; name another folder: dualpipe init ${template} FOLDER`,
     );
   }
-  mkdirSync(folder, { recursive: true });
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text, { flag: "wx" });
+  await makeFolder(folder);
+  for (const [name, text] of Object.entries(files)) {
+    const path = join(folder, name);
+    await writeFile(path, text, { flag: "wx" }).catch((error: unknown) => {
+      throw fileErrorOf(`${path} cannot be written`, error);
+    });
+  }
   return [...paths.map((path) => `wrote ${path}`), "", "Run it:", ...commandsOf(template, folder), ""].join(
     "\n",
   );

@@ -11,15 +11,15 @@
  * A config runs our own `train`, whose statuses have meanings, and a user error would only repeat itself. Status 1 of a
  * script may mean anything, so the script is restarted.
  */
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { EXIT_STATUS } from "../launch/exit-status.ts";
-import { LaunchError } from "../launch/launch-error.ts";
 import { launch } from "../launch/launcher/launch.ts";
 import { StopSignals } from "../launch/launcher/stop-signals.ts";
 import { DEFAULT_MASTER_PORT } from "../launch/launcher-variables.ts";
 import { ADDRESS_VARIABLE, publicSecret, SECRET_VARIABLE } from "../launch/process-placement.ts";
+import { UsageError } from "./usage.ts";
 
 interface LaunchCommandOptions {
   readonly nprocPerNode: number;
@@ -108,20 +108,18 @@ async function runLaunch(
 ): Promise<void> {
   const { nnodes, nodeRank, nprocPerNode, masterAddr = LOOPBACK, masterPort, maxRestarts } = options;
   if (nodeRank >= nnodes)
-    throw new LaunchError(
-      "USAGE",
+    throw new UsageError(
       `--node-rank must be less than --nnodes; got ${nodeRank} with --nnodes ${nnodes}; number the hosts from 0`,
     );
   if (nnodes > 1 && options.masterAddr === undefined)
-    throw new LaunchError(
-      "USAGE",
+    throw new UsageError(
       `with several hosts, all must know the address of host 0; got --nnodes ${nnodes} without --master-addr; add it`,
     );
   // Otherwise every process would report it, and again after each restart.
-  if (!existsSync(program))
-    throw new LaunchError(
-      "USAGE",
-      `the program must be an existing file; there is no ${program}; check its path`,
+  const stats = statSync(program, { throwIfNoEntry: false });
+  if (stats === undefined || stats.isDirectory())
+    throw new UsageError(
+      `the program must be an existing file; ${stats === undefined ? `there is no ${program}` : `${program} is a folder`}; check its path`,
     );
   const isConfig = /\.ya?ml$/.test(program);
   const main = new URL(`./main${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
@@ -159,7 +157,7 @@ async function runLaunch(
 
 /** A restart would repeat a user's error. Status 1 of a script may mean anything, so a script is restarted. */
 function isWorthRestarting(status: number, isConfig: boolean): boolean {
-  const { error, usage, interrupted, terminated } = EXIT_STATUS;
-  const final: number[] = [usage, interrupted, terminated, ...(isConfig ? [error] : [])];
+  const { error, usage, hungUp, interrupted, terminated } = EXIT_STATUS;
+  const final: number[] = [usage, hungUp, interrupted, terminated, ...(isConfig ? [error] : [])];
   return !final.includes(status);
 }

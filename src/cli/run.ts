@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { describeSystemError } from "../errors/system-error.ts";
+import { EXIT_STATUS } from "../launch/exit-status.ts";
 import { describeFailure } from "./failure.ts";
 import { exitOnInterrupt } from "./interrupt.ts";
 
@@ -66,10 +68,13 @@ const COMMANDS: readonly CommandEntry[] = [
 /** Runs one command line and returns the exit status. */
 export async function runCli(args: readonly string[]): Promise<number> {
   exitOnInterrupt();
-  endQuietlyOnClosedPipe();
+  handleClosedOutputs();
   try {
-    const program = await makeProgram(args);
-    await program.parseAsync(args, { from: "user" });
+    const wanted = wantedCommand(args);
+    const program = await makeProgram(wanted);
+    // With `--help` or `help` commander would show its own help instead of an unknown command.
+    const isUnknown = wanted !== undefined && program.commands.every((command) => command.name() !== wanted);
+    await program.parseAsync(isUnknown && wanted !== "help" ? [wanted] : args, { from: "user" });
     return Number(process.exitCode ?? 0);
   } catch (error) {
     const failure = describeFailure(error, Boolean(process.env.DUALPIPE_DEBUG));
@@ -79,7 +84,13 @@ export async function runCli(args: readonly string[]): Promise<number> {
   }
 }
 
-async function makeProgram(args: readonly string[]): Promise<Command> {
+/** The name of the command that is to be run, or whose help is to be shown. */
+function wantedCommand(args: readonly string[]): string | undefined {
+  return args[0] === "help" ? args[1] : args.find((arg) => !arg.startsWith("-"));
+}
+
+/** @param wanted The command whose code is loaded. */
+async function makeProgram(wanted: string | undefined): Promise<Command> {
   const program = new Command("dualpipe")
     .description("Train neural networks across devices with DualPipe, the bidirectional pipeline schedule.")
     .version(packageVersion())
@@ -92,9 +103,8 @@ async function makeProgram(args: readonly string[]): Promise<Command> {
     .showSuggestionAfterError()
     .addHelpText(
       "after",
-      "\nExit status: 0 done, 1 error, 2 wrong usage, 3 a rank failed, 4 a timeout, 130 interrupted, 143 terminated. DUALPIPE_DEBUG=1 adds stacks to errors.",
+      "\nExit status: 0 done, 1 error, 2 wrong usage, 3 a rank failed, 4 a timeout, 129 hung up, 130 interrupted, 143 terminated. DUALPIPE_DEBUG=1 adds stacks to errors.",
     );
-  const wanted = args[0] === "help" ? args[1] : args.find((arg) => !arg.startsWith("-"));
   for (const { name, summary, load } of COMMANDS) {
     const command = name === wanted ? await load() : new Command(name);
     program.addCommand(command.summary(summary).copyInheritedSettings(program));
@@ -108,10 +118,16 @@ function packageVersion(): string {
   return (JSON.parse(manifest) as { version: string }).version;
 }
 
-/** `dualpipe schedule ... | head` closes the pipe before everything is written, which is no error. */
-function endQuietlyOnClosedPipe(): void {
+/**
+ * Ends when the standard output takes no more. `dualpipe schedule ... | head` closes the pipe before everything is
+ * written, which is no error; a full disk is one. What cannot be shown on the standard error is lost: the terminal may
+ * have been closed while a run goes on to its last checkpoint.
+ */
+function handleClosedOutputs(): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    process.exit(0);
+    if (error.code === "EPIPE") process.exit(EXIT_STATUS.done);
+    process.stderr.write(`dualpipe: the standard output cannot be written: ${describeSystemError(error)}\n`);
+    process.exit(EXIT_STATUS.error);
   });
+  process.stderr.on("error", () => {});
 }

@@ -5,8 +5,6 @@ export type LaunchErrorCode =
   | "INCOMPLETE_VARIABLES"
   /** The ranks cannot be spread evenly over the processes. */
   | "UNEVEN_RANKS"
-  /** Options of `dualpipe launch` that contradict one another. */
-  | "USAGE"
   /** A rank's program has no default export, or this Node cannot import it. */
   | "INVALID_RANK_PROGRAM"
   /** Ranks of several processes cannot compute on cards. */

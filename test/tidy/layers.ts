@@ -55,7 +55,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "cli",
     paths: ["src/cli/"],
-    below: ["trainer", "launch", "native", "schedule", "errors"],
+    below: ["trainer", "launch", "native", "files", "schedule", "errors"],
     packages: "all",
   },
   {

@@ -10,9 +10,10 @@
  * Data sheets give TFLOP/s, GB and microseconds; the planner computes in operations, bytes and seconds. `requestOf` is
  * the only place that converts. `--json` prints the plan itself, so a program reads the same numbers as a person.
  */
-import { readFileSync, writeFileSync } from "node:fs";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import pc from "picocolors";
+import { counted } from "../../errors/counted.ts";
+import { readTextFile, writeTextFile } from "../../files/text-file.ts";
 import {
   formatProgramCsv,
   type MeasuredPlan,
@@ -26,8 +27,8 @@ import {
   planFromProfile,
   ScheduleError,
 } from "../../schedule/index.ts";
+import { asUsage, UsageError, wholeNumber } from "../usage.ts";
 import { table } from "./output.ts";
-import { wholeNumber } from "./program-options.ts";
 
 interface PlanOptions {
   readonly model?: string;
@@ -78,7 +79,13 @@ export function planCommand(): Command {
       positiveNumber,
       50,
     )
-    .option("--profile <file>", "plan with the costs that dualpipe train --profile measured")
+    .addOption(
+      new Option("--profile <file>", "plan with the costs that dualpipe train --profile measured").conflicts([
+        "model",
+        "devices",
+        "batch",
+      ]),
+    )
     .option("--micro-batches <count>", "micro-batches per step, with --profile", wholeNumber)
     .option("--write <file.csv>", "write the program that the search found")
     .option("--json", "print the plan as JSON")
@@ -87,14 +94,14 @@ export function planCommand(): Command {
 
 function runPlan(options: PlanOptions): void {
   if (options.profile !== undefined) {
-    const profile = parseProfile(readFileSync(options.profile, "utf8"));
+    const profile = parseProfile(readTextFile("the profile", options.profile));
     const { searchedProgram, ...measured } = planFromProfile(profile, options.microBatches);
     writeSearched(options.write, searchedProgram);
     process.stdout.write(options.json ? `${JSON.stringify(measured)}\n` : measuredText(measured));
     return;
   }
   const request = requestOf(options);
-  const { searchedProgram, ...planned } = plan(request);
+  const { searchedProgram, ...planned } = asUsage(() => plan(request));
   writeSearched(options.write, searchedProgram);
   process.stdout.write(options.json ? `${JSON.stringify(planned)}\n` : planText(request, planned));
 }
@@ -107,20 +114,23 @@ function writeSearched(path: string | undefined, program: Program | undefined): 
       `plan: --write needs a program that the search found; got none better than the named schedules; use dualpipe schedule --csv`,
     );
   }
-  writeFileSync(path, formatProgramCsv(program));
+  writeTextFile("the program", path, formatProgramCsv(program));
 }
 
 function requestOf(options: PlanOptions): PlanRequest {
   const { model, devices, batch } = options;
+  if (options.microBatches !== undefined)
+    throw new UsageError(
+      "plan: --micro-batches goes with --profile; without one the plan chooses their number; leave it out",
+    );
   if (model === undefined || devices === undefined || batch === undefined) {
-    throw new ScheduleError(
-      "INVALID_PLAN",
+    throw new UsageError(
       `plan: --model, --devices and --batch must be given, or --profile; got ${model ?? "no model"}, ` +
         `${devices ?? "no devices"}, ${batch ?? "no batch"}; for example --model config.json --devices 16 --batch 256`,
     );
   }
   return {
-    model: parseModelConfig(readFileSync(model, "utf8")),
+    model: parseModelConfig(readTextFile("the model", model)),
     sequenceLength: options.sequence,
     globalBatch: batch,
     numDevices: devices,
@@ -179,7 +189,7 @@ function planText(
   { best, lost, numEvaluated, search }: Plan,
 ): string {
   return [
-    `${numEvaluated} ways to train ${globalBatch} sequences a step on ${numDevices} devices`,
+    `${counted(numEvaluated, "way")} to train ${counted(globalBatch, "sequence")} a step on ${counted(numDevices, "device")}`,
     "",
     best.length > 0 ? table(HEAD, best.map(rowOf)) : whyNone(numEvaluated),
     "",

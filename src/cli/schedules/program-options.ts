@@ -1,6 +1,7 @@
-import { readFileSync } from "node:fs";
+import { statSync } from "node:fs";
 import { basename } from "node:path";
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
+import { readTextFile } from "../../files/text-file.ts";
 import {
   buildProgram,
   buildReferenceOrder,
@@ -9,9 +10,9 @@ import {
   type Program,
   type ProgramSizes,
   parseProgramCsv,
-  ScheduleError,
   schedules,
 } from "../../schedule/index.ts";
+import { asUsage, choiceOf, UsageError, wholeNumber } from "../usage.ts";
 
 const SCHEDULE_NAMES = schedules.map((schedule) => schedule.name).join(", ");
 
@@ -27,17 +28,6 @@ export interface ProgramOptions {
 export interface LoweringOptions {
   readonly order: "eager" | "reference";
   readonly window?: number;
-}
-
-/** Reads an option's value for commander: a whole number of at least 0, in decimal digits. */
-export function wholeNumber(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError("It must be a whole number of at least 0.");
-  return Number(text);
-}
-
-function communicationOrder(text: string): "eager" | "reference" {
-  if (text === "eager" || text === "reference") return text;
-  throw new InvalidArgumentError('It must be "eager" or "reference".');
 }
 
 export function withProgramOptions(command: Command): Command {
@@ -58,7 +48,7 @@ export function withLoweringOptions(command: Command): Command {
     .option(
       "--order <order>",
       "order of communication: eager, or that of the reference implementation",
-      communicationOrder,
+      choiceOf(["eager", "reference"]),
       "eager",
     )
     .option("--window <count>", "number of computations by which receives are posted ahead", wholeNumber);
@@ -70,8 +60,7 @@ function sizesOf(
 ): ProgramSizes {
   const { title } = findSchedule(name);
   if (ranks === undefined || microBatches === undefined) {
-    throw new ScheduleError(
-      "INVALID_SIZES",
+    throw new UsageError(
       `${title}: a named schedule needs its sizes; got --ranks ${ranks ?? "missing"}, --micro-batches ` +
         `${microBatches ?? "missing"}; give both, for example --ranks 4 --micro-batches 8`,
     );
@@ -84,30 +73,47 @@ function sizesOf(
   };
 }
 
-const isFile = (name: string) => name.toLowerCase().endsWith(".csv");
+/** Whether the name is that of a file. @throws UsageError for a file or folder that is no program. */
+function isFile(name: string): boolean {
+  if (name.toLowerCase().endsWith(".csv")) return true;
+  if (schedules.some((schedule) => schedule.name === name)) return false;
+  const stats = statSync(name, { throwIfNoEntry: false });
+  if (stats === undefined) return false;
+  throw new UsageError(
+    `schedule: a program is read from a .csv file, as torch.distributed.pipelining and dualpipe schedule --csv write; ` +
+      `got ${name}, which is a ${stats.isDirectory() ? "folder" : "file of another kind"}; ` +
+      "give the path of a .csv file, or the name of a schedule",
+  );
+}
 
 function readProgram(path: string, options: ProgramOptions): Program {
-  const given = Object.entries(options).filter(([key]) =>
-    ["ranks", "microBatches", "stagesPerRank", "forwardOnly"].includes(key),
-  );
-  if (given.length > 0) {
-    throw new ScheduleError(
-      "INVALID_SIZES",
-      `csv: a file has its own sizes; got ${given.map(([key]) => key).join(", ")} together with ${path}; leave them out`,
+  const flags = Object.entries(SIZE_FLAGS).flatMap(([key, flag]) => (key in options ? [flag] : []));
+  if (flags.length > 0) {
+    throw new UsageError(
+      `csv: a file has its own sizes; got ${flags.join(", ")} together with ${path}; leave them out`,
     );
   }
-  return parseProgramCsv(readFileSync(path, "utf8"), basename(path).replace(/\.csv$/i, ""));
+  return parseProgramCsv(readTextFile("the program", path), basename(path).replace(/\.csv$/i, ""));
 }
 
-/** The program of a named schedule or of a file. */
+const SIZE_FLAGS = {
+  ranks: "--ranks",
+  microBatches: "--micro-batches",
+  stagesPerRank: "--stages-per-rank",
+  forwardOnly: "--forward-only",
+} as const satisfies Record<keyof ProgramOptions, string>;
+
+/** The program of a named schedule or of a file. @throws UsageError, FileError, ScheduleError */
 export function loadProgram(name: string, options: ProgramOptions): Program {
-  return isFile(name) ? readProgram(name, options) : buildProgram(name, sizesOf(name, options));
+  return isFile(name)
+    ? readProgram(name, options)
+    : asUsage(() => buildProgram(name, sizesOf(name, options)));
 }
 
-/** The program of a named schedule or of a file, with its communication. */
+/** The program of a schedule or of a file, with its communication. @throws UsageError, FileError, ScheduleError */
 export function loadLowered(name: string, options: ProgramOptions & LoweringOptions): Program {
   if (options.order === "reference" && !isFile(name)) {
-    return buildReferenceOrder(name, sizesOf(name, options));
+    return asUsage(() => buildReferenceOrder(name, sizesOf(name, options)));
   }
   const program = loadProgram(name, options);
   if (program.communication !== "none") return program;

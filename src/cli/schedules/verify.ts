@@ -1,6 +1,9 @@
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import pc from "picocolors";
+import { counted } from "../../errors/counted.ts";
 import { countActions, formatProblem, type SendModel, verify } from "../../schedule/index.ts";
+import { choiceOf } from "../usage.ts";
+import { sizesInWords } from "./gantt.ts";
 import {
   type LoweringOptions,
   loadLowered,
@@ -14,11 +17,6 @@ interface VerifyCommandOptions extends ProgramOptions, LoweringOptions {
   readonly json?: true;
 }
 
-function sendModel(text: string): SendModel {
-  if (text === "rendezvous" || text === "buffered") return text;
-  throw new InvalidArgumentError('It must be "rendezvous" or "buffered".');
-}
-
 /** `dualpipe verify` checks a program; its exit status is 1 when the program cannot be run. */
 export function verifyCommand(): Command {
   const command = new Command("verify").description(
@@ -28,7 +26,7 @@ export function verifyCommand(): Command {
     .option(
       "--sends <model>",
       "rendezvous: a send stops its rank until the receive is posted; buffered: it does not",
-      sendModel,
+      choiceOf(["rendezvous", "buffered"] satisfies SendModel[]),
       "rendezvous",
     )
     .option("--json", "print the findings as JSON")
@@ -61,9 +59,9 @@ function runVerify(name: string, options: VerifyCommandOptions): void {
     return;
   }
   process.stdout.write(
-    `${pc.green("sound")}: ${schedule}, ${numRanks} ranks, ${numStages} stages, ${numMicroBatches} micro-batches\n` +
+    `${pc.green("sound")}: ${schedule}, ${sizesInWords(program)}\n` +
       `  every action stands once and in order (${countActions(program)} with communication)\n` +
       `  no deadlock with ${options.sends} sends and one channel per directed edge and kind\n` +
-      `  activations of at most ${Math.max(...peakActivations)} micro-batches of a stage on a rank\n`,
+      `  activations of at most ${counted(Math.max(...peakActivations), "micro-batch")} of a stage on a rank\n`,
   );
 }

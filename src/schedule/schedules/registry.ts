@@ -1,3 +1,4 @@
+import { closestName, didYouMean } from "../../errors/suggestion.ts";
 import { type Placement, placementKey } from "../program/placement.ts";
 import type { Program } from "../program/program.ts";
 import { ScheduleError } from "../program/schedule-error.ts";
@@ -27,10 +28,11 @@ export const schedules: readonly ScheduleDefinition[] = [
 export function findSchedule(name: string): ScheduleDefinition {
   const found = schedules.find((schedule) => schedule.name === name);
   if (found) return found;
-  const names = schedules.map((schedule) => schedule.name).join(", ");
+  const names = schedules.map((schedule) => schedule.name);
+  const advice = didYouMean(closestName(name, names)) || "; choose one of them";
   throw new ScheduleError(
     "UNKNOWN_SCHEDULE",
-    `schedule: the name must be one of ${names}; got ${JSON.stringify(name.slice(0, 40))}; choose one of them`,
+    `schedule: the name must be one of ${names.join(", ")}; got ${JSON.stringify(name.slice(0, 40))}${advice}`,
   );
 }
 

@@ -8,7 +8,7 @@ const MEMORY_KEYS = ["weights", "activations", "activationsForWeights"];
 function parseNumbers(text: string): PerStage | undefined {
   const numbers = text
     .split("/")
-    .map((part) => (/^[\d.]+(e[+-]?\d+)?$/i.test(part.trim()) ? Number(part) : Number.NaN));
+    .map((part) => (/^-?[\d.]+(e[+-]?\d+)?$/i.test(part.trim()) ? Number(part) : Number.NaN));
   if (!numbers.every(Number.isFinite)) return undefined;
   return numbers.length === 1 ? numbers[0] : numbers;
 }
