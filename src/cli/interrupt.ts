@@ -2,15 +2,25 @@ import { EXIT_STATUS } from "../launch/exit-status.ts";
 
 /** The end of a command that cleans up after an interrupt. */
 export interface Interrupt extends Disposable {
-  /** Aborted by the first SIGINT, or SIGTERM where nothing else is made of it. */
+  /** Aborted by the first of the signals, unless the command makes something else of it. */
   readonly signal: AbortSignal;
 }
 
-const SIGNALS = { SIGINT: EXIT_STATUS.interrupted, SIGTERM: EXIT_STATUS.terminated } as const;
+/** The signals that end a command: Ctrl-C, `kill`, and the end of the terminal. */
+const SIGNALS = {
+  SIGINT: EXIT_STATUS.interrupted,
+  SIGTERM: EXIT_STATUS.terminated,
+  SIGHUP: EXIT_STATUS.hungUp,
+} as const;
+
+export type StopSignal = keyof typeof SIGNALS;
+
 // A terminal sends Ctrl-C to npm and to us, and npm passes its own on: both arrive within milliseconds.
 const SAME_PRESS_MS = 500;
 
-/** Ends the process with status 130 or 143 at a signal, unless a command has asked for it by `catchInterrupt`. */
+/**
+ * Ends the process with status 130, 143 or 129 at a signal, unless a command has asked for it by `catchInterrupt`.
+ */
 export function exitOnInterrupt(): void {
   for (const [name, status] of Object.entries(SIGNALS)) {
     process.on(name, () => {
@@ -21,20 +31,23 @@ export function exitOnInterrupt(): void {
 }
 
 /**
- * Lets a command end in its own way at the first SIGINT or SIGTERM; one more than `samePressMs` later ends the process.
- * @param onTerminate Called at a SIGTERM; when it returns true the command ends by itself, without an abort.
+ * Lets a command end in its own way at the first signal; Ctrl-C or SIGTERM more than `samePressMs` later ends the
+ * process.
+ * @param onStop Called at the first signal; when it returns true the command ends by itself, without an abort.
  */
 export function catchInterrupt(
   samePressMs = SAME_PRESS_MS,
-  onTerminate: () => boolean = () => false,
+  onStop: (signal: StopSignal) => boolean = () => false,
 ): Interrupt {
   const controller = new AbortController();
   let firstMs: number | undefined;
-  const onSignal = (name: keyof typeof SIGNALS) => {
-    if (firstMs !== undefined && performance.now() - firstMs > samePressMs) process.exit(SIGNALS[name]);
+  const onSignal = (name: StopSignal) => {
+    // The end of a terminal may be told several times; it is not pressed like Ctrl-C.
+    const isLater = firstMs !== undefined && performance.now() - firstMs > samePressMs && name !== "SIGHUP";
+    if (isLater) process.exit(SIGNALS[name]);
+    const isFirst = firstMs === undefined;
     firstMs ??= performance.now();
-    if (name === "SIGTERM" && onTerminate()) return;
-    controller.abort();
+    if (isFirst && !onStop(name)) controller.abort();
   };
   for (const name of Object.keys(SIGNALS)) process.on(name, onSignal);
   return {

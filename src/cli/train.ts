@@ -5,8 +5,9 @@ import { CheckpointRequests } from "../trainer/checkpoint/requests.ts";
 import { loadConfig, numRanks, type TrainConfig } from "../trainer/config/config.ts";
 import { TrainingStopped } from "../trainer/coordinator.ts";
 import { Participant } from "../trainer/participant.ts";
+import { bubbleInWords } from "../trainer/report/bubble.ts";
 import { type TrainSummary, train } from "../trainer/train.ts";
-import { catchInterrupt } from "./interrupt.ts";
+import { catchInterrupt, type StopSignal } from "./interrupt.ts";
 
 interface TrainCommandOptions {
   readonly set: readonly string[];
@@ -37,7 +38,7 @@ export function trainCommand(): Command {
     .option("--profile <file>", "write the times of the last steps' computations, for simulate and plan")
     .addHelpText(
       "after",
-      "\nSIGUSR1 writes a checkpoint; SIGTERM writes one and ends the run; Ctrl-C ends it without.",
+      "\nSIGUSR1 writes a checkpoint; SIGTERM and SIGHUP (a closed terminal) write one and end the run. Ctrl-C does too if checkpoint.everySteps is over 0, and pressed again ends the run at once.",
     )
     .action(runTrain);
 }
@@ -49,7 +50,12 @@ async function runTrain(path: string, options: TrainCommandOptions): Promise<voi
   if (processes && processes.process > 0) return joinAsProcess(config, processes);
   if (processes) warnOfPublicSecret(processes);
   const requests = new CheckpointRequests();
-  using interrupt = catchInterrupt(undefined, () => requests.request("stop"));
+  using interrupt = catchInterrupt(undefined, (signal) => {
+    const stops = endsWithCheckpoint(signal, config) && requests.request("stop");
+    if (stops && signal === "SIGINT")
+      process.stderr.write("\ndualpipe: stopping after a checkpoint; Ctrl-C again ends the run without\n");
+    return stops;
+  });
   const requestCheckpoint = () => {
     requests.request("goOn");
   };
@@ -79,6 +85,11 @@ async function runTrain(path: string, options: TrainCommandOptions): Promise<voi
   }
 }
 
+/** Whether a signal asks for a checkpoint; Ctrl-C only does where checkpoints are written anyway. */
+function endsWithCheckpoint(signal: StopSignal, { checkpoint }: TrainConfig): boolean {
+  return signal !== "SIGINT" || checkpoint.everySteps > 0;
+}
+
 /** Warns when hosts outside of the run could join it; on one host the loopback address keeps them out. */
 function warnOfPublicSecret({ hub, secret, address, masterPort }: ProcessPlacement): void {
   if (hub !== "process 0" || secret !== undefined || address.startsWith("127.")) return;
@@ -88,13 +99,17 @@ function warnOfPublicSecret({ hub, secret, address, masterPort }: ProcessPlaceme
 }
 
 /**
- * Runs a process other than process 0. SIGTERM is passed on to process 0, which decides; SIGUSR1 reaches it directly.
+ * Runs a process other than process 0. Signals to stop are passed on to process 0, which decides; SIGUSR1 reaches it
+ * directly.
  */
 async function joinAsProcess(config: TrainConfig, processes: ProcessPlacement): Promise<void> {
   const participant = new Participant(config, processes);
   const leaveToFirst = () => {};
   process.on("SIGUSR1", leaveToFirst);
-  using interrupt = catchInterrupt(undefined, () => participant.requestStop());
+  using interrupt = catchInterrupt(
+    undefined,
+    (signal) => endsWithCheckpoint(signal, config) && participant.requestStop(),
+  );
   try {
     await participant.run(interrupt.signal);
   } catch (error) {
@@ -109,18 +124,15 @@ function describeSummary(
   { validationLoss, unigramLoss, bubble, sample, files }: TrainSummary,
   ranks: number,
 ): string {
-  const percent = (ratio: number): string => `${(100 * ratio).toFixed(1)} %`;
-  const ms = (value: number): string => `${value.toFixed(0)} ms`;
   const width = Math.max(...Object.keys(files).map((what) => what.length));
   return [
     "",
-    `validation loss ${validationLoss.toFixed(3)}, against ${unigramLoss.toFixed(3)} of a unigram model of the same tokens`,
-    ...(bubble
-      ? [
-          `bubble of the last step, over ${ranks} ranks: measured ${percent(bubble.measuredRatio)} of ${ms(bubble.measuredStepMs)}, ` +
-            `planned ${percent(bubble.plannedRatio)} of ${ms(bubble.plannedStepMs)}`,
-        ]
-      : []),
+    ...(validationLoss === undefined
+      ? []
+      : [
+          `validation loss ${validationLoss.toFixed(3)}, against ${unigramLoss.toFixed(3)} of a unigram model of the same tokens`,
+        ]),
+    ...(bubble ? bubbleInWords(bubble, ranks) : []),
     "",
     sample.trim(),
     "",

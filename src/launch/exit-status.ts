@@ -12,6 +12,8 @@ export const EXIT_STATUS = {
   rankFailed: 3,
   /** A process, host or rank sent no heartbeat, did not join, or sent nothing in time. */
   timedOut: 4,
+  /** The terminal was closed (SIGHUP). */
+  hungUp: 129,
   interrupted: 130,
   terminated: 143,
 } as const;

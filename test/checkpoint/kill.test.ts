@@ -43,25 +43,6 @@ test("a run that is killed at random moments ends as one that was not", async ()
   expect(run.temporaryFiles("killed")).toEqual([]);
 });
 
-test("SIGUSR1 writes a checkpoint and the run goes on; SIGTERM writes one and ends it", async () => {
-  const dir = run.dir("signalled");
-  // Long enough not to end before the signals come.
-  const first = run.spawn(dir, ["training.steps=100000", "checkpoint.keep=1000"]);
-  await first.until("step 5: validation");
-  first.child.kill("SIGUSR1");
-  await first.until("/step-");
-  first.child.kill("SIGTERM");
-  expect(await first.closed, first.output()).toEqual([143, null]);
-  const [requested, last, ...others] = run.checkpoints("signalled");
-  expect(others).toEqual([]);
-  const step = Number(last!.replace("step-", ""));
-  expect(first.output()).toContain(
-    `stopped after step ${step}: the newest checkpoint is ${join(dir, "checkpoints")}`,
-  );
-  expect(first.output()).toContain(`step ${Number(requested!.replace("step-", ""))}: checkpoint`);
-  expect(run.metrics("signalled").at(-1)!.step).toBe(step);
-});
-
 test("a full disk costs a checkpoint, not the run, and not the checkpoint before", async () => {
   const dir = run.dir("small");
   mkdirSync(dir);

@@ -29,6 +29,7 @@ async function startWaiting(code: string) {
 test.each([
   ["SIGINT", 130],
   ["SIGTERM", 143],
+  ["SIGHUP", 129],
 ] as const)("%s ends a command with status %i", async (signal, status) => {
   const { child, end } = await startWaiting("exitOnInterrupt();");
   child.kill(signal);
@@ -57,4 +58,13 @@ test("a later interrupt ends a command that is still stopping", async () => {
   await until("stopping");
   child.kill("SIGINT");
   expect(await end()).toEqual({ status: 130, output: "ready\nstopping\n" });
+});
+
+test("a closed terminal is told several times, and once is enough", async () => {
+  const { child, until, end } = await startWaiting(CAUGHT(0));
+  child.kill("SIGHUP");
+  await until("stopping");
+  child.kill("SIGHUP");
+  child.kill("SIGUSR2");
+  expect(await end()).toEqual({ status: 129, output: "ready\nstopping\nstopped\n" });
 });

@@ -85,17 +85,23 @@ test("when a process is killed, the remaining ranks name its ranks and what they
   );
 });
 
-test("a SIGTERM to any one process makes all write a checkpoint and end", async () => {
-  const dir = join(folder, "terminated");
-  const set = ["--set", `output.dir=${dir}`, "--set", "training.steps=100000"];
+test.each([
+  ["SIGTERM", 143],
+  ["SIGHUP", 143],
+  ["SIGINT", 143],
+] as const)("a %s to any one process makes all write a checkpoint and end", async (signal, expected) => {
+  const dir = join(folder, `ended-${signal}`);
+  const set = [`output.dir=${dir}`, "training.steps=100000", "checkpoint.everySteps=1000000"].flatMap(
+    (text) => ["--set", text],
+  );
   const launcher = startDualpipe(["launch", "--nproc-per-node", "2", "--max-restarts", "3", config, ...set]);
   await until(
     "it trains",
     () => existsSync(join(dir, "metrics.jsonl")) && statSync(join(dir, "metrics.jsonl")).size > 0,
   );
-  process.kill(childrenOf(launcher.child.pid!)[1]!, "SIGTERM");
+  process.kill(childrenOf(launcher.child.pid!)[1]!, signal);
   const { status, stderr } = await launcher.ended;
-  expect(status).toBe(143);
+  expect(status).toBe(expected);
   expect(stderr).toMatch(/stopped after step \d+: the newest checkpoint is .*; go on with --resume/);
   expect(stderr).not.toContain("restart");
 });

@@ -1,4 +1,4 @@
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGUSR1"] as const;
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"] as const;
 
 /** A receiver of the signals that a launcher gets. */
 interface SignalTarget {
@@ -6,7 +6,7 @@ interface SignalTarget {
 }
 
 /**
- * Passes SIGINT, SIGTERM and SIGUSR1 on to the running processes; the first two also end the launcher's own
+ * Passes SIGINT, SIGTERM, SIGHUP and SIGUSR1 on to the running processes; all but the last also end the launcher's own
  * waits.
  */
 export class StopSignals implements Disposable {
