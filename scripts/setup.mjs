@@ -24,6 +24,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { openingLine, SECONDS, StepClock } from "./forecast.mjs";
 
 export const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const LOGS = join(ROOT, ".cache", "setup");
@@ -39,13 +40,47 @@ class SetupError extends Error {
   }
 }
 
-/** Sets up everything; the Debian packages `wanted` are optional, and installed only where that is allowed. */
-async function setUp(wanted) {
+/**
+ * Sets up everything; the Debian packages `wanted` are optional, and installed only where that is allowed.
+ * @param next What follows, as pairs of a name and seconds, for the forecast.
+ */
+async function setUp(wanted, next) {
   checkNode();
+  const steps = [...(await missingSteps()), ...next];
+  if (steps.length > 0) say(openingLine(steps));
   await installNpmPackages();
   await compileTypeScript();
   await installSystemPackages(wanted);
   await buildNativeAddon();
+}
+
+/** The missing steps with their seconds. Until the code is compiled, the steps after that count as missing. */
+async function missingSteps() {
+  const packages = isInstalled("") ? [] : [["npm packages", SECONDS.packages]];
+  if (packages.length > 0 || compilation().isNeeded) {
+    const system = existsSync("/usr/include/gloo/context.h") ? [] : [["Debian packages", SECONDS.system]];
+    return [
+      ...packages,
+      ["TypeScript", SECONDS.typescript],
+      ...system,
+      ["the native addon, if it is not cached,", SECONDS.addon],
+    ];
+  }
+  const { missingPackages } = await importBuilt("native/prerequisites.js");
+  const { defaultCache, findAddon } = await importBuilt("native/cache.js");
+  const { locateOrRecall } = await importBuilt("native/remembered.js");
+  const cache = defaultCache();
+  const libtorch = locateOrRecall(cache);
+  const isMissing = missingPackages(libtorch === undefined || libtorch.source === "system").length > 0;
+  const isBuilt = libtorch !== undefined && findAddon(cache, libtorch) !== undefined;
+  return [
+    ...(isMissing ? [["Debian packages", SECONDS.system]] : []),
+    ...(isBuilt ? [] : [["the native addon", SECONDS.addon]]),
+  ];
+}
+
+function say(line) {
+  console.error(`dualpipe: ${line}`);
 }
 
 /** Sets up what builds the documentation: npm packages, those of `site/` included. */
@@ -56,7 +91,7 @@ export async function setUpDocs() {
 }
 
 /** Sets up everything, or what `steps` does. @returns False when that failed, after printing the reason. */
-export async function setUpOrExplain({ wanted = [], steps = () => setUp(wanted) } = {}) {
+export async function setUpOrExplain({ wanted = [], next = [], steps = () => setUp(wanted, next) } = {}) {
   const stopExiting = exitOnSignals();
   try {
     await steps();
@@ -76,7 +111,11 @@ export async function setUpOrExplain({ wanted = [], steps = () => setUp(wanted) 
  * @returns A function that undoes it.
  */
 export function exitOnSignals() {
-  const handlers = { SIGINT: () => process.exit(130), SIGTERM: () => process.exit(143) };
+  const handlers = {
+    SIGINT: () => process.exit(130),
+    SIGTERM: () => process.exit(143),
+    SIGHUP: () => process.exit(129),
+  };
   for (const [signal, handler] of Object.entries(handlers)) process.on(signal, handler);
   return () => {
     for (const [signal, handler] of Object.entries(handlers)) process.off(signal, handler);
@@ -95,14 +134,9 @@ function checkNode() {
 async function installNpmPackages(folder = "") {
   if (isInstalled(folder)) return;
   const what = folder === "" ? "npm packages" : `npm packages of ${folder}/`;
-  await runStep(`installing ${what}`, `npm-ci${folder && `-${folder}`}`, "npm", [
-    "ci",
-    "--prefix",
-    join(ROOT, folder),
-    "--no-audit",
-    "--no-fund",
-    "--loglevel=error",
-  ]);
+  const args = ["ci", "--prefix", join(ROOT, folder), "--no-audit", "--no-fund", "--loglevel=error"];
+  const log = `npm-ci${folder && `-${folder}`}`;
+  await runStep(`installing ${what}`, SECONDS.packages, log, "npm", args);
 }
 
 function isInstalled(folder) {
@@ -117,7 +151,8 @@ function isInstalled(folder) {
   );
 }
 
-async function compileTypeScript() {
+/** What the compiled code depends on, and whether it must be compiled. */
+function compilation() {
   const stampPath = join(LOGS, "tsc.stamp");
   const sources = listFiles(join(ROOT, "src")).filter((path) => !path.endsWith(".test.ts"));
   const inputs = [
@@ -128,9 +163,15 @@ async function compileTypeScript() {
   for (const path of inputs) hash.update(`${path}:${statSync(path).mtimeMs}:${statSync(path).size}\n`);
   const stamp = hash.digest("hex");
   const isBuilt = existsSync(join(ROOT, "dist", "cli", "main.js"));
-  if (isBuilt && existsSync(stampPath) && readFileSync(stampPath, "utf8") === stamp) return;
+  const isNeeded = !(isBuilt && existsSync(stampPath) && readFileSync(stampPath, "utf8") === stamp);
+  return { sources, stampPath, stamp, isNeeded };
+}
+
+async function compileTypeScript() {
+  const { sources, stampPath, stamp, isNeeded } = compilation();
+  if (!isNeeded) return;
   rmSync(stampPath, { force: true });
-  await runStep("compiling TypeScript", "tsc", "npm", ["run", "--silent", "build"]);
+  await runStep("compiling TypeScript", SECONDS.typescript, "tsc", "npm", ["run", "--silent", "build"]);
   removeOrphans(sources);
   writeFileSync(stampPath, stamp);
 }
@@ -175,13 +216,13 @@ async function installSystemPackages(wanted) {
     );
   }
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  await runStep(`installing ${packages.join(", ")}`, "apt", "sh", ["-c", command], env);
+  await runStep(`installing ${packages.join(", ")}`, SECONDS.system, "apt", "sh", ["-c", command], env);
   locateAndRemember(defaultCache());
 }
 
 async function buildNativeAddon() {
   const { buildAddon } = await importBuilt("native/build.js");
-  await buildAddon({ onProgress: (line) => console.error(`dualpipe: ${line}`) });
+  await buildAddon({ onProgress: say });
 }
 
 /** Imports a module that was compiled to `dist/`. */
@@ -189,13 +230,17 @@ export function importBuilt(path) {
   return import(pathToFileURL(join(ROOT, "dist", path)).href);
 }
 
-/** Runs one program, with a line of progress. Its output goes to a log, the end of which is shown when it fails. */
-async function runStep(what, logName, program, args, env = process.env) {
-  console.error(`dualpipe: ${what}`);
+/**
+ * Runs one program, with lines of progress. Its output goes to a log, the end of which is shown when it fails.
+ * @param seconds How long it usually takes.
+ */
+async function runStep(what, seconds, logName, program, args, env = process.env) {
+  const clock = new StepClock(what, seconds, say);
   const logPath = join(LOGS, `${logName}.log`);
   mkdirSync(dirname(logPath), { recursive: true });
   const log = openSync(logPath, "w");
   const outcome = await runProgram(program, args, { stdio: ["ignore", log, log], env });
+  clock.stop();
   closeSync(log);
   if (outcome === 0) return;
   const lines = readFileSync(logPath, "utf8").trimEnd().split("\n").slice(-15);
