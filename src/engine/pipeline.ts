@@ -10,7 +10,9 @@
 // cause.
 import type { Parameter } from "../autograd/parameter.ts";
 import { problemOf } from "../errors/dualpipe-error.ts";
-import { formatAction, type Program, stagesOf } from "../schedule/index.ts";
+import { formatAction } from "../schedule/program/action.ts";
+import { stagesOf } from "../schedule/program/placement.ts";
+import type { Program } from "../schedule/program/program.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { GroupView } from "../transport/group-view.ts";

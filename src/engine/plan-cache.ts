@@ -1,14 +1,10 @@
-import {
-  assertVerified,
-  buildProgram,
-  findSchedule,
-  forwardPart,
-  lower,
-  nearestAllowed,
-  type Placement,
-  type Program,
-  ScheduleError,
-} from "../schedule/index.ts";
+import { lower } from "../schedule/lower/lower.ts";
+import type { Placement } from "../schedule/program/placement.ts";
+import { forwardPart, type Program } from "../schedule/program/program.ts";
+import { ScheduleError } from "../schedule/program/schedule-error.ts";
+import { nearestAllowed } from "../schedule/program/sizes.ts";
+import { buildProgram, findSchedule } from "../schedule/schedules/registry.ts";
+import { assertVerified } from "../schedule/verify/verify.ts";
 import { completionOrder, planRank, type RankPlan } from "./rank-plan.ts";
 
 /** A named schedule, which has a program for every number of micro-batches, or one program, as read from a CSV. */

@@ -10,15 +10,9 @@
 // whose weight gradients it completes, and each receive its peer. Sends disappear: a value leaves when it exists. The
 // executor then walks a list. Invariant: the plans of two ranks that send to one another list the values of each
 // channel in the same order, because both come from one verified program.
-import {
-  type Action,
-  type Communication,
-  type Computation,
-  type OverlappedPair,
-  type Program,
-  peerOf,
-  rankOf,
-} from "../schedule/index.ts";
+import type { Action, Communication, Computation, OverlappedPair } from "../schedule/program/action.ts";
+import { peerOf, rankOf } from "../schedule/program/placement.ts";
+import type { Program } from "../schedule/program/program.ts";
 
 /** A computation of one rank, with the transfers that start when its values exist. */
 export interface PlannedComputation {

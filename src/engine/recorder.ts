@@ -1,4 +1,4 @@
-import { type Timeline, type TimelineEvent, TimelineTrack } from "../schedule/index.ts";
+import { type Timeline, type TimelineEvent, TimelineTrack } from "../schedule/simulate/timeline.ts";
 import { hostNowMs } from "../tensor/device.ts";
 import type { PlannedComputation } from "./rank-plan.ts";
 import type { StepObserver } from "./step-observer.ts";

@@ -14,7 +14,8 @@
  * Ownership: `takeInputs` hands a micro-batch over to the executor, `result` hands losses and outputs over to the
  * caller, and `dispose` frees whatever neither has taken, so that a step that failed leaks nothing.
  */
-import { type Program, rankOf } from "../schedule/index.ts";
+import { rankOf } from "../schedule/program/placement.ts";
+import type { Program } from "../schedule/program/program.ts";
 import * as kernels from "../tensor/kernels/index.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { disposeTensors, type Message } from "../transport/process-group.ts";

@@ -11,7 +11,6 @@
  * host may have many addresses; the right one is that of the interface on the route to the master, which the
  * kernel tells when a UDP socket is connected to it. No packet is sent.
  */
-import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import type { ProcessLayout } from "../transport/gloo/connect-processes.ts";
 import { LaunchError } from "./launch-error.ts";
@@ -72,6 +71,8 @@ export function publicSecret(masterAddress: string, masterPort: number): string 
 
 /** The address of this host on the route to another one. */
 async function addressTowards(host: string, port: number): Promise<string> {
+  // Loaded here, since `import "dualpipe"` must not wait for what only runs of several processes need.
+  const { createSocket } = await import("node:dgram");
   const socket = createSocket(host.includes(":") ? "udp6" : "udp4");
   try {
     socket.connect(port, host);
