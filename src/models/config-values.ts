@@ -53,12 +53,6 @@ export function fraction() {
   return zod().number({ error }).min(0, { error }).lt(1, { error });
 }
 
-/** A share that may be neither 0 nor 1. */
-export function openFraction() {
-  const error = "a number over 0 and under 1";
-  return zod().number({ error }).gt(0, { error }).lt(1, { error });
-}
-
 /** A text that is not empty; `what` describes it. */
 export function text(what: string) {
   return zod().string({ error: what }).min(1, { error: what });

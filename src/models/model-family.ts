@@ -40,6 +40,8 @@ export interface ModelCut {
 export interface ModelIssue {
   readonly key: string;
   readonly problem: string;
+  /** The other keys that the problem is about, with their sections, such as "pipeline.ranks". */
+  readonly with: readonly string[];
 }
 
 export interface StagesOptions<Section> {
@@ -86,6 +88,8 @@ export interface HuggingFaceLayout {
 export interface ModelFamily<Section extends ModelSection> {
   /** Every key of the `model` section, with what it accepts and its default. */
   schema(): z.ZodType<Section>;
+  /** The defaults that depend on other values. @param given The section before it is checked. */
+  fittingDefaults(given: Readonly<Record<string, unknown>>, cut: ModelCut | undefined): Partial<Section>;
   /** The values of a section that do not go together, or do not go with the pipeline. */
   rules(model: Section, cut: ModelCut): readonly ModelIssue[];
   /** Builds stages on this rank, in the order asked for. */

@@ -197,8 +197,9 @@ class Coordinator {
   }
 
   #sharedData(): SharedData {
-    const { corpus, point, listeners } = this.#run;
+    const { config, corpus, point, listeners } = this.#run;
     return {
+      config,
       train: sharedCopy(corpus.train),
       validation: sharedCopy(corpus.validation),
       timelineIntervals: listeners.flatMap(({ timelineEverySteps }) => timelineEverySteps ?? []),

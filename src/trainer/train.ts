@@ -18,11 +18,11 @@ import { writeFileAtomically } from "../files/atomic-file.ts";
 import { FileError } from "../files/file-error.ts";
 import { refuseInsideRank } from "../launch/inside-rank.ts";
 import type { ProcessPlacement } from "../launch/process-placement.ts";
-import { chromeTrace, type Profile, type Timeline } from "../schedule/index.ts";
+import { buildProgram, chromeTrace, type Profile, type Program, type Timeline } from "../schedule/index.ts";
 import { checkFolder } from "./check-folder.ts";
 import { CheckpointRequests } from "./checkpoint/requests.ts";
 import { checkTokens, findResumePoint } from "./checkpoint/resume.ts";
-import type { TrainConfig } from "./config/config.ts";
+import { scheduleOf, type TrainConfig } from "./config/config.ts";
 import { coordinate, type PreparedRun } from "./coordinator.ts";
 import { type Corpus, loadCorpus } from "./data/corpus.ts";
 import type { RankResult } from "./rank/rank-data.ts";
@@ -57,9 +57,9 @@ export interface TrainOptions {
 }
 
 export interface TrainSummary {
-  /** Nats per token on the held-out text, after the last step. */
-  readonly validationLoss: number;
-  /** The loss of a unigram model on the same tokens. */
+  /** Nats per token on the held-out text, after the last step; undefined when validation is turned off. */
+  readonly validationLoss: number | undefined;
+  /** The loss of a unigram model on the same tokens; NaN when no text is held out. */
   readonly unigramLoss: number;
   /** Undefined when a resumed run had no step left to measure. */
   readonly bubble: BubbleReport | undefined;
@@ -96,7 +96,7 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
     return {
       validationLoss,
       unigramLoss: corpus.unigramLoss,
-      bubble: profile && reportBubble(timelines.at(-1)!, profile),
+      bubble: profile && reportBubble(timelines, profile, programOfRun(config.pipeline)),
       sample: corpus.tokenizer.decode([...prompt, ...continuation]),
       files,
     };
@@ -181,6 +181,13 @@ async function writeTimes(
     texts.push(["trace", folder.tracePath, JSON.stringify(chromeTrace(timeline))]);
   for (const [, path, text] of texts) await writeFileAtomically(path, (file) => file.writeFile(text));
   return Object.fromEntries(texts.map(([what, path]) => [what, path]));
+}
+
+/** The program of a training step, as the schedule has it for the run's sizes. */
+function programOfRun(pipeline: TrainConfig["pipeline"]): Program {
+  const schedule = scheduleOf(pipeline);
+  if (typeof schedule !== "string") return schedule;
+  return buildProgram(schedule, { numRanks: pipeline.ranks, numMicroBatches: pipeline.microBatches });
 }
 
 function hashTokens({ train, validation }: Corpus): string {

@@ -7,6 +7,11 @@ import { TrainingRun } from "./training-run.ts";
 
 const run = new TrainingRun();
 const EVERY = "checkpoint.everySteps=5";
+const otherText = join(run.folder, "other.txt");
+writeFileSync(
+  otherText,
+  Array(40).fill("eight seven six five four three two one ".repeat(20)).join("<|endoftext|>"),
+);
 
 /** An undisturbed run, with checkpoints after the steps 10 and 15. */
 beforeAll(async () => {
@@ -177,7 +182,8 @@ describe("what does not belong together is refused", () => {
     ["training.microBatchSize=2", "must be 8 as in the checkpoint; got 16"],
     ["training.steps=14", "training.steps must be at least the 15 steps that are done; got 14"],
     ["optimizer={kind: sgd}", "optimizer.kind must be adamw as in the checkpoint; got sgd"],
-    ["data.validationFraction=0.3", "other text"],
+    [`data.source=${otherText}`, "other text"],
+    ["data.validationFraction=0.3", "data.validationFraction must be 0.2 as in the checkpoint; got 0.3"],
   ])("%s", async (override, message) => {
     await expect(run.train("whole", [override], true)).rejects.toMatchObject({
       code: "CHECKPOINT_MISMATCH",

@@ -1,12 +1,19 @@
 import type { ModelContext, ModelCut, ModelFamily, ModelIssue } from "../model-family.ts";
 import type { GptConfig } from "./gpt.ts";
 import { toHuggingFace } from "./hugging-face.ts";
-import { type GptSection, schema } from "./section.ts";
+import { DEFAULT_HIDDEN_SIZE, DEFAULT_NUM_LAYERS, type GptSection, schema } from "./section.ts";
 import { gptStages } from "./stages.ts";
+
+/** The keys that decide how a pipeline cuts a model. */
+const CUT_KEYS = ["pipeline.schedule", "pipeline.ranks"];
+
+/** The value of `tieEmbeddings` that leaves it to the schedule. */
+const AUTO = "auto";
 
 /** GPT-2: pre-norm decoder, learned positions, GELU. Radford et al., 2019. */
 export const gpt = {
   schema,
+  fittingDefaults,
   rules: (model, cut) => [...headIssues(model), ...layerIssues(model, cut), ...tieIssues(model, cut)],
   stages: ({ model, context, ...options }) => gptStages({ config: configOf(model, context), ...options }),
   toHuggingFace,
@@ -14,6 +21,19 @@ export const gpt = {
 
 function configOf({ kind: _, ...model }: GptSection, context: ModelContext): GptConfig {
   return { ...model, ...context };
+}
+
+/** What makes a section with few keys trainable under any schedule, on any number of ranks and with any heads. */
+function fittingDefaults(
+  { tieEmbeddings = AUTO, numLayers, numHeads, hiddenSize }: Readonly<Record<string, unknown>>,
+  cut: ModelCut | undefined,
+): Partial<GptSection> {
+  const heads = Number.isSafeInteger(numHeads) && Number(numHeads) > 0 ? Number(numHeads) : 1;
+  return {
+    ...(tieEmbeddings === AUTO ? { tieEmbeddings: cut?.endsShareRank ?? true } : {}),
+    ...(numLayers === undefined ? { numLayers: Math.max(DEFAULT_NUM_LAYERS, cut?.numStages ?? 0) } : {}),
+    ...(hiddenSize === undefined ? { hiddenSize: Math.ceil(DEFAULT_HIDDEN_SIZE / heads) * heads } : {}),
+  };
 }
 
 function headIssues({ hiddenSize, numHeads }: GptSection): readonly ModelIssue[] {
@@ -25,6 +45,7 @@ function headIssues({ hiddenSize, numHeads }: GptSection): readonly ModelIssue[]
     {
       key: "hiddenSize",
       problem: `must be divisible by model.numHeads; got ${hiddenSize} with ${numHeads} heads; use ${remedy}`,
+      with: ["model.numHeads"],
     },
   ];
 }
@@ -35,6 +56,7 @@ function layerIssues({ numLayers }: GptSection, { numStages, layout }: ModelCut)
     {
       key: "numLayers",
       problem: `must be at least 1 for each of the ${numStages} stages of ${layout}; got ${numLayers}; use ${numStages}, or fewer pipeline.ranks`,
+      with: CUT_KEYS,
     },
   ];
 }
@@ -48,7 +70,8 @@ function tieIssues(
   return [
     {
       key: "tieEmbeddings",
-      problem: `must be false under ${layout}, which puts the first and the last stage on different ranks; got true; use false`,
+      problem: `must be false under ${layout}, which puts the first and the last stage on different ranks; got true; use auto or false`,
+      with: CUT_KEYS,
     },
   ];
 }

@@ -1,3 +1,4 @@
+import { counted } from "../../errors/counted.ts";
 import { batchShapeOf, type TrainConfig } from "../config/config.ts";
 import { CheckpointError } from "./checkpoint-error.ts";
 import type { Manifest } from "./manifest.ts";
@@ -33,12 +34,21 @@ export async function findResumePoint(
   if (point === undefined)
     throw new CheckpointError(
       "CHECKPOINT_DAMAGED",
-      `${store.folder} has ${names.length} checkpoints, all of them damaged; to start over, train with --overwrite in place of --resume`,
+      `${store.folder} has ${counted(names.length, "checkpoint")}, all damaged; to start over, train with --overwrite in place of --resume`,
     );
   checkConfig(point, config);
-  const isSameLayout = JSON.stringify(point.manifest.config.pipeline) === JSON.stringify(config.pipeline);
+  const isSameLayout = layoutOf(point.manifest.config) === layoutOf(config);
   print(`resuming after step ${point.manifest.step} from ${store.pathOf(point.name)}`);
   return { ...point, isSameLayout };
+}
+
+/** A text that is the same for equal pipelines; a program is compared by its text, wherever its file was. */
+function layoutOf({ pipeline }: TrainConfig): string {
+  const { schedule } = pipeline;
+  return JSON.stringify({
+    ...pipeline,
+    schedule: typeof schedule === "string" ? schedule : { csv: schedule.csv },
+  });
 }
 
 /** @throws CheckpointError when the checkpoint was trained on other tokens */
@@ -58,7 +68,7 @@ function checkConfig({ name, manifest }: Omit<ResumePoint, "isSameLayout">, conf
     .map((key) => `  ${key} must be ${then[key]} as in the checkpoint; got ${now[key]}`);
   if (manifest.step > config.training.steps)
     problems.push(
-      `  training.steps must be at least the ${manifest.step} steps that are done; got ${config.training.steps}`,
+      `  training.steps must be at least the ${counted(manifest.step, "step")} that ${manifest.step === 1 ? "is" : "are"} done; got ${config.training.steps}`,
     );
   if (problems.length === 0) return;
   throw new CheckpointError(
@@ -74,6 +84,7 @@ function identityOf(config: TrainConfig): Identity {
   const values = {
     ...Object.fromEntries(Object.entries(model).map(([key, value]) => [`model.${key}`, value])),
     "data.vocabSize": config.data.vocabSize,
+    "data.validationFraction": config.data.validationFraction,
     "training.seed": training.seed,
     "training.dtype": training.dtype,
     "training.sequenceLength": training.sequenceLength,

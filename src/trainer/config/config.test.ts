@@ -53,7 +53,7 @@ describe("parseConfig", () => {
     const error = failure("model:\n  hidenSize: 3\n  numHeads: x\ntraining:\n  dtype: float16", ["data=5"]);
     expect(error.code).toBe("CONFIG_INVALID");
     expect(error.problem.split("\n").sort()).toEqual([
-      "c.yaml: data: must be a section of keys; got 5",
+      "--set data=5: must be a section of keys; got 5",
       "c.yaml:2: model.hidenSize: there is no such key (its value is 3); did you mean hiddenSize?; model has kind, hiddenSize, numLayers, numHeads, mlpRatio, tieEmbeddings, dropout",
       'c.yaml:3: model.numHeads: must be a whole number from 1; got "x"',
       'c.yaml:5: training.dtype: must be one of float32, float64, bfloat16; got "float16"; did you mean bfloat16?',

@@ -1,19 +1,18 @@
 import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-import type { Document, LineCounter } from "yaml";
+import { DualPipeError, problemOf } from "../../errors/dualpipe-error.ts";
+import { fileErrorOf } from "../../files/file-error.ts";
 import { ConfigError, type ConfigIssue } from "./config-error.ts";
+import { withFittingDefaults } from "./fitting-defaults.ts";
 import { describeIssues } from "./issues.ts";
+import { nameOf, type Override, parseOverride, withOverride } from "./override.ts";
 import { checkRules } from "./rules.ts";
 import { configSchema, type TrainConfig } from "./schema.ts";
+import { YamlText, yaml } from "./yaml-text.ts";
 
 export { ConfigError, type ConfigErrorCode, type ConfigIssue } from "./config-error.ts";
+export { scheduleName, scheduleOf } from "./schedule-file.ts";
 export type { TrainConfig } from "./schema.ts";
 export { batchShapeOf, modelContextOf, numRanks, numStages } from "./sizes.ts";
-
-const require = createRequire(import.meta.url);
-
-/** Loaded with the first configuration, since `import "dualpipe"` must not wait for it. */
-const yaml = () => require("yaml") as typeof import("yaml");
 
 /**
  * Reads a configuration file, applies overrides, checks it and fills in all defaults.
@@ -25,85 +24,72 @@ export async function loadConfig(path: string, overrides: readonly string[] = []
   try {
     text = await readFile(path, "utf8");
   } catch (error) {
-    throw new ConfigError("CONFIG_UNREADABLE", `${path} cannot be read: ${(error as Error).message}`, [], {
-      cause: error,
-    });
+    const problem = problemOf(fileErrorOf(`the configuration ${path} cannot be read`, error));
+    throw new ConfigError("CONFIG_UNREADABLE", problem, [], { cause: error });
   }
   return parseConfig(text, overrides, path);
 }
 
-/** Like `loadConfig`, for the text of a configuration. @param file The name of the text in messages. */
+/**
+ * Like `loadConfig`, for the text of a configuration.
+ * @param file The name of the text in messages; the path of a schedule starts at its folder.
+ */
 export function parseConfig(text: string, overrides: readonly string[] = [], file = "config"): TrainConfig {
-  const lines = new (yaml().LineCounter)();
-  const document = yaml().parseDocument(text, { lineCounter: lines, prettyErrors: true });
-  const [yamlError] = document.errors;
-  if (yamlError !== undefined) {
-    throw new ConfigError("CONFIG_BAD_YAML", `${file}: ${yamlError.message.trim()}`);
-  }
-  for (const override of overrides) {
-    applyOverride(document, override);
-  }
-  const given = toPlain(document, file) ?? {};
-  const result = configSchema().safeParse(given);
-  const issues = result.success ? checkRules(result.data) : describeIssues(result.error.issues, given);
-  if (!result.success || issues.length > 0) {
-    const list = issues.map((issue) => `${locationOf(issue, document, lines, file)}: ${formatIssue(issue)}`);
-    throw new ConfigError("CONFIG_INVALID", list.join("\n"), issues);
-  }
-  return result.data;
+  const source = new YamlText(text, file);
+  const applied = overrides.map(parseOverride);
+  const given = applied.reduce(withOverride, source.value);
+  const { config, issues } = checked(given, file);
+  if (config !== undefined && issues.length === 0) return config;
+  const locations = issues.map((issue) => locate(issue, source, applied));
+  const list = issues.map((issue, i) => describe(issue, locations[i]!, file));
+  const isInText = locations.some((location) => typeof location !== "object");
+  throw new ConfigError(isInText ? "CONFIG_INVALID" : "CONFIG_BAD_OVERRIDE", list.join("\n"), issues);
 }
 
 /** The configuration as YAML that `parseConfig` reads back, so that a run can keep the values it used. */
 export function formatConfig(config: TrainConfig): string {
-  return yaml().stringify(config);
+  return yaml().stringify(config, { lineWidth: 0 });
 }
 
-function applyOverride(document: Document.Parsed, override: string): void {
-  const separator = override.indexOf("=");
-  const path = override.slice(0, Math.max(separator, 0)).split(".");
-  if (path.some((key) => key === "")) {
-    throw badOverride(override, "must be KEY=VALUE, e.g. --set model.hiddenSize=256");
-  }
+/** Fills in and checks the values; the configuration is undefined where a value alone is wrong. */
+function checked(given: unknown, file: string): { config?: TrainConfig; issues: readonly ConfigIssue[] } {
+  let filled: unknown;
   try {
-    const value: unknown = yaml().parse(override.slice(separator + 1));
-    makeEmptySections(document, path);
-    document.setIn(path, document.createNode(value));
+    filled = withFittingDefaults(given, file);
   } catch (error) {
-    throw badOverride(override, `cannot be set: ${(error as Error).message.trim()}`);
+    if (!(error instanceof DualPipeError)) throw error;
+    return { issues: [{ path: "pipeline.schedule", problem: error.problem }] };
   }
+  const result = configSchema().safeParse(filled);
+  if (!result.success) return { issues: describeIssues(result.error.issues, filled) };
+  return { config: result.data, issues: checkRules(result.data) };
 }
 
-/** Replaces sections without keys, which are null in YAML, so that a key can be put into them. */
-function makeEmptySections(document: Document.Parsed, path: readonly string[]): void {
-  for (let length = 0; length < path.length; length++) {
-    const prefix = path.slice(0, length);
-    const node = length === 0 ? document.contents : document.getIn(prefix, true);
-    if (yaml().isScalar(node) && node.value === null) {
-      document.setIn(prefix, document.createNode({}));
-    }
+/** The override that an issue comes from, or its line; undefined for a default. */
+function locate(
+  { path, keys = [path] }: ConfigIssue,
+  source: YamlText,
+  overrides: readonly Override[],
+): Override | number | undefined {
+  const paths = keys.map((key) => (key === "" ? [] : key.split(".")));
+  const isAbout = (override: Override) =>
+    paths.some((path) => path.length > 0 && path.every((key, i) => (override.path[i] ?? key) === key));
+  const override = overrides.findLast(isAbout);
+  if (override !== undefined) return override;
+  for (const keys of paths) {
+    const line = source.lineOf(keys);
+    if (line !== undefined) return line;
   }
+  return undefined;
 }
 
-function badOverride(override: string, problem: string): ConfigError {
-  return new ConfigError("CONFIG_BAD_OVERRIDE", `--set ${override}: ${problem}`);
-}
-
-function toPlain(document: Document.Parsed, file: string): unknown {
-  try {
-    return document.toJS();
-  } catch (error) {
-    // YAML refuses aliases without an anchor, and aliases that expand without limit.
-    throw new ConfigError("CONFIG_BAD_YAML", `${file}: ${(error as Error).message}`);
-  }
-}
-
-/** "config.yaml:12" for a value in the file; only the file's name for a value from a default or from --set. */
-function locationOf(issue: ConfigIssue, document: Document.Parsed, lines: LineCounter, file: string): string {
-  const node = issue.path === "" ? document.contents : document.getIn(issue.path.split("."), true);
-  const offset = yaml().isNode(node) ? node.range?.[0] : undefined;
-  return offset === undefined ? file : `${file}:${lines.linePos(offset).line}`;
-}
-
-function formatIssue({ path, problem }: ConfigIssue): string {
-  return path === "" ? problem : `${path}: ${problem}`;
+function describe(
+  { path, problem }: ConfigIssue,
+  location: Override | number | undefined,
+  file: string,
+): string {
+  const isOverride = typeof location === "object";
+  const place = isOverride ? nameOf(location) : location === undefined ? file : `${file}:${location}`;
+  const isNamed = path === "" || (isOverride && location.path.join(".") === path);
+  return isNamed ? `${place}: ${problem}` : `${place}: ${path}: ${problem}`;
 }

@@ -10,7 +10,8 @@
  * only another kind has is an error. Ignoring it would train something else than the file says.
  *
  * A schema looks at one value at a time. What depends on two keys, such as an even number of micro-batches, is in
- * rules.ts, which runs after this has passed.
+ * rules.ts, which runs after this has passed; a default that depends on other keys is in fitting-defaults.ts, which
+ * runs before.
  */
 import type { z } from "zod";
 import {
@@ -21,19 +22,27 @@ import {
   kindError,
   nonNegative,
   oneOf,
-  openFraction,
   positive,
   text,
   whole,
   zod,
 } from "../../models/config-values.ts";
-import { modelSchema } from "../../models/families.ts";
-import { schedules } from "../../schedule/index.ts";
+import { DEFAULT_KIND, modelSchema } from "../../models/families.ts";
+import { schedules } from "../../schedule/schedules/registry.ts";
 import { VOCAB_SIZE_MAX, VOCAB_SIZE_MIN } from "../data/vocabulary.ts";
+
+const schedule = () => {
+  const names = schedules.map(({ name }) => name);
+  const error = `one of ${names.join(", ")}, or the path of a .csv file`;
+  // A path has become its file's text by now.
+  return zod().union([oneOf(...names), keys({ file: text("the path of a file"), csv: text("a program") })], {
+    error,
+  });
+};
 
 const pipeline = () =>
   keys({
-    schedule: oneOf(...schedules.map(({ name }) => name)).default("dualpipe"),
+    schedule: schedule().default("dualpipe"),
     ranks: whole(1).default(4),
     replicas: whole(1).default(1),
     microBatches: whole(1).default(8),
@@ -43,7 +52,7 @@ const data = () =>
   keys({
     source: text('"sotu" or the path of a UTF-8 text file').default("sotu"),
     vocabSize: whole(VOCAB_SIZE_MIN, VOCAB_SIZE_MAX).default(2048),
-    validationFraction: openFraction().default(0.05),
+    validationFraction: fraction().default(0.05),
     cacheDir: text("the path of a folder").default(".cache"),
   });
 
@@ -101,7 +110,7 @@ const learningRateSchedule = () =>
 
 const validation = () =>
   keys({
-    everySteps: whole(1).default(50),
+    everySteps: whole(0).default(50),
     numBatches: whole(1).default(2),
   });
 
@@ -120,7 +129,7 @@ const timeouts = () =>
 
 const sample = () =>
   keys({
-    prompt: zod().string({ error: "text" }).default("The American people"),
+    prompt: text("a text of at least one character").default("The American people"),
     numTokens: whole(0).default(100),
     temperature: nonNegative().default(0.8),
     topK: whole(0).default(50),
@@ -150,7 +159,7 @@ const sections = declare(() => ({
 type Sections = ReturnType<typeof sections>;
 
 const defaultKinds: Partial<Record<string, string>> = {
-  model: "gpt",
+  model: DEFAULT_KIND,
   optimizer: "adamw",
   learningRateSchedule: "cosine",
 };

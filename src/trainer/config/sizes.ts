@@ -1,11 +1,14 @@
 import type { ModelContext } from "../../models/model-family.ts";
-import { findSchedule } from "../../schedule/index.ts";
+import { findSchedule } from "../../schedule/schedules/registry.ts";
 import { BatchShape } from "../data/batch-shape.ts";
+import { programOf } from "./schedule-file.ts";
 import type { TrainConfig } from "./schema.ts";
 
 /** The number of stages that the model is cut into. */
 export function numStages({ schedule, ranks }: TrainConfig["pipeline"]): number {
-  return ranks * findSchedule(schedule).constraints.stagesPerRank.atLeast;
+  return typeof schedule === "string"
+    ? ranks * findSchedule(schedule).constraints.stagesPerRank.atLeast
+    : programOf(schedule).numStages;
 }
 
 /** The number of ranks in all replicas. */

@@ -4,6 +4,8 @@ import type { TrainConfig } from "../config/config.ts";
 
 /** What process 0 finds for the ranks of all processes. */
 export interface SharedData {
+  /** That of process 0, which the others must have too. */
+  readonly config: TrainConfig;
   /** The tokens to train on; the threads of a process share the memory. */
   readonly train: Uint16Array;
   readonly validation: Uint16Array;

@@ -10,6 +10,7 @@
  */
 import type { RankContext } from "../../launch/rank-context.ts";
 import type { ProcessGroup } from "../../transport/process-group.ts";
+import { checkSameConfig } from "../config/same-config.ts";
 import { gatherValues, receiveValue, sendValue } from "./group-values.ts";
 import type { RankData, RankResult, SharedData } from "./rank-data.ts";
 import { RankTrainer } from "./rank-trainer.ts";
@@ -23,8 +24,12 @@ export default async function rankProgram(context: RankContext<RankData>): Promi
   return data.layout === undefined ? [result] : gatherValues(processGroup, processGroup.size, result);
 }
 
-function shareData(group: ProcessGroup, { shared, layout }: RankData): SharedData {
-  if (shared === undefined) return receiveValue(group, 0) as SharedData;
+function shareData(group: ProcessGroup, { config, shared, layout }: RankData): SharedData {
+  if (shared === undefined) {
+    const received = receiveValue(group, 0) as SharedData;
+    checkSameConfig(config, received.config);
+    return received;
+  }
   if (group.rank === 0 && layout !== undefined)
     for (let peer = layout.ranksPerProcess; peer < group.size; peer++) sendValue(group, peer, shared);
   return shared;

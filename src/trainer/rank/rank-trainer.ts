@@ -56,10 +56,14 @@ export class RankTrainer {
     const { training, validation, checkpoint } = this.#config;
     const shape = batchShapeOf(this.#config);
     const sampler = new BatchSampler(this.#shared.train, shape, training.seed);
-    const validationSet = validationBatches(this.#shared.validation, shape, validation.numBatches);
+    const validationSet =
+      validation.everySteps === 0
+        ? undefined
+        : validationBatches(this.#shared.validation, shape, validation.numBatches);
     const learningRate = learningRateOf(this.#config);
     this.#report({ kind: "ready" });
     const validateIfDue = (step: number): void => {
+      if (validationSet === undefined) return;
       if (step % validation.everySteps === 0 || step === training.steps) this.#validate(step, validationSet);
     };
     let step = this.#shared.resume?.step ?? 0;

@@ -9,7 +9,7 @@ import type { NamedParameter } from "../../optim/optimizer.ts";
 import type { Runtime } from "../../tensor/runtime.ts";
 import { seedFor } from "../../tensor/seed.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { modelContextOf, numStages, type TrainConfig } from "../config/config.ts";
+import { modelContextOf, numStages, scheduleOf, type TrainConfig } from "../config/config.ts";
 import type { MicroBatch } from "../data/batches.ts";
 
 /** A rank's stages of the model in its replica's pipeline, which takes batches of tokens. */
@@ -31,7 +31,8 @@ export class TokenPipeline {
     this.#config = config;
     this.#recorder = new Recorder(() => runtime.device.nowMs());
     const { model, pipeline } = config;
-    const { schedule, ranks, replicas } = pipeline;
+    const { ranks, replicas } = pipeline;
+    const schedule = scheduleOf(pipeline);
     const { seed } = config.training;
     const stageIndices = stagesOfRank(schedule, ranks, rank % ranks);
     this.#stages = familyOf(model).stages({

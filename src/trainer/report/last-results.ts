@@ -3,7 +3,8 @@ import { NUM_LAST_TIMELINES, type RunListener, type RunReport } from "./listener
 
 /** Keeps what a run's summary is made of: the last validation loss and the timelines of the last steps. */
 export class LastResults implements RunListener {
-  validationLoss = Number.NaN;
+  /** Undefined without a validation. */
+  validationLoss: number | undefined;
   readonly #timelines = new Map<number, Timeline>();
 
   take(report: RunReport): void {

@@ -1,6 +1,6 @@
 import { makespanOf, type Profile, profileOf, type Timeline } from "../../schedule/index.ts";
 import { bytesPerElement } from "../../tensor/dtype.ts";
-import { numStages, type TrainConfig } from "../config/config.ts";
+import { numStages, scheduleName, type TrainConfig } from "../config/config.ts";
 
 /** What the computations of a run took, from the timelines of its last steps, for the simulator and the planner. */
 export function profileOfRun(
@@ -9,7 +9,7 @@ export function profileOfRun(
 ): Profile {
   const stepsMs = timelines.map(makespanOf).sort((a, b) => a - b);
   const shape = {
-    schedule: pipeline.schedule,
+    schedule: scheduleName(pipeline),
     numRanks: pipeline.ranks,
     numStages: numStages(pipeline),
     numMicroBatches: pipeline.microBatches,

@@ -1,5 +1,5 @@
 import { timelineOf } from "../../engine/recorder.ts";
-import type { TrainConfig } from "../config/config.ts";
+import { scheduleName, type TrainConfig } from "../config/config.ts";
 import type { RankReport } from "../rank/rank-report.ts";
 import type { RunListener, RunReport } from "./listener.ts";
 import type { Throughput } from "./throughput.ts";
@@ -59,7 +59,7 @@ export class RunReports {
         this.tell({
           kind,
           step,
-          timeline: timelineOf(pipeline.schedule, pipeline.microBatches, tracks),
+          timeline: timelineOf(scheduleName(pipeline), pipeline.microBatches, tracks),
         });
         break;
       }
