@@ -6,7 +6,6 @@
  * which is therefore synced as well. What a killed writer leaves is a file with a recognizable name, for the next run
  * to remove.
  */
-import { randomBytes } from "node:crypto";
 import { type FileHandle, open, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileErrorOf } from "./file-error.ts";
@@ -24,7 +23,7 @@ export async function writeFileAtomically(
 ): Promise<void> {
   const folder = dirname(path);
   await makeFolder(folder);
-  const temporary = join(folder, `.${basename(path)}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`);
+  const temporary = join(folder, `.${basename(path)}.${process.pid}.${crypto.randomUUID().slice(0, 8)}.tmp`);
   try {
     const file = await open(temporary, "wx");
     try {

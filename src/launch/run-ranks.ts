@@ -11,10 +11,10 @@
  * Invariant: `runRanks` settles only when no rank thread is left, so the caller can free or reuse what it lent
  * them.
  */
-import { randomUUID } from "node:crypto";
 import { Worker } from "node:worker_threads";
 import { problemOf } from "../errors/dualpipe-error.ts";
 import type { Addon } from "../native/addon.ts";
+import { nodeCrypto } from "../native/built-ins.ts";
 import { prepareAddon } from "../native/load.ts";
 import type { Device } from "../tensor/device.ts";
 import { type DeviceChoice, deviceKindOf } from "../tensor/device-choice.ts";
@@ -106,7 +106,7 @@ class RankThreads {
   readonly #options: RunRanksOptions;
   readonly #device: Device["kind"];
   readonly #processes: ConnectedProcesses | undefined;
-  readonly #groupName = `ranks-${randomUUID()}`;
+  readonly #groupName = `ranks-${nodeCrypto().randomUUID()}`;
   readonly #returned: ReturnedRanks;
   readonly #ranks: RankRange;
   readonly #workers: Worker[] = [];

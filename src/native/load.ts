@@ -1,7 +1,7 @@
-import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import type { Addon } from "./addon.ts";
+import { childProcess } from "./built-ins.ts";
 import { defaultCache, findAddon, type NativeCache } from "./cache.ts";
 import { libtorchNotFound } from "./locate.ts";
 import { locateOrRecall } from "./remembered.ts";
@@ -63,7 +63,7 @@ function buildInChild({ folders, sources, env }: NativeCache): string {
   const program = fileURLToPath(new URL(`./build-program${isSource ? ".ts" : ".js"}`, import.meta.url));
   const options = process.versions.deno ? ["run", "-A"] : isSource ? moduleLoaders(process.execArgv) : [];
   const args = [...options, program, JSON.stringify({ folders, sources })];
-  const child = spawnSync(process.execPath, args, {
+  const child = childProcess().spawnSync(process.execPath, args, {
     env,
     stdio: ["ignore", "pipe", "inherit"],
     encoding: "utf8",

@@ -9,9 +9,9 @@
  * Debian is a trap: its `python3-torch` has a `torch/lib` that links to the system's LibTorch, but no headers next to
  * it. Such a torch is passed over; the system's own rule finds the same library with its headers.
  */
-import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, realpathSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { childProcess } from "./built-ins.ts";
 import { inspectLibTorch, type LibTorch, type LibTorchLayout, type LibTorchSource } from "./inspect.ts";
 import { findProgram } from "./programs.ts";
 import { NativeSetupError } from "./setup-error.ts";
@@ -109,7 +109,11 @@ function tryPython(
     attempts.push({ source: "python3", where: python, why });
     return undefined;
   };
-  const asked = spawnSync(python, ["-c", ASK_PYTHON], { encoding: "utf8", env, timeout: PYTHON_LIMIT_MS });
+  const asked = childProcess().spawnSync(python, ["-c", ASK_PYTHON], {
+    encoding: "utf8",
+    env,
+    timeout: PYTHON_LIMIT_MS,
+  });
   if (asked.status !== 0) {
     const last = asked.stderr?.trim().split("\n").at(-1);
     return refuse(`it did not answer: ${last || (asked.error?.message ?? `exit status ${asked.status}`)}`);
