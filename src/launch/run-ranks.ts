@@ -14,8 +14,8 @@
 import { Worker } from "node:worker_threads";
 import { problemOf } from "../errors/dualpipe-error.ts";
 import type { Addon } from "../native/addon.ts";
-import { nodeCrypto } from "../native/built-ins.ts";
 import { prepareAddon } from "../native/load.ts";
+import { cryptoModule } from "../native/programs.ts";
 import type { Device } from "../tensor/device.ts";
 import { type DeviceChoice, deviceKindOf } from "../tensor/device-choice.ts";
 import { abortProcesses } from "../transport/gloo/connect-processes.ts";
@@ -106,7 +106,7 @@ class RankThreads {
   readonly #options: RunRanksOptions;
   readonly #device: Device["kind"];
   readonly #processes: ConnectedProcesses | undefined;
-  readonly #groupName = `ranks-${nodeCrypto().randomUUID()}`;
+  readonly #groupName = `ranks-${cryptoModule().randomUUID()}`;
   readonly #returned: ReturnedRanks;
   readonly #ranks: RankRange;
   readonly #workers: Worker[] = [];

@@ -28,8 +28,8 @@ import {
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { nodeCrypto } from "./built-ins.ts";
 import type { LibTorch } from "./inspect.ts";
+import { cryptoModule } from "./programs.ts";
 import { NativeSetupError } from "./setup-error.ts";
 
 /** The environment variable that names another cache folder. */
@@ -103,14 +103,14 @@ export function storeAddon(cache: NativeCache, libtorch: LibTorch, content: Uint
 
 /** A short name for a list of texts. */
 export function digest(parts: readonly string[]): string {
-  const hash = nodeCrypto().createHash("sha256");
+  const hash = cryptoModule().createHash("sha256");
   for (const part of parts) hash.update(`${part.length}:${part}`);
   return hash.digest("hex").slice(0, 12);
 }
 
 /** Replaces a file at once, so that no reader sees half of it. */
 export function replaceFile(path: string, content: string | Uint8Array): void {
-  const temporary = `${path}.${nodeCrypto().randomUUID()}`;
+  const temporary = `${path}.${cryptoModule().randomUUID()}`;
   writeFileSync(temporary, content);
   renameSync(temporary, path);
 }

@@ -1,9 +1,9 @@
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import type { Addon } from "./addon.ts";
-import { childProcess } from "./built-ins.ts";
 import { defaultCache, findAddon, type NativeCache } from "./cache.ts";
 import { libtorchNotFound } from "./locate.ts";
+import { childProcess } from "./programs.ts";
 import { locateOrRecall } from "./remembered.ts";
 import { type NativeSetupCode, NativeSetupError } from "./setup-error.ts";
 

@@ -11,9 +11,8 @@
  */
 import { existsSync, readdirSync, realpathSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { childProcess } from "./built-ins.ts";
 import { inspectLibTorch, type LibTorch, type LibTorchLayout, type LibTorchSource } from "./inspect.ts";
-import { findProgram } from "./programs.ts";
+import { childProcess, findProgram } from "./programs.ts";
 import { NativeSetupError } from "./setup-error.ts";
 
 /** A folder or program that was looked at, and why it was not taken; `why` is undefined for the one that was. */

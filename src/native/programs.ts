@@ -1,5 +1,19 @@
 import { accessSync, constants, statSync } from "node:fs";
+import { createRequire } from "node:module";
 import { delimiter, isAbsolute, join } from "node:path";
+
+const require = createRequire(import.meta.url);
+
+/*
+ * Modules of Node that take milliseconds to load, and that most programs need late or never. `import "dualpipe"` must
+ * not wait for them, so they are loaded by their first use, also in synchronous functions.
+ */
+
+/** `node:child_process`, which loads `node:net` and `node:dgram` too. */
+export const childProcess = () => require("node:child_process") as typeof import("node:child_process");
+
+/** `node:crypto`. */
+export const cryptoModule = () => require("node:crypto") as typeof import("node:crypto");
 
 /** Finds an executable on PATH without starting it; an absolute path is only checked. */
 export function findProgram(name: string, env: NodeJS.ProcessEnv = process.env): string | undefined {

@@ -1,4 +1,4 @@
-import { nodeCrypto } from "../native/built-ins.ts";
+import { cryptoModule } from "../native/programs.ts";
 
 /**
  * A seed of its own for each name: the first 32 bits of SHA-256 of `SEED/NAME`. A parameter that is seeded by its
@@ -6,5 +6,5 @@ import { nodeCrypto } from "../native/built-ins.ts";
  * from a stream of its own, that of the name `rank N`.
  */
 export function seedFor(seed: number, name: string): number {
-  return nodeCrypto().createHash("sha256").update(`${seed}/${name}`).digest().readUInt32BE(0);
+  return cryptoModule().createHash("sha256").update(`${seed}/${name}`).digest().readUInt32BE(0);
 }

@@ -29,7 +29,9 @@ test('import "dualpipe" loads neither the trainer nor any package', () => {
 test('import "dualpipe" loads of the schedules what a step needs, and nothing that starts programs', () => {
   const loads = loadsOf("index.js").filter((path) => path.startsWith("schedule/"));
   expect(loads).toContain("schedule/lower/lower.js");
-  expect(loads.filter((path) => /^schedule\/(plan|search|draw|simulate\/(?!timeline))/.test(path))).toEqual([]);
+  expect(loads.filter((path) => /^schedule\/(plan|search|draw|simulate\/(?!timeline))/.test(path))).toEqual(
+    [],
+  );
   const url = new URL("dist/index.js", ROOT).href;
   const code = `await import(${JSON.stringify(url)}); console.log(process.moduleLoadList.join("\\n"));`;
   const builtIns = execFileSync(process.execPath, ["--input-type=module", "-e", code], { encoding: "utf8" });

@@ -1,5 +1,5 @@
 import type { Addon } from "../../native/addon.ts";
-import { nodeCrypto } from "../../native/built-ins.ts";
+import { cryptoModule } from "../../native/programs.ts";
 import { TransportError } from "../transport-error.ts";
 
 /**
@@ -42,7 +42,7 @@ export function connectProcesses(addon: Addon, options: ConnectOptions): Connect
   const { name, layout, address, secret, connectTimeoutMs, leaveTimeoutMs, publish } = options;
   const gloo = glooOf(addon);
   const token = (from: number, to: number): string =>
-    nodeCrypto().createHmac("sha256", secret).update(`${from} to ${to}`).digest("hex");
+    cryptoModule().createHmac("sha256", secret).update(`${from} to ${to}`).digest("hex");
   const processes = Array.from({ length: layout.numProcesses }, (_, process) => process);
   const { store, connected } = gloo.connect(
     {
