@@ -29,11 +29,9 @@ export default function rankProgram({ rank, numRanks, runtime, processGroup, rep
 
   for (let step = 1; step <= 200; step++) {
     runtime.scope(() => {
+      const x = withSeed(runtime, 1000 + step, () => runtime.randn([128, 1]));
       // Half of the batch enters at each rank, and its losses come out at the other.
-      const draw = () => runtime.randn([64, 1]);
-      const [first, second] = withSeed(runtime, 1000 + step, () => [draw(), draw()] as const);
-      const [inputs, others] = rank === 0 ? [first, second] : [second, first];
-      const labels = [mul(others, others)];
+      const { inputs, labels } = pipe.partOf({ inputs: x, labels: [mul(x, x)] }, 8);
       const { loss } = pipe.step(inputs, { numChunks: 8, criterion: mseLoss, labels });
       optimizer.step();
       optimizer.zeroGrad();

@@ -1,4 +1,5 @@
-import { Pipeline, type PipelineOptions } from "./pipeline.ts";
+import { Pipeline } from "./pipeline.ts";
+import type { PipelineOptions } from "./pipeline-options.ts";
 import { ReplicaPlacement } from "./replica-placement.ts";
 import type { StageModule } from "./stage/stage.ts";
 

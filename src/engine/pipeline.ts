@@ -12,20 +12,20 @@ import type { Parameter } from "../autograd/parameter.ts";
 import { problemOf } from "../errors/dualpipe-error.ts";
 import { formatAction } from "../schedule/program/action.ts";
 import { stagesOf } from "../schedule/program/placement.ts";
-import type { Program } from "../schedule/program/program.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { GroupView } from "../transport/group-view.ts";
 import type { Message, ProcessGroup } from "../transport/process-group.ts";
 import { TransportError } from "../transport/transport-error.ts";
+import { type BatchPart, BatchParts, type BatchRows, type BatchTensors } from "./batch-part.ts";
 import { Executor } from "./executor.ts";
 import { PipelineLink } from "./link.ts";
 import { Holders } from "./parameters/holders.ts";
 import { OwnedParameters } from "./parameters/owned-parameters.ts";
 import { SharedParameters } from "./parameters/shared-parameters.ts";
-import { PlanCache, type PlannedStep, placementOf } from "./plan-cache.ts";
+import { mapOfModules, type PipelineOptions } from "./pipeline-options.ts";
+import { PlanCache, type PlannedStep } from "./plan-cache.ts";
 import type { PlannedComputation } from "./rank-plan.ts";
-import type { Recorder } from "./recorder.ts";
 import { ReplicaPlacement } from "./replica-placement.ts";
 import { ModuleStage } from "./stage/module-stage.ts";
 import { overlapHookOf } from "./stage/overlap.ts";
@@ -34,39 +34,6 @@ import { microBatchesAt, StepData, type StepOptions, type StepResult } from "./s
 import { StepError } from "./step-error.ts";
 import { StepGraphs } from "./step-graphs.ts";
 import type { StepObserver } from "./step-observer.ts";
-
-export interface PipelineOptions {
-  /** A schedule's name, such as `dualpipe`, or a program of its own, such as one read from a CSV. */
-  readonly schedule: string | Program;
-  /** For interleaved schedules, which leave a choice. */
-  readonly stagesPerRank?: number;
-  /** The modules of this rank, by stage. */
-  readonly modules: ReadonlyMap<number, StageModule>;
-  readonly processGroup: ProcessGroup;
-  /** The dimension along which a batch is cut into micro-batches. */
-  readonly batchDim?: number;
-  /**
-   * Equal pipelines side by side, each with micro-batches of its own, whose gradients are summed (data parallelism).
-   * Replica `k` of pipelines of `P` ranks has the ranks from `k P` on.
-   */
-  readonly numReplicas?: number;
-  /**
-   * Whether a parameter that several ranks hold is updated by one of them, its owner: it alone gets the summed gradient
-   * and needs an optimizer, and `shareUpdates` gives the others the new value. Otherwise all get the sum.
-   */
-  readonly shardUpdates?: boolean;
-  /** The position of each rank of the process group in the pipelines; the same numbers by default. */
-  readonly rankMapping?: readonly number[];
-  /**
-   * Launch a step as one CUDA graph, where ranks compute on cards: worth it for small layers, where launching a kernel
-   * takes longer than computing it. Gradients are then the graph's own tensors, which the next step overwrites, and
-   * `dispose` frees them. False if not given.
-   */
-  readonly useGraphs?: boolean;
-  readonly recorder?: Recorder;
-  /** Hears what happens in each step, such as that the gradients of a stage are complete. */
-  readonly observer?: StepObserver;
-}
 
 /** One rank of a pipeline under any schedule that has a program. */
 export class Pipeline {
@@ -84,6 +51,7 @@ export class Pipeline {
   /** The parameters of this rank, if it is not their only holder. */
   readonly #shared: SharedParameters | undefined;
   readonly #batchDim: number;
+  readonly #parts: BatchParts;
   readonly #observers: readonly StepObserver[];
   readonly #graphs: StepGraphs | undefined;
 
@@ -92,18 +60,19 @@ export class Pipeline {
    * @throws ScheduleError; StepError when the modules or the ranks do not fit; TransportError.
    */
   constructor(options: PipelineOptions) {
-    const { modules, processGroup, numReplicas, rankMapping, recorder, observer } = options;
+    const { processGroup, numReplicas, rankMapping, recorder, observer } = options;
     const replicas = new ReplicaPlacement(processGroup, numReplicas, rankMapping);
     this.#everyone = processGroup;
     this.group = new GroupView(processGroup, replicas.ranksOf(replicas.replica));
     this.runtime = processGroup.runtime;
     this.#plans = new PlanCache(options, replicas.numRanks, replicas.pipelineRank);
-    this.#modules = modules;
+    this.#modules = mapOfModules(processGroup.rank, options.modules);
     this.#checkModules();
-    this.#owned = new OwnedParameters(processGroup.rank, modules);
+    this.#owned = new OwnedParameters(processGroup.rank, this.#modules);
     this.#stages = this.#makeStages();
     this.#link = new PipelineLink(this.group);
     this.#batchDim = options.batchDim ?? 0;
+    this.#parts = this.#partsOf(replicas);
     this.#observers = [recorder, observer].filter((each) => each !== undefined);
     this.#graphs = options.useGraphs ? new StepGraphs(this.runtime, this.parameters()) : undefined;
     this.#holders = new Holders(processGroup, replicas, this.#plans.ranksOfStages);
@@ -133,6 +102,12 @@ export class Pipeline {
         new ModuleStage(module, { rank, stageIndex, numStages }, hook),
       ]),
     );
+  }
+
+  #partsOf({ numReplicas, replica }: ReplicaPlacement): BatchParts {
+    const { rank } = this.#everyone;
+    const endsOf = (numMicroBatches: number) => this.endsOf(numMicroBatches);
+    return new BatchParts({ rank, numReplicas, replica, batchDim: this.#batchDim, endsOf });
   }
 
   #shareParameters(isSharded: boolean): SharedParameters {
@@ -173,6 +148,29 @@ export class Pipeline {
   endsOf(numMicroBatches: number): { entering: readonly number[]; leaving: readonly number[] } {
     const { program } = this.#plans.of(numMicroBatches, false);
     return microBatchesAt(program, this.group.rank);
+  }
+
+  /**
+   * The rows that `step` needs on this rank, of a batch of `numRows` for all replicas: those of its inputs, and those
+   * of its labels, which are other rows where what enters here leaves elsewhere.
+   * @param numChunks The micro-batches of the step, on each replica.
+   * @throws StepError when there are fewer rows than micro-batches; ScheduleError
+   */
+  rowsOf(numRows: number, numChunks: number): BatchRows {
+    return this.#parts.rowsOf(numRows, numChunks);
+  }
+
+  /**
+   * What `step` needs on this rank, of the tensors of a batch for all replicas. They belong to the current scope.
+   * @throws StepError when the tensors have different numbers of rows, or fewer than there are micro-batches;
+   * ScheduleError
+   *
+   * @example
+   * const { inputs, labels } = pipe.partOf({ inputs: x, labels: [targets] }, 8);
+   * const { loss } = pipe.step(inputs, { numChunks: 8, criterion: mseLoss, labels });
+   */
+  partOf(batch: BatchTensors, numChunks: number): BatchPart {
+    return this.#parts.partOf(batch, numChunks);
   }
 
   /** The most micro-batches of activations that this rank's stages held in the last step. */
@@ -280,15 +278,4 @@ function during(part: string, body: () => void): void {
   } catch (error) {
     throw error instanceof TransportError ? error.during(part) : error;
   }
-}
-
-/** The stages that a rank must have modules for, in ascending order. @throws ScheduleError */
-export function stagesOfRank(
-  schedule: string | Program,
-  numRanks: number,
-  rank: number,
-  stagesPerRank?: number,
-): number[] {
-  const choice = stagesPerRank === undefined ? { schedule } : { schedule, stagesPerRank };
-  return stagesOf(placementOf(choice, numRanks), rank);
 }

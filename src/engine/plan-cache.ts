@@ -11,7 +11,7 @@ import { completionOrder, planRank, type RankPlan } from "./rank-plan.ts";
 export interface ScheduleChoice {
   readonly schedule: string | Program;
   /** For interleaved schedules. */
-  readonly stagesPerRank?: number;
+  readonly stagesPerRank?: number | undefined;
 }
 
 /** What a rank does in a step of one size. */

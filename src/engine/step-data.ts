@@ -29,10 +29,10 @@ export interface StepOptions {
   /** The number of micro-batches of the step. */
   readonly numChunks: number;
   /** Needed in training, on the ranks that hold the last stage. */
-  readonly criterion?: Criterion;
+  readonly criterion?: Criterion | undefined;
   /** Needed with a criterion; `[]` when it takes none. They belong to the micro-batches whose last stage is here. */
-  readonly labels?: Message;
-  readonly returnOutputs?: boolean;
+  readonly labels?: Message | undefined;
+  readonly returnOutputs?: boolean | undefined;
 }
 
 export interface StepResult {

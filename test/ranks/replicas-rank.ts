@@ -1,5 +1,6 @@
 import { crossEntropy } from "../../src/autograd/operators/loss.ts";
-import { Pipeline, stagesOfRank } from "../../src/engine/pipeline.ts";
+import { Pipeline } from "../../src/engine/pipeline.ts";
+import { stagesOfRank } from "../../src/engine/pipeline-options.ts";
 import type { StageModule } from "../../src/engine/stage/stage.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";
 import { AdamW } from "../../src/optim/adamw.ts";

@@ -37,7 +37,7 @@ export interface OverlapBackward {
 export interface OverlapResult {
   readonly outputs: Tensor | Message;
   /** Needed when there is a criterion. */
-  readonly loss?: Tensor;
+  readonly loss?: Tensor | undefined;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { noGrad } from "../../autograd/grad-mode.ts";
 import { crossEntropy } from "../../autograd/operators/loss.ts";
-import { Pipeline, stagesOfRank } from "../../engine/pipeline.ts";
+import { Pipeline } from "../../engine/pipeline.ts";
+import { stagesOfRank } from "../../engine/pipeline-options.ts";
 import { type RecordedTrack, Recorder } from "../../engine/recorder.ts";
 import type { RankContext } from "../../launch/rank-context.ts";
 import { familyOf } from "../../models/families.ts";
@@ -63,15 +64,14 @@ export class TokenPipeline {
    * @returns The sum of the losses, one for each micro-batch, that came out at this rank.
    */
   forwardBackward(batch: readonly MicroBatch[]): number {
-    const { ranks, microBatches } = this.#config.pipeline;
-    const first = Math.floor(this.#rank / ranks) * microBatches;
-    const own = batch.slice(first, first + microBatches);
-    const { entering, leaving } = this.#pipeline.endsOf(own.length);
+    const { microBatches } = this.#config.pipeline;
+    // A row is a micro-batch here.
+    const rows = this.#pipeline.rowsOf(batch.length, microBatches);
     return this.#runtime.scope(() => {
-      const inputs = entering.length > 0 ? this.#tokens(entering.map((i) => own[i]!.inputs)) : null;
-      const labels = leaving.length > 0 ? [this.#tokens(leaving.map((i) => own[i]!.targets))] : [];
+      const inputs = rows.inputs.length > 0 ? this.#tokens(rows.inputs.map((i) => batch[i]!.inputs)) : null;
+      const labels = rows.labels.length > 0 ? [this.#tokens(rows.labels.map((i) => batch[i]!.targets))] : [];
       const { loss } = this.#pipeline.step(inputs, {
-        numChunks: own.length,
+        numChunks: microBatches,
         criterion: crossEntropy,
         labels,
       });

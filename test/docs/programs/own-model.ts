@@ -5,6 +5,7 @@ import {
   LayerNorm,
   Linear,
   Module,
+  mean,
   mseLoss,
   mul,
   noGrad,
@@ -53,20 +54,11 @@ export default function rankProgram(context: RankContext<{ schedule: string }>):
   const optimizer = new AdamW(named, { learningRate: 1e-3 });
 
   const run = (step: number) => {
-    const all = withSeed(runtime, step, () => runtime.randn([numChunks * 4, 32]));
-    const rows = all.toArray();
-    // The schedule decides which micro-batches enter and leave at this rank.
-    const pick = (microBatches: readonly number[]) =>
-      runtime.tensor(
-        microBatches.flatMap((i) => rows.slice(i * 128, (i + 1) * 128)),
-        [microBatches.length * 4, 32],
-      );
-    const { entering, leaving } = pipe.endsOf(numChunks);
-    const inputs = entering.length > 0 ? pick(entering) : null;
-    const targets = leaving.length > 0 ? pick(leaving) : null;
-    const labels = targets === null ? [] : [mul(targets, targets)];
+    const x = withSeed(runtime, step, () => runtime.randn([numChunks * 4, 32]));
+    // The schedule decides which rows enter at this rank, and which leave here and need their labels.
+    const { inputs, labels } = pipe.partOf({ inputs: x, labels: [mul(x, x)] }, numChunks);
     const { loss } = pipe.step(inputs, { numChunks, criterion: mseLoss, labels });
-    return loss === null ? null : loss.toArray().reduce((a, b) => a + b) / leaving.length;
+    return loss === null ? null : mean(loss).item();
   };
 
   for (let step = 1; step <= 50; step++) {
