@@ -13,6 +13,7 @@ import { firstDuplicateKey } from "./json-keys.ts";
 import { SafetensorsError } from "./safetensors-error.ts";
 
 const BYTES_PER_ELEMENT = {
+  C64: 8,
   F64: 8,
   I64: 8,
   U64: 8,
@@ -23,6 +24,11 @@ const BYTES_PER_ELEMENT = {
   BF16: 2,
   I16: 2,
   U16: 2,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
+  F8_E8M0: 1,
+  F8_E4M3FNUZ: 1,
+  F8_E5M2FNUZ: 1,
   I8: 1,
   U8: 1,
   BOOL: 1,

@@ -34,6 +34,12 @@ const ELEMENT_BYTES: Record<SafetensorsDtype, number> = {
   U16: 2,
   U8: 1,
   BOOL: 1,
+  C64: 8,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
+  F8_E8M0: 1,
+  F8_E4M3FNUZ: 1,
+  F8_E5M2FNUZ: 1,
 };
 
 const tensorArbitrary: fc.Arbitrary<TensorEntry> = fc

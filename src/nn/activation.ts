@@ -11,7 +11,7 @@ import { Module } from "./module.ts";
 export class GELU extends Module {
   readonly approximate: "none" | "tanh";
 
-  constructor(runtime: Runtime, options: { readonly approximate?: "none" | "tanh" } = {}) {
+  constructor(runtime: Runtime, options: { readonly approximate?: "none" | "tanh" | undefined } = {}) {
     super(runtime);
     this.approximate = checkedOptions("GELU", options, ["approximate"]).approximate ?? "none";
   }

@@ -9,8 +9,8 @@ import { Linear } from "./linear.ts";
 import { Module } from "./module.ts";
 
 export interface AttentionOptions {
-  readonly bias?: boolean;
-  readonly dtype?: DType;
+  readonly bias?: boolean | undefined;
+  readonly dtype?: DType | undefined;
 }
 
 /**

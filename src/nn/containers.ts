@@ -32,7 +32,11 @@ export class ModuleList<M extends AnyModule> extends Module<[], never> {
   readonly #modules: readonly M[];
   readonly #firstIndex: number;
 
-  constructor(runtime: Runtime, modules: readonly M[], options: { readonly firstIndex?: number } = {}) {
+  constructor(
+    runtime: Runtime,
+    modules: readonly M[],
+    options: { readonly firstIndex?: number | undefined } = {},
+  ) {
     super(runtime);
     this.#modules = modules;
     this.#firstIndex = checkedOptions("ModuleList", options, ["firstIndex"]).firstIndex ?? 0;

@@ -16,7 +16,7 @@ export class Embedding extends Module {
     runtime: Runtime,
     numEntries: number,
     hiddenSize: number,
-    options: { readonly dtype?: DType } = {},
+    options: { readonly dtype?: DType | undefined } = {},
   ) {
     super(runtime);
     const { dtype = "float32" } = checkedOptions("Embedding", options, ["dtype"]);

@@ -8,8 +8,8 @@ import { uniformParameter } from "./initial.ts";
 import { Module } from "./module.ts";
 
 export interface LinearOptions {
-  readonly bias?: boolean;
-  readonly dtype?: DType;
+  readonly bias?: boolean | undefined;
+  readonly dtype?: DType | undefined;
   /** The weight of another layer, [outFeatures, inFeatures]: both layers then train the same parameter. */
   readonly weight?: Parameter | undefined;
 }

@@ -7,10 +7,10 @@ import { Linear } from "./linear.ts";
 import { Module } from "./module.ts";
 
 export interface MLPOptions {
-  readonly bias?: boolean;
-  readonly dtype?: DType;
+  readonly bias?: boolean | undefined;
+  readonly dtype?: DType | undefined;
   /** Applied between the two layers; by default GELU. */
-  readonly activation?: Module;
+  readonly activation?: Module | undefined;
 }
 
 /**

@@ -1,10 +1,12 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { failOnLeaks } from "../../test/leak-guard.ts";
 import { backward } from "../autograd/backward.ts";
 import { noGrad } from "../autograd/grad-mode.ts";
 import { gelu } from "../autograd/operators/activation.ts";
 import { mseLoss } from "../autograd/operators/loss.ts";
+import { sum } from "../autograd/operators/reduction.ts";
 import { Parameter } from "../autograd/parameter.ts";
+import { AdamW } from "../optim/adamw.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import { finish, type Suspendable, type Transfer } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -250,4 +252,30 @@ test("a failed wait frees what the suspended parts had made", () => {
   expect(() => model.call(x)).toThrow("the link is down");
   expect(runtime.addon.numTensors()).toBe(before);
   x.dispose();
+});
+
+describe("a frozen module", () => {
+  test("has no gradients, loses those it had, and an optimizer leaves it as it is", () => {
+    using model = new Sequential(runtime, new Linear(runtime, 2, 2), new Linear(runtime, 2, 1));
+    const [first, second] = [...model.namedChildren()].map(([, child]) => child as Linear);
+    using optimizer = new AdamW(model.namedParameters(), { learningRate: 0.1 });
+    const gradients = () => model.parameters().map(({ grad }) => grad !== null);
+    const run = () => runtime.scope(() => backward(sum(model.call(runtime.ones([3, 2])))));
+    run();
+    expect(gradients()).toEqual([true, true, true, true]);
+    expect(first!.freeze()).toBe(first);
+    expect(gradients()).toEqual([false, false, true, true]);
+    run();
+    const before = model.parameters().map((parameter) => parameter.toArray());
+    optimizer.step();
+    const after = model.parameters().map((parameter) => parameter.toArray());
+    expect(after.slice(0, 2)).toEqual(before.slice(0, 2));
+    expect(after.slice(2)).not.toEqual(before.slice(2));
+    model.zeroGrad();
+    model.freeze();
+    second!.unfreeze();
+    run();
+    expect(gradients()).toEqual([false, false, true, true]);
+    model.zeroGrad();
+  });
 });

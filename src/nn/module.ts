@@ -151,6 +151,24 @@ export abstract class Module<Inputs extends readonly (Tensor | null)[] = [Tensor
     return loadParameters(this.constructor.name, parameters, dict, strict);
   }
 
+  /**
+   * Freezes all parameters: their gradients are dropped and none are computed, so an optimizer leaves them as they are.
+   *
+   * @example
+   * model.freeze();
+   * block.unfreeze(); // trains this part alone
+   */
+  freeze(): this {
+    for (const parameter of this.parameters()) parameter.requiresGrad = false;
+    return this;
+  }
+
+  /** Undoes `freeze`, for all parameters or those of one part. */
+  unfreeze(): this {
+    for (const parameter of this.parameters()) parameter.requiresGrad = true;
+    return this;
+  }
+
   /** Disposes all gradients. */
   zeroGrad(): void {
     for (const parameter of this.parameters()) parameter.grad = null;

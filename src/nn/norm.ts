@@ -21,7 +21,11 @@ export class LayerNorm extends Module {
   constructor(
     runtime: Runtime,
     hiddenSize: number,
-    options: { readonly eps?: number; readonly bias?: boolean; readonly dtype?: DType } = {},
+    options: {
+      readonly eps?: number | undefined;
+      readonly bias?: boolean | undefined;
+      readonly dtype?: DType | undefined;
+    } = {},
   ) {
     super(runtime);
     const {
@@ -51,7 +55,7 @@ export class RMSNorm extends Module {
   constructor(
     runtime: Runtime,
     hiddenSize: number,
-    options: { readonly eps?: number; readonly dtype?: DType } = {},
+    options: { readonly eps?: number | undefined; readonly dtype?: DType | undefined } = {},
   ) {
     super(runtime);
     const { eps = 1e-6, dtype = "float32" } = checkedOptions("RMSNorm", options, ["eps", "dtype"]);

@@ -16,9 +16,9 @@ export interface GenerateTextOptions {
   readonly topK?: number | undefined;
   /** Seeds the draws; by default the run's `training.seed`. */
   readonly seed?: number | undefined;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Called with a line for each damaged checkpoint that is passed over. */
-  readonly print?: (text: string) => void;
+  readonly print?: ((text: string) => void) | undefined;
 }
 
 /**

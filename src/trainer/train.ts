@@ -41,19 +41,19 @@ export interface TrainOptions {
   /** Where progress is shown, such as `process.stderr`; by default nowhere. */
   readonly output?: ProgressOutput | undefined;
   /** Ends the run without a checkpoint. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** The place of this process, process 0, in a run of several. */
   readonly processes?: ProcessPlacement | undefined;
   /** Go on from the newest checkpoint in `output.dir`, if there is one. */
-  readonly resume?: boolean;
+  readonly resume?: boolean | undefined;
   /** Replace an earlier run in `output.dir`. Without this and `resume` a run refuses a folder that is not empty. */
-  readonly overwrite?: boolean;
+  readonly overwrite?: boolean | undefined;
   /** Asks for checkpoints during the run. */
-  readonly requests?: CheckpointRequests;
+  readonly requests?: CheckpointRequests | undefined;
   /** Where to write the times of the last steps' computations, for the simulator and the planner. */
   readonly profilePath?: string | undefined;
   /** Follow the run, besides progress and metrics. */
-  readonly listeners?: readonly RunListener[];
+  readonly listeners?: readonly RunListener[] | undefined;
 }
 
 export interface TrainSummary {

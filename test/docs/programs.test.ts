@@ -1,5 +1,8 @@
-import { readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { runRanks } from "dualpipe";
 import { expect, test } from "vitest";
 import { ROOT, readDocuments } from "./markdown.ts";
@@ -37,6 +40,17 @@ test("a model of one's own learns the same under two schedules", async () => {
 test("an operator of one's own has the right gradient", async () => {
   const { checkErf } = (await import("./programs/custom-function.ts")) as { checkErf: () => void };
   expect(checkErf).not.toThrow();
+});
+
+test("a module is saved in bfloat16 and loaded, in two lines", () => {
+  const folder = mkdtempSync(join(tmpdir(), "dualpipe-docs-"));
+  const args = ["--import", import.meta.resolve("tsx"), fileURLToPath(program("save-and-load"))];
+  const { stdout, stderr } = spawnSync(process.execPath, args, { cwd: folder, encoding: "utf8" });
+  rmSync(folder, { recursive: true });
+  expect(stderr).toBe("");
+  // Half of the last of eight digits.
+  expect(Number(stdout)).toBeGreaterThan(0);
+  expect(Number(stdout)).toBeLessThanOrEqual(2 ** -8);
 });
 
 test("stages that swap their outputs swap the losses of the replicas, and the gradients behind the swap", async () => {

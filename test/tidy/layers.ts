@@ -35,7 +35,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "nn",
     paths: ["src/nn/", "src/optim/", "src/models/"],
-    below: ["autograd", "tensor", "errors"],
+    below: ["autograd", "tensor", "files", "errors"],
     packages: "all",
   },
   { name: "transport", paths: ["src/transport/"], below: ["tensor", "native", "errors"], packages: "all" },

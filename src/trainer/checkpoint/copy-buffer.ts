@@ -1,6 +1,6 @@
 import type { TensorInfo } from "../../files/safetensors.ts";
+import { safetensorsDtypeOf } from "../../nn/safetensors-dtypes.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { safetensorsDtypeOf } from "./dtypes.ts";
 
 /** A copy of a tensor's elements, in memory that threads share. */
 export interface CopiedTensor extends TensorInfo {

@@ -11,13 +11,13 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { readSafetensors, readSafetensorsHeader, type TensorEntry } from "../../files/safetensors.ts";
+import { dtypeOfSafetensors } from "../../nn/safetensors-dtypes.ts";
 import { loadParameters } from "../../nn/state-dict.ts";
 import type { NamedParameter, Optimizer } from "../../optim/optimizer.ts";
 import type { Runtime } from "../../tensor/runtime.ts";
 import { sameShape } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import type { CopiedTensor, CopyBuffer } from "./copy-buffer.ts";
-import { dtypeOfSafetensors } from "./dtypes.ts";
 
 /** Prefix of the optimizer's tensors, which are named `PARAMETER.SLOT`. No parameter's name starts with it. */
 const OPTIMIZER_PREFIX = "optimizer/";

@@ -1,8 +1,8 @@
 import type { TensorEntry } from "../../files/safetensors.ts";
 import type { RankContext } from "../../launch/rank-context.ts";
+import { safetensorsDtypeOf } from "../../nn/safetensors-dtypes.ts";
 import { clipFactor, scaleGradients, squaredGradNorm } from "../../optim/gradient-norm.ts";
 import { CopyBuffer } from "../checkpoint/copy-buffer.ts";
-import { safetensorsDtypeOf } from "../checkpoint/dtypes.ts";
 import { loadPart, type RankState, takePart } from "../checkpoint/rank-part.ts";
 import { type CheckpointRequest, RequestsOfRank } from "../checkpoint/requests.ts";
 import { CheckpointStore } from "../checkpoint/store.ts";

@@ -57,7 +57,7 @@ export type RunReport =
 
 export interface RunListener {
   /** How often the listener wants a timeline, in steps; by default only those of the last steps. */
-  readonly timelineEverySteps?: number;
+  readonly timelineEverySteps?: number | undefined;
   /** Called once before the first report, when all processes have joined. An error ends the run. */
   begin?(): void;
   /** An error ends the run: it is thrown by `train`. */

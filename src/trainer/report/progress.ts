@@ -3,8 +3,8 @@ import type { RunListener, RunReport, Speed, StepMetrics } from "./listener.ts";
 
 /** A stream to show progress on, such as `process.stderr`. */
 export interface ProgressOutput {
-  readonly isTTY?: boolean;
-  readonly columns?: number;
+  readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
   write(text: string): unknown;
 }
 
