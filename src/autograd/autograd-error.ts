@@ -15,6 +15,8 @@ export type AutogradErrorCode =
   | "SAVED_TENSOR_CHANGED"
   /** A gradient rule asks for a saved tensor that the wanted gradients do not need. */
   | "SAVED_TENSOR_MISSING"
+  /** A checkpoint without inputs, or one that would need a tensor that is disposed when its body runs again. */
+  | "CHECKPOINT_INPUT"
   /** A probability of dropout outside of [0, 1). */
   | "INVALID_PROBABILITY";
 

@@ -69,7 +69,9 @@ function takeGradients(leaves: readonly (Leaf | Parameter)[]): (number[] | null)
   });
 }
 
-const bodies: Record<string, (x: Tensor) => readonly Tensor[]> = {
+type Body = (x: Tensor) => readonly Tensor[];
+
+const bodies: Record<string, Body> = {
   "of a block with parameters": (x) => [gelu(linear(gelu(linear(x, weight, bias)), weight))],
   "with dropout": (x) => [dropout(gelu(linear(dropout(x, 0.4), weight, bias)), 0.3)],
   "with several outputs": (x) => {

@@ -20,11 +20,11 @@ import { markInput, variable } from "./record.ts";
 
 export interface GradcheckOptions {
   /** How far each element is moved to both sides; 1e-6 if not given. */
-  readonly step?: number;
+  readonly step?: number | undefined;
   /** A gradient may differ from the slope by this, 1e-5 if not given, ... */
-  readonly absoluteTolerance?: number;
+  readonly absoluteTolerance?: number | undefined;
   /** ... and by this times the slope, 1e-3 if not given. */
-  readonly relativeTolerance?: number;
+  readonly relativeTolerance?: number | undefined;
 }
 
 type Compute = (...inputs: Tensor[]) => Tensor | readonly Tensor[];

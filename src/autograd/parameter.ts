@@ -14,6 +14,7 @@ export class Parameter extends Tensor {
   constructor(tensor: Tensor, requiresGrad = true) {
     super(tensor.runtime, tensor.shareCell());
     tensor.dispose();
+    this.unwatch();
     this.#leaf = new Leaf(requiresGrad, true);
     this.history = new History(this.#leaf, 0, false);
   }
@@ -56,8 +57,12 @@ export class Parameter extends Tensor {
     return this.#leaf.requiresGrad;
   }
 
-  /** False freezes the parameter: no gradient is computed for it, and nothing is saved for one. */
+  /**
+   * False freezes the parameter: its gradient is dropped, none is computed, and nothing is saved for one. An optimizer
+   * leaves a parameter without a gradient as it is.
+   */
   set requiresGrad(requiresGrad: boolean) {
+    if (!requiresGrad) this.grad = null;
     this.#leaf.requiresGrad = requiresGrad;
   }
 

@@ -8,12 +8,17 @@
  * inner walk then stays with the node (`innerBackward`), and W finishes it. Copies of what depends on the
  * stage's inputs are marked as a stage's inputs, so the inner graph splits just as the outer one does.
  *
+ * Tensors that the body captures are inputs too, but it finds them by itself, under the objects that it captured. So
+ * while it runs, each of these objects has the elements and the history of its copy (`Tensor.exchange`).
+ *
  * The body must see the random numbers of its first run, while what runs between its parts (a body may
  * communicate, and is then suspended) must not. Each part between two transfers therefore runs with the
  * generator's state from the same part of the first run, and the state outside is put back after it.
  */
+import { TensorDisposedError } from "../tensor/errors.ts";
 import type { Suspendable, Transfer } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { AutogradError } from "./autograd-error.ts";
 import { Backward, type GraphRoot, rootOf } from "./backward.ts";
 import { enableGrad } from "./grad-mode.ts";
 import type { InnerBackward, Leaf, Node } from "./graph.ts";
@@ -23,12 +28,17 @@ import { markInput, variable } from "./record.ts";
 export class Recomputation implements InnerBackward {
   readonly #node: Node;
   readonly #dependsOnStageInput: readonly boolean[];
+  readonly #captured: readonly Tensor[];
   #leaves: (Leaf | undefined)[] = [];
   #walk: Backward | undefined = undefined;
 
-  /** @param dependsOnStageInput For each input of the node, whether it depends on a stage's inputs. */
-  constructor(node: Node, dependsOnStageInput: readonly boolean[]) {
+  /**
+   * @param dependsOnStageInput For each input of the node, whether it depends on a stage's inputs.
+   * @param captured The last inputs of the node, which the body does not take as arguments.
+   */
+  constructor(node: Node, dependsOnStageInput: readonly boolean[], captured: readonly Tensor[]) {
     this.#node = node;
+    this.#captured = captured;
     this.#dependsOnStageInput = dependsOnStageInput;
   }
 
@@ -60,10 +70,13 @@ export class Recomputation implements InnerBackward {
     this.#endWalk();
   }
 
-  /** The gradients of the inputs that exist by now, in the current scope. */
+  /**
+   * The gradients that this visit of the node is to give, in the current scope. An output of the body that is an input
+   * of W's half gives its gradient in I already; it stays here until then.
+   */
   takeGradients(): (Tensor | null)[] {
-    return this.#leaves.map((leaf) => {
-      const gradient = leaf?.grad ?? null;
+    return this.#leaves.map((leaf, i) => {
+      const gradient = this.#node.isWanted(i) ? (leaf?.grad ?? null) : null;
       if (gradient === null) return null;
       leaf!.grad = null;
       gradient.runtime.currentScope?.own(gradient);
@@ -90,26 +103,52 @@ export class Recomputation implements InnerBackward {
     inputs: readonly Tensor[],
     randomStates: readonly Tensor[],
   ): Suspendable<(GraphRoot | null)[]> {
-    const { runtime, gradients } = this.#node;
+    const { runtime } = this.#node;
     const copies = inputs.map((input) => input.share());
+    const numArguments = copies.length - this.#captured.length;
     try {
       this.#leaves = copies.map((copy, i) => this.#markLeaf(copy, i));
       let segment = 0;
-      const result = yield* inSegments(body(...copies), (resume) => {
+      let roots: (GraphRoot | null)[] = [];
+      yield* inSegments(body(...copies.slice(0, numArguments)), (resume) => {
         const outside = runtime.randomState();
         const inside = randomStates[segment++];
         if (inside !== undefined) runtime.setRandomState(inside);
         try {
-          return enableGrad(runtime, resume);
+          return this.#withCaptured(copies.slice(numArguments), () => {
+            const step = enableGrad(runtime, resume);
+            if (step.done) roots = this.#rootsOf(step.value);
+            return step;
+          });
         } finally {
           runtime.setRandomState(outside);
         }
       });
-      const outputs = Array.isArray(result) ? (result as readonly Tensor[]) : [result as Tensor];
-      return outputs.map((output, i) => (gradients[i] ? rootOf(output) : null));
+      return roots;
     } finally {
       for (const copy of copies) copy.dispose();
     }
+  }
+
+  /** Runs `body` while the captured tensors are their copies. */
+  #withCaptured<T>(copies: readonly Tensor[], body: () => T): T {
+    this.#captured.forEach((tensor, i) => {
+      tensor.exchange(copies[i]!);
+    });
+    try {
+      return body();
+    } catch (error) {
+      throw error instanceof TensorDisposedError ? capturedAndDisposed(error) : error;
+    } finally {
+      this.#captured.forEach((tensor, i) => {
+        tensor.exchange(copies[i]!);
+      });
+    }
+  }
+
+  #rootsOf(result: Tensor | readonly Tensor[]): (GraphRoot | null)[] {
+    const outputs = Array.isArray(result) ? (result as readonly Tensor[]) : [result as Tensor];
+    return outputs.map((output, i) => (this.#node.gradients[i] ? rootOf(output) : null));
   }
 
   #markLeaf(copy: Tensor, input: number): Leaf | undefined {
@@ -117,6 +156,15 @@ export class Recomputation implements InnerBackward {
     if (this.#dependsOnStageInput[input]) return markInput(copy, needsGrad);
     return needsGrad ? variable(copy) : undefined;
   }
+}
+
+function capturedAndDisposed(cause: TensorDisposedError): AutogradError {
+  return new AutogradError(
+    "CHECKPOINT_INPUT",
+    "the body of a checkpoint runs again in the backward, and uses a tensor that was disposed after its first run; " +
+      "pass the tensor to the checkpoint: checkpoint((x, mask) => ..., x, mask)",
+    { cause },
+  );
 }
 
 /** Runs a computation with something set up around each part of it between two transfers. */

@@ -55,10 +55,10 @@ export type Differentiate = (node: Node) => readonly Gradient[] | Suspendable<re
 
 export interface RecordOptions {
   /** The outputs depend on a stage's inputs by a tensor that is not among the operation's inputs. */
-  readonly dependsOnStageInput?: boolean;
+  readonly dependsOnStageInput?: boolean | undefined;
   /** I visits the node even if none of its inputs needs a gradient. */
-  readonly alwaysRuns?: boolean;
-  readonly lifetime?: SavedLifetime;
+  readonly alwaysRuns?: boolean | undefined;
+  readonly lifetime?: SavedLifetime | undefined;
 }
 
 /**
@@ -123,6 +123,8 @@ export function record(
     edges.push(edge);
   }
   if (!hasEdge && !(alwaysRuns && records)) {
+    if (runtime.usedTensors !== undefined)
+      for (const input of inputList) if (input !== null) runtime.usedTensors.add(input);
     if (dependsOnStageInput) for (const output of outputList) output.history = WITHOUT_GRADIENT;
     return outputs;
   }

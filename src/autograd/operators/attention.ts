@@ -21,9 +21,9 @@ import { record } from "../record.ts";
 
 export interface AttentionOptions {
   /** Position t sees positions 0 to t only. */
-  readonly causal?: boolean;
+  readonly causal?: boolean | undefined;
   /** Factor of the scores; 1 / sqrt(D) if not given. */
-  readonly scale?: number;
+  readonly scale?: number | undefined;
 }
 
 /**

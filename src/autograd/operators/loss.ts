@@ -30,9 +30,9 @@ export function mseLoss(input: Tensor, target: Tensor, reduction: Reduction = "m
 }
 
 export interface CrossEntropyOptions {
-  readonly reduction?: Reduction;
+  readonly reduction?: Reduction | undefined;
   /** Positions with this target count neither in the loss nor in its mean; -100 if not given. */
-  readonly ignoreIndex?: number;
+  readonly ignoreIndex?: number | undefined;
 }
 
 /**
