@@ -18,15 +18,19 @@ const PYTORCH_NAMES: Readonly<Record<string, string>> = {
   isCausal: "causal",
 };
 
+/** Options that are left out where they were undefined. */
+type Given<Options> = { [name in keyof Options]: Exclude<Options[name], undefined> };
+
 /**
- * The options, if `owner` has all of them: a misspelt option would silently leave its default in force.
+ * The options that are given, if `owner` has all of them: a misspelt option would silently leave its default in force.
+ * One that is undefined is left out, so that it does not replace a default either.
  * @throws OptionError for what is no object, and for a name that is not in `known`, with the one that was meant
  */
 export function checkedOptions<Options extends object>(
   owner: string,
   options: Options,
   known: readonly (keyof Options & string)[],
-): Options {
+): Given<Options> {
   if (typeof options !== "object" || options === null)
     throw new OptionError(
       `${owner} takes its options as an object; got ${String(options)}; write { ${known[0]}: ... }`,
@@ -40,5 +44,12 @@ export function checkedOptions<Options extends object>(
       `${owner} has no option ${name}${didYouMean(meant)}; its options are ${known.join(", ")}`,
     );
   }
-  return options;
+  return withoutUndefined(options);
+}
+
+/** The same properties, except those that are undefined. */
+export function withoutUndefined<Options extends object>(options: Options): Given<Options> {
+  if (!Object.values(options).includes(undefined)) return options as Given<Options>;
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given) as Given<Options>;
 }

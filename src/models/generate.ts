@@ -9,11 +9,11 @@ export interface GenerateOptions {
   /** The number of tokens to generate. */
   readonly numTokens: number;
   /** Divides the logits: below 1, likely tokens become likelier; 0 always takes the likeliest. 1 by default. */
-  readonly temperature?: number;
+  readonly temperature?: number | undefined;
   /** Draws from the K likeliest tokens only; from all by default. */
-  readonly topK?: number;
+  readonly topK?: number | undefined;
   /** Seeds the draws; 0 by default. */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
 }
 
 /**

@@ -12,6 +12,7 @@ import {
   checkOption,
   type NamedParameter,
   Optimizer,
+  type OptionalOptions,
   type ParameterGroup,
   type StepGroup,
 } from "./optimizer.ts";
@@ -50,7 +51,7 @@ export class AdamW extends Optimizer<AdamWOptions> {
   /** @throws OptionError for an option that does not exist or is out of its range, or two parameters of one name */
   constructor(
     parameters: readonly NamedParameter[] | readonly ParameterGroup<AdamWOptions>[],
-    options: Partial<AdamWOptions> = {},
+    options: OptionalOptions<AdamWOptions> = {},
   ) {
     super(checkedGroups("AdamW", parameters, NAMES), {
       ...DEFAULTS,

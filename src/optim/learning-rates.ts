@@ -66,7 +66,7 @@ export function afterWarmup(options: {
  */
 export function warmupCosine(options: {
   readonly peak: number;
-  readonly minimum?: number;
+  readonly minimum?: number | undefined;
   readonly numWarmupSteps: number;
   readonly numSteps: number;
 }): LearningRateSchedule {

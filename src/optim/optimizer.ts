@@ -14,7 +14,7 @@
  * it; they are written into tensors only when a state dict is asked for.
  */
 import type { Parameter } from "../autograd/parameter.ts";
-import { checkedOptions, OptionError } from "../errors/option-error.ts";
+import { checkedOptions, OptionError, withoutUndefined } from "../errors/option-error.ts";
 import { type StateDict, StateDictError } from "../nn/state-dict.ts";
 import * as kernels from "../tensor/kernels/index.ts";
 import { sameShape } from "../tensor/shape.ts";
@@ -22,8 +22,13 @@ import type { Tensor } from "../tensor/tensor.ts";
 
 export type NamedParameter = readonly [name: string, parameter: Parameter];
 
+/** Options that may be left out, or undefined. */
+export type OptionalOptions<Options> = { [name in keyof Options]?: Options[name] | undefined };
+
 /** Parameters with options of their own; an option that is left out is the optimizer's. */
-export type ParameterGroup<Options> = Partial<Options> & { readonly parameters: readonly NamedParameter[] };
+export type ParameterGroup<Options> = OptionalOptions<Options> & {
+  readonly parameters: readonly NamedParameter[];
+};
 
 interface CommonOptions {
   learningRate: number;
@@ -70,7 +75,7 @@ export abstract class Optimizer<Options extends CommonOptions> {
     const seen = new Map<string | Parameter, Parameter>();
     this.groups = groups.map(({ parameters, ...options }) => ({
       parameters: parameters.filter((named) => isNew(named, seen)),
-      options: { ...defaults, ...options } as Options,
+      options: { ...defaults, ...withoutUndefined(options) } as Options,
     }));
   }
 

@@ -5,6 +5,7 @@ import {
   checkOption,
   type NamedParameter,
   Optimizer,
+  type OptionalOptions,
   type ParameterGroup,
   type StepGroup,
 } from "./optimizer.ts";
@@ -35,7 +36,7 @@ export class SGD extends Optimizer<SGDOptions> {
   /** @throws OptionError for an option that does not exist or is out of its range, or two parameters of one name */
   constructor(
     parameters: readonly NamedParameter[] | readonly ParameterGroup<SGDOptions>[],
-    options: Partial<SGDOptions> = {},
+    options: OptionalOptions<SGDOptions> = {},
   ) {
     super(checkedGroups("SGD", parameters, NAMES), { ...DEFAULTS, ...checkedOptions("SGD", options, NAMES) });
     for (const { options } of this.groups) checkOptions(options);

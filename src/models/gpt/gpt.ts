@@ -23,13 +23,13 @@ export interface GptConfig {
   /** Width of the residual stream. */
   readonly hiddenSize: number;
   /** Width of the MLP as a multiple of `hiddenSize`; 4 by default. */
-  readonly mlpRatio?: number;
+  readonly mlpRatio?: number | undefined;
   /** Whether the head uses the token embedding's weight; false by default. */
-  readonly tieEmbeddings?: boolean;
+  readonly tieEmbeddings?: boolean | undefined;
   /** Share of the embeddings, and of what each half of a block adds, that training drops; 0 by default. */
-  readonly dropout?: number;
+  readonly dropout?: number | undefined;
   /** The dtype of all parameters; float32 by default. */
-  readonly dtype?: DType;
+  readonly dtype?: DType | undefined;
 }
 
 /** A layer: attention, then an MLP; each takes a normalized input and is added to it. [B, T, C] to [B, T, C]. */

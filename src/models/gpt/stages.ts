@@ -20,7 +20,7 @@ export interface GptStagesOptions {
   /** Stages of the whole pipeline: P for DualPipe, 2P for DualPipeV, 1 for a sequential model. */
   readonly numStages: number;
   /** The stages to build; all by default. */
-  readonly stageIndices?: readonly number[];
+  readonly stageIndices?: readonly number[] | undefined;
   readonly runtime: Runtime;
   /** Initial weights depend on the seed and on their own names, not on the stages or ranks that build them. */
   readonly seed: number;

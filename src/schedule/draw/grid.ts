@@ -11,7 +11,7 @@ export interface GridCell {
 export interface GridOptions {
   /** Time per column. */
   readonly unit: number;
-  readonly maxColumns?: number;
+  readonly maxColumns?: number | undefined;
 }
 
 /** Cuts a timeline into columns of one unit of time; a column shows what runs at its middle. */

@@ -5,8 +5,8 @@ import { ChartRows } from "./chart-rows.ts";
 import { ticksOf } from "./ticks.ts";
 
 export interface SvgOptions {
-  readonly width?: number;
-  readonly rowHeight?: number;
+  readonly width?: number | undefined;
+  readonly rowHeight?: number | undefined;
 }
 
 /** The colours of each direction: lighter from the last rank to the first. */

@@ -26,7 +26,7 @@ import { postReceivesForSynchronousSends } from "./synchronous-sends.ts";
 
 export interface LowerOptions {
   /** How many computations before its own a receive is posted; 1 hides a link behind one computation. */
-  readonly window?: number;
+  readonly window?: number | undefined;
 }
 
 export const DEFAULT_RECEIVE_WINDOW = 2;

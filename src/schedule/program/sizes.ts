@@ -5,8 +5,8 @@ export interface ProgramSizes {
   readonly numRanks: number;
   readonly numMicroBatches: number;
   /** The number of stages on each rank; only interleaved schedules have a choice. */
-  readonly stagesPerRank?: number;
-  readonly forwardOnly?: boolean;
+  readonly stagesPerRank?: number | undefined;
+  readonly forwardOnly?: boolean | undefined;
 }
 
 /** A rule for a count; absent parts do not restrict it. */

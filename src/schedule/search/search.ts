@@ -31,8 +31,8 @@ export interface SearchOptions {
   /** The most micro-batches of a stage that a rank may hold. */
   readonly maxActivations: number;
   /** The number of single changes to try on the best program; 300 unless given. */
-  readonly numTrials?: number;
-  readonly seed?: number;
+  readonly numTrials?: number | undefined;
+  readonly seed?: number | undefined;
 }
 
 const PREFERENCES: readonly Preference[] = ["backward-first", "forward-first", "weights-when-full"];

@@ -7,7 +7,7 @@ export type PerStage = number | readonly number[];
 export interface LinkCost {
   readonly latency: number;
   /** Bytes per unit of time; no limit unless given. Each channel of an edge has the whole bandwidth. */
-  readonly bandwidth?: number;
+  readonly bandwidth?: number | undefined;
 }
 
 /** The cost of one directed edge, in place of `link`. */
@@ -22,17 +22,17 @@ export interface CostModel {
   readonly I: PerStage;
   readonly W: PerStage;
   /** A full backward; I + W unless given. */
-  readonly B?: PerStage;
+  readonly B?: PerStage | undefined;
   /** An overlapped pair; the mean of the values of its two stages. */
-  readonly FB?: PerStage;
+  readonly FB?: PerStage | undefined;
   /** An overlapped pair as a share of its F + B, unless FB is given; 1 unless given. */
-  readonly pairShare?: number;
+  readonly pairShare?: number | undefined;
   /** Whether activations are recomputed before each backward, so that I and B take F longer. */
-  readonly recompute?: boolean;
+  readonly recompute?: boolean | undefined;
   readonly link: LinkCost;
-  readonly edges?: readonly EdgeCost[];
+  readonly edges?: readonly EdgeCost[] | undefined;
   /** Bytes of one micro-batch's output of a stage, and of the gradient that comes back for it. */
-  readonly activationBytes?: PerStage;
+  readonly activationBytes?: PerStage | undefined;
 }
 
 /** F = I = W = 1 and transfers that take no time. */

@@ -29,7 +29,7 @@ export interface SimulateOptions {
    * Computations need all their values when they start and give them when they end, as papers draw and count them.
    * The engine is faster, because it moves values in the middle of a B and of a pair.
    */
-  readonly wholeComputations?: boolean;
+  readonly wholeComputations?: boolean | undefined;
 }
 
 /** The predicted step; times are in the cost model's unit. */

@@ -22,9 +22,9 @@ import { ProgressCheck, type SendModel } from "./progress.ts";
 
 export interface VerifyOptions {
   /** `rendezvous`, the stricter one, unless given. */
-  readonly sends?: SendModel;
+  readonly sends?: SendModel | undefined;
   /** The number of problems after which checking stops; 10 unless given. */
-  readonly maxProblems?: number;
+  readonly maxProblems?: number | undefined;
 }
 
 export interface Verification {
