@@ -97,15 +97,26 @@ std::vector<c10::OperatorName> overloadsOf(const std::string& name) {
   return result;
 }
 
+// A name as Python writes it, such as `torch.add` or `aten::add.Tensor`: the name in `aten::` that it may mean, and the
+// overload after its dot.
+std::pair<std::string, std::string> inAten(std::string name) {
+  for (const std::string prefix : {"torch.ops.", "torch::", "torch.", "aten::", "aten.", "at::"})
+    if (name.rfind(prefix, 0) == 0) name = name.substr(prefix.size());
+  auto dot = name.find('.');
+  return {"aten::" + name.substr(0, dot), dot == std::string::npos ? "" : name.substr(dot + 1)};
+}
+
 std::string missingOperator(const std::string& name, const std::string& overload) {
   std::string problem = "this LibTorch has no operator " + name + (overload.empty() ? "" : "." + overload);
   std::string names;
   for (const auto& each : overloadsOf(name))
     names += (names.empty() ? "" : ", ") + (each.overload_name.empty() ? std::string("none") : each.overload_name);
   if (!names.empty()) return problem + "; the overloads of " + name + " are: " + names;
-  if (name.find("::") != std::string::npos) return problem;
-  bool isKnown = !overloadsOf("aten::" + name).empty();
-  return problem + "; an operator's name has a namespace" + (isKnown ? ": write aten::" + name : ", such as aten::add");
+  bool hasNamespace = name.find("::") != std::string::npos;
+  auto [meant, meantOverload] = inAten(name);
+  if (overloadsOf(meant).empty()) return problem + (hasNamespace ? "" : "; an operator's name has a namespace, such as aten::add");
+  if (!meantOverload.empty()) return problem + "; write operator(\"" + meant + "\", \"" + meantOverload + "\")";
+  return problem + (hasNamespace ? "; write " : "; an operator's name has a namespace: write ") + meant;
 }
 
 Operator lookUp(const std::string& name, const std::string& overload) {

@@ -11,6 +11,7 @@
 
 #include <cstring>
 #include <mutex>
+#include <set>
 
 #include "convert.h"
 #include "guard.h"
@@ -115,6 +116,15 @@ Napi::Value setNumThreads(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// isFirst(text): true to the first caller with this text, of all threads: what is said once in a process.
+Napi::Value isFirst(const Napi::CallbackInfo& info) {
+  static std::mutex mutex;
+  // Never destroyed: threads may call until the very end of the process.
+  static auto& texts = *new std::set<std::string>();
+  std::lock_guard<std::mutex> lock(mutex);
+  return Napi::Boolean::New(info.Env(), texts.insert(text(info.Env(), info[0], "text")).second);
+}
+
 }  // namespace
 
 void defineTensors(Napi::Object& exports) {
@@ -130,6 +140,7 @@ void defineTensors(Napi::Object& exports) {
   define<randomState>(exports, "randomState");
   define<setRandomState>(exports, "setRandomState");
   define<setNumThreads>(exports, "setNumThreads");
+  define<isFirst>(exports, "isFirst");
 }
 
 }  // namespace dualpipe

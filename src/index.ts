@@ -7,8 +7,15 @@ import type { GenerateTextOptions } from "./trainer/generate-text.ts";
 import type { TrainOptions, TrainSummary } from "./trainer/train.ts";
 
 export * from "./autograd/index.ts";
+export type { BatchPart, BatchRows, BatchTensors } from "./engine/batch-part.ts";
 export { DualPipe, type DualPipeOptions, DualPipeV } from "./engine/dualpipe.ts";
-export { Pipeline, type PipelineOptions, stagesOfRank } from "./engine/pipeline.ts";
+export { Pipeline } from "./engine/pipeline.ts";
+export {
+  type ModulesByStage,
+  numStagesOf,
+  type PipelineOptions,
+  stagesOfRank,
+} from "./engine/pipeline-options.ts";
 export type { PlannedComputation } from "./engine/rank-plan.ts";
 export { type RecordedTrack, Recorder, timelineOf } from "./engine/recorder.ts";
 export type { OverlapBackward, OverlapForward, OverlapHook, OverlapResult } from "./engine/stage/overlap.ts";
@@ -45,12 +52,19 @@ export { withSeed } from "./nn/initial.ts";
 export { Linear } from "./nn/linear.ts";
 export { MLP } from "./nn/mlp.ts";
 export { Module } from "./nn/module.ts";
+export { loadModule, type SaveModuleOptions, type StoredDType, saveModule } from "./nn/module-file.ts";
 export { LayerNorm, RMSNorm } from "./nn/norm.ts";
 export { type LoadReport, type StateDict, StateDictError } from "./nn/state-dict.ts";
 export { AdamW, type AdamWOptions } from "./optim/adamw.ts";
 export { clipFactor, scaleGradients, squaredGradNorm } from "./optim/gradient-norm.ts";
 export * as learningRates from "./optim/learning-rates.ts";
-export { type NamedParameter, Optimizer, type ParameterGroup, weightDecayGroups } from "./optim/optimizer.ts";
+export {
+  type NamedParameter,
+  Optimizer,
+  type OptionalOptions,
+  type ParameterGroup,
+  weightDecayGroups,
+} from "./optim/optimizer.ts";
 export { SGD, type SGDOptions } from "./optim/sgd.ts";
 export type { Device, MemoryUse } from "./tensor/device.ts";
 export type { DeviceChoice } from "./tensor/device-choice.ts";

@@ -61,6 +61,8 @@ export interface Addon {
   memory(): { liveBytes: number; peakBytes: number };
   resetPeakBytes(): void;
   releaseCache(): void;
+  /** True to the first caller with this text, of all threads of the process. */
+  isFirst(text: string): boolean;
   readonly mailbox: {
     open(name: string, numMailboxes: number): Mailboxes;
     put(mailboxes: Mailboxes, mailbox: number, tensors: readonly (Handle | null)[]): void;

@@ -7,7 +7,8 @@ export class TensorDisposedError extends DualPipeError<"TENSOR_DISPOSED"> {
   constructor() {
     super(
       "TENSOR_DISPOSED",
-      "this tensor was disposed, or its scope has ended; return it from the scope, or take tensor.share() inside",
+      "this tensor was disposed, or its scope has ended; return it from the scope, or take tensor.share() inside, " +
+        "which keeps its elements without their graph",
     );
   }
 }

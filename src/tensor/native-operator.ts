@@ -1,3 +1,6 @@
+import { describeValue } from "./argument.ts";
+import { ArgumentError } from "./errors.ts";
+
 /** An operator of the c10 dispatcher, by name and overload. Each runtime looks it up at its first call. */
 export interface Operator {
   readonly name: string;
@@ -9,4 +12,14 @@ export interface Operator {
 /** @param name With its namespace, such as `aten::mm`. */
 export function operator(name: string, overload = ""): Operator {
   return Object.freeze({ name, overload, isInPlace: /[^_]_$|^aten::__i/.test(name) });
+}
+
+/** Refuses a name in place of an operator. @throws ArgumentError */
+export function checkOperator(op: Operator): void {
+  if (typeof op?.name === "string" && typeof op.overload === "string") return;
+  const advice =
+    typeof op === "string" ? `operator(${JSON.stringify(op)})` : 'operator("aten::add", "Tensor")';
+  throw new ArgumentError(
+    `the first argument of a call must be an operator; got ${describeValue(op)}; write ${advice}`,
+  );
 }

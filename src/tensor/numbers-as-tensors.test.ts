@@ -14,7 +14,7 @@ import {
   where,
 } from "../autograd/index.ts";
 import { ArgumentError, LibTorchError } from "./errors.ts";
-import { operator } from "./native-operator.ts";
+import { type Operator, operator } from "./native-operator.ts";
 import { Runtime } from "./runtime.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -164,6 +164,28 @@ test("an operator that is looked up without its namespace or overload says what 
   expect(() => runtime.call(operator("aten::add", "tensor"), 1)).toThrow(
     /no operator aten::add.tensor; the overloads of aten::add are: .*Tensor/,
   );
+});
+
+test.each([
+  ["torch.exp", "an operator's name has a namespace: write aten::exp"],
+  ["aten.exp", "an operator's name has a namespace: write aten::exp"],
+  ["torch::exp", "write aten::exp"],
+  ["aten::add.Tensor", 'write operator("aten::add", "Tensor")'],
+  ["torch.ops.aten.add.Tensor", 'write operator("aten::add", "Tensor")'],
+])("an operator that is named %s, as in Python, says what to write", (name, advice) => {
+  expect(() => runtime.call(operator(name), 1)).toThrow(`no operator ${name}; ${advice}`);
+});
+
+test("a name in place of an operator says what to write", () => {
+  runtime.scope(() => {
+    const name = "aten::exp" as unknown as Operator;
+    for (const call of [
+      () => runtime.call(name, x()),
+      () => runtime.callMany(name, x()),
+      () => runtime.callInPlace(name, x()),
+    ])
+      expect(call).toThrow('must be an operator; got the string "aten::exp"; write operator("aten::exp")');
+  });
 });
 
 test("the operators with gradients take numbers where they can, and say where they cannot", () => {

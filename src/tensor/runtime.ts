@@ -20,8 +20,9 @@ import { type DType, dtypeCode } from "./dtype.ts";
 import { LibTorchError, ShapeError } from "./errors.ts";
 import * as kernels from "./kernels/index.ts";
 import { type Argument, notOneTensor, notSeveralTensors, toNative } from "./native-arguments.ts";
-import { type Operator, operator } from "./native-operator.ts";
+import { checkOperator, type Operator, operator } from "./native-operator.ts";
 import { flatten, type NestedNumbers } from "./numbers.ts";
+import { printTensor } from "./print.ts";
 import { Scopes } from "./scope.ts";
 import { Tensor } from "./tensor.ts";
 
@@ -58,12 +59,14 @@ export class Runtime extends Scopes {
   gradEnabled = true;
   /** While a pipeline runs: throws when the first gradient of a parameter is not for one of its own. */
   acceptLeaf: ((leaf: unknown, gradient: Tensor) => void) | undefined = undefined;
+  /** While a checkpoint's body runs for the first time: what recorded operations were called with. */
+  usedTensors: Set<Tensor> | undefined = undefined;
   #operators = new Map<Operator, number>();
   #supported = new Map<Operator, boolean>();
   #numNodes = 0;
 
   constructor(addon: Addon, device: Device = new CpuDevice(addon)) {
-    super();
+    super(addon);
     this.addon = addon;
     this.device = device;
     addon.setErrorClass(LibTorchError);
@@ -240,6 +243,11 @@ export class Runtime extends Scopes {
     }
   }
 
+  /** What `console.log` shows of a tensor, without its values if `isBrief`. */
+  print(tensor: Tensor, isBrief: boolean): string {
+    return this.scope(() => printTensor(tensor, (part) => this.read(part), isBrief));
+  }
+
   /** A copy of the elements' bytes in row-major order, in the tensor's own dtype. */
   readBytes(tensor: Tensor): ArrayBuffer {
     return this.device.toBytes(tensor.handle);
@@ -270,6 +278,7 @@ export class Runtime extends Scopes {
   #number(op: Operator): number {
     let number = this.#operators.get(op);
     if (number === undefined) {
+      checkOperator(op);
       number = this.addon.op(op.name, op.overload);
       this.#operators.set(op, number);
     }
@@ -277,9 +286,7 @@ export class Runtime extends Scopes {
   }
 
   #adopt(handle: number): Tensor {
-    const tensor = Tensor.adopt(this, handle);
-    this.currentScope?.own(tensor);
-    return tensor;
+    return this.own(Tensor.adopt(this, handle));
   }
 }
 

@@ -13,9 +13,11 @@
  *
  * A disposed tensor throws when it is used, in TypeScript, before native code is called.
  */
+import type { Addon } from "../native/addon.ts";
 import { ArgumentError } from "./errors.ts";
 import { isSuspendable, type Suspendable } from "./suspension.ts";
 import { Tensor } from "./tensor.ts";
+import { UnownedTensors } from "./unowned.ts";
 
 /**
  * The type of a body that must not be async: a promise continues after its scope has ended, without its tensors. A
@@ -59,14 +61,15 @@ class Scope {
 
   /**
    * Disposes its tensors, except those in `kept` (a tensor, or arrays and plain objects of them), which go to the
-   * parent.
+   * parent, or without one to `scopes`.
    */
-  end(kept: unknown): void {
+  end(kept: unknown, scopes: Scopes): void {
     const survivors = new Set<Tensor>();
     collectTensors(kept, survivors);
     for (const tensor of this.#owned) {
       if (!survivors.has(tensor)) tensor.dispose();
-      else this.parent?.own(tensor);
+      else if (this.parent !== undefined) this.parent.own(tensor);
+      else scopes.leaveUnowned(tensor);
     }
     this.#owned = [];
   }
@@ -75,6 +78,13 @@ class Scope {
 /** The scopes of one thread: which one is current, and when it ends. */
 export abstract class Scopes {
   #scope: Scope | undefined = undefined;
+  /** Where it is meant that no scope owns a tensor. */
+  #isOutsideOnPurpose = false;
+  readonly #unowned: UnownedTensors;
+
+  constructor(addon: Addon) {
+    this.#unowned = new UnownedTensors(addon);
+  }
 
   /** The scope that new tensors belong to; undefined outside of every scope. */
   get currentScope(): Scope | undefined {
@@ -95,7 +105,7 @@ export abstract class Scopes {
       return kept;
     } finally {
       this.#scope = scope.parent;
-      scope.end(kept);
+      scope.end(kept, this);
     }
   }
 
@@ -127,19 +137,33 @@ export abstract class Scopes {
       return kept;
     } finally {
       this.#scope = outer;
-      if (isDone) scope.end(kept);
+      if (isDone) scope.end(kept, this);
     }
   }
 
   /** Runs `body` outside of every scope: no scope of the caller owns what it makes or receives. */
   outsideScopes<T>(body: () => T): T {
-    const outer = this.#scope;
+    const [outer, wasOnPurpose] = [this.#scope, this.#isOutsideOnPurpose];
     this.#scope = undefined;
+    this.#isOutsideOnPurpose = true;
     try {
       return body();
     } finally {
       this.#scope = outer;
+      this.#isOutsideOnPurpose = wasOnPurpose;
     }
+  }
+
+  /** Gives a new tensor to the current scope. */
+  protected own(tensor: Tensor): Tensor {
+    if (this.#scope === undefined) this.leaveUnowned(tensor);
+    else this.#scope.own(tensor);
+    return tensor;
+  }
+
+  /** Takes note of a tensor that no scope owns, and that nothing may ever free. */
+  leaveUnowned(tensor: Tensor): void {
+    if (!this.#isOutsideOnPurpose) this.#unowned.add(tensor);
   }
 
   /** Continues `body` in its scope, which is the current one only while it runs. */
@@ -164,7 +188,7 @@ export abstract class Scopes {
       }
     } finally {
       body.return(undefined as T);
-      scope.end(kept);
+      scope.end(kept, this);
     }
   }
 }

@@ -21,6 +21,7 @@ class Cell {
   shape: readonly number[] | undefined;
   dtype: DType | undefined;
   changes: Changes | undefined;
+  watcher: Watcher | undefined;
 
   constructor(handle: Handle) {
     this.handle = handle;
@@ -33,6 +34,11 @@ interface Changes {
   at: number;
   /** The name of the operator. */
   by: string;
+}
+
+/** Who is told when elements that it watches are freed, or have another owner than their scope. */
+interface Watcher {
+  remove(elements: object): void;
 }
 
 export interface TensorHistory {
@@ -131,11 +137,30 @@ export class Tensor {
     return new Tensor(this.runtime, this.shareCell());
   }
 
+  /** Tells the watcher when the elements are freed. @returns An object that lives as long as any of their owners. */
+  watch(watcher: Watcher): object {
+    this.#cell.watcher = watcher;
+    return this.#cell;
+  }
+
+  /** Ends the watch: something else than a scope owns the elements now. */
+  unwatch(): void {
+    this.#cell.watcher?.remove(this.#cell);
+    this.#cell.watcher = undefined;
+  }
+
   /** Counts another owner; for the constructor of a subclass, which becomes it. */
   shareCell(): Cell {
     if (this.#disposed) throw new TensorDisposedError();
     this.#cell.owners++;
     return this.#cell;
+  }
+
+  /** Exchanges elements, history and disposal with another tensor: who has one of the two then sees the other. */
+  exchange(other: Tensor): void {
+    [this.#cell, other.#cell] = [other.#cell, this.#cell];
+    [this.#disposed, other.#disposed] = [other.#disposed, this.#disposed];
+    [this.history, other.history] = [other.history, this.history];
   }
 
   /** Gives up this owner; a second call does nothing. */
@@ -144,11 +169,23 @@ export class Tensor {
     this.#disposed = true;
     this.history?.forget();
     this.history = undefined;
-    if (--this.#cell.owners === 0) this.runtime.addon.free(this.#cell.handle);
+    if (--this.#cell.owners > 0) return;
+    this.#cell.watcher?.remove(this.#cell);
+    this.runtime.addon.free(this.#cell.handle);
   }
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  /** Dtype, shape and values, for people. */
+  toString(): string {
+    return this.runtime.print(this, false);
+  }
+
+  /** What `console.log` shows; deep inside of other objects, dtype and shape only. */
+  [Symbol.for("nodejs.util.inspect.custom")](depth: number): string {
+    return this.runtime.print(this, depth < 0);
   }
 
   /**
