@@ -7,7 +7,7 @@ import type { GenerateTextOptions } from "./trainer/generate-text.ts";
 import type { TrainOptions, TrainSummary } from "./trainer/train.ts";
 
 export * from "./autograd/index.ts";
-export type { BatchPart, BatchRows, BatchTensors } from "./engine/batch-part.ts";
+export type { BatchPart, BatchRows, BatchTensors } from "./engine/batch/batch-part.ts";
 export { DualPipe, type DualPipeOptions, DualPipeV } from "./engine/dualpipe.ts";
 export { Pipeline } from "./engine/pipeline.ts";
 export {
@@ -81,11 +81,11 @@ export {
 } from "./tensor/errors.ts";
 export type { Argument } from "./tensor/native-arguments.ts";
 export { type Operator, operator } from "./tensor/native-operator.ts";
-export type { NestedNumbers } from "./tensor/numbers.ts";
 export { type ElementArray, type LoadOptions, Runtime } from "./tensor/runtime.ts";
 export { seedFor } from "./tensor/seed.ts";
 export { finish, isSuspendable, type Suspendable, type Transfer } from "./tensor/suspension.ts";
 export { Tensor } from "./tensor/tensor.ts";
+export type { NestedNumbers } from "./tensor/values/numbers.ts";
 export { FolderError, RunFolderError, type RunFolderErrorCode } from "./trainer/check-folder.ts";
 export { CheckpointRequests } from "./trainer/checkpoint/requests.ts";
 export {

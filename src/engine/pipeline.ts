@@ -17,7 +17,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { GroupView } from "../transport/group-view.ts";
 import type { Message, ProcessGroup } from "../transport/process-group.ts";
 import { TransportError } from "../transport/transport-error.ts";
-import { type BatchPart, BatchParts, type BatchRows, type BatchTensors } from "./batch-part.ts";
+import { type BatchPart, BatchParts, type BatchRows, type BatchTensors } from "./batch/batch-part.ts";
 import { Executor } from "./executor.ts";
 import { PipelineLink } from "./link.ts";
 import { Holders } from "./parameters/holders.ts";

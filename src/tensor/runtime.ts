@@ -21,10 +21,10 @@ import { LibTorchError, ShapeError } from "./errors.ts";
 import * as kernels from "./kernels/index.ts";
 import { type Argument, notOneTensor, notSeveralTensors, toNative } from "./native-arguments.ts";
 import { checkOperator, type Operator, operator } from "./native-operator.ts";
-import { flatten, type NestedNumbers } from "./numbers.ts";
-import { printTensor } from "./print.ts";
 import { Scopes } from "./scope.ts";
 import { Tensor } from "./tensor.ts";
+import { flatten, type NestedNumbers } from "./values/numbers.ts";
+import { printTensor } from "./values/print.ts";
 
 export interface LoadOptions {
   /** Where tensors are. The CPU if not given; `auto` is a card where there is one. */

@@ -1,8 +1,8 @@
 // What `console.log(tensor)` shows: dtype, shape and values, as the array literal that would make them. A large tensor
 // is cut down to its corners before it is read, so that printing one costs as little as printing a small one.
-import * as kernels from "./kernels/index.ts";
-import { describe } from "./shape.ts";
-import type { Tensor } from "./tensor.ts";
+import * as kernels from "../kernels/index.ts";
+import { describe } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
 
 /** A tensor with more elements is shown without its middle. */
 const NUM_SHOWN_MAX = 1000;

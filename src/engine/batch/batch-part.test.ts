@@ -2,13 +2,13 @@
 // micro-batch those of its inputs, wherever the two are needed.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { failOnLeaks } from "../../test/leak-guard.ts";
-import { buildProgram, schedules } from "../schedule/index.ts";
-import { Runtime } from "../tensor/runtime.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { failOnLeaks } from "../../../test/leak-guard.ts";
+import { buildProgram, schedules } from "../../schedule/index.ts";
+import { Runtime } from "../../tensor/runtime.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { scatter } from "../micro-batches.ts";
+import { microBatchesAt } from "../step-data.ts";
 import { BatchParts } from "./batch-part.ts";
-import { scatter } from "./micro-batches.ts";
-import { microBatchesAt } from "./step-data.ts";
 
 const runtime = Runtime.load();
 failOnLeaks(runtime);

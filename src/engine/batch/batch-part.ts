@@ -9,11 +9,11 @@
 // cut into all of their micro-batches at once, the first ones longer by one row when it is not divisible. The step cuts
 // a rank's part again, by the same rule, and gets the same micro-batches: their sizes, in order, never grow and differ
 // by at most one.
-import { cat } from "../autograd/operators/join.ts";
-import { narrow } from "../autograd/operators/slice.ts";
-import { Tensor } from "../tensor/tensor.ts";
-import type { Message } from "../transport/process-group.ts";
-import { StepError } from "./step-error.ts";
+import { cat } from "../../autograd/operators/join.ts";
+import { narrow } from "../../autograd/operators/slice.ts";
+import { Tensor } from "../../tensor/tensor.ts";
+import type { Message } from "../../transport/process-group.ts";
+import { StepError } from "../step-error.ts";
 
 /** Positions in the batch of all replicas, in ascending order. */
 export interface BatchRows {

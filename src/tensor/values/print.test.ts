@@ -1,10 +1,10 @@
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
-import { failOnLeaks } from "../../test/leak-guard.ts";
-import { Parameter } from "../autograd/parameter.ts";
-import { Runtime } from "./runtime.ts";
-import { describe as describeTensor } from "./shape.ts";
-import type { Tensor } from "./tensor.ts";
+import { failOnLeaks } from "../../../test/leak-guard.ts";
+import { Parameter } from "../../autograd/parameter.ts";
+import { Runtime } from "../runtime.ts";
+import { describe as describeTensor } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
 
 const runtime = Runtime.load();
 failOnLeaks(runtime);

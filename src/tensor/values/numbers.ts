@@ -1,5 +1,5 @@
-import { describeValue } from "./argument.ts";
-import { ArgumentError, ShapeError } from "./errors.ts";
+import { describeValue } from "../argument.ts";
+import { ArgumentError, ShapeError } from "../errors.ts";
 
 /** Numbers, or arrays of them of any depth; arrays at one depth have one length. */
 export type NestedNumbers = number | boolean | ArrayLike<number> | readonly NestedNumbers[];
