@@ -81,10 +81,11 @@ export {
 } from "./tensor/errors.ts";
 export type { Argument } from "./tensor/native-arguments.ts";
 export { type Operator, operator } from "./tensor/native-operator.ts";
-export { type ElementArray, type LoadOptions, Runtime } from "./tensor/runtime.ts";
+export { type LoadOptions, Runtime } from "./tensor/runtime.ts";
 export { seedFor } from "./tensor/seed.ts";
 export { finish, isSuspendable, type Suspendable, type Transfer } from "./tensor/suspension.ts";
 export { Tensor } from "./tensor/tensor.ts";
+export type { ElementArray } from "./tensor/values/elements.ts";
 export type { NestedNumbers } from "./tensor/values/numbers.ts";
 export { FolderError, RunFolderError, type RunFolderErrorCode } from "./trainer/check-folder.ts";
 export { CheckpointRequests } from "./trainer/checkpoint/requests.ts";

@@ -23,6 +23,7 @@ import { type Argument, notOneTensor, notSeveralTensors, toNative } from "./nati
 import { checkOperator, type Operator, operator } from "./native-operator.ts";
 import { Scopes } from "./scope.ts";
 import { Tensor } from "./tensor.ts";
+import { type ElementArray, elementsOf } from "./values/elements.ts";
 import { flatten, type NestedNumbers } from "./values/numbers.ts";
 import { printTensor } from "./values/print.ts";
 
@@ -32,15 +33,6 @@ export interface LoadOptions {
   /** Which of the machine's cards, where there are several: the ranks of a machine take them in turn. */
   readonly localRank?: number;
 }
-
-/** The elements of a tensor in JavaScript; `Runtime.read` says which dtype comes as which. */
-export type ElementArray =
-  | Uint8Array
-  | Int32Array
-  | BigInt64Array
-  | Uint16Array
-  | Float32Array
-  | Float64Array;
 
 /**
  * LibTorch in one thread: operators, scopes and random numbers. A tensor belongs to the runtime that made it and cannot
@@ -225,22 +217,7 @@ export class Runtime extends Scopes {
     const { dtype } = tensor;
     if (dtype === "bfloat16" || dtype === "float16")
       return this.scope(() => this.read(kernels.toDtype(tensor, "float32")));
-    const bytes = this.readBytes(tensor);
-    switch (dtype) {
-      case "float32":
-        return new Float32Array(bytes);
-      case "float64":
-        return new Float64Array(bytes);
-      case "int64":
-        return new BigInt64Array(bytes);
-      case "int32":
-        return new Int32Array(bytes);
-      case "uint8":
-      case "bool":
-        return new Uint8Array(bytes);
-      default:
-        return dtype satisfies never;
-    }
+    return elementsOf(dtype, this.readBytes(tensor));
   }
 
   /** What `console.log` shows of a tensor, without its values if `isBrief`. */
