@@ -152,15 +152,15 @@ test("no process is left when the launcher is killed", async () => {
 test.each([
   [
     ["--nnodes", "2", "x.js"],
-    1,
+    2,
     "with several hosts, all must know the address of host 0; got --nnodes 2 without --master-addr",
   ],
   [
     ["--nnodes", "2", "--node-rank", "2", "x.js"],
-    1,
+    2,
     "--node-rank must be less than --nnodes; got 2 with --nnodes 2",
   ],
-  [["--max-restarts", "9", "none.yaml"], 1, "the program must be an existing file; there is no none.yaml"],
+  [["--max-restarts", "9", "none.yaml"], 2, "the program must be an existing file; there is no none.yaml"],
   [["--nproc-per-node", "none", "x.js"], 2, "must be a whole number of at least 1"],
 ])("%j is refused", async (args, status, message) => {
   const result = await startDualpipe(["launch", ...args]).ended;
