@@ -213,6 +213,7 @@ export class Pipeline {
   #step(inputs: Tensor | Message | null, options: StepOptions): StepResult {
     const training = this.runtime.gradEnabled;
     if (training) this.#owned.checkUnchanged();
+    this.#shared?.checkUpdatesShared();
     const planned = this.#plans.of(options.numChunks, !training);
     const shared = training ? this.#shared : undefined;
     const data = new StepData({

@@ -7,7 +7,8 @@ export type StepErrorCode =
   | "SHAPE_MISMATCH"
   | "STAGE_FAILED"
   | "BACKWARD_NOT_RUN"
-  | "HOLDER_MISMATCH";
+  | "HOLDER_MISMATCH"
+  | "UPDATES_NOT_SHARED";
 
 /** Where in a step something went wrong. */
 export interface StepLocation {

@@ -1,6 +1,7 @@
 // Pipelines side by side on parts of a batch, compared with one pipeline on the whole batch.
 import { describe, expect, test } from "vitest";
 import { runRanks } from "../../src/launch/run-ranks.ts";
+import type { ForgetfulCase } from "./forgetful-rank.ts";
 import type { ReplicasCase, ReplicasReport } from "./replicas-rank.ts";
 import { cosineDifference } from "./sequential.ts";
 
@@ -130,4 +131,27 @@ test("ranks may take other places than their own", async () => {
   rankMapping.forEach((place, rank) => {
     expect(mapped![rank]).toEqual(plain![place]);
   });
+});
+
+const forgetful = (data: ForgetfulCase) =>
+  runRanks<number>(new URL("./forgetful-rank.ts", import.meta.url), { numRanks: 2, data });
+
+test.each(["train", "evaluate"] as const)(
+  "when shareUpdates was forgotten, the next step says so (%s)",
+  async (next) => {
+    await expect(forgetful({ shares: false, shardUpdates: true, next })).rejects.toMatchObject({
+      code: "UPDATES_NOT_SHARED",
+      message: expect.stringMatching(
+        /rank \d: \d of its parameters were updated after the last shareUpdates, and the other ranks that hold them have their old values; with shardUpdates, call pipe.shareUpdates\(\) on every rank after the optimizer's step/,
+      ),
+    });
+  },
+);
+
+test.each<ForgetfulCase>([
+  { shares: true, shardUpdates: true, next: "train" },
+  { shares: false, shardUpdates: false, next: "train" },
+  { shares: false, shardUpdates: true, next: "load" },
+])("nothing is said where nothing was forgotten: %o", async (data) => {
+  expect(await forgetful(data)).toEqual([2, 2]);
 });

@@ -52,6 +52,8 @@ export class SharedParameters implements StepObserver {
   #stagesLeft = new Set<number>();
   /** Gradients from before the step, by bundle. */
   #before: (Tensor | null)[][] = [];
+  /** The runtime's count of changes when all holders last had equal values. */
+  #equalAt = -1;
 
   constructor(options: SharedParametersOptions) {
     const { holders, rank, bundleBytesMax = DEFAULT_BUNDLE_BYTES_MAX } = options;
@@ -75,6 +77,26 @@ export class SharedParameters implements StepObserver {
   equalize(): void {
     this.#checkSame();
     this.#distribute(() => 0);
+  }
+
+  /**
+   * Call at the start of a step.
+   * @throws StepError when updates are sharded, and an optimizer has changed parameters whose other holders still have
+   * the old values. Values that are copied into them, or changed in those of other owners too, come from elsewhere.
+   */
+  checkUpdatesShared(): void {
+    if (!this.#isSharded) return;
+    const isChanged = ({ changes }: Parameter): boolean =>
+      changes !== undefined && changes.at > this.#equalAt;
+    const updated = [...this.#owned].filter((each) => isChanged(each) && each.changes!.by !== "aten::copy_");
+    const all = this.#bundles.flatMap(({ parameters }) => parameters);
+    if (updated.length === 0 || all.some((each) => !this.owns(each) && isChanged(each))) return;
+    throw new StepError(
+      "UPDATES_NOT_SHARED",
+      { rank: this.#rank },
+      `${updated.length} of its parameters were updated after the last shareUpdates, and the other ranks that hold them have ` +
+        "their old values; with shardUpdates, call pipe.shareUpdates() on every rank after the optimizer's step",
+    );
   }
 
   /** Call at the start of a step. */
@@ -178,6 +200,7 @@ export class SharedParameters implements StepObserver {
         });
       });
     }
+    this.#equalAt = runtime.nextNodeIndex();
   }
 
   /**
