@@ -1,3 +1,4 @@
+import { counted } from "../errors/counted.ts";
 import { InternalError } from "../errors/internal-error.ts";
 import * as kernels from "../tensor/kernels/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -25,7 +26,7 @@ export function scatterProblem(
 ): string | undefined {
   const tooShort = tensors.find((tensor) => tensor && !((tensor.shape.at(batchDim) ?? 0) >= numMicroBatches));
   if (!tooShort) return undefined;
-  return `a tensor of the shape [${tooShort.shape}] cannot be cut into ${numMicroBatches} micro-batches along dimension ${batchDim}`;
+  return `a tensor of the shape [${tooShort.shape}] cannot be cut into ${counted(numMicroBatches, "micro-batch")} along dimension ${batchDim}`;
 }
 
 function split(tensor: Tensor, numParts: number, dim: number): Tensor[] {

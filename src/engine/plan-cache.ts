@@ -1,3 +1,4 @@
+import { counted } from "../errors/counted.ts";
 import { lower } from "../schedule/lower/lower.ts";
 import type { Placement } from "../schedule/program/placement.ts";
 import { forwardPart, type Program } from "../schedule/program/program.ts";
@@ -73,7 +74,7 @@ export class PlanCache {
     if (schedule.numMicroBatches !== numMicroBatches)
       throw new ScheduleError(
         "INVALID_SIZES",
-        `program ${schedule.schedule}: it is for ${schedule.numMicroBatches} micro-batches; got ${numMicroBatches}; use ${schedule.numMicroBatches}`,
+        `program ${schedule.schedule}: it is for ${counted(schedule.numMicroBatches, "micro-batch")}; got ${numMicroBatches}; use ${schedule.numMicroBatches}`,
       );
     if (forwardOnly) return lower(forwardPart(schedule));
     return schedule.communication === "none" ? lower(schedule) : schedule;
@@ -93,7 +94,7 @@ export function placementOf(choice: ScheduleChoice, numRanks: number): Placement
   if (schedule.numRanks !== numRanks)
     throw new ScheduleError(
       "INVALID_SIZES",
-      `program ${schedule.schedule}: it is for ${schedule.numRanks} ranks; got ${numRanks}; start ${schedule.numRanks}`,
+      `program ${schedule.schedule}: it is for ${counted(schedule.numRanks, "rank")}; got ${numRanks}; start ${schedule.numRanks}`,
     );
   return schedule.placement;
 }

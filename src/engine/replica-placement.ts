@@ -1,3 +1,4 @@
+import { counted } from "../errors/counted.ts";
 import type { ProcessGroup } from "../transport/process-group.ts";
 import { StepError } from "./step-error.ts";
 
@@ -26,7 +27,7 @@ export class ReplicaPlacement {
     const refuse = (rule: string): StepError => new StepError("INVALID_INPUT", { rank }, rule);
     if (!Number.isInteger(numReplicas) || numReplicas < 1 || size % numReplicas !== 0)
       throw refuse(
-        `numReplicas must be a whole number that divides the group's ${size} ranks; got ${numReplicas}`,
+        `numReplicas must be a whole number that divides the group's ${counted(size, "rank")}; got ${numReplicas}`,
       );
     this.#groupRanks = Array.from({ length: size }, (_, position) => rankMapping.indexOf(position));
     if (rankMapping.length !== size || this.#groupRanks.includes(-1))

@@ -8,7 +8,9 @@
  *    disconnects, by the hub or because its heartbeats stop. Gloo alone would notice a closed connection, but
  *    not a process that hangs.
  */
+
 import { randomBytes, randomInt, randomUUID } from "node:crypto";
+import { counted } from "../errors/counted.ts";
 import type { Addon } from "../native/addon.ts";
 import { disconnectProcesses, glooOf, type ProcessLayout } from "../transport/gloo/connect-processes.ts";
 import type { SentCount } from "../transport/returned-ranks.ts";
@@ -153,7 +155,7 @@ export class ConnectedProcesses {
       noun: "process",
       member: process,
       numMembers: numProcesses,
-      run: `a run of ${numProcesses * ranksPerProcess} ranks in ${numProcesses} processes`,
+      run: `a run of ${counted(numProcesses * ranksPerProcess, "rank")} in ${counted(numProcesses, "process")}`,
       rendezvousTimeoutMs: this.#rendezvousTimeoutMs,
       heartbeatTimeoutMs,
       signal,

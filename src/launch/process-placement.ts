@@ -11,7 +11,9 @@
  * host may have many addresses; the right one is that of the interface on the route to the master, which the
  * kernel tells when a UDP socket is connected to it. No packet is sent.
  */
+
 import { once } from "node:events";
+import { counted } from "../errors/counted.ts";
 import type { ProcessLayout } from "../transport/gloo/connect-processes.ts";
 import { LaunchError } from "./launch-error.ts";
 import { type HubServer, readLaunchVariables } from "./launcher-variables.ts";
@@ -50,7 +52,7 @@ export async function processPlacement(
   if (numRanks % numProcesses !== 0)
     throw new LaunchError(
       "UNEVEN_RANKS",
-      `all processes must have the same number of ranks; got ${numRanks} ranks and ${numProcesses} processes; start ${divisorsOf(numRanks).join(", ")} processes, or change the number of ranks`,
+      `all processes must have the same number of ranks; got ${counted(numRanks, "rank")} and ${counted(numProcesses, "process")}; start ${divisorsOf(numRanks).join(", ")} processes, or change the number of ranks`,
     );
   return {
     process: variables.process,

@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os";
+import { counted } from "../errors/counted.ts";
 
 const REPORT_EVERY_MS = 15_000;
 /** Measured with LibTorch 1.13 and GCC 12: the precompiled header comes first and alone, the rest in parallel. */
@@ -22,7 +23,7 @@ export class BuildProgress {
     this.#onLine = onLine;
     this.#estimatedSeconds = HEADER_SECONDS + SOURCES_CPU_SECONDS / cores;
     onLine?.(
-      `building the native addon for ${target}: about ${this.#estimatedSeconds.toFixed(0)} s on ${cores} cores, once for this LibTorch`,
+      `building the native addon for ${target}: about ${this.#estimatedSeconds.toFixed(0)} s on ${counted(cores, "core")}, once for this LibTorch`,
     );
     this.#timer = setInterval(() => this.#report(), REPORT_EVERY_MS).unref();
   }

@@ -1,3 +1,4 @@
+import { counted } from "../../errors/counted.ts";
 import type { JoinOptions } from "../hub/hub-member.ts";
 import type { Attempt, Failure, LaunchOptions } from "./launch-options.ts";
 
@@ -30,7 +31,7 @@ export function joinOptionsOf(
     noun: "host",
     member: hostIndex,
     numMembers: numHosts,
-    run: `a run of ${numHosts} hosts with ${numProcessesPerHost} processes each`,
+    run: `a run of ${counted(numHosts, "host")} with ${counted(numProcessesPerHost, "process")} each`,
     rendezvousTimeoutMs: options.rendezvousTimeoutMs,
     heartbeatTimeoutMs: options.heartbeatTimeoutMs,
     signal,

@@ -1,3 +1,4 @@
+import { counted } from "../../errors/counted.ts";
 import type { ModelContext, ModelCut, ModelFamily, ModelIssue } from "../model-family.ts";
 import type { GptConfig } from "./gpt.ts";
 import { toHuggingFace } from "./hugging-face.ts";
@@ -55,7 +56,7 @@ function layerIssues({ numLayers }: GptSection, { numStages, layout }: ModelCut)
   return [
     {
       key: "numLayers",
-      problem: `must be at least 1 for each of the ${numStages} stages of ${layout}; got ${numLayers}; use ${numStages}, or fewer pipeline.ranks`,
+      problem: `must be at least 1 for each of the ${counted(numStages, "stage")} of ${layout}; got ${numLayers}; use ${numStages}, or fewer pipeline.ranks`,
       with: CUT_KEYS,
     },
   ];

@@ -8,7 +8,9 @@
  * One case breaks this: a head that is tied to the token embedding is the same tensor as a parameter of the first
  * stage. Two ranks cannot share a tensor, so such a model needs a schedule that puts both ends on one rank.
  */
+
 import type { Parameter } from "../../autograd/parameter.ts";
+import { counted } from "../../errors/counted.ts";
 import { OptionError } from "../../errors/option-error.ts";
 import { fillConstant, fillNormal, withSeed } from "../../nn/initial.ts";
 import type { Runtime } from "../../tensor/runtime.ts";
@@ -70,7 +72,7 @@ function checkStages(config: GptConfig, numStages: number, indices: readonly num
   const { numLayers, tieEmbeddings = false } = config;
   if (!Number.isInteger(numStages) || numStages < 1 || numStages > numLayers)
     throw new OptionError(
-      `a GPT of ${numLayers} layers has 1 to ${numLayers} stages, each of at least one layer; got ${numStages}`,
+      `a GPT of ${counted(numLayers, "layer")} has 1 to ${counted(numLayers, "stage")}, each of at least one layer; got ${numStages}`,
     );
   for (const index of indices)
     if (!Number.isInteger(index) || index < 0 || index >= numStages)

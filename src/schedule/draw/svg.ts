@@ -1,3 +1,4 @@
+import { counted } from "../../errors/counted.ts";
 import { formatAction } from "../program/action.ts";
 import { makespanOf, type Timeline, type TimelineEvent } from "../simulate/timeline.ts";
 import { type Bar, barsOf, KIND_IN_WORDS } from "./bars.ts";
@@ -45,7 +46,7 @@ export function timelineSvg(timeline: Timeline, { width = 1200, rowHeight = 22 }
   const labelOf = labelsOf(timeline, rows, scale);
   return `${[
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-labelledby="schedule" font-family="sans-serif" font-size="11">`,
-    `<title id="schedule">${escapeText(timeline.schedule)} on ${timeline.ranks.length === 1 ? "1 rank" : `${timeline.ranks.length} ranks`}</title>`,
+    `<title id="schedule">${escapeText(timeline.schedule)} on ${counted(timeline.ranks.length, "rank")}</title>`,
     `<rect width="${width}" height="${height}" rx="6" fill="#fff"/>`,
     ...timeline.ranks.flatMap((track, rank) => {
       const y = 5 + rank * rowHeight;

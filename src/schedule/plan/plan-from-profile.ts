@@ -1,3 +1,4 @@
+import { counted } from "../../errors/counted.ts";
 import { lower } from "../lower/lower.ts";
 import { peakActivations } from "../program/peak-activations.ts";
 import { type Placement, placementKey } from "../program/placement.ts";
@@ -52,7 +53,7 @@ function predictProfiled(profile: Profile): number {
 
 function stageProblem(placement: Placement, numProfiled: number): string | undefined {
   if (placement.numStages === numProfiled) return undefined;
-  return `needs ${placement.numStages} stages; ${numProfiled} were profiled`;
+  return `needs ${counted(placement.numStages, "stage")}; profiled: ${numProfiled}`;
 }
 
 /**

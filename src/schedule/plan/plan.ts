@@ -11,6 +11,7 @@
  * for a program that no named schedule has. Each schedule that lost gets the reason that counts most, so the answer can
  * be argued with.
  */
+import { counted } from "../../errors/counted.ts";
 import type { Program } from "../program/program.ts";
 import { ScheduleError } from "../program/schedule-error.ts";
 import { sizeProblem } from "../program/sizes.ts";
@@ -88,7 +89,7 @@ function tryAll(definition: ScheduleDefinition, request: PlanRequest): Candidate
         }
         const { numStages } = definition.placement(sizes);
         if (numStages > request.model.numLayers) {
-          candidates.rejection ??= `stages must be at most the ${request.model.numLayers} layers; got ${numStages}`;
+          candidates.rejection ??= `stages must be at most the ${counted(request.model.numLayers, "layer")}; got ${numStages}`;
           continue;
         }
         for (const recompute of [false, true]) {

@@ -46,6 +46,7 @@ describe("reading", () => {
 
   it.each([
     ["", /every stage must have the forward/],
+    ["0F0,0B0\n\n1F0,1B0", /each line is a rank with its actions; got none in line 2; remove the line/],
     ["0F0,0F1\n0B0,x", /line 2, cell 2: action: must be STAGE.*"x"/],
     ["0F0,0F5", /2 forwards for stages up to 0 and micro-batches up to 5/],
     ["0F999999999", /1 forwards for stages up to 0 and micro-batches up to 999999999/],

@@ -107,6 +107,9 @@ export function parseProgramCsv(text: string, schedule = "custom"): Program {
   const lines = text.replace(/^\uFEFF/, "").split(/\r\n|\r|\n/);
   while (lines.length > 0 && lines.at(-1)!.trim() === "") lines.pop();
   const rows = lines.map(parseRow);
+  const empty = rows.findIndex((row) => row.length === 0);
+  if (empty >= 0)
+    fail("each line is a rank with its actions", `none in line ${empty + 1}`, "remove the line");
   const shape = measure(rows);
   return {
     schedule,

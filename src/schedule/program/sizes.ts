@@ -1,3 +1,4 @@
+import { counted } from "../../errors/counted.ts";
 import { ScheduleError } from "./schedule-error.ts";
 
 /** The sizes of one step. */
@@ -59,8 +60,7 @@ function countProblem(
 ): string | undefined {
   const nearest = nearestAllowed(rule, count, numRanks ?? 1);
   if (Number.isSafeInteger(count) && count === nearest) return undefined;
-  const ranks = numRanks === 1 ? "1 rank" : `${numRanks} ranks`;
-  const given = numRanks === undefined ? `${count}` : `${count} with ${ranks}`;
+  const given = numRanks === undefined ? `${count}` : `${count} with ${counted(numRanks, "rank")}`;
   return `${subject} must be ${ruleInWords(rule)}; got ${given}; use ${nearest}`;
 }
 

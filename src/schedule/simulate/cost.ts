@@ -1,3 +1,4 @@
+import { counted } from "../../errors/counted.ts";
 import { ScheduleError } from "../program/schedule-error.ts";
 
 /** One cost for all stages, or one for each. */
@@ -56,7 +57,7 @@ export function spreadOverStages(subject: string, cost: PerStage, numStages: num
   if (values.length !== numStages || values.some((value) => !(value >= 0 && value < Infinity))) {
     throw new ScheduleError(
       "INVALID_COST",
-      `cost: ${subject} must be a finite number of at least 0, or one for each of ${numStages} stages; ` +
+      `cost: ${subject} must be a finite number of at least 0, or one for each of ${counted(numStages, "stage")}; ` +
         `got ${JSON.stringify(cost).slice(0, 60)}; correct it`,
     );
   }
