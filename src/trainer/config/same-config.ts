@@ -37,7 +37,10 @@ export function checkSameConfig(own: TrainConfig, first: TrainConfig): void {
 
 type Section = Readonly<Record<string, unknown>>;
 
-const inWords = (value: unknown) => JSON.stringify(value) ?? "missing";
+/** A value as text; a program is its text, as hosts may keep its file in different places. */
+const inWords = (value: unknown) =>
+  JSON.stringify(typeof value === "object" && value !== null && "csv" in value ? value.csv : value) ??
+  "missing";
 
 function shortened(value: unknown): string {
   const text = inWords(value);
