@@ -14,7 +14,13 @@ constexpr int64_t kWordBytes = sizeof(int64_t);
 constexpr int64_t kAlignmentBytes = 64;
 constexpr int64_t kAbsent = -1;
 // Words that every frame begins with: its size, whether it is only announced, then the fields of Packet.
-enum Word { kNumBytes, kAnnounced, kKind, kMailboxesBytes, kReasonBytes, kNumMailboxes, kMailbox, kNumTensors, kNumWords };
+enum Word {
+  kNumBytes, kAnnounced, kKind, kMailboxesBytes, kTextBytes, kNumMailboxes, kMailbox, kNumTensors,
+  kLevel, kFromPhase, kFirstPhase, kNumWords = kFirstPhase + kMaxLevels,
+};
+
+// Labels differ by a digit or two from message to message; their frames must not differ in size.
+int64_t roomOfText(int64_t numBytes) { return (numBytes + 255) / 256 * 256; }
 
 int64_t aligned(int64_t offset) { return (offset + kAlignmentBytes - 1) / kAlignmentBytes * kAlignmentBytes; }
 
@@ -28,6 +34,7 @@ class Reader {
     return value;
   }
   std::string text(int64_t numBytes) { return std::string(reinterpret_cast<const char*>(take(numBytes)), numBytes); }
+  void skip(int64_t numBytes) { take(numBytes); }
   uint8_t* elements(int64_t numBytes) {
     offset_ = aligned(offset_);
     return take(numBytes);
@@ -68,19 +75,24 @@ at::Tensor packFrame(const Packet& packet) {
   std::vector<int64_t> words(kNumWords);
   words[kKind] = static_cast<int64_t>(packet.kind);
   words[kMailboxesBytes] = static_cast<int64_t>(packet.mailboxes.size());
-  words[kReasonBytes] = static_cast<int64_t>(packet.reason.size());
+  // An abort has a reason, and a message a label.
+  const std::string& text = packet.kind == PacketKind::Abort ? packet.closing.reason : packet.mail.label;
+  words[kTextBytes] = static_cast<int64_t>(text.size());
+  words[kLevel] = static_cast<int64_t>(packet.closing.level);
+  words[kFromPhase] = packet.closing.fromPhase;
+  for (size_t level = 0; level < kMaxLevels; level++) words[kFirstPhase + level] = packet.mail.phases[level];
   words[kNumMailboxes] = packet.numMailboxes;
   words[kMailbox] = packet.mailbox;
-  words[kNumTensors] = static_cast<int64_t>(packet.message.size());
+  words[kNumTensors] = static_cast<int64_t>(packet.mail.message.size());
   std::vector<at::Tensor> contiguous;
-  for (const auto& tensor : packet.message) {
+  for (const auto& tensor : packet.mail.message) {
     words.push_back(tensor.defined() ? static_cast<int64_t>(tensor.scalar_type()) : kAbsent);
     words.push_back(tensor.defined() ? tensor.dim() : 0);
     if (!tensor.defined()) continue;
     words.insert(words.end(), tensor.sizes().begin(), tensor.sizes().end());
     contiguous.push_back(tensor.contiguous());
   }
-  int64_t numBytes = static_cast<int64_t>(words.size()) * kWordBytes + words[kMailboxesBytes] + words[kReasonBytes];
+  int64_t numBytes = static_cast<int64_t>(words.size()) * kWordBytes + words[kMailboxesBytes] + roomOfText(words[kTextBytes]);
   for (const auto& tensor : contiguous) numBytes = aligned(numBytes) + static_cast<int64_t>(tensor.nbytes());
   words[kNumBytes] = numBytes;
 
@@ -93,7 +105,8 @@ at::Tensor packFrame(const Packet& packet) {
   };
   append(words.data(), static_cast<int64_t>(words.size()) * kWordBytes);
   append(packet.mailboxes.data(), words[kMailboxesBytes]);
-  append(packet.reason.data(), words[kReasonBytes]);
+  append(text.data(), words[kTextBytes]);
+  offset += roomOfText(words[kTextBytes]) - words[kTextBytes];
   for (const auto& tensor : contiguous) {
     offset = aligned(offset);
     append(tensor.data_ptr(), static_cast<int64_t>(tensor.nbytes()));
@@ -114,10 +127,15 @@ Packet unpackFrame(const at::Tensor& frame) {
   Packet packet;
   packet.kind = static_cast<PacketKind>(words[kKind]);
   packet.mailboxes = reader.text(words[kMailboxesBytes]);
-  packet.reason = reader.text(words[kReasonBytes]);
+  (packet.kind == PacketKind::Abort ? packet.closing.reason : packet.mail.label) = reader.text(words[kTextBytes]);
+  reader.skip(roomOfText(words[kTextBytes]) - words[kTextBytes]);
+  packet.closing.level = static_cast<size_t>(words[kLevel]);
+  packet.closing.fromPhase = words[kFromPhase];
+  TORCH_CHECK(packet.closing.level < kMaxLevels, "a message of another process has no such level");
+  for (size_t level = 0; level < kMaxLevels; level++) packet.mail.phases[level] = words[kFirstPhase + level];
   packet.numMailboxes = words[kNumMailboxes];
   packet.mailbox = words[kMailbox];
-  for (const auto& head : heads) packet.message.push_back(tensorIn(frame, reader, head));
+  for (const auto& head : heads) packet.mail.message.push_back(tensorIn(frame, reader, head));
   return packet;
 }
 

@@ -16,10 +16,11 @@ struct Packet {
   PacketKind kind = PacketKind::Message;
   // The name of a message's set of mailboxes, or the prefix of the sets that an abort closes.
   std::string mailboxes;
-  std::string reason;
+  // Of an abort.
+  Closing closing;
   int64_t numMailboxes = 0;
   int64_t mailbox = 0;
-  Message message;
+  Mail mail;
 };
 
 at::Tensor emptyFrame(int64_t numBytes);

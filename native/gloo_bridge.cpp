@@ -118,7 +118,7 @@ class Bridge::Outbox : public ChannelEnd {
       lock.unlock();
       frame = packFrame(first);
       // Frees the tensors, or gives them back to a sender that changes them in place.
-      first.message.clear();
+      first.mail.message.clear();
     }
     int64_t numBytes = frame.numel();
     bool expected = numBytes <= expected_.next();
@@ -271,39 +271,40 @@ int64_t Bridge::numReceived(int process, int tag) {
   return found == inboxes_.end() ? 0 : found->second->numReceived();
 }
 
-void Bridge::abort(const std::string& prefix, const std::string& reason) {
-  recordAbort(prefix, reason);
+void Bridge::abort(const std::string& prefix, const Closing& closing) {
+  recordAbort(prefix, closing);
   Packet packet;
   packet.kind = PacketKind::Abort;
   packet.mailboxes = prefix;
-  packet.reason = reason;
+  packet.closing = closing;
   for (int process = 0; process < options_.numProcesses; process++)
     if (process != options_.process) send(process, controlTag(), packet);
 }
 
-void Bridge::recordAbort(const std::string& prefix, const std::string& reason) {
+void Bridge::recordAbort(const std::string& prefix, const Closing& closing) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    aborts_.emplace_back(prefix, reason);
+    aborts_.emplace_back(prefix, closing);
     changed_.notify_all();
   }
-  closeMailboxes(options_.name + prefix, reason);
+  closeMailboxes(options_.name + prefix, closing);
 }
 
-const std::string* Bridge::abortReason(const std::string& mailboxes) {
-  for (const auto& [prefix, reason] : aborts_)
-    if (mailboxes.compare(0, prefix.size(), prefix) == 0) return &reason;
-  return nullptr;
+bool Bridge::isAborted() const {
+  for (const auto& [prefix, closing] : aborts_)
+    if (prefix.empty()) return true;
+  return false;
 }
 
 std::shared_ptr<Mailboxes> Bridge::open(const std::string& name, size_t numMailboxes) {
   auto mailboxes = openMailboxes(options_.name + name, numMailboxes);
-  std::unique_lock<std::mutex> lock(mutex_);
-  const std::string* found = abortReason(name);
-  if (found == nullptr) return mailboxes;
-  std::string reason = *found;
-  lock.unlock();
-  closeMailboxes(options_.name + name, reason);
+  std::vector<Closing> closings;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    for (const auto& [prefix, closing] : aborts_)
+      if (name.compare(0, prefix.size(), prefix) == 0) closings.push_back(closing);
+  }
+  for (const auto& closing : closings) closeMailboxes(options_.name + name, closing);
   return mailboxes;
 }
 
@@ -311,10 +312,10 @@ void Bridge::received(int process, Packet packet) {
   switch (packet.kind) {
     case PacketKind::Message: {
       auto mailboxes = open(packet.mailboxes, static_cast<size_t>(packet.numMailboxes));
-      if (!mailboxes->closed) mailboxes->deliver(static_cast<double>(packet.mailbox), std::move(packet.message));
+      mailboxes->deliver(static_cast<double>(packet.mailbox), std::move(packet.mail));
       break;
     }
-    case PacketKind::Abort: recordAbort(packet.mailboxes, packet.reason); break;
+    case PacketKind::Abort: recordAbort(packet.mailboxes, packet.closing); break;
     case PacketKind::Bye: {
       std::lock_guard<std::mutex> lock(mutex_);
       gone_.insert(process);
@@ -335,7 +336,7 @@ void Bridge::disconnected(int process, const std::string& why) {
   int first = process * options_.ranksPerProcess, last = first + options_.ranksPerProcess - 1;
   std::string ranks = first == last ? "rank " + std::to_string(first) : "ranks " + std::to_string(first) + " to " + std::to_string(last);
   // Tells the others now: they would otherwise see this process disconnect, which ends because of it, and name it.
-  abort("", ranks + " disconnected: " + why);
+  abort("", {0, 0, ranks + " disconnected: " + why});
 }
 
 bool Bridge::flush(std::chrono::milliseconds timeout) {
@@ -369,7 +370,7 @@ bool Bridge::leave(bool well) {
   std::unique_lock<std::mutex> lock(mutex_);
   size_t numOthers = static_cast<size_t>(options_.numProcesses) - 1;
   // A run that was aborted while this process waits here ends for it, too: the others may never say goodbye.
-  changed_.wait_for(lock, options_.leaveTimeout, [&] { return gone_.size() >= numOthers || abortReason("") != nullptr; });
+  changed_.wait_for(lock, options_.leaveTimeout, [&] { return gone_.size() >= numOthers || isAborted(); });
   return true;
 }
 

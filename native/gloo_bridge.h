@@ -62,8 +62,8 @@ class Bridge {
   // How many of the channel's messages have arrived in their mailboxes.
   int64_t numReceived(int process, int tag);
   // Closes sets of mailboxes here and in all processes. `prefix` does not include the bridge's name.
-  void abort(const std::string& prefix, const std::string& reason);
-  // Opens a set of mailboxes; it is closed at once when an abort of it came before.
+  void abort(const std::string& prefix, const Closing& closing);
+  // Opens a set of mailboxes; it is closed at once, or from a phase on, when an abort of it came before.
   std::shared_ptr<Mailboxes> open(const std::string& name, size_t numMailboxes);
   // Returns true to the last rank of this process to leave. That rank waits until everything sent is on its way and,
   // when all ranks ended well, until the other processes leave.
@@ -81,8 +81,9 @@ class Bridge {
 
   int controlTag() const;
   void exchangeTokens();
-  void recordAbort(const std::string& prefix, const std::string& reason);
-  const std::string* abortReason(const std::string& mailboxes);
+  void recordAbort(const std::string& prefix, const Closing& closing);
+  // True when all sets of mailboxes are closed. Call with the lock.
+  bool isAborted() const;
   bool flush(std::chrono::milliseconds timeout);
 
   const BridgeOptions options_;
@@ -91,8 +92,8 @@ class Bridge {
   std::condition_variable changed_;
   std::map<Channel, std::unique_ptr<Outbox>> outboxes_;
   std::map<Channel, std::unique_ptr<Inbox>> inboxes_;
-  // Prefixes of closed sets of mailboxes, with the reason, oldest first: late messages to them are dropped.
-  std::vector<std::pair<std::string, std::string>> aborts_;
+  // Prefixes of closed sets of mailboxes, oldest first: late messages to them are dropped.
+  std::vector<std::pair<std::string, Closing>> aborts_;
   std::set<int> gone_;
   int numLeft_ = 0;
   bool allWell_ = true;

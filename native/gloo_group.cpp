@@ -126,16 +126,19 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   return mailboxesHandle(info.Env(), bridgeOf(info).open(text(info.Env(), info[1], "name"), numMailboxes));
 }
 
-// send(bridge, mailboxes, mailbox, process, tag, tensors)
+// send(bridge, mailboxes, mailbox, process, tag, tensors, label, ...phases)
 Napi::Value send(const Napi::CallbackInfo& info) {
   Bridge& bridge = bridgeOf(info);
   Mailboxes& mailboxes = mailboxesOf(info[1]);
-  mailboxes.refuseWhenClosed();
+  Phases phases = phasesOf(info, 7);
+  mailboxes.refuseWhenClosedAt(phases);
   Packet packet;
   packet.mailboxes = mailboxes.name.substr(bridge.options().name.size());
   packet.numMailboxes = static_cast<int64_t>(mailboxes.boxes.size());
   packet.mailbox = integer(info, 2, "mailbox");
-  packet.message = tensors(Environment::of(info.Env()), info.Env(), info[5], "tensors");
+  packet.mail.label = text(info.Env(), info[6], "label");
+  packet.mail.phases = phases;
+  packet.mail.message = tensors(Environment::of(info.Env()), info.Env(), info[5], "tensors");
   bridge.send(integer(info, 3, "process"), integer(info, 4, "tag"), std::move(packet));
   return info.Env().Undefined();
 }
@@ -150,10 +153,10 @@ Napi::Value numReceived(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(bridgeOf(info).numReceived(integer(info, 1, "process"), integer(info, 2, "tag"))));
 }
 
-// abort(name, prefix, reason), from any thread of the process. False when there is no such bridge.
+// abort(name, prefix, reason, level, fromPhase), from any thread of the process. False when there is no such bridge.
 Napi::Value abort(const Napi::CallbackInfo& info) {
   auto bridge = findBridge(text(info.Env(), info[0], "name"));
-  if (bridge) bridge->abort(text(info.Env(), info[1], "prefix"), text(info.Env(), info[2], "reason"));
+  if (bridge) bridge->abort(text(info.Env(), info[1], "prefix"), closingOf(info, 2));
   return Napi::Boolean::New(info.Env(), bridge != nullptr);
 }
 

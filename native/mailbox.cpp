@@ -9,9 +9,14 @@
 // message that it did not ask for. Messages from other processes are put into the same mailboxes by Gloo's threads
 // (gloo_bridge.cpp), so there is one way to wait: until a message is here, the time is up, or the set is closed.
 //
-// Closing is how a failure travels. It ends every wait, now and later, with the reason, frees the messages that were
-// not taken, and frees the name: the ranks then open a new set under the next name. Invariant: no message enters a
-// closed set. What a wait was for, the caller knows and says; this file throws a code and a reason only.
+// Closing is how a failure travels. It ends every wait, now and later, with the reason, and frees the messages that
+// were not taken; the ranks then open a new set under the next name. A rank may fail in a later step than the one that
+// a slower rank is still in, whose messages are all on their way. So a set is closed from a phase on: what belongs to
+// an earlier phase goes on, and ends well. Invariant: no message of a closed phase is in a set. What a wait was for,
+// the caller knows and says; this file throws a code and a reason only.
+//
+// A message has a label, and a receive says which it expects. Ranks that do not take the same steps would otherwise
+// take one another's messages for something else, and train on them.
 #include "mailbox.h"
 
 #include <chrono>
@@ -41,51 +46,81 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   return mailboxesHandle(info.Env(), openMailboxes(name, static_cast<size_t>(number(info.Env(), info[1], "numMailboxes"))));
 }
 
-// put(mailboxes, mailbox, tensors)
+std::string labelOf(const Napi::CallbackInfo& info, size_t index) {
+  return isAbsent(info.Env(), info[index]) ? std::string() : text(info.Env(), info[index], "label");
+}
+
+// A label that ends with an asterisk matches whatever begins like it.
+bool labelsMatch(const std::string& one, const std::string& other) {
+  auto covers = [](const std::string& pattern, const std::string& label) {
+    return !pattern.empty() && pattern.back() == '*' && label.compare(0, pattern.size() - 1, pattern, 0, pattern.size() - 1) == 0;
+  };
+  return one == other || covers(one, other) || covers(other, one);
+}
+
+// put(mailboxes, mailbox, tensors, label, ...phases)
 Napi::Value put(const Napi::CallbackInfo& info) {
   Mailboxes& mailboxes = mailboxesOf(info[0]);
-  mailboxes.refuseWhenClosed();
+  Phases phases = phasesOf(info, 4);
+  mailboxes.refuseWhenClosedAt(phases);
   double index = number(info.Env(), info[1], "mailbox");
   Message message = tensors(Environment::of(info.Env()), info.Env(), info[2], "tensors");
   departFromCard(message, mailboxes.mailbox(index));
-  mailboxes.deliver(index, std::move(message));
+  mailboxes.deliver(index, {std::move(message), labelOf(info, 3), phases});
   return info.Env().Undefined();
 }
 
-// take(mailboxes, mailbox, timeoutMs): the oldest message; waits for it, blocking this thread.
+// take(mailboxes, mailbox, timeoutMs, label, ...phases): the oldest message, which must have this label; waits for it,
+// blocking this thread.
 Napi::Value take(const Napi::CallbackInfo& info) {
   Mailboxes& mailboxes = mailboxesOf(info[0]);
   Mailbox& mailbox = mailboxes.mailbox(number(info.Env(), info[1], "mailbox"));
   auto timeout = std::chrono::duration<double, std::milli>(number(info.Env(), info[2], "timeoutMs"));
+  std::string label = labelOf(info, 3);
+  Phases phases = phasesOf(info, 4);
+  auto ended = [&] { return !mailbox.mail.empty() || mailboxes.isClosedAt(phases); };
   std::unique_lock<std::mutex> lock(mailbox.mutex);
-  for (int i = 0; i < kNumYieldsBeforeSleep && mailbox.messages.empty() && !mailboxes.closed; i++) {
+  for (int i = 0; i < kNumYieldsBeforeSleep && !ended(); i++) {
     lock.unlock();
     std::this_thread::yield();
     lock.lock();
   }
-  bool ready = mailbox.arrived.wait_for(lock, timeout, [&] { return !mailbox.messages.empty() || mailboxes.closed; });
-  if (mailbox.messages.empty()) {
+  bool inTime = mailbox.arrived.wait_for(lock, timeout, ended);
+  if (mailboxes.isClosedAt(phases)) {
     lock.unlock();
-    mailboxes.refuseWhenClosed();
-    if (!ready) throw WaitError("TIMEOUT", "no message");
+    mailboxes.refuseWhenClosedAt(phases);
   }
-  Message message = std::move(mailbox.messages.front());
-  mailbox.messages.pop_front();
+  if (!inTime) throw WaitError("TIMEOUT", "no message");
+  // It stays, and is refused again until the group is aborted.
+  if (!labelsMatch(label, mailbox.mail.front().label)) throw WaitError("MISMATCHED_MESSAGE", mailbox.mail.front().label);
+  Message message = std::move(mailbox.mail.front().message);
+  mailbox.mail.pop_front();
   lock.unlock();
   arriveOnCard(message, mailbox);
   return Napi::Value(info.Env(), fromTensors(Environment::of(info.Env()), info.Env(), message));
 }
 
+// arrived(mailboxes, mailbox, ...phases)
 Napi::Value arrived(const Napi::CallbackInfo& info) {
   Mailboxes& mailboxes = mailboxesOf(info[0]);
-  mailboxes.refuseWhenClosed();
+  mailboxes.refuseWhenClosedAt(phasesOf(info, 2));
   Mailbox& mailbox = mailboxes.mailbox(number(info.Env(), info[1], "mailbox"));
   std::lock_guard<std::mutex> lock(mailbox.mutex);
-  return Napi::Boolean::New(info.Env(), !mailbox.messages.empty());
+  return Napi::Boolean::New(info.Env(), !mailbox.mail.empty());
 }
 
+// peek(mailboxes, mailbox, ...phases): the label of the oldest message; null when there is none of these phases.
+Napi::Value peek(const Napi::CallbackInfo& info) {
+  Mailbox& mailbox = mailboxesOf(info[0]).mailbox(number(info.Env(), info[1], "mailbox"));
+  Phases phases = phasesOf(info, 2);
+  std::lock_guard<std::mutex> lock(mailbox.mutex);
+  if (mailbox.mail.empty() || mailbox.mail.front().phases != phases) return info.Env().Null();
+  return Napi::String::New(info.Env(), mailbox.mail.front().label);
+}
+
+// close(prefix, reason, level, fromPhase)
 Napi::Value close(const Napi::CallbackInfo& info) {
-  closeMailboxes(text(info.Env(), info[0], "prefix"), text(info.Env(), info[1], "reason"));
+  closeMailboxes(text(info.Env(), info[0], "prefix"), closingOf(info, 1));
   return info.Env().Undefined();
 }
 
@@ -96,22 +131,50 @@ Mailbox& Mailboxes::mailbox(double index) {
   return boxes[static_cast<size_t>(index)];
 }
 
-void Mailboxes::refuseWhenClosed() {
-  if (!closed.load()) return;
-  std::lock_guard<std::mutex> lock(mutex);
-  throw WaitError("ABORTED", closedBecause);
+bool Mailboxes::isClosedAt(const Phases& phases) const {
+  for (size_t level = 0; level < kMaxLevels; level++)
+    if (phases[level] >= closedFrom[level]) return true;
+  return false;
 }
 
-void Mailboxes::deliver(double index, Message message) {
+void Mailboxes::refuseWhenClosedAt(const Phases& phases) {
+  for (size_t level = 0; level < kMaxLevels; level++) {
+    if (phases[level] < closedFrom[level]) continue;
+    std::lock_guard<std::mutex> lock(mutex);
+    throw WaitError("ABORTED", reasons[level]);
+  }
+}
+
+void Mailboxes::deliver(double index, Mail mail) {
   Mailbox& to = mailbox(index);
   {
     std::lock_guard<std::mutex> lock(to.mutex);
     // Closed in the meantime: its mailboxes were emptied, and this message would never be freed.
-    if (closed.load()) return;
-    TORCH_CHECK(to.messages.size() < kMaxMessages, "a mailbox holds ", kMaxMessages, " messages: its reader has stopped");
-    to.messages.push_back(std::move(message));
+    if (isClosedAt(mail.phases)) return;
+    TORCH_CHECK(to.mail.size() < kMaxMessages, "a mailbox holds ", kMaxMessages, " messages: its reader has stopped");
+    to.mail.push_back(std::move(mail));
   }
   to.arrived.notify_one();
+}
+
+void Mailboxes::close(const Closing& closing) {
+  {
+    std::lock_guard<std::mutex> lock(mutex);
+    if (closing.fromPhase >= closedFrom[closing.level]) return;
+    reasons[closing.level] = closing.reason;
+    closedFrom[closing.level] = closing.fromPhase;
+  }
+  for (auto& box : boxes) {
+    // Its tensors are freed after the lock is.
+    std::vector<Mail> lost;
+    std::lock_guard<std::mutex> lock(box.mutex);
+    std::deque<Mail> kept;
+    for (auto& mail : box.mail)
+      if (isClosedAt(mail.phases)) lost.push_back(std::move(mail));
+      else kept.push_back(std::move(mail));
+    box.mail.swap(kept);
+    box.arrived.notify_all();
+  }
 }
 
 std::shared_ptr<Mailboxes> openMailboxes(const std::string& name, size_t numMailboxes) {
@@ -122,28 +185,35 @@ std::shared_ptr<Mailboxes> openMailboxes(const std::string& name, size_t numMail
   return mailboxes;
 }
 
-void closeMailboxes(const std::string& prefix, const std::string& reason) {
-  std::vector<std::shared_ptr<Mailboxes>> closing;
+void closeMailboxes(const std::string& prefix, const Closing& closing) {
+  std::vector<std::shared_ptr<Mailboxes>> found;
   {
     std::lock_guard<std::mutex> lock(setsMutex);
-    auto found = sets.lower_bound(prefix);
-    while (found != sets.end() && found->first.compare(0, prefix.size(), prefix) == 0) {
-      closing.push_back(found->second);
-      found = sets.erase(found);
+    auto next = sets.lower_bound(prefix);
+    while (next != sets.end() && next->first.compare(0, prefix.size(), prefix) == 0) {
+      found.push_back(next->second);
+      next = closing.isWhole() ? sets.erase(next) : std::next(next);
     }
   }
-  for (auto& mailboxes : closing) {
-    {
-      std::lock_guard<std::mutex> lock(mailboxes->mutex);
-      mailboxes->closedBecause = reason;
-      mailboxes->closed = true;
-    }
-    for (auto& mailbox : mailboxes->boxes) {
-      std::lock_guard<std::mutex> lock(mailbox.mutex);
-      mailbox.messages.clear();
-      mailbox.arrived.notify_all();
-    }
-  }
+  for (auto& mailboxes : found) mailboxes->close(closing);
+}
+
+// None is the first phase: that of a group that has begun no other.
+Phases phasesOf(const Napi::CallbackInfo& info, size_t first) {
+  Phases phases = kFirstPhases;
+  TORCH_CHECK(info.Length() <= first + kMaxLevels, "subgroups can be nested ", kMaxLevels - 1, " deep");
+  for (size_t i = first; i < info.Length(); i++) phases[i - first] = static_cast<int64_t>(number(info.Env(), info[i], "phase"));
+  return phases;
+}
+
+Closing closingOf(const Napi::CallbackInfo& info, size_t first) {
+  auto whole = [&](size_t index, const char* what) { return info.Length() > index ? static_cast<int64_t>(number(info.Env(), info[index], what)) : 0; };
+  Closing closing;
+  closing.reason = text(info.Env(), info[first], "reason");
+  closing.level = static_cast<size_t>(whole(first + 1, "level"));
+  closing.fromPhase = whole(first + 2, "fromPhase");
+  TORCH_CHECK(closing.level < kMaxLevels, "there is no level ", closing.level);
+  return closing;
 }
 
 Napi::Value mailboxesHandle(napi_env env, std::shared_ptr<Mailboxes> mailboxes) {
@@ -158,6 +228,7 @@ void defineMailbox(Napi::Object& exports) {
   define<put>(mailbox, "put");
   define<take>(mailbox, "take");
   define<arrived>(mailbox, "arrived");
+  define<peek>(mailbox, "peek");
   define<close>(mailbox, "close");
   exports.Set("mailbox", mailbox);
 }

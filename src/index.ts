@@ -9,6 +9,7 @@ import type { TrainOptions, TrainSummary } from "./trainer/train.ts";
 export * from "./autograd/index.ts";
 export type { BatchPart, BatchRows, BatchTensors } from "./engine/batch/batch-part.ts";
 export { DualPipe, type DualPipeOptions, DualPipeV } from "./engine/dualpipe.ts";
+export { type Batch, type SameForAll, sameForAll } from "./engine/micro-batches.ts";
 export { Pipeline } from "./engine/pipeline.ts";
 export {
   type ModulesByStage,
@@ -20,7 +21,7 @@ export type { PlannedComputation } from "./engine/rank-plan.ts";
 export { type RecordedTrack, Recorder, timelineOf } from "./engine/recorder.ts";
 export type { OverlapBackward, OverlapForward, OverlapHook, OverlapResult } from "./engine/stage/overlap.ts";
 export type { Criterion, StageModule } from "./engine/stage/stage.ts";
-export type { StepOptions, StepResult } from "./engine/step-data.ts";
+export type { StepInputs, StepOptions, StepResult } from "./engine/step-data.ts";
 export { StepError, type StepErrorCode, type StepLocation } from "./engine/step-error.ts";
 export type { StepObserver } from "./engine/step-observer.ts";
 export { DualPipeError } from "./errors/dualpipe-error.ts";
@@ -66,8 +67,9 @@ export {
   weightDecayGroups,
 } from "./optim/optimizer.ts";
 export { SGD, type SGDOptions } from "./optim/sgd.ts";
+export type { Argument } from "./tensor/calls/native-arguments.ts";
 export type { Device, MemoryUse } from "./tensor/device.ts";
-export type { DeviceChoice } from "./tensor/device-choice.ts";
+export type { DeviceChoice, LoadOptions } from "./tensor/device-choice.ts";
 export { type DType, dtypeCode } from "./tensor/dtype.ts";
 export {
   ArgumentError,
@@ -79,9 +81,8 @@ export {
   ShapeError,
   TensorDisposedError,
 } from "./tensor/errors.ts";
-export type { Argument } from "./tensor/native-arguments.ts";
 export { type Operator, operator } from "./tensor/native-operator.ts";
-export { type LoadOptions, Runtime } from "./tensor/runtime.ts";
+export { Runtime } from "./tensor/runtime.ts";
 export { seedFor } from "./tensor/seed.ts";
 export { finish, isSuspendable, type Suspendable, type Transfer } from "./tensor/suspension.ts";
 export { Tensor } from "./tensor/tensor.ts";

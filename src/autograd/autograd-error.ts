@@ -3,6 +3,8 @@ import { DualPipeError } from "../errors/dualpipe-error.ts";
 export type AutogradErrorCode =
   /** A backward starts at a tensor through which no gradient flows. */
   | "NO_GRADIENT"
+  /** A gradient would end at the result of an operator that was called without `record`. */
+  | "GRADIENT_LOST"
   /** A backward without gradients starts at a tensor with more than one element. */
   | "GRADIENT_MISSING"
   /** A gradient that a caller or a rule gives has another shape or dtype, or there are too many or too few. */

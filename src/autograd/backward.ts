@@ -19,6 +19,7 @@ import { Tensor } from "../tensor/tensor.ts";
 import { AutogradError } from "./autograd-error.ts";
 import { gradientTarget, historyOf, type InputGradients, Leaf, Node } from "./graph.ts";
 import { INPUTS, WEIGHTS } from "./halves.ts";
+import { checkGradientKept } from "./lost-gradient.ts";
 
 /** An output of a graph without its elements, which may be freed before the backward runs. */
 export interface GraphRoot {
@@ -210,6 +211,9 @@ export function backward(outputs: Tensor | readonly Tensor[], gradients?: Tensor
   const list = asList(outputs);
   if (list.length === 0)
     throw new AutogradError("NO_GRADIENT", "backward needs at least one output; got an empty list");
+  list.forEach((output, i) => {
+    checkGradientKept(output, list.length === 1 ? "backward: the output" : `backward: output ${i}`);
+  });
   const unreached = list.find((output) => gradientTarget(output) === undefined);
   if (unreached !== undefined)
     throw new AutogradError(

@@ -34,7 +34,8 @@ import type { NamedSave, Save } from "./saved-tensors.ts";
  *   computed only where it is wanted. A gradient larger than its input by broadcasting is summed, and one of
  *   another dtype is converted.
  * @returns The outputs.
- * @throws AutogradError in the backward, when a gradient cannot be that of its input
+ * @throws AutogradError when an operator without `record` computed one of the inputs, so that its gradient is lost;
+ *   in the backward, when a gradient cannot be that of its input
  * @example
  * const y = runtime.call(operator("aten::expm1"), x); // dx = dy (y + 1)
  * return record("expm1", { x }, y, { y }, (dy, { y }) => ({ x: add(mul(dy, y), dy) }));

@@ -1,10 +1,9 @@
 /**
  * The graph that a forward leaves behind, and how it knows what I and what W compute.
  *
- * A pipeline runs the backward of a stage in two halves: I gives the stage before its gradients as early as
- * possible, and W fills idle time with the gradients of parameters. Where a backward is one walk, each layer
- * has to say how it splits. Here the split is a property of the graph's edges, so every module splits without
- * any annotation:
+ * A pipeline runs the backward of a stage in two halves: I gives the stage before its gradients as early as possible,
+ * and W fills idle time with the gradients of parameters. Where a backward is one walk, each layer has to say how it
+ * splits. Here the split is a property of the graph's edges, so every module splits without any annotation:
  *
  * - A stage's inputs, and all tensors that are computed from one of them, depend on the stage's inputs.
  *   Parameters, and tensors that are computed from parameters alone, do not.
@@ -13,10 +12,10 @@
  * - A walk takes the edges of one half, or of both. A node with edges of both halves is visited by I and again
  *   by W, with the same gradients and the same saved tensors as in one walk, and so it gives the same bits.
  *
- * Halves are bits, so one number says what still needs a node or a saved tensor, however many inputs the node
- * has. A saved tensor is freed after the last half that needs it: `linear` frees its weight after I and keeps
- * its input for W. A node counts its references (the tensors that it made, later nodes, a backward that starts
- * there), so an abandoned graph frees itself, node by node, once its last output is disposed.
+ * Halves are bits, so one number says what still needs a node or a saved tensor, however many inputs the node has.
+ * A saved tensor is freed after the last half that needs it: `linear` frees its weight after I and keeps its input
+ * for W. A node counts its references (the tensors that it made, later nodes, a backward that starts there), so an
+ * abandoned graph frees itself, node by node, once its last output is disposed.
  */
 import { InternalError } from "../errors/internal-error.ts";
 import type { DType } from "../tensor/dtype.ts";
@@ -25,6 +24,7 @@ import type { Suspendable } from "../tensor/suspension.ts";
 import type { Tensor, TensorHistory } from "../tensor/tensor.ts";
 import { AutogradError } from "./autograd-error.ts";
 import type { InHalf } from "./halves.ts";
+import { LostHistory } from "./lost-gradient.ts";
 import type { SavedByKey, SavedTensors } from "./saved-tensors.ts";
 
 /** Where a gradient ends: a parameter, or an input of a stage. */
@@ -61,6 +61,10 @@ export class History implements TensorHistory {
   whyFixed(records: boolean): "graph" | "stage input" | undefined {
     if (this.source instanceof Node) return records ? "graph" : undefined;
     return this.dependsOnStageInput && this !== WITHOUT_GRADIENT ? "stage input" : undefined;
+  }
+
+  lostBy(operator: string, tensor: Tensor): TensorHistory | undefined {
+    return requiresGrad(tensor) ? new LostHistory(operator) : undefined;
   }
 
   forget(): void {

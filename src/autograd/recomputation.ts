@@ -22,6 +22,7 @@ import { AutogradError } from "./autograd-error.ts";
 import { Backward, type GraphRoot, rootOf } from "./backward.ts";
 import { enableGrad } from "./grad-mode.ts";
 import type { InnerBackward, Leaf, Node } from "./graph.ts";
+import { checkGradientKept } from "./lost-gradient.ts";
 import { markInput, variable } from "./record.ts";
 
 /** The second run of a checkpoint's body and its backward: whole, or I and later W. */
@@ -148,6 +149,7 @@ export class Recomputation implements InnerBackward {
 
   #rootsOf(result: Tensor | readonly Tensor[]): (GraphRoot | null)[] {
     const outputs = Array.isArray(result) ? (result as readonly Tensor[]) : [result as Tensor];
+    for (const [i, output] of outputs.entries()) checkGradientKept(output, `checkpoint: output ${i}`);
     return outputs.map((output, i) => (this.#node.gradients[i] ? rootOf(output) : null));
   }
 

@@ -33,6 +33,7 @@ import {
   WITHOUT_GRADIENT,
 } from "./graph.ts";
 import { INPUTS, WEIGHTS } from "./halves.ts";
+import { checkGradientKept, LostHistory } from "./lost-gradient.ts";
 import { type NamedSave, type Save, type SavedLifetime, SavedTensors } from "./saved-tensors.ts";
 
 /**
@@ -69,6 +70,7 @@ export interface RecordOptions {
  * @param differentiate The rule: a generator if it communicates. `dy` is the gradient of the first output;
  *   those of several outputs are in `node.gradients`, null where none arrived.
  * @returns The outputs.
+ * @throws AutogradError when an operator without `record` computed one of the inputs, so that its gradient is lost
  * @example
  * const y = runtime.call(operator("aten::expm1"), x); // dx = dy (y + 1)
  * return record("expm1", { x }, y, { y }, (dy, { y }) => ({ x: add(mul(dy, y), dy) }));
@@ -120,12 +122,16 @@ export function record(
     if (history?.dependsOnStageInput) dependsOnStageInput = true;
     const edge = records && history !== undefined ? edgeAlong(history) : undefined;
     if (edge !== undefined) hasEdge = true;
+    else if (records && input?.history instanceof LostHistory)
+      checkGradientKept(input, `${name}: input ${inputKeys?.[edges.length] ?? edges.length}`);
     edges.push(edge);
   }
   if (!hasEdge && !(alwaysRuns && records)) {
     if (runtime.usedTensors !== undefined)
       for (const input of inputList) if (input !== null) runtime.usedTensors.add(input);
-    if (dependsOnStageInput) for (const output of outputList) output.history = WITHOUT_GRADIENT;
+    for (const output of outputList)
+      if (dependsOnStageInput) output.history = WITHOUT_GRADIENT;
+      else if (output.history instanceof LostHistory) output.history = undefined;
     return outputs;
   }
   const saved =

@@ -63,9 +63,11 @@ export class Executor<Value> {
     for (const entry of plan) {
       if ("receive" in entry) {
         const { kind, stage, microBatch } = entry.receive;
-        if (kind === "RECV_F")
-          this.#activations.set(slot(stage, microBatch), link.receive(entry.peer, "activations"));
-        else this.#gradients.set(slot(stage, microBatch), link.receive(entry.peer, "gradients"));
+        const [receipts, edge, from] =
+          kind === "RECV_F"
+            ? ([this.#activations, "activations", stage - 1] as const)
+            : ([this.#gradients, "gradients", stage + 1] as const);
+        receipts.set(slot(stage, microBatch), link.receive(entry.peer, edge, { stage: from, microBatch }));
         continue;
       }
       try {
@@ -171,7 +173,7 @@ export class Executor<Value> {
     if (outputTo === "here") {
       const inputs = this.#hold(link.handOver(outputs));
       this.#activations.set(slot(stage + 1, microBatch), receiptOf(inputs));
-    } else link.send(outputTo, "activations", outputs);
+    } else link.send(outputTo, "activations", outputs, { stage, microBatch });
     this.#stage(stage).outputsSent(microBatch);
   }
 
@@ -182,7 +184,7 @@ export class Executor<Value> {
       this.#gradients.set(slot(stage - 1, microBatch), receiptOf(grads));
       return;
     }
-    this.#options.link.send(inputGradTo, "gradients", grads);
+    this.#options.link.send(inputGradTo, "gradients", grads, { stage, microBatch });
     this.#held.delete(grads);
   }
 

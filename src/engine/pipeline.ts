@@ -6,18 +6,18 @@
 //
 // Ranks take part in a step without talking about it, so a rank that fails must not leave the others waiting: it aborts
 // the group of all ranks, once, with its reason. A rank that was stopped by such an abort must not abort again; that is
-// how the two are told apart: an ABORTED error of this group is an echo, an error of any other kind or group is a
-// cause.
+// how the two are told apart: an ABORTED error of this group is an echo, any other error or group is a cause.
 import type { Parameter } from "../autograd/parameter.ts";
 import { problemOf } from "../errors/dualpipe-error.ts";
 import { formatAction } from "../schedule/program/action.ts";
 import { stagesOf } from "../schedule/program/placement.ts";
 import type { Runtime } from "../tensor/runtime.ts";
-import type { Tensor } from "../tensor/tensor.ts";
 import { GroupView } from "../transport/group-view.ts";
 import type { Message, ProcessGroup } from "../transport/process-group.ts";
-import { TransportError } from "../transport/transport-error.ts";
+import { during, TransportError } from "../transport/transport-error.ts";
+import { Agreement, describeStep } from "./agreement.ts";
 import { type BatchPart, BatchParts, type BatchRows, type BatchTensors } from "./batch/batch-part.ts";
+import { RowCheck } from "./batch/row-check.ts";
 import { Executor } from "./executor.ts";
 import { PipelineLink } from "./link.ts";
 import { Holders } from "./parameters/holders.ts";
@@ -30,7 +30,7 @@ import { ReplicaPlacement } from "./replica-placement.ts";
 import { ModuleStage } from "./stage/module-stage.ts";
 import { overlapHookOf } from "./stage/overlap.ts";
 import type { StageModule } from "./stage/stage.ts";
-import { microBatchesAt, StepData, type StepOptions, type StepResult } from "./step-data.ts";
+import { microBatchesAt, StepData, type StepInputs, type StepOptions, type StepResult } from "./step-data.ts";
 import { StepError } from "./step-error.ts";
 import { StepGraphs } from "./step-graphs.ts";
 import type { StepObserver } from "./step-observer.ts";
@@ -45,11 +45,12 @@ export class Pipeline {
   readonly #plans: PlanCache;
   readonly #modules: ReadonlyMap<number, StageModule>;
   readonly #stages: ReadonlyMap<number, ModuleStage>;
-  readonly #link: PipelineLink;
+  readonly #agreement: Agreement;
   readonly #holders: Holders;
   readonly #owned: OwnedParameters;
   /** The parameters of this rank, if it is not their only holder. */
   readonly #shared: SharedParameters | undefined;
+  readonly #shardsUpdates: boolean;
   readonly #batchDim: number;
   readonly #parts: BatchParts;
   readonly #observers: readonly StepObserver[];
@@ -70,15 +71,21 @@ export class Pipeline {
     this.#checkModules();
     this.#owned = new OwnedParameters(processGroup.rank, this.#modules);
     this.#stages = this.#makeStages();
-    this.#link = new PipelineLink(this.group);
+    this.#shardsUpdates = options.shardUpdates ?? false;
     this.#batchDim = options.batchDim ?? 0;
     this.#parts = this.#partsOf(replicas);
     this.#observers = [recorder, observer].filter((each) => each !== undefined);
     this.#graphs = options.useGraphs ? new StepGraphs(this.runtime, this.parameters()) : undefined;
     this.#holders = new Holders(processGroup, replicas, this.#plans.ranksOfStages);
+    const { numStages } = this.#plans.placement;
+    this.#agreement = this.#guarded(() => new Agreement(processGroup, options, numStages));
     if (this.#holders.group.size === 1) return;
-    this.#shared = this.#shareParameters(options.shardUpdates ?? false);
-    this.#guarded(() => this.#shared!.equalize());
+    this.#shared = this.#shareParameters();
+    this.#guarded(() => {
+      // The first sends, and the others wait for it.
+      if (this.#holders.group.rank > 0) this.#agreement.wait();
+      this.#shared!.equalize();
+    });
   }
 
   #checkModules(): void {
@@ -110,13 +117,13 @@ export class Pipeline {
     return new BatchParts({ rank, numReplicas, replica, batchDim: this.#batchDim, endsOf });
   }
 
-  #shareParameters(isSharded: boolean): SharedParameters {
+  #shareParameters(): SharedParameters {
     const { rankOfStage } = this.#plans.placement;
     return new SharedParameters({
       holders: this.#holders.group,
       rank: this.#everyone.rank,
       modules: this.#modules,
-      isSharded,
+      isSharded: this.#shardsUpdates,
       ownerOf: (stage) => this.#holders.firstWithRank(rankOfStage[0]![stage]!),
     });
   }
@@ -185,9 +192,11 @@ export class Pipeline {
    * After an error every rank of the group gets one, in its present or its next transfer there; then the next step can
    * be run. The gradients of a failed step are incomplete: zero them.
    */
-  step(inputs: Tensor | Message | null, options: StepOptions): StepResult {
-    const step = (inputs: Tensor | Message | null, options: StepOptions) =>
-      this.#guarded(() => this.#step(inputs, options));
+  step(inputs: StepInputs, options: StepOptions): StepResult {
+    const step = (inputs: StepInputs, options: StepOptions) => {
+      const number = this.#everyone.beginPhase();
+      return this.#guarded(() => this.#step(number, inputs, options));
+    };
     return this.#graphs ? this.#graphs.run(inputs, options, step) : step(inputs, options);
   }
 
@@ -207,10 +216,15 @@ export class Pipeline {
    * @throws TransportError
    */
   shareUpdates(): void {
-    this.#guarded(() => during("the exchange of updated parameters", () => this.#shared?.shareUpdates()));
+    if (!this.#shardsUpdates) return;
+    const label = `step ${this.#everyone.beginPhase()} (shareUpdates): the updated parameters`;
+    this.#guarded(() =>
+      during("the exchange of updated parameters", () => this.#shared?.shareUpdates(label)),
+    );
   }
 
-  #step(inputs: Tensor | Message | null, options: StepOptions): StepResult {
+  #step(number: number, inputs: StepInputs, options: StepOptions): StepResult {
+    this.#agreement.wait();
     const training = this.runtime.gradEnabled;
     if (training) this.#owned.checkUnchanged();
     this.#shared?.checkUpdatesShared();
@@ -226,12 +240,16 @@ export class Pipeline {
       options,
     });
     try {
+      const label = describeStep(number, training, planned.program);
       for (const stage of this.#stages.values()) stage.begin(data);
-      shared?.begin();
-      this.#execute(planned, data, shared);
+      shared?.begin(label);
+      const rows = new RowCheck(this.group, planned.program, label, data);
+      data.rowCheck = rows;
+      this.#execute(planned, data, shared, new PipelineLink(this.group, label));
       during("the sum of the gradients that several ranks have", () =>
         shared?.end((holder) => this.#holders.completionOrder(holder, planned)),
       );
+      rows.check();
       return data.result();
     } finally {
       for (const stage of this.#stages.values()) stage.end();
@@ -240,12 +258,17 @@ export class Pipeline {
     }
   }
 
-  #execute({ plan }: PlannedStep, source: StepData, shared: SharedParameters | undefined): void {
+  #execute(
+    { plan }: PlannedStep,
+    source: StepData,
+    shared: SharedParameters | undefined,
+    link: PipelineLink,
+  ): void {
     const executor = new Executor<Message>({
       plan,
       stages: this.#stages,
       source,
-      link: this.#link,
+      link,
       observers: shared ? [shared, ...this.#observers] : this.#observers,
       explain: this.#explain,
     });
@@ -270,13 +293,5 @@ export class Pipeline {
       if (!isEcho) this.#everyone.abort(`rank ${this.#everyone.rank} failed: ${problemOf(error)}`);
       throw error;
     }
-  }
-}
-
-function during(part: string, body: () => void): void {
-  try {
-    body();
-  } catch (error) {
-    throw error instanceof TransportError ? error.during(part) : error;
   }
 }

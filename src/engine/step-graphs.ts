@@ -22,10 +22,10 @@ import * as kernels from "../tensor/kernels/index.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { Message } from "../transport/process-group.ts";
-import type { StepOptions, StepResult } from "./step-data.ts";
+import { type Batch, SameForAll } from "./micro-batches.ts";
+import type { StepInputs, StepOptions, StepResult } from "./step-data.ts";
 
-type Inputs = Tensor | Message | null;
-type Step = (inputs: Inputs, options: StepOptions) => StepResult;
+type Step = (inputs: StepInputs, options: StepOptions) => StepResult;
 
 /** A step as a graph, with the tensors that it reads and writes. */
 interface CapturedStep {
@@ -58,7 +58,7 @@ export class StepGraphs {
   }
 
   /** Runs a step, as a graph if it can be one. @param step Runs it without. */
-  run(inputs: Inputs, options: StepOptions, step: Step): StepResult {
+  run(inputs: StepInputs, options: StepOptions, step: Step): StepResult {
     const { device } = this.#runtime;
     if (device.capture === undefined || this.#parameters.some(({ grad }) => grad !== null))
       return step(inputs, options);
@@ -88,28 +88,32 @@ export class StepGraphs {
     this.#steps.clear();
   }
 
-  #formOf(inputs: Inputs, { numChunks, criterion, labels, returnOutputs }: StepOptions): string {
+  #formOf(inputs: StepInputs, { numChunks, criterion, labels, returnOutputs }: StepOptions): string {
     if (!this.#criteria.has(criterion)) this.#criteria.set(criterion, this.#criteria.size);
-    const formOf = (tensor: Tensor | null) => tensor && [tensor.dtype, ...tensor.shape];
+    const formOf = (each: Batch[number]) => {
+      const tensor = tensorOf(each);
+      return tensor && [each instanceof SameForAll, tensor.dtype, ...tensor.shape];
+    };
     return JSON.stringify([
       this.#runtime.gradEnabled,
       numChunks,
       this.#criteria.get(criterion),
       returnOutputs ?? false,
-      tensorsOf(inputs).map(formOf),
+      batchOf(inputs).map(formOf),
       (labels ?? []).map(formOf),
     ]);
   }
 
-  #capture(inputs: Inputs, options: StepOptions, step: Step): CapturedStep {
+  #capture(inputs: StepInputs, options: StepOptions, step: Step): CapturedStep {
     const runtime = this.#runtime;
     const keep = (tensor: Tensor | null) => tensor && runtime.scope(() => kernels.clone(tensor).share());
-    const own = { inputs: tensorsOf(inputs).map(keep), labels: (options.labels ?? []).map(keep) };
+    const { labels } = options;
+    const own = { inputs: tensorsOf(inputs).map(keep), labels: tensorsOf(labels ?? null).map(keep) };
     try {
       const { graph, result } = runtime.device.capture!(() =>
-        step(inputs === null ? null : inputs instanceof Tensor ? own.inputs[0]! : own.inputs, {
+        step(inputs && like(batchOf(inputs), own.inputs), {
           ...options,
-          ...(options.labels && { labels: own.labels }),
+          ...(labels && { labels: like(labels, own.labels) }),
         }),
       );
       const gradients = this.#parameters.map(
@@ -123,11 +127,11 @@ export class StepGraphs {
     }
   }
 
-  #replay(captured: CapturedStep, inputs: Inputs, { labels = [] }: StepOptions): StepResult {
+  #replay(captured: CapturedStep, inputs: StepInputs, { labels = [] }: StepOptions): StepResult {
     tensorsOf(inputs).forEach((tensor, i) => {
       if (tensor) kernels.copy_(captured.inputs[i]!, tensor);
     });
-    labels.forEach((tensor, i) => {
+    tensorsOf(labels).forEach((tensor, i) => {
       if (tensor) kernels.copy_(captured.labels[i]!, tensor);
     });
     captured.graph.replay();
@@ -145,8 +149,21 @@ export class StepGraphs {
   }
 }
 
-function tensorsOf(inputs: Inputs): Message {
+function batchOf(inputs: StepInputs): Batch {
   return inputs === null ? [] : inputs instanceof Tensor ? [inputs] : inputs;
+}
+
+function tensorOf(each: Batch[number]): Tensor | null {
+  return each instanceof SameForAll ? each.tensor : each;
+}
+
+function tensorsOf(inputs: StepInputs): Message {
+  return batchOf(inputs).map(tensorOf);
+}
+
+/** Other tensors in the roles of those of a batch. */
+function like(batch: Batch, tensors: Message): Batch {
+  return batch.map((each, i) => (each instanceof SameForAll ? new SameForAll(tensors[i]!) : tensors[i]!));
 }
 
 /** The same tensors, which no scope owns. */

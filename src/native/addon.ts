@@ -21,7 +21,7 @@ export type NativeErrorClass = new (
 
 /**
  * The whole native boundary. What it throws is of the class that `setErrorClass` was given, or, when a wait ends early,
- * an error with the code ABORTED or TIMEOUT.
+ * an error with the code ABORTED, TIMEOUT or MISMATCHED_MESSAGE.
  */
 export interface Addon {
   readonly libtorchVersion: string;
@@ -65,14 +65,30 @@ export interface Addon {
   isFirst(text: string): boolean;
   readonly mailbox: {
     open(name: string, numMailboxes: number): Mailboxes;
-    put(mailboxes: Mailboxes, mailbox: number, tensors: readonly (Handle | null)[]): void;
+    /** `phases`: of the group, and before it of the groups that it is a subgroup of; the first phase by default. */
+    put(
+      mailboxes: Mailboxes,
+      mailbox: number,
+      tensors: readonly (Handle | null)[],
+      label?: string,
+      ...phases: readonly number[]
+    ): void;
     /**
-     * The oldest message; blocks this thread until there is one. Fails with a code, and the reason if it was closed.
+     * The oldest message; blocks this thread until there is one. Fails with a code; its message is the reason when the
+     * phase was closed, and the label of the message that is here when it has another.
      */
-    take(mailboxes: Mailboxes, mailbox: number, timeoutMs: number): (Handle | null)[];
-    arrived(mailboxes: Mailboxes, mailbox: number): boolean;
-    /** Ends every wait, now and later, in each set whose name has this prefix. */
-    close(prefix: string, reason: string): void;
+    take(
+      mailboxes: Mailboxes,
+      mailbox: number,
+      timeoutMs: number,
+      label?: string,
+      ...phases: readonly number[]
+    ): (Handle | null)[];
+    arrived(mailboxes: Mailboxes, mailbox: number, ...phases: readonly number[]): boolean;
+    /** The label of the oldest message; null when there is none, or it is of other phases. */
+    peek(mailboxes: Mailboxes, mailbox: number, ...phases: readonly number[]): string | null;
+    /** Ends every wait of these phases, now and later, in each set whose name has this prefix; all waits by default. */
+    close(prefix: string, reason: string, level?: number, fromPhase?: number): void;
   };
   /** Absent when LibTorch was built without Gloo. */
   readonly gloo: {
@@ -104,16 +120,15 @@ export interface Addon {
       process: number,
       tag: number,
       tensors: readonly (Handle | null)[],
+      label: string,
+      ...phases: readonly number[]
     ): void;
     /** Receives messages with this tag from now on. */
     listen(bridge: Bridge, process: number, tag: number): void;
     /** How many messages with this tag have arrived in their mailboxes. */
     numReceived(bridge: Bridge, process: number, tag: number): number;
-    /**
-     * From any thread: closes the sets whose names have this prefix, in all processes. Returns false when nothing is
-     * connected.
-     */
-    abort(bridgeName: string, prefix: string, reason: string): boolean;
+    /** From any thread: `close` of mailboxes, in all processes. Returns false when nothing is connected. */
+    abort(bridgeName: string, prefix: string, reason: string, level?: number, fromPhase?: number): boolean;
     /**
      * Each rank's last call. The last rank of a process waits until everything sent is on its way and, when all ranks
      * ended well, for the other processes.

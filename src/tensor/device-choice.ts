@@ -6,6 +6,13 @@ import { DeviceError } from "./errors.ts";
 /** `auto` is a card where there is one, and the CPU elsewhere. */
 export type DeviceChoice = "auto" | Device["kind"];
 
+export interface LoadOptions {
+  /** Where tensors are. The CPU if not given; `auto` is a card where there is one. */
+  readonly device?: DeviceChoice;
+  /** Which of the machine's cards, where there are several: the ranks of a machine take them in turn. */
+  readonly localRank?: number;
+}
+
 /**
  * The kind of device that a choice means on this machine.
  * @throws DeviceError when it is `cuda` and there is no card to use

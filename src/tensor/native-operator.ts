@@ -7,11 +7,18 @@ export interface Operator {
   readonly overload: string;
   /** True when its name says that it overwrites its first argument: `aten::add_`, `aten::__iadd__`. */
   readonly isInPlace: boolean;
+  /** True when its name says that no gradient flows through it, like that of `aten::detach` and `aten::zeros_like`. */
+  readonly ignoresElements: boolean;
 }
 
 /** @param name With its namespace, such as `aten::mm`. */
 export function operator(name: string, overload = ""): Operator {
-  return Object.freeze({ name, overload, isInPlace: /[^_]_$|^aten::__i/.test(name) });
+  return Object.freeze({
+    name,
+    overload,
+    isInPlace: /[^_]_$|^aten::__i/.test(name),
+    ignoresElements: /^aten::(detach|new_\w+|\w+_like)(_copy)?$/.test(name),
+  });
 }
 
 /** Refuses a name in place of an operator. @throws ArgumentError */

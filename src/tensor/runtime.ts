@@ -10,29 +10,24 @@
  * tensors by handles, cross the native boundary once, and put a new Tensor into the current scope.
  *
  * `gradEnabled`, `acceptLeaf`, `nextNodeIndex` and `Tensor.history` belong to the autograd layer above, which cannot
- * add fields of its own to a tensor or a runtime; nothing in this layer reads them.
+ * add fields of its own to a tensor or a runtime.
  */
 import type { Addon, NativeArgument } from "../native/addon.ts";
 import { loadAddon } from "../native/load.ts";
+import { type Argument, notOneTensor, notSeveralTensors, toNative } from "./calls/native-arguments.ts";
+import { OperatorNumbers } from "./calls/operator-numbers.ts";
+import { beginChange, lostGradient } from "./calls/unrecorded.ts";
 import { CpuDevice, type Device } from "./device.ts";
-import { type DeviceChoice, openDevice } from "./device-choice.ts";
+import { type LoadOptions, openDevice } from "./device-choice.ts";
 import { type DType, dtypeCode } from "./dtype.ts";
 import { LibTorchError, ShapeError } from "./errors.ts";
 import * as kernels from "./kernels/index.ts";
-import { type Argument, notOneTensor, notSeveralTensors, toNative } from "./native-arguments.ts";
-import { checkOperator, type Operator, operator } from "./native-operator.ts";
+import { type Operator, operator } from "./native-operator.ts";
 import { Scopes } from "./scope.ts";
 import { Tensor } from "./tensor.ts";
 import { type ElementArray, elementsOf } from "./values/elements.ts";
 import { flatten, type NestedNumbers } from "./values/numbers.ts";
 import { printTensor } from "./values/print.ts";
-
-export interface LoadOptions {
-  /** Where tensors are. The CPU if not given; `auto` is a card where there is one. */
-  readonly device?: DeviceChoice;
-  /** Which of the machine's cards, where there are several: the ranks of a machine take them in turn. */
-  readonly localRank?: number;
-}
 
 /**
  * LibTorch in one thread: operators, scopes and random numbers. A tensor belongs to the runtime that made it and cannot
@@ -53,14 +48,14 @@ export class Runtime extends Scopes {
   acceptLeaf: ((leaf: unknown, gradient: Tensor) => void) | undefined = undefined;
   /** While a checkpoint's body runs for the first time: what recorded operations were called with. */
   usedTensors: Set<Tensor> | undefined = undefined;
-  #operators = new Map<Operator, number>();
-  #supported = new Map<Operator, boolean>();
+  readonly #numbers: OperatorNumbers;
   #numNodes = 0;
 
   constructor(addon: Addon, device: Device = new CpuDevice(addon)) {
     super(addon);
     this.addon = addon;
     this.device = device;
+    this.#numbers = new OperatorNumbers(addon);
     addon.setErrorClass(LibTorchError);
     // One rank is one thread: threads within an operator would take the cores of the other ranks.
     addon.setNumThreads(1);
@@ -76,39 +71,69 @@ export class Runtime extends Scopes {
   }
 
   /**
-   * Calls an operator with one result, which belongs to the current scope.
+   * Calls an operator with one result, which belongs to the current scope. `record` says how gradients go through it.
    * @throws LibTorchError with the operator and its arguments; TensorDisposedError
    */
   call(op: Operator, ...args: Argument[]): Tensor {
+    const lost = this.gradEnabled ? lostGradient(op, args, op.isInPlace ? args[0] : undefined) : undefined;
+    const result = this.#call(op, args);
+    lost?.mark(result);
+    return result;
+  }
+
+  /** `call` for an operator with several tensors as results; an undefined one comes as null. */
+  callMany(op: Operator, ...args: Argument[]): (Tensor | null)[] {
+    const lost = this.gradEnabled ? lostGradient(op, args, op.isInPlace ? args[0] : undefined) : undefined;
+    const results = this.#callMany(op, args);
+    lost?.mark(results);
+    return results;
+  }
+
+  /**
+   * Calls an operator that changes its first argument, such as `aten::add_`, or one with an `out` argument, the last.
+   * @throws InPlaceError when a gradient flows through the tensor, or it is an input of a stage; LibTorchError with
+   * the operator and its arguments; TensorDisposedError
+   */
+  callInPlace(op: Operator, ...args: Argument[]): void {
+    const lost = this.gradEnabled ? lostGradient(op, args, op.isInPlace ? args[0] : args.at(-1)) : undefined;
+    this.#callInPlace(op, args);
+    lost?.mark([]);
+  }
+
+  /** `call` for kernels: what they compute is a part of an operation, which is recorded as a whole. */
+  kernel(op: Operator, ...args: Argument[]): Tensor {
+    return this.#call(op, args);
+  }
+
+  /** `callMany` for kernels. */
+  kernelMany(op: Operator, ...args: Argument[]): (Tensor | null)[] {
+    return this.#callMany(op, args);
+  }
+
+  /** `callInPlace` for kernels. */
+  kernelInPlace(op: Operator, ...args: Argument[]): void {
+    this.#callInPlace(op, args);
+  }
+
+  #call(op: Operator, args: Argument[]): Tensor {
     if (op.isInPlace) beginChange(op, args[0]);
-    const word = this.#number(op) + toNative(op, args);
+    const word = this.#numbers.of(op) + toNative(op, args);
     const result = this.addon.call(word, ...(args as NativeArgument[]));
     if (typeof result !== "number") throw notOneTensor(this.addon, op, result);
     return this.#adopt(result);
   }
 
-  /**
-   * Calls an operator with several tensors as results, which belong to the current scope; an undefined one comes as
-   * null.
-   * @throws LibTorchError with the operator and its arguments; TensorDisposedError
-   */
-  callMany(op: Operator, ...args: Argument[]): (Tensor | null)[] {
+  #callMany(op: Operator, args: Argument[]): (Tensor | null)[] {
     if (op.isInPlace) beginChange(op, args[0]);
-    const word = this.#number(op) + toNative(op, args);
+    const word = this.#numbers.of(op) + toNative(op, args);
     const results = this.addon.call(word, ...(args as NativeArgument[]));
     if (!Array.isArray(results)) throw notSeveralTensors(this.addon, op, results);
     return results.map((result) => (result === null ? null : this.#adopt(result as number)));
   }
 
-  /**
-   * Calls an operator that changes its first argument and returns it, such as `aten::add_`, or one with an `out`
-   * argument, which is the last.
-   * @throws InPlaceError when a gradient flows through the tensor, or it is an input of a stage; LibTorchError with
-   * the operator and its arguments; TensorDisposedError
-   */
-  callInPlace(op: Operator, ...args: Argument[]): void {
+  #callInPlace(op: Operator, args: Argument[]): void {
     beginChange(op, op.isInPlace ? args[0] : args.at(-1));
-    const word = this.#number(op) + toNative(op, args);
+    const word = this.#numbers.of(op) + toNative(op, args);
     this.addon.callInPlace(word, ...(args as NativeArgument[]));
   }
 
@@ -195,7 +220,7 @@ export class Runtime extends Scopes {
 
   /** Calls an operator that makes a tensor on this runtime's device; what comes before its dtype is `args`. */
   #create(op: Operator, dtype: DType, ...args: NativeArgument[]): Tensor {
-    return this.call(op, ...args, dtypeCode(dtype), ...this.device.creationArguments);
+    return this.kernel(op, ...args, dtypeCode(dtype), ...this.device.creationArguments);
   }
 
   /** Starts the random numbers of this thread over; the same seed gives the same numbers in every thread. */
@@ -240,38 +265,12 @@ export class Runtime extends Scopes {
 
   /** True when this LibTorch has the operator. */
   supports(op: Operator): boolean {
-    const known = this.#supported.get(op);
-    if (known !== undefined) return known;
-    let found = true;
-    try {
-      this.#number(op);
-    } catch {
-      found = false;
-    }
-    this.#supported.set(op, found);
-    return found;
-  }
-
-  #number(op: Operator): number {
-    let number = this.#operators.get(op);
-    if (number === undefined) {
-      checkOperator(op);
-      number = this.addon.op(op.name, op.overload);
-      this.#operators.set(op, number);
-    }
-    return number;
+    return this.#numbers.has(op);
   }
 
   #adopt(handle: number): Tensor {
     return this.own(Tensor.adopt(this, handle));
   }
-}
-
-/** Notes a change of what an operator overwrites: one tensor, or a list for the operators on many. */
-function beginChange(op: Operator, written: Argument | undefined): void {
-  if (written instanceof Tensor) written.beginChange(op.name);
-  else if (Array.isArray(written))
-    for (const tensor of written) if (tensor instanceof Tensor) tensor.beginChange(op.name);
 }
 
 const EMPTY = operator("aten::empty", "memory_format");

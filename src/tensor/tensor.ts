@@ -44,6 +44,8 @@ interface Watcher {
 export interface TensorHistory {
   /** Why the tensor's elements must not be changed, with or without a graph; undefined when they may be. */
   whyFixed(records: boolean): "graph" | "stage input" | undefined;
+  /** The history of what an operator computes from this tensor unrecorded; undefined when no gradient is lost. */
+  lostBy(operator: string, tensor: Tensor): TensorHistory | undefined;
   /** The tensor that had this history is disposed. */
   forget(): void;
 }

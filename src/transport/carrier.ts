@@ -23,18 +23,32 @@ export interface Channel {
   readonly destination: number;
 }
 
+/** A message on its way: the handles of its tensors, and what the receiver checks. */
+export interface Parcel {
+  readonly handles: readonly (Handle | null)[];
+  readonly label: string;
+  readonly phases: Phases;
+}
+
+/** The number of the sender's phase in the group and, before it, in each group that it is a subgroup of. */
+export type Phases = readonly number[];
+
+/** Closes what belongs to a phase or a later one, at one level: 0 is the group of all ranks, 1 its subgroups. */
+export interface Closing {
+  readonly reason: string;
+  readonly level: number;
+  readonly fromPhase: number;
+}
+
 export interface Carrier {
   /** This process's set of mailboxes of that name, made at the first call. */
   open(name: string, numMailboxes: number): Mailboxes;
-  /**
-   * Brings a message, given as the handles of its tensors, into the mailbox of the same set at the channel's
-   * destination.
-   */
-  send(mailboxes: Mailboxes, channel: Channel, message: readonly (Handle | null)[]): void;
+  /** Brings a message into the mailbox of the same set at the channel's destination. */
+  send(mailboxes: Mailboxes, channel: Channel, parcel: Parcel): void;
   /** Announces that this rank is going to receive from the channel. */
   expect(channel: Channel): void;
   /** True when nothing more will arrive: the channel's sender has returned, and all that it sent has arrived. */
   hasEnded(channel: Channel): boolean;
-  /** Ends every wait in the sets whose names have this prefix, in all processes. */
-  close(prefix: string, reason: string): void;
+  /** Ends every wait of these phases in the sets whose names have this prefix, in all processes. */
+  close(prefix: string, closing: Closing): void;
 }

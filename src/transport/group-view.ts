@@ -29,12 +29,16 @@ export class GroupView implements ProcessGroup {
       );
   }
 
-  send(peer: number, kind: ChannelKind, message: Message): void {
-    this.#group.send(this.#rankAt(peer), kind, message);
+  send(peer: number, kind: ChannelKind, message: Message, label?: string): void {
+    this.#group.send(this.#rankAt(peer), kind, message, label);
   }
 
-  receive(peer: number, kind: ChannelKind): Receipt {
-    return this.#group.receive(this.#rankAt(peer), kind);
+  receive(peer: number, kind: ChannelKind, label?: string): Receipt {
+    return this.#group.receive(this.#rankAt(peer), kind, label);
+  }
+
+  beginPhase(): number {
+    return this.#group.beginPhase();
   }
 
   abort(reason: string): void {

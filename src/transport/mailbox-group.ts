@@ -11,8 +11,15 @@
 // and is lost with it. Invariant: a rank advances by one generation per abort, in whatever transfer it hears of it, so
 // that all ranks find each other in the same one. A receipt from before an abort that its rank has heard of fails
 // again, but does not count.
+//
+// A rank may fail in a step while a slower one is still in the step before, for which it lacks nothing. So transfers
+// belong to phases, and an abort closes the mailboxes from the phase of its rank on: the slower rank hears of it when
+// it gets there. The number of a phase says how many its rank has begun in the generation, and so it is the same on all
+// ranks that take the same steps, also after some of them missed one. A subgroup's transfers belong to a phase of its
+// own and to that of the group around it.
+import { problemOf } from "../errors/dualpipe-error.ts";
 import type { Runtime } from "../tensor/runtime.ts";
-import type { Carrier, Channel } from "./carrier.ts";
+import type { Carrier, Channel, Phases } from "./carrier.ts";
 import { Inbox } from "./inbox.ts";
 import {
   CHANNEL_KINDS,
@@ -45,7 +52,10 @@ export class MailboxGroup implements ProcessGroup {
   readonly #runRanks: readonly number[];
   readonly #name: string;
   readonly #timeoutMs: number;
+  /** The phases of the groups around a subgroup. */
+  readonly #outerPhases: () => Phases;
   #generation = 0;
+  #phase = 0;
   /** That of the present generation. */
   #inbox: Inbox;
 
@@ -54,6 +64,7 @@ export class MailboxGroup implements ProcessGroup {
     carrier: Carrier,
     options: GroupOptions,
     runRanks: readonly number[] = Array.from({ length: options.size }, (_, rank) => rank),
+    outerPhases: () => Phases = () => [],
   ) {
     this.runtime = runtime;
     this.#carrier = carrier;
@@ -62,28 +73,34 @@ export class MailboxGroup implements ProcessGroup {
     this.size = options.size;
     this.#name = options.name;
     this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    this.#outerPhases = outerPhases;
     this.#inbox = this.#open();
   }
 
-  send(peer: number, kind: ChannelKind, message: Message): void {
+  send(peer: number, kind: ChannelKind, message: Message, label = ""): void {
     const channel = this.#channel(this.rank, peer, kind);
     const handles = message.map((tensor) => tensor?.handle ?? null);
     const inbox = this.#inbox;
     try {
-      this.#carrier.send(inbox.mailboxes, channel, handles);
+      this.#carrier.send(inbox.mailboxes, channel, { handles, label, phases: this.#phases() });
     } catch (error) {
-      throw this.#explain(error, "send", inbox, channel, 0);
+      throw this.#explain(error, "send", inbox, channel, 0, label);
     }
   }
 
-  receive(peer: number, kind: ChannelKind): Receipt {
+  receive(peer: number, kind: ChannelKind, label = ""): Receipt {
     const channel = this.#channel(peer, this.rank, kind);
     this.#carrier.expect(channel);
-    return this.#inbox.post(channel);
+    return this.#inbox.post(channel, label, this.#phases());
+  }
+
+  beginPhase(): number {
+    return ++this.#phase;
   }
 
   abort(reason: string): void {
-    this.#carrier.close(this.#generationName(), reason);
+    const level = this.#outerPhases().length;
+    this.#carrier.close(this.#generationName(), { reason, level, fromPhase: this.#phase });
     this.#advance();
   }
 
@@ -100,7 +117,15 @@ export class MailboxGroup implements ProcessGroup {
     const name = `${this.#generationName()}/${ranks.join(",")}`;
     const options = { name, rank, size: ranks.length, timeoutMs: this.#timeoutMs };
     const runRanks = ranks.map((each) => this.#runRanks[each]!);
-    return new MailboxGroup(this.runtime, this.#carrier, options, runRanks);
+    const generation = this.#generation;
+    // What belongs to an earlier generation is in none of the phases of this one.
+    const phases = () =>
+      generation === this.#generation ? this.#phases() : this.#phases().map(() => Number.MAX_SAFE_INTEGER);
+    return new MailboxGroup(this.runtime, this.#carrier, options, runRanks, phases);
+  }
+
+  #phases(): Phases {
+    return [...this.#outerPhases(), this.#phase];
   }
 
   #generationName(): string {
@@ -110,6 +135,7 @@ export class MailboxGroup implements ProcessGroup {
   #advance(): void {
     this.#inbox.discard();
     this.#generation++;
+    this.#phase = 0;
     this.#inbox = this.#open();
   }
 
@@ -119,9 +145,17 @@ export class MailboxGroup implements ProcessGroup {
       runtime: this.runtime,
       mailboxes: this.#carrier.open(this.#generationName(), numMailboxes),
       timeoutMs: this.#timeoutMs,
+      channels: () => this.#channelsHere(),
       hasEnded: (channel) => this.#carrier.hasEnded(channel),
-      explain: (error, inbox, channel, waitedMs) => this.#explain(error, "receive", inbox, channel, waitedMs),
+      explain: (error, inbox, channel, waitedMs, label) =>
+        this.#explain(error, "receive", inbox, channel, waitedMs, label),
     });
+  }
+
+  #channelsHere(): Channel[] {
+    return Array.from({ length: this.size }, (_, source) =>
+      CHANNEL_KINDS.map((kind) => this.#channel(source, this.rank, kind)),
+    ).flat();
   }
 
   #channel(source: number, destination: number, kind: ChannelKind): Channel {
@@ -149,19 +183,24 @@ export class MailboxGroup implements ProcessGroup {
     inbox: Inbox,
     { kind, source, destination }: Channel,
     waitedMs: number,
+    label: string,
   ): unknown {
-    const { code, message } = error as { code?: string; message: string };
-    if (code !== "ABORTED" && code !== "TIMEOUT" && code !== "RETURNED") return error;
+    const { code } = error as { code?: string };
+    const said = problemOf(error);
     const peer = this.#runRanks.indexOf(operation === "send" ? destination : source);
-    const transfer = { operation, rank: this.rank, peer, kind };
-    if (code === "TIMEOUT")
-      return new TransportError(code, { ...transfer, waitedMs: this.#timeoutMs }, { group: this });
-    if (code === "RETURNED") return new TransportError(code, { ...transfer, waitedMs }, { group: this });
-    if (inbox === this.#inbox) this.#advance();
-    return new TransportError(
-      code,
-      { ...transfer, waitedMs, reason: message },
-      { cause: error, group: this },
-    );
+    const transfer = { operation, rank: this.rank, peer, kind, waitedMs };
+    switch (code) {
+      case "MISMATCHED_MESSAGE":
+        return new TransportError(code, { ...transfer, expected: label, received: said }, { group: this });
+      case "TIMEOUT":
+        return new TransportError(code, { ...transfer, waitedMs: this.#timeoutMs }, { group: this });
+      case "RETURNED":
+        return new TransportError(code, transfer, { group: this });
+      case "ABORTED":
+        if (inbox === this.#inbox) this.#advance();
+        return new TransportError(code, { ...transfer, reason: said }, { group: this, cause: error });
+      default:
+        return error;
+    }
   }
 }

@@ -21,7 +21,8 @@ export interface Receipt<Value = Message> extends Transfer {
   /**
    * Waits, blocking this thread, and returns the value. Its tensors belong to the current scope or, outside of every
    * scope (`Runtime.outsideScopes`), to the caller.
-   * @throws TransportError when the peer failed, or when nothing arrived in time.
+   * @throws TransportError when the peer failed, when nothing arrived in time, or when a message arrived that has
+   * another label than expected.
    */
   take(): Value;
 }
@@ -29,6 +30,9 @@ export interface Receipt<Value = Message> extends Transfer {
 /**
  * One rank's channels to the other ranks of a group. On each channel (a sender, a receiver and a kind) messages arrive
  * in the order in which they were sent, and the k-th posted receive gets the k-th message.
+ *
+ * A rank's transfers belong to phases, such as the steps of a pipeline, which all ranks begin in the same order. A rank
+ * may fail in a later phase than the one that a slower rank is still in; what that one does then still ends well.
  */
 export interface ProcessGroup {
   readonly runtime: Runtime;
@@ -36,13 +40,23 @@ export interface ProcessGroup {
   readonly root: ProcessGroup;
   readonly rank: number;
   readonly size: number;
-  /** Returns at once. The tensors stay the caller's, and must not be changed after the send. */
-  send(peer: number, kind: ChannelKind, message: Message): void;
-  /** Posts a receive and returns at once. */
-  receive(peer: number, kind: ChannelKind): Receipt;
   /**
-   * Ends what is under way: each of the other ranks gets one TransportError with this reason, in its present or its
-   * next transfer. After that the group works as if it were new. A rank that got such an error must not call it.
+   * Returns at once. The tensors stay the caller's, and must not be changed after the send.
+   * @param label Says what the message is; the receiver must expect the same. In `step 3: the outputs of stage 1`, what
+   * is before the colon says what all ranks do in the phase.
+   */
+  send(peer: number, kind: ChannelKind, message: Message, label?: string): void;
+  /**
+   * Posts a receive and returns at once.
+   * @param label The label of the message that is expected. Another one fails with MISMATCHED_MESSAGE, until an abort.
+   */
+  receive(peer: number, kind: ChannelKind, label?: string): Receipt;
+  /** Begins the next phase on this rank. @returns Its number; an abort starts the count again, on every rank. */
+  beginPhase(): number;
+  /**
+   * Ends this rank's phase and all later ones: each of the other ranks gets one TransportError with this reason, in
+   * its first transfer of these phases, which may be its present one. After that the group works as if it were new. A
+   * rank that got such an error must not call it.
    */
   abort(reason: string): void;
   /**

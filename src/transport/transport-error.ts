@@ -3,6 +3,7 @@ import type { ChannelKind, ProcessGroup } from "./process-group.ts";
 
 /**
  * ABORTED: another rank failed first, or the connection to it was lost. TIMEOUT: nothing arrived in time.
+ * MISMATCHED_MESSAGE: a message arrived that is not the one that was expected.
  * RETURNED: the program of the rank that was waited for has returned.
  * INVALID_PEER: there is no such rank. INVALID_CHANNEL: there is no such kind of message.
  * NO_GLOO: this LibTorch has no Gloo.
@@ -11,6 +12,7 @@ export type TransportErrorCode =
   | "ABORTED"
   | "TIMEOUT"
   | "RETURNED"
+  | "MISMATCHED_MESSAGE"
   | "INVALID_PEER"
   | "INVALID_CHANNEL"
   | "NO_GLOO";
@@ -26,6 +28,9 @@ export interface FailedTransfer {
   readonly waitedMs: number;
   /** Why it was aborted. */
   readonly reason?: string;
+  /** The labels of the message that was to come and of the one that came instead. */
+  readonly expected?: string;
+  readonly received?: string;
 }
 
 interface TransportErrorOptions extends ErrorOptions {
@@ -43,6 +48,9 @@ export class TransportError extends DualPipeError<TransportErrorCode> {
   /** What was to be transferred. */
   readonly kind: ChannelKind | undefined;
   readonly waitedMs: number | undefined;
+  /** For a mismatch: the labels of the message that was to come and of the one that came instead. */
+  readonly expected: string | undefined;
+  readonly received: string | undefined;
   /** The action of the schedule that needed it, such as `2F7`, or another part of a step. */
   readonly action: string | undefined;
   readonly #failure: string | FailedTransfer;
@@ -64,6 +72,8 @@ export class TransportError extends DualPipeError<TransportErrorCode> {
     this.peer = failure.peer;
     this.kind = failure.kind;
     this.waitedMs = failure.waitedMs;
+    this.expected = failure.expected;
+    this.received = failure.received;
   }
 
   /** The same error, with the action that needed the transfer. */
@@ -72,15 +82,33 @@ export class TransportError extends DualPipeError<TransportErrorCode> {
   }
 }
 
+/** Runs a part of a step, which a TransportError then names. */
+export function during(part: string, body: () => void): void {
+  try {
+    body();
+  } catch (error) {
+    throw error instanceof TransportError ? error.during(part) : error;
+  }
+}
+
 function describe(code: TransportErrorCode, failure: string | FailedTransfer): string {
   if (typeof failure === "string") return failure;
-  const { operation, rank, peer, kind, waitedMs, reason } = failure;
+  const { operation, rank, peer, kind, waitedMs, reason, expected, received } = failure;
   const what = kind.replace("-", " ");
   const transfer =
     operation === "send" ? `sending ${what} to rank ${peer}` : `waiting for ${what} of rank ${peer}`;
   if (code === "RETURNED")
     return `rank ${rank} gave up ${transfer}: the program of rank ${peer} has returned, and everything that it sent has been received; make sure that all ranks take part in the same steps, and return only after the last one`;
+  if (received !== undefined)
+    return (
+      `rank ${rank} expected ${named(expected)} from rank ${peer}, which sent ${named(received)}; all ranks must take ` +
+      "the same steps, with the same schedule and number of micro-batches, each on all of them inside noGrad or on none"
+    );
   return reason === undefined
     ? `rank ${rank} gave up ${transfer}: nothing arrived within ${waitedMs} ms`
     : `rank ${rank} stopped while ${transfer}: ${reason}`;
+}
+
+function named(label: string | undefined): string {
+  return label || "a message without a label";
 }

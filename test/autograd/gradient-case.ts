@@ -1,7 +1,7 @@
 import type fc from "fast-check";
 import { expect } from "vitest";
+import type { Argument } from "../../src/tensor/calls/native-arguments.ts";
 import type { DType } from "../../src/tensor/dtype.ts";
-import type { Argument } from "../../src/tensor/native-arguments.ts";
 import { type Operator, operator } from "../../src/tensor/native-operator.ts";
 import type { Runtime } from "../../src/tensor/runtime.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";

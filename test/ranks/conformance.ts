@@ -1,9 +1,20 @@
 import assert from "node:assert/strict";
 import type { DType } from "../../src/tensor/dtype.ts";
 import { operator } from "../../src/tensor/native-operator.ts";
-import type { Tensor } from "../../src/tensor/tensor.ts";
 import { CHANNEL_KINDS, type ChannelKind, type ProcessGroup } from "../../src/transport/process-group.ts";
 import { TransportError } from "../../src/transport/transport-error.ts";
+import {
+  abortByRank0,
+  assertFailure,
+  elementsOf,
+  next,
+  numbersOf,
+  peersOf,
+  previous,
+  receiveNumbers,
+  sendNumbers,
+  synchronize,
+} from "./conformance-messages.ts";
 
 const TRANSPOSE = operator("aten::t");
 
@@ -181,6 +192,49 @@ const cases: Readonly<Record<string, RankBody>> = {
     assertFailure(() => group.receive(previous(group), kind), "INVALID_CHANNEL", message);
   },
 
+  "a message with another label than expected is refused, until an abort": (group) => {
+    group.send(next(group), "activations", [], `from ${group.rank}`);
+    const receipt = group.receive(previous(group), "activations", "from 7");
+    for (let i = 0; i < 2; i++)
+      assert.throws(
+        () => receipt.wait(),
+        (error: unknown) => {
+          const { code, peer, kind, expected, received } = error as TransportError;
+          assert.deepEqual(
+            [code, peer, kind, expected, received],
+            ["MISMATCHED_MESSAGE", previous(group), "activations", "from 7", `from ${previous(group)}`],
+          );
+          return true;
+        },
+      );
+    synchronize(group);
+    abortByRank0(group, "the labels differ");
+    group.send(next(group), "activations", [], "label");
+    assert.deepEqual(group.receive(previous(group), "activations", "label").take(), []);
+  },
+
+  "an abort ends the phase of its rank and later ones, not the earlier phase of a slower rank": (group) => {
+    const pair = group.rank === 0 ? undefined : group.subgroup([1, 2]);
+    if (group.rank === 0) {
+      for (const peer of [1, 2]) sendNumbers(group, peer, "activations", [peer]);
+      group.beginPhase();
+      group.abort("refused");
+      for (const peer of [1, 2]) sendNumbers(group, peer, "activations", [10 * peer]);
+    } else {
+      // They take their time with what they do before, and lack nothing for it.
+      const other = 3 - group.rank;
+      for (let start = Date.now(); Date.now() - start < 300; );
+      sendNumbers(group, other, "gradients", [group.rank]);
+      sendNumbers(pair!, 2 - group.rank, "gradients", [group.rank]);
+      assert.deepEqual(receiveNumbers(group, 0, "activations"), [group.rank]);
+      assert.deepEqual(receiveNumbers(group, other, "gradients"), [other]);
+      assert.deepEqual(receiveNumbers(pair!, 2 - group.rank, "gradients"), [other]);
+      group.beginPhase();
+      assertFailure(() => group.receive(other, "gradients").wait(), "ABORTED", "refused", group);
+      assert.deepEqual(receiveNumbers(group, 0, "activations"), [10 * group.rank]);
+    }
+  },
+
   "a rank that does not exist is refused": (group) => {
     for (const peer of [-1, NUM_CONFORMANCE_RANKS, 0.5]) {
       const message = `there is no rank ${peer} in a group of ${NUM_CONFORMANCE_RANKS}`;
@@ -214,56 +268,4 @@ export function runConformance(group: ProcessGroup): Record<string, string> {
     }
   }
   return failures;
-}
-
-function peersOf({ rank, size }: ProcessGroup): number[] {
-  return Array.from({ length: size }, (_, peer) => peer).filter((peer) => peer !== rank);
-}
-
-const next = ({ rank, size }: ProcessGroup): number => (rank + 1) % size;
-const previous = ({ rank, size }: ProcessGroup): number => (rank + size - 1) % size;
-
-function sendNumbers(group: ProcessGroup, peer: number, kind: ChannelKind, numbers: readonly number[]): void {
-  group.runtime.scope(() => group.send(peer, kind, [group.runtime.tensor(numbers)]));
-}
-
-function receiveNumbers(group: ProcessGroup, peer: number, kind: ChannelKind): number[] {
-  return group.runtime.scope(() => numbersOf(group.receive(peer, kind).take()));
-}
-
-function numbersOf(message: readonly (Tensor | null)[]): number[] {
-  const numbers = message[0]!.toArray();
-  for (const tensor of message) tensor?.dispose();
-  return numbers;
-}
-
-function elementsOf(tensor: Tensor | null) {
-  return tensor && { dtype: tensor.dtype, shape: tensor.shape, elements: tensor.toArray() };
-}
-
-/** Waits until every rank is here. */
-function synchronize(group: ProcessGroup): void {
-  for (const peer of peersOf(group)) group.send(peer, "control", []);
-  for (const peer of peersOf(group)) group.receive(peer, "control").take();
-}
-
-/** Rank 0 aborts once the others have ended their earlier transfers; they hear of it in a receive. */
-function abortByRank0(group: ProcessGroup, reason: string): void {
-  if (group.rank === 0) {
-    for (const peer of peersOf(group)) receiveNumbers(group, peer, "control");
-    group.abort(reason);
-  } else {
-    sendNumbers(group, 0, "control", [0]);
-    assertFailure(() => group.receive(0, "gradients").wait(), "ABORTED", reason, group);
-  }
-}
-
-function assertFailure(body: () => void, code: string, message: string, group?: ProcessGroup): void {
-  assert.throws(body, (error: unknown) => {
-    assert.ok(error instanceof TransportError, `it must be a TransportError, and is ${error}`);
-    assert.equal(error.code, code);
-    assert.equal(error.group, group);
-    assert.ok(error.message.includes(message), `"${error.message}" must include "${message}"`);
-    return true;
-  });
 }

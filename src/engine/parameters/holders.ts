@@ -3,8 +3,8 @@
 // Under a schedule with two directions a rank has a mirror that holds the same two stages, and with replicas each has
 // its twins. All of them sum their weight gradients. A gradient travels as soon as the last W of its stage has run,
 // while the rest of the step computes; so a rank receives gradients in the order in which the *sender* finishes its
-// stages, and that differs: a mirror runs the stages in the other order, twins in the same. Messages carry no names (a
-// channel is a FIFO), so the receiver must know the order.
+// stages, and that differs: a mirror runs the stages in the other order, twins in the same. A channel is a FIFO, so the
+// receiver must know the order.
 //
 // It can, because every rank has the whole program: the order of any holder is that of its plan (`completionOrder` in
 // rank-plan.ts). This file says which plan is whose. Invariant: all holders list one another in the same order, by

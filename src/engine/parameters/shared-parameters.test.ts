@@ -66,7 +66,7 @@ const gradientOf = (holder: number, index: number, step: number): number =>
 
 function runStep(holders: readonly Holder[], step: number): void {
   for (const { shared, parameters, completionOrder } of holders) {
-    shared.begin();
+    shared.begin("a step");
     parameters.forEach((parameter, i) => {
       const value = gradientOf(
         holders.findIndex((each) => each.shared === shared),
@@ -126,7 +126,7 @@ test("owners are as even as whole parameters allow, and give the others what the
       const ownerOf = Array.from({ length: numParameters }, (_, i) =>
         owned.findIndex((list, holder) => list.includes(holders[holder]!.parameters[i]!)),
       );
-      for (const { shared } of holders) expectLater(() => shared.shareUpdates());
+      for (const { shared } of holders) expectLater(() => shared.shareUpdates("an exchange"));
       for (const { parameters } of holders.slice(-1))
         parameters.forEach((parameter, i) => {
           expect(elementsOf(parameter)).toEqual(new Set([ownerOf[i]]));

@@ -54,6 +54,8 @@ export class SharedParameters implements StepObserver {
   #before: (Tensor | null)[][] = [];
   /** The runtime's count of changes when all holders last had equal values. */
   #equalAt = -1;
+  /** What all ranks call the step. */
+  #step = "";
 
   constructor(options: SharedParametersOptions) {
     const { holders, rank, bundleBytesMax = DEFAULT_BUNDLE_BYTES_MAX } = options;
@@ -76,7 +78,7 @@ export class SharedParameters implements StepObserver {
    */
   equalize(): void {
     this.#checkSame();
-    this.#distribute(() => 0);
+    this.#distribute(() => 0, "the first values");
   }
 
   /**
@@ -99,8 +101,9 @@ export class SharedParameters implements StepObserver {
     );
   }
 
-  /** Call at the start of a step. */
-  begin(): void {
+  /** Call when a step has begun. @param step What all ranks call it. */
+  begin(step: string): void {
+    this.#step = step;
     this.#stagesLeft = new Set(this.#bundles.flatMap(({ stages }) => stages));
     this.#before = this.#bundles.map(({ parameters }) =>
       parameters.map((parameter) => {
@@ -114,13 +117,14 @@ export class SharedParameters implements StepObserver {
   /** Sends the bundles that are complete with this stage; they travel while the rest of the step runs. */
   gradientsComplete(stage: number): void {
     this.#stagesLeft.delete(stage);
-    for (const bundle of this.#bundles) {
+    this.#bundles.forEach((bundle, i) => {
       if (!bundle.stages.includes(stage) || bundle.stages.some((other) => this.#stagesLeft.has(other)))
-        continue;
+        return;
       const gradients = bundle.parameters.map((parameter) => parameter.grad);
       for (const holder of this.#others())
-        if (this.#isSummedAt(holder, bundle)) this.#holders.send(holder, "weight-gradients", gradients);
-    }
+        if (this.#isSummedAt(holder, bundle))
+          this.#holders.send(holder, "weight-gradients", gradients, this.#labelOf(i));
+    });
   }
 
   /**
@@ -132,7 +136,11 @@ export class SharedParameters implements StepObserver {
     const receipts = new Map<Bundle, (Receipt | undefined)[]>(summed.map((bundle) => [bundle, []]));
     for (const holder of this.#others())
       for (const bundle of inSendingOrder(summed, completionOrder(holder)))
-        receipts.get(bundle)![holder] = this.#holders.receive(holder, "weight-gradients");
+        receipts.get(bundle)![holder] = this.#holders.receive(
+          holder,
+          "weight-gradients",
+          this.#labelOf(this.#bundles.indexOf(bundle)),
+        );
     this.#bundles.forEach((bundle, i) => {
       const ofOthers = receipts.get(bundle);
       if (ofOthers) this.#sum(bundle, ofOthers, this.#before[i]!);
@@ -142,14 +150,18 @@ export class SharedParameters implements StepObserver {
   }
 
   /** Call on all holders when the owners have updated their parameters: gives the others the new values. */
-  shareUpdates(): void {
-    if (this.#isSharded) this.#distribute(({ owner }) => owner);
+  shareUpdates(label: string): void {
+    if (this.#isSharded) this.#distribute(({ owner }) => owner, label);
   }
 
   /** Frees what a failed step had set aside. */
   forget(): void {
     for (const tensor of this.#before.flat()) tensor?.dispose();
     this.#before = [];
+  }
+
+  #labelOf(bundle: number): string {
+    return `${this.#step}: the weight gradients of bundle ${bundle}`;
   }
 
   #others(): number[] {
@@ -181,20 +193,20 @@ export class SharedParameters implements StepObserver {
   }
 
   /** One holder's values of each bundle become those of all. */
-  #distribute(sourceOf: (bundle: Bundle) => number): void {
+  #distribute(sourceOf: (bundle: Bundle) => number, label: string): void {
     const { runtime, rank } = this.#holders;
     for (const bundle of this.#bundles)
       if (sourceOf(bundle) === rank)
         runtime.scope(() => {
           // A sent tensor must not change, and a parameter does.
           const copies = bundle.parameters.map((parameter) => kernels.clone(parameter));
-          for (const holder of this.#others()) this.#holders.send(holder, "weights", copies);
+          for (const holder of this.#others()) this.#holders.send(holder, "weights", copies, label);
         });
     for (const bundle of this.#bundles) {
       const source = sourceOf(bundle);
       if (source === rank) continue;
       runtime.scope(() => {
-        const values = this.#holders.receive(source, "weights").take();
+        const values = this.#holders.receive(source, "weights", label).take();
         bundle.parameters.forEach((parameter, i) => {
           kernels.copy_(parameter, values[i]!);
         });

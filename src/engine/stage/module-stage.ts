@@ -12,7 +12,7 @@
 // Each forward is a scope: of all that it makes only what was shared outlives it. Inputs and output gradients are taken
 // over, and disposed whether or not the computation succeeds. Invariant: a step that ended, well or not, leaves no
 // tensor of its own behind (`end`).
-import { rootOf, scalarGradient } from "../../autograd/backward.ts";
+import { scalarGradient } from "../../autograd/backward.ts";
 import type { Leaf } from "../../autograd/graph.ts";
 import { markInput } from "../../autograd/record.ts";
 import { InternalError } from "../../errors/internal-error.ts";
@@ -24,6 +24,7 @@ import { disposeTensors, type Message } from "../../transport/process-group.ts";
 import { StepError, type StepErrorCode, type StepLocation } from "../step-error.ts";
 import { InFlight, type InFlightOptions } from "./in-flight.ts";
 import { HookBackward, type OverlapHook, type OverlapResult } from "./overlap.ts";
+import { lossRoot, outputRoots } from "./roots.ts";
 import type { Criterion, Stage, StageModule } from "./stage.ts";
 
 /** What a stage must know of the step that it runs in. */
@@ -122,8 +123,8 @@ export class ModuleStage implements Stage<Message> {
 
   /** Keeps the outputs until they are sent, and their graph until W. @returns The outputs to send. */
   #keepOutputs(microBatch: number, leaves: Leaves, outputs: Message): Message {
+    const roots = this.#current.training ? outputRoots(outputs) : [];
     const sent = outputs.map(shareOf);
-    const roots = this.#current.training ? outputs.map((output) => (output ? rootOf(output) : null)) : [];
     this.#keep(microBatch, { leaves, outputs: sent, roots });
     return sent;
   }
@@ -136,8 +137,10 @@ export class ModuleStage implements Stage<Message> {
     this.#checkLoss(microBatch, loss);
     step.keepLoss(microBatch, loss.share());
     if (step.training) {
+      const root = lossRoot(outputs, loss);
+      if (typeof root === "string") throw this.#error("LOSS_WITHOUT_GRADIENT", microBatch, root);
       const lossGrad = scalarGradient(loss).share();
-      this.#keep(microBatch, { leaves, outputs: [], roots: [rootOf(loss)], lossGrad });
+      this.#keep(microBatch, { leaves, outputs: [], roots: [root], lossGrad });
     }
     return [];
   }

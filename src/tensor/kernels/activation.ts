@@ -19,63 +19,63 @@ const LOG_SOFTMAX = operator("aten::_log_softmax");
 const LOG_SOFTMAX_BACKWARD = operator("aten::_log_softmax_backward_data");
 
 export function gelu(x: Tensor, approximate: "none" | "tanh"): Tensor {
-  return x.runtime.call(GELU, x, approximate);
+  return x.runtime.kernel(GELU, x, approximate);
 }
 
 export function geluBackward(dy: Tensor, x: Tensor, approximate: "none" | "tanh"): Tensor {
-  return dy.runtime.call(GELU_BACKWARD, dy, x, approximate);
+  return dy.runtime.kernel(GELU_BACKWARD, dy, x, approximate);
 }
 
 export function silu(x: Tensor): Tensor {
-  return x.runtime.call(SILU, x);
+  return x.runtime.kernel(SILU, x);
 }
 
 export function siluBackward(dy: Tensor, x: Tensor): Tensor {
-  return dy.runtime.call(SILU_BACKWARD, dy, x);
+  return dy.runtime.kernel(SILU_BACKWARD, dy, x);
 }
 
 export function relu(x: Tensor): Tensor {
-  return x.runtime.call(RELU, x);
+  return x.runtime.kernel(RELU, x);
 }
 
 /** dy where x is above the threshold, 0 elsewhere. */
 export function thresholdBackward(dy: Tensor, x: Tensor, threshold: number): Tensor {
-  return dy.runtime.call(THRESHOLD_BACKWARD, dy, x, threshold);
+  return dy.runtime.kernel(THRESHOLD_BACKWARD, dy, x, threshold);
 }
 
 export function tanh(x: Tensor): Tensor {
-  return x.runtime.call(TANH, x);
+  return x.runtime.kernel(TANH, x);
 }
 
 export function tanhBackward(dy: Tensor, y: Tensor): Tensor {
-  return dy.runtime.call(TANH_BACKWARD, dy, y);
+  return dy.runtime.kernel(TANH_BACKWARD, dy, y);
 }
 
 export function sigmoid(x: Tensor): Tensor {
-  return x.runtime.call(SIGMOID, x);
+  return x.runtime.kernel(SIGMOID, x);
 }
 
 export function sigmoidBackward(dy: Tensor, y: Tensor): Tensor {
-  return dy.runtime.call(SIGMOID_BACKWARD, dy, y);
+  return dy.runtime.kernel(SIGMOID_BACKWARD, dy, y);
 }
 
 export function softmax(x: Tensor, dim: number): Tensor {
-  return x.runtime.call(SOFTMAX, x, dim, false);
+  return x.runtime.kernel(SOFTMAX, x, dim, false);
 }
 
 /** Converts x first. */
 export function softmaxInDtype(x: Tensor, dim: number, dtype: DType): Tensor {
-  return x.runtime.call(SOFTMAX_IN_DTYPE, x, dim, dtypeCode(dtype));
+  return x.runtime.kernel(SOFTMAX_IN_DTYPE, x, dim, dtypeCode(dtype));
 }
 
 export function softmaxBackward(dy: Tensor, y: Tensor, dim: number, dtype: DType): Tensor {
-  return dy.runtime.call(SOFTMAX_BACKWARD, dy, y, dim, dtypeCode(dtype));
+  return dy.runtime.kernel(SOFTMAX_BACKWARD, dy, y, dim, dtypeCode(dtype));
 }
 
 export function logSoftmax(x: Tensor, dim: number): Tensor {
-  return x.runtime.call(LOG_SOFTMAX, x, dim, false);
+  return x.runtime.kernel(LOG_SOFTMAX, x, dim, false);
 }
 
 export function logSoftmaxBackward(dy: Tensor, y: Tensor, dim: number, dtype: DType): Tensor {
-  return dy.runtime.call(LOG_SOFTMAX_BACKWARD, dy, y, dim, dtypeCode(dtype));
+  return dy.runtime.kernel(LOG_SOFTMAX_BACKWARD, dy, y, dim, dtypeCode(dtype));
 }

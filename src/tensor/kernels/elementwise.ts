@@ -29,108 +29,108 @@ const MASKED_FILL = operator("aten::masked_fill", "Scalar");
 const WHERE = operator("aten::where", "self");
 
 export function add(a: Tensor, b: Tensor | number): Tensor {
-  return a.runtime.call(ADD, a, b);
+  return a.runtime.kernel(ADD, a, b);
 }
 
 export function add_(a: Tensor, b: Tensor): void {
-  a.runtime.callInPlace(ADD_INPLACE, a, b);
+  a.runtime.kernelInPlace(ADD_INPLACE, a, b);
 }
 
 export function addScalar(a: Tensor, b: number): Tensor {
-  return a.runtime.call(ADD_SCALAR, a, b);
+  return a.runtime.kernel(ADD_SCALAR, a, b);
 }
 
 export function addScalar_(a: Tensor, b: number): void {
-  a.runtime.callInPlace(ADD_SCALAR_INPLACE, a, b);
+  a.runtime.kernelInPlace(ADD_SCALAR_INPLACE, a, b);
 }
 
 export function sub(a: Tensor, b: Tensor | number): Tensor {
-  return a.runtime.call(SUB, a, b);
+  return a.runtime.kernel(SUB, a, b);
 }
 
 export function mul(a: Tensor, b: Tensor | number): Tensor {
-  return a.runtime.call(MUL, a, b);
+  return a.runtime.kernel(MUL, a, b);
 }
 
 export function mul_(a: Tensor, b: Tensor): void {
-  a.runtime.callInPlace(MUL_INPLACE, a, b);
+  a.runtime.kernelInPlace(MUL_INPLACE, a, b);
 }
 
 export function mulScalar(a: Tensor, b: number): Tensor {
-  return a.runtime.call(MUL_SCALAR, a, b);
+  return a.runtime.kernel(MUL_SCALAR, a, b);
 }
 
 export function mulScalar_(a: Tensor, b: number): void {
-  a.runtime.callInPlace(MUL_SCALAR_INPLACE, a, b);
+  a.runtime.kernelInPlace(MUL_SCALAR_INPLACE, a, b);
 }
 
 export function div(a: Tensor, b: Tensor | number): Tensor {
-  return a.runtime.call(DIV, a, b);
+  return a.runtime.kernel(DIV, a, b);
 }
 
 /** `b - a` */
 export function subFrom(a: Tensor, b: number): Tensor {
-  return a.runtime.call(RSUB_SCALAR, a, b);
+  return a.runtime.kernel(RSUB_SCALAR, a, b);
 }
 
 export function reciprocal(x: Tensor): Tensor {
-  return x.runtime.call(RECIPROCAL, x);
+  return x.runtime.kernel(RECIPROCAL, x);
 }
 
 export function neg(x: Tensor): Tensor {
-  return x.runtime.call(NEG, x);
+  return x.runtime.kernel(NEG, x);
 }
 
 export function powScalar(x: Tensor, exponent: number): Tensor {
-  return x.runtime.call(POW_SCALAR, x, exponent);
+  return x.runtime.kernel(POW_SCALAR, x, exponent);
 }
 
 export function exp(x: Tensor): Tensor {
-  return x.runtime.call(EXP, x);
+  return x.runtime.kernel(EXP, x);
 }
 
 export function log(x: Tensor): Tensor {
-  return x.runtime.call(LOG, x);
+  return x.runtime.kernel(LOG, x);
 }
 
 export function sqrt(x: Tensor): Tensor {
-  return x.runtime.call(SQRT, x);
+  return x.runtime.kernel(SQRT, x);
 }
 
 export function rsqrt(x: Tensor): Tensor {
-  return x.runtime.call(RSQRT, x);
+  return x.runtime.kernel(RSQRT, x);
 }
 
 export function rsqrt_(x: Tensor): void {
-  x.runtime.callInPlace(RSQRT_INPLACE, x);
+  x.runtime.kernelInPlace(RSQRT_INPLACE, x);
 }
 
 export function abs(x: Tensor): Tensor {
-  return x.runtime.call(ABS, x);
+  return x.runtime.kernel(ABS, x);
 }
 
 /** -1, 0 or 1. */
 export function sgn(x: Tensor): Tensor {
-  return x.runtime.call(SGN, x);
+  return x.runtime.kernel(SGN, x);
 }
 
 export function maximum(a: Tensor, b: Tensor): Tensor {
-  return a.runtime.call(MAXIMUM, a, b);
+  return a.runtime.kernel(MAXIMUM, a, b);
 }
 
 export function lt(a: Tensor, b: Tensor): Tensor {
-  return a.runtime.call(LT, a, b);
+  return a.runtime.kernel(LT, a, b);
 }
 
 export function eq(a: Tensor, b: Tensor): Tensor {
-  return a.runtime.call(EQ, a, b);
+  return a.runtime.kernel(EQ, a, b);
 }
 
 /** x, and the value where the mask is true. */
 export function maskedFill(x: Tensor, mask: Tensor, value: number): Tensor {
-  return x.runtime.call(MASKED_FILL, x, mask, value);
+  return x.runtime.kernel(MASKED_FILL, x, mask, value);
 }
 
 export function where(condition: Tensor, a: Tensor | number, b: Tensor | number): Tensor {
-  return condition.runtime.call(WHERE, condition, a, b);
+  return condition.runtime.kernel(WHERE, condition, a, b);
 }

@@ -12,30 +12,30 @@ type Tensors = readonly Tensor[];
 
 /** `x *= factor`, for each; nothing for an empty list, as in all functions of this file. */
 export function scaleEach(x: Tensors, factor: number): void {
-  x[0]?.runtime.callInPlace(MUL, x, factor);
+  x[0]?.runtime.kernelInPlace(MUL, x, factor);
 }
 
 /** `x += factor y`, for each. */
 export function addEach(x: Tensors, y: Tensors, factor: number): void {
-  x[0]?.runtime.callInPlace(ADD_LIST, x, y, factor);
+  x[0]?.runtime.kernelInPlace(ADD_LIST, x, y, factor);
 }
 
 /** `x += value`, for each. */
 export function addNumberToEach(x: Tensors, value: number): void {
-  x[0]?.runtime.callInPlace(ADD_SCALAR, x, value);
+  x[0]?.runtime.kernelInPlace(ADD_SCALAR, x, value);
 }
 
 /** `x += factor a b`, for each. */
 export function addProductToEach(x: Tensors, a: Tensors, b: Tensors, factor: number): void {
-  x[0]?.runtime.callInPlace(ADDCMUL, x, a, b, factor);
+  x[0]?.runtime.kernelInPlace(ADDCMUL, x, a, b, factor);
 }
 
 /** `x += factor a / b`, for each. */
 export function addQuotientToEach(x: Tensors, a: Tensors, b: Tensors, factor: number): void {
-  x[0]?.runtime.callInPlace(ADDCDIV, x, a, b, factor);
+  x[0]?.runtime.kernelInPlace(ADDCDIV, x, a, b, factor);
 }
 
 /** The square root of each. */
 export function squareRoots(x: Tensors): Tensor[] {
-  return x.length === 0 ? [] : (x[0]!.runtime.callMany(SQRT, x) as Tensor[]);
+  return x.length === 0 ? [] : (x[0]!.runtime.kernelMany(SQRT, x) as Tensor[]);
 }

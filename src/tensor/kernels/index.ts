@@ -10,7 +10,8 @@
  * borrow their arguments; results belong to the current scope.
  *
  * One that is missing is three lines in the file of its family. A program that needs one operator without a
- * function here calls it by name: `runtime.call(operator("aten::erf"), x)`.
+ * function here calls it by name: `runtime.call(operator("aten::erf"), x)`. `call` is `kernel` with a check that no
+ * gradient ends there unseen (unrecorded.ts).
  */
 export * from "./activation.ts";
 export * from "./elementwise.ts";

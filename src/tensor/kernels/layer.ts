@@ -1,3 +1,10 @@
+/**
+ * Kernels of whole layers: normalization, embeddings, losses and attention.
+ *
+ * A layer of several kernels would save what each of them needs. LibTorch has these layers in one kernel, with another
+ * one for the backward, which takes what the forward returns besides its result (means, sums of logarithms). So the two
+ * stand side by side here, and a gradient rule passes on what the forward gave, as it is.
+ */
 import { operator } from "../native-operator.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -29,7 +36,7 @@ export function layerNorm(
   bias: Tensor | null,
   eps: number,
 ): [y: Tensor, mean: Tensor, rstd: Tensor] {
-  return x.runtime.callMany(LAYER_NORM, x, normalizedShape, weight, bias, eps) as [Tensor, Tensor, Tensor];
+  return x.runtime.kernelMany(LAYER_NORM, x, normalizedShape, weight, bias, eps) as [Tensor, Tensor, Tensor];
 }
 
 /** The gradients of x, weight and bias, as far as they are wanted. */
@@ -43,7 +50,7 @@ export function layerNormBackward(
   bias: Tensor | null,
   wanted: readonly [x: boolean, weight: boolean, bias: boolean],
 ): [dx: Tensor | null, dWeight: Tensor | null, dBias: Tensor | null] {
-  return dy.runtime.callMany(
+  return dy.runtime.kernelMany(
     LAYER_NORM_BACKWARD,
     dy,
     x,
@@ -57,19 +64,19 @@ export function layerNormBackward(
 }
 
 export function embedding(weight: Tensor, indices: Tensor): Tensor {
-  return weight.runtime.call(EMBEDDING, weight, indices);
+  return weight.runtime.kernel(EMBEDDING, weight, indices);
 }
 
 export function embeddingBackward(dy: Tensor, indices: Tensor, numRows: number): Tensor {
-  return dy.runtime.call(EMBEDDING_BACKWARD, dy, indices, numRows, NO_PADDING, false);
+  return dy.runtime.kernel(EMBEDDING_BACKWARD, dy, indices, numRows, NO_PADDING, false);
 }
 
 export function mseLoss(input: Tensor, target: Tensor, reduction: Reduction): Tensor {
-  return input.runtime.call(MSE_LOSS, input, target, reductionCodes[reduction]);
+  return input.runtime.kernel(MSE_LOSS, input, target, reductionCodes[reduction]);
 }
 
 export function mseLossBackward(dy: Tensor, input: Tensor, target: Tensor, reduction: Reduction): Tensor {
-  return dy.runtime.call(MSE_LOSS_BACKWARD, dy, input, target, reductionCodes[reduction]);
+  return dy.runtime.kernel(MSE_LOSS_BACKWARD, dy, input, target, reductionCodes[reduction]);
 }
 
 /** The loss, and how many targets count in it. */
@@ -80,10 +87,14 @@ export function nllLoss(
   ignoreIndex: number,
 ): [loss: Tensor, totalWeight: Tensor] {
   const code = reductionCodes[reduction];
-  return logProbabilities.runtime.callMany(NLL_LOSS, logProbabilities, targets, null, code, ignoreIndex) as [
-    Tensor,
-    Tensor,
-  ];
+  return logProbabilities.runtime.kernelMany(
+    NLL_LOSS,
+    logProbabilities,
+    targets,
+    null,
+    code,
+    ignoreIndex,
+  ) as [Tensor, Tensor];
 }
 
 export function nllLossBackward(
@@ -95,7 +106,7 @@ export function nllLossBackward(
   totalWeight: Tensor,
 ): Tensor {
   const code = reductionCodes[reduction];
-  return dy.runtime.call(
+  return dy.runtime.kernel(
     NLL_LOSS_BACKWARD,
     dy,
     logProbabilities,
@@ -120,7 +131,7 @@ export function flashAttention(
   causal: boolean,
   scale: number,
 ): [y: Tensor, logSumExp: Tensor] {
-  return q.runtime.callMany(FLASH_ATTENTION, q, k, v, NO_DROPOUT, causal, null, scale) as [Tensor, Tensor];
+  return q.runtime.kernelMany(FLASH_ATTENTION, q, k, v, NO_DROPOUT, causal, null, scale) as [Tensor, Tensor];
 }
 
 export function flashAttentionBackward(
@@ -133,7 +144,7 @@ export function flashAttentionBackward(
   causal: boolean,
   scale: number,
 ): [dq: Tensor, dk: Tensor, dv: Tensor] {
-  return dy.runtime.callMany(
+  return dy.runtime.kernelMany(
     FLASH_ATTENTION_BACKWARD,
     dy,
     q,

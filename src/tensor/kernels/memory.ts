@@ -21,52 +21,52 @@ const STACK = operator("aten::stack");
 const ROW_MAJOR = 0;
 
 export function emptyLike(x: Tensor, dtype: DType): Tensor {
-  return x.runtime.call(EMPTY_LIKE, x, dtypeCode(dtype));
+  return x.runtime.kernel(EMPTY_LIKE, x, dtypeCode(dtype));
 }
 
 export function zerosLike(x: Tensor): Tensor {
-  return x.runtime.call(ZEROS_LIKE, x);
+  return x.runtime.kernel(ZEROS_LIKE, x);
 }
 
 export function onesLike(x: Tensor): Tensor {
-  return x.runtime.call(ONES_LIKE, x);
+  return x.runtime.kernel(ONES_LIKE, x);
 }
 
 /** A copy with the strides of x. */
 export function clone(x: Tensor): Tensor {
-  return x.runtime.call(CLONE, x);
+  return x.runtime.kernel(CLONE, x);
 }
 
 /** A copy in row-major order, whatever the strides of x are. */
 export function cloneRowMajor(x: Tensor): Tensor {
-  return x.runtime.call(CLONE, x, ROW_MAJOR);
+  return x.runtime.kernel(CLONE, x, ROW_MAJOR);
 }
 
 /** x converted; a second owner of its storage when it has this dtype already. */
 export function toDtype(x: Tensor, dtype: DType): Tensor {
-  return x.runtime.call(TO_DTYPE, x, dtypeCode(dtype));
+  return x.runtime.kernel(TO_DTYPE, x, dtypeCode(dtype));
 }
 
 export function contiguous(x: Tensor): Tensor {
-  return x.runtime.call(CONTIGUOUS, x);
+  return x.runtime.kernel(CONTIGUOUS, x);
 }
 
 export function copy_(x: Tensor, source: Tensor): void {
-  x.runtime.callInPlace(COPY_INPLACE, x, source);
+  x.runtime.kernelInPlace(COPY_INPLACE, x, source);
 }
 
 export function fillScalar_(x: Tensor, value: number): void {
-  x.runtime.callInPlace(FILL_SCALAR_INPLACE, x, value);
+  x.runtime.kernelInPlace(FILL_SCALAR_INPLACE, x, value);
 }
 
 /** Sets what lies below a diagonal to 0. */
 export function triu_(x: Tensor, diagonal: number): void {
-  x.runtime.callInPlace(TRIU_INPLACE, x, diagonal);
+  x.runtime.kernelInPlace(TRIU_INPLACE, x, diagonal);
 }
 
 /** Adds each slice of the source to that slice of x whose index it has. */
 export function indexAdd_(x: Tensor, dim: number, indices: Tensor, source: Tensor): void {
-  x.runtime.callInPlace(INDEX_ADD_INPLACE, x, dim, indices, source);
+  x.runtime.kernelInPlace(INDEX_ADD_INPLACE, x, dim, indices, source);
 }
 
 /**
@@ -74,19 +74,19 @@ export function indexAdd_(x: Tensor, dim: number, indices: Tensor, source: Tenso
  * order, where `indexAdd_` adds in the order in which threads happen to run.
  */
 export function indexPut_(x: Tensor, indices: Tensor, source: Tensor): void {
-  x.runtime.callInPlace(INDEX_PUT_INPLACE, x, [indices], source, true);
+  x.runtime.kernelInPlace(INDEX_PUT_INPLACE, x, [indices], source, true);
 }
 
 export function indexSelect(x: Tensor, dim: number, indices: Tensor): Tensor {
-  return x.runtime.call(INDEX_SELECT, x, dim, indices);
+  return x.runtime.kernel(INDEX_SELECT, x, dim, indices);
 }
 
 /** @param tensors One at least. */
 export function cat(tensors: readonly (Tensor | null)[], dim: number): Tensor {
-  return tensors[0]!.runtime.call(CAT, tensors, dim);
+  return tensors[0]!.runtime.kernel(CAT, tensors, dim);
 }
 
 /** @param tensors One at least. */
 export function stack(tensors: readonly Tensor[], dim: number): Tensor {
-  return tensors[0]!.runtime.call(STACK, tensors, dim);
+  return tensors[0]!.runtime.kernel(STACK, tensors, dim);
 }

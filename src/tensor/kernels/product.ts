@@ -11,35 +11,35 @@ const BADDBMM_INPLACE = operator("aten::baddbmm_");
 
 /** `a b`, of matrices. */
 export function mm(a: Tensor, b: Tensor): Tensor {
-  return a.runtime.call(MM, a, b);
+  return a.runtime.kernel(MM, a, b);
 }
 
 /** `a b`, of each pair of matrices. */
 export function bmm(a: Tensor, b: Tensor): Tensor {
-  return a.runtime.call(BMM, a, b);
+  return a.runtime.kernel(BMM, a, b);
 }
 
 /** `a b`, with broadcast dimensions in front. */
 export function matmul(a: Tensor, b: Tensor): Tensor {
-  return a.runtime.call(MATMUL, a, b);
+  return a.runtime.kernel(MATMUL, a, b);
 }
 
 /** `x + a b`, of matrices. */
 export function addmm(x: Tensor, a: Tensor, b: Tensor): Tensor {
-  return x.runtime.call(ADDMM, x, a, b);
+  return x.runtime.kernel(ADDMM, x, a, b);
 }
 
 /** `x += a b`, of matrices. */
 export function addmm_(x: Tensor, a: Tensor, b: Tensor): void {
-  x.runtime.callInPlace(ADDMM_INPLACE, x, a, b);
+  x.runtime.kernelInPlace(ADDMM_INPLACE, x, a, b);
 }
 
 /** `x + alpha a b`, of each pair of matrices. */
 export function baddbmm(x: Tensor, a: Tensor, b: Tensor, alpha: number): Tensor {
-  return x.runtime.call(BADDBMM, x, a, b, 1, alpha);
+  return x.runtime.kernel(BADDBMM, x, a, b, 1, alpha);
 }
 
 /** `x += a b`, of each pair of matrices. */
 export function baddbmm_(x: Tensor, a: Tensor, b: Tensor): void {
-  x.runtime.callInPlace(BADDBMM_INPLACE, x, a, b);
+  x.runtime.kernelInPlace(BADDBMM_INPLACE, x, a, b);
 }

@@ -9,22 +9,22 @@ const DROPOUT_BACKWARD = operator("aten::native_dropout_backward");
 
 /** Sets each element to 1 with this probability, by the runtime's own generator, and to 0 otherwise. */
 export function bernoulli_(x: Tensor, probability: number): void {
-  x.runtime.callInPlace(BERNOULLI_INPLACE, x, probability);
+  x.runtime.kernelInPlace(BERNOULLI_INPLACE, x, probability);
 }
 
 /** Samples of a normal distribution, from the runtime's own generator. */
 export function normal_(x: Tensor, mean: number, standardDeviation: number): void {
-  x.runtime.callInPlace(NORMAL_INPLACE, x, mean, standardDeviation);
+  x.runtime.kernelInPlace(NORMAL_INPLACE, x, mean, standardDeviation);
 }
 
 /** Samples of [low, high), from the runtime's own generator. */
 export function uniform_(x: Tensor, low: number, high: number): void {
-  x.runtime.callInPlace(UNIFORM_INPLACE, x, low, high);
+  x.runtime.kernelInPlace(UNIFORM_INPLACE, x, low, high);
 }
 
 /** Indices drawn with these probabilities, without replacement, by the runtime's own generator. */
 export function multinomial(probabilities: Tensor, numSamples: number): Tensor {
-  return probabilities.runtime.call(MULTINOMIAL, probabilities, numSamples);
+  return probabilities.runtime.kernel(MULTINOMIAL, probabilities, numSamples);
 }
 
 /**
@@ -32,5 +32,5 @@ export function multinomial(probabilities: Tensor, numSamples: number): Tensor {
  * from the generator that all threads of the process share.
  */
 export function applyDropoutMask(x: Tensor, mask: Tensor, scale: number): Tensor {
-  return x.runtime.call(DROPOUT_BACKWARD, x, mask, scale);
+  return x.runtime.kernel(DROPOUT_BACKWARD, x, mask, scale);
 }

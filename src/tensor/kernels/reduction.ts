@@ -11,30 +11,30 @@ const TOPK = operator("aten::topk");
 
 /** @param dims Null for all. */
 export function sum(x: Tensor, dims: readonly number[] | null, keepDims = false): Tensor {
-  return x.runtime.call(SUM, x, dims, keepDims);
+  return x.runtime.kernel(SUM, x, dims, keepDims);
 }
 
 /** @param dims Null for all. */
 export function mean(x: Tensor, dims: readonly number[] | null, keepDims = false): Tensor {
-  return x.runtime.call(MEAN, x, dims, keepDims);
+  return x.runtime.kernel(MEAN, x, dims, keepDims);
 }
 
 /** The sum over the dimensions in which x is larger than this shape: the opposite of broadcasting to x. */
 export function sumToSize(x: Tensor, shape: readonly number[]): Tensor {
-  return x.runtime.call(SUM_TO_SIZE, x, shape);
+  return x.runtime.kernel(SUM_TO_SIZE, x, shape);
 }
 
 /** The 2-norm, summed in this dtype. @param dims Null for all. */
 export function vectorNorm(x: Tensor, dims: readonly number[] | null, dtype: DType): Tensor {
-  return x.runtime.call(VECTOR_NORM, x, 2, dims, false, dtypeCode(dtype));
+  return x.runtime.kernel(VECTOR_NORM, x, 2, dims, false, dtypeCode(dtype));
 }
 
 /** The index of the largest element. */
 export function argmax(x: Tensor): Tensor {
-  return x.runtime.call(ARGMAX, x);
+  return x.runtime.kernel(ARGMAX, x);
 }
 
 /** The largest elements of the last dimension and their indices, the largest first. */
 export function topk(x: Tensor, numLargest: number): [values: Tensor, indices: Tensor] {
-  return x.runtime.callMany(TOPK, x, numLargest) as [Tensor, Tensor];
+  return x.runtime.kernelMany(TOPK, x, numLargest) as [Tensor, Tensor];
 }

@@ -17,32 +17,32 @@ const UNBIND = operator("aten::unbind", "int");
 
 /** A view where the strides allow one, else a copy. */
 export function reshape(x: Tensor, shape: readonly number[]): Tensor {
-  return x.runtime.call(RESHAPE, x, shape).asViewOf(x);
+  return x.runtime.kernel(RESHAPE, x, shape).asViewOf(x);
 }
 
 /** A matrix transposed. */
 export function t(x: Tensor): Tensor {
-  return x.runtime.call(T, x).asViewOf(x);
+  return x.runtime.kernel(T, x).asViewOf(x);
 }
 
 export function transpose(x: Tensor, dimA: number, dimB: number): Tensor {
-  return x.runtime.call(TRANSPOSE, x, dimA, dimB).asViewOf(x);
+  return x.runtime.kernel(TRANSPOSE, x, dimA, dimB).asViewOf(x);
 }
 
 export function permute(x: Tensor, dims: readonly number[]): Tensor {
-  return x.runtime.call(PERMUTE, x, dims).asViewOf(x);
+  return x.runtime.kernel(PERMUTE, x, dims).asViewOf(x);
 }
 
 export function expand(x: Tensor, shape: readonly number[]): Tensor {
-  return x.runtime.call(EXPAND, x, shape).asViewOf(x);
+  return x.runtime.kernel(EXPAND, x, shape).asViewOf(x);
 }
 
 export function detach(x: Tensor): Tensor {
-  return x.runtime.call(DETACH, x).asViewOf(x);
+  return x.runtime.kernel(DETACH, x).asViewOf(x);
 }
 
 export function slice(x: Tensor, dim: number, start: number, end: number, step: number): Tensor {
-  return x.runtime.call(SLICE, x, dim, start, end, step).asViewOf(x);
+  return x.runtime.kernel(SLICE, x, dim, start, end, step).asViewOf(x);
 }
 
 /** Zeros of this shape, with dy where `slice` took its elements. */
@@ -54,26 +54,26 @@ export function sliceBackward(
   end: number,
   step: number,
 ): Tensor {
-  return dy.runtime.call(SLICE_BACKWARD, dy, shape, dim, start, end, step);
+  return dy.runtime.kernel(SLICE_BACKWARD, dy, shape, dim, start, end, step);
 }
 
 export function select(x: Tensor, dim: number, index: number): Tensor {
-  return x.runtime.call(SELECT, x, dim, index).asViewOf(x);
+  return x.runtime.kernel(SELECT, x, dim, index).asViewOf(x);
 }
 
 /** Zeros of this shape, with dy where `select` took its elements. */
 export function selectBackward(dy: Tensor, shape: readonly number[], dim: number, index: number): Tensor {
-  return dy.runtime.call(SELECT_BACKWARD, dy, shape, dim, index);
+  return dy.runtime.kernel(SELECT_BACKWARD, dy, shape, dim, index);
 }
 
 export function narrow(x: Tensor, dim: number, start: number, length: number): Tensor {
-  return x.runtime.call(NARROW, x, dim, start, length).asViewOf(x);
+  return x.runtime.kernel(NARROW, x, dim, start, length).asViewOf(x);
 }
 
 export function splitWithSizes(x: Tensor, sizes: readonly number[], dim: number): Tensor[] {
-  return x.runtime.callMany(SPLIT_WITH_SIZES, x, sizes, dim).map((view) => view!.asViewOf(x));
+  return x.runtime.kernelMany(SPLIT_WITH_SIZES, x, sizes, dim).map((view) => view!.asViewOf(x));
 }
 
 export function unbind(x: Tensor, dim: number): Tensor[] {
-  return x.runtime.callMany(UNBIND, x, dim).map((view) => view!.asViewOf(x));
+  return x.runtime.kernelMany(UNBIND, x, dim).map((view) => view!.asViewOf(x));
 }

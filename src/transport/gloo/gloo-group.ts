@@ -1,6 +1,6 @@
-import type { Addon, Bridge, Handle, Mailboxes } from "../../native/addon.ts";
+import type { Addon, Bridge, Mailboxes } from "../../native/addon.ts";
 import type { Runtime } from "../../tensor/runtime.ts";
-import type { Carrier, Channel } from "../carrier.ts";
+import type { Carrier, Channel, Closing, Parcel } from "../carrier.ts";
 import { MailboxGroup } from "../mailbox-group.ts";
 import { CHANNEL_KINDS } from "../process-group.ts";
 import type { ReturnedRanks, SentCount } from "../returned-ranks.ts";
@@ -81,15 +81,16 @@ class GlooCarrier implements Carrier {
     return this.#gloo.open(this.#bridge, name, numMailboxes);
   }
 
-  send(mailboxes: Mailboxes, channel: Channel, message: readonly (Handle | null)[]): void {
-    const process = this.#processOf(channel.destination);
-    if (process === this.#options.layout.process) this.#addon.mailbox.put(mailboxes, channel.index, message);
-    else {
-      const tag = this.#tagOf(channel);
-      this.#gloo.send(this.#bridge, mailboxes, channel.index, process, tag, message);
-      const { destination, kind } = channel;
-      this.#sent.set(tag, { destination, kind, count: 1 + (this.#sent.get(tag)?.count ?? 0) });
+  send(mailboxes: Mailboxes, channel: Channel, { handles, label, phases }: Parcel): void {
+    const { index, destination, kind } = channel;
+    const process = this.#processOf(destination);
+    if (process === this.#options.layout.process) {
+      this.#addon.mailbox.put(mailboxes, index, handles, label, ...phases);
+      return;
     }
+    const tag = this.#tagOf(channel);
+    this.#gloo.send(this.#bridge, mailboxes, index, process, tag, handles, label, ...phases);
+    this.#sent.set(tag, { destination, kind, count: 1 + (this.#sent.get(tag)?.count ?? 0) });
   }
 
   get sent(): readonly SentCount[] {
@@ -110,8 +111,8 @@ class GlooCarrier implements Carrier {
       this.#gloo.listen(this.#bridge, process, this.#tagOf(channel));
   }
 
-  close(prefix: string, reason: string): void {
-    this.#gloo.abort(this.#options.bridge, prefix, reason);
+  close(prefix: string, { reason, level, fromPhase }: Closing): void {
+    this.#gloo.abort(this.#options.bridge, prefix, reason, level, fromPhase);
   }
 
   #processOf(rank: number): number {

@@ -19,9 +19,10 @@ export class InProcessGroup extends MailboxGroup {
 function carrierOf({ mailbox }: Addon, returned: ReturnedRanks | undefined): Carrier {
   return {
     open: (name, numMailboxes) => mailbox.open(name, numMailboxes),
-    send: (mailboxes, channel, message) => mailbox.put(mailboxes, channel.index, message),
+    send: (mailboxes, channel, { handles, label, phases }) =>
+      mailbox.put(mailboxes, channel.index, handles, label, ...phases),
     expect: () => {},
     hasEnded: (channel) => returned?.numSentOn(channel) !== undefined,
-    close: (prefix, reason) => mailbox.close(prefix, reason),
+    close: (prefix, { reason, level, fromPhase }) => mailbox.close(prefix, reason, level, fromPhase),
   };
 }

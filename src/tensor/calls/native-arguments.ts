@@ -6,10 +6,10 @@
  * which of its arguments are tensors: one bit for each, added to the operator's number, because one more argument for
  * them would cost time. What is a number and what a tensor is then for the addon to judge: only it has the schema.
  */
-import type { Addon, NativeArgument, NativeResult } from "../native/addon.ts";
-import { LibTorchError } from "./errors.ts";
-import type { Operator } from "./native-operator.ts";
-import { Tensor } from "./tensor.ts";
+import type { Addon, NativeArgument, NativeResult } from "../../native/addon.ts";
+import { LibTorchError } from "../errors.ts";
+import type { Operator } from "../native-operator.ts";
+import { Tensor } from "../tensor.ts";
 
 /** An argument of an operator: its schema's types, with tensors as tensors. Dtypes are passed by `dtypeCode`. */
 export type Argument = Tensor | readonly (Tensor | null)[] | NativeArgument;
