@@ -6,7 +6,7 @@
  * metrics of the example's last run decide over the table.
  */
 import { existsSync, readFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import { availableParallelism, loadavg } from "node:os";
 import { dirname, join } from "node:path";
 
 const REPORT_EVERY_MS = 15_000;
@@ -34,11 +34,18 @@ export function inWords(seconds) {
   return minutes < 90 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** What comes, and how long it takes. @param steps Pairs of a name and seconds. */
-export function openingLine(steps) {
+/**
+ * What comes, and how long it takes. Other programs that run now are taken to go on, and to get their share.
+ * @param steps Pairs of a name and seconds.
+ * @param load The number of threads of other programs that run.
+ */
+export function openingLine(steps, load = loadavg()[0]) {
+  const cores = availableParallelism();
+  const slowdown = load > 0.5 * cores ? 1 + load / cores : 1;
   const total = steps.reduce((sum, [, seconds]) => sum + seconds, 0);
-  const parts = steps.map(([name, seconds]) => `${name} ${inWords(seconds)}`);
-  return `this takes about ${inWords(total)} on ${countOf(availableParallelism(), "core")}: ${parts.join(", ")}`;
+  const parts = steps.map(([name, seconds]) => `${name} ${inWords(slowdown * seconds)}`);
+  const where = `${countOf(cores, "core")}${slowdown > 1 ? ", which other programs are using" : ""}`;
+  return `this takes about ${inWords(slowdown * total)} on ${where}: ${parts.join(", ")}`;
 }
 
 function countOf(count, noun) {

@@ -63,7 +63,7 @@ async function missingSteps() {
       ...packages,
       ["TypeScript", SECONDS.typescript],
       ...system,
-      ["the native addon, if it is not cached,", SECONDS.addon],
+      ["the native addon (unless it is cached)", SECONDS.addon],
     ];
   }
   const { missingPackages } = await importBuilt("native/prerequisites.js");

@@ -7,7 +7,7 @@ const { inWords, openingLine, StepClock, trainingSeconds } = (await import(
   new URL("../../scripts/forecast.mjs", import.meta.url).href
 )) as {
   inWords: (seconds: number) => string;
-  openingLine: (steps: readonly (readonly [string, number])[]) => string;
+  openingLine: (steps: readonly (readonly [string, number])[], load?: number) => string;
   StepClock: new (what: string, seconds: number, print: (line: string) => void) => { stop(): void };
   trainingSeconds: (args: readonly string[], metricsPath: string) => number | undefined;
 };
@@ -27,11 +27,15 @@ test.each([
 });
 
 test("what npm start does is said with the time of each part, and the sum", () => {
-  const line = openingLine([
+  const steps = [
     ["npm packages", 20],
     ["training", 130],
-  ]);
+  ] as const;
+  const line = openingLine(steps, 0);
   expect(line).toMatch(/^this takes about 3 min on \d+ cores?: npm packages 20 s, training 2 min$/);
+  expect(openingLine(steps, 3 * availableParallelism())).toMatch(
+    /^this takes about 10 min on \d+ cores?, which other programs are using: npm packages 80 s, training 9 min$/,
+  );
 });
 
 test("the training takes what its steps take, unless the settings make it another", () => {
