@@ -18,7 +18,8 @@ export class SameForAll {
  * the step gets the whole tensor instead of its rows.
  *
  * @example
- * pipe.step([tokens, sameForAll(mask)], { numChunks: 8, criterion, labels: [targets] });
+ * const weights = runtime.ones([1, 16]);
+ * pipe.step([inputs, sameForAll(weights)], { numChunks: 8, criterion: mseLoss, labels: [targets] });
  */
 export function sameForAll(tensor: Tensor): SameForAll {
   return new SameForAll(tensor);
