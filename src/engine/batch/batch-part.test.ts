@@ -102,7 +102,7 @@ test("rows that do not follow each other are copied together", () => {
     const { inputs, labels } = parts.partOf({ inputs: [x, null], labels: [x] }, 4);
     const [first, second] = inputs as readonly (Tensor | null)[];
     expect([first!.shape, first!.toArray(), second]).toEqual([[2, 2], [0, 3, 4, 7], null]);
-    expect(labels[0]!.toArray()).toEqual([1, 5]);
+    expect((labels[0] as Tensor).toArray()).toEqual([1, 5]);
   });
 });
 

@@ -12,7 +12,8 @@
 import { cat } from "../../autograd/operators/join.ts";
 import { narrow } from "../../autograd/operators/slice.ts";
 import { Tensor } from "../../tensor/tensor.ts";
-import type { Message } from "../../transport/process-group.ts";
+import type { Batch } from "../micro-batches.ts";
+import type { StepInputs } from "../step-data.ts";
 import { StepError } from "../step-error.ts";
 
 /** Positions in the batch of all replicas, in ascending order. */
@@ -23,19 +24,19 @@ export interface BatchRows {
   readonly labels: readonly number[];
 }
 
-/** The tensors of a batch. */
+/** The tensors of a batch; what is in `sameForAll` goes to every rank as it is. */
 export interface BatchTensors {
-  readonly inputs: Tensor | Message | null;
+  readonly inputs: StepInputs;
   /** None by default. */
-  readonly labels?: Message | undefined;
+  readonly labels?: Batch | undefined;
 }
 
 /** The tensors that a rank gives to `step`. */
 export interface BatchPart {
   /** Null where the first stage is not here. */
-  readonly inputs: Tensor | Message | null;
+  readonly inputs: StepInputs;
   /** Empty where the last stage is not here. */
-  readonly labels: Message;
+  readonly labels: Batch;
 }
 
 export interface BatchPartsOptions {
@@ -78,12 +79,12 @@ export class BatchParts {
     const runs = this.#runsOf(this.#numRowsOf([...given, ...labels]), numMicroBatches);
     const taken = runs.inputs.length === 0 ? null : this.#take(given, runs.inputs);
     return {
-      inputs: taken !== null && inputs instanceof Tensor ? taken[0]! : taken,
+      inputs: taken !== null && inputs instanceof Tensor ? (taken[0] as Tensor) : taken,
       labels: runs.labels.length === 0 ? [] : this.#take(labels, runs.labels),
     };
   }
 
-  #take(tensors: Message, runs: readonly Run[]): Message {
+  #take(tensors: Batch, runs: readonly Run[]): Batch {
     return tensors.map((each) =>
       each instanceof Tensor ? takeRuns(each, this.#options.batchDim, runs) : each,
     );
