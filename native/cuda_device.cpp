@@ -146,6 +146,57 @@ Napi::Value synchronize(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// Moments of this thread's stream: events with a time, and the numbers of those that are free.
+struct Marks {
+  std::vector<cudaEvent_t> events;
+  std::vector<uint32_t> unused;
+};
+
+Marks& marksOfThread() {
+  thread_local Marks marks;
+  return marks;
+}
+
+cudaEvent_t eventWithTime() {
+  cudaEvent_t event;
+  C10_CUDA_CHECK(cudaEventCreate(&event));
+  return event;
+}
+
+// mark(): a number for the moment at which all that this thread has launched has run.
+Napi::Value mark(const Napi::CallbackInfo& info) {
+  Marks& marks = marksOfThread();
+  if (marks.unused.empty()) {
+    marks.unused.push_back(static_cast<uint32_t>(marks.events.size()));
+    marks.events.push_back(eventWithTime());
+  }
+  uint32_t index = marks.unused.back();
+  marks.unused.pop_back();
+  C10_CUDA_CHECK(cudaEventRecord(marks.events[index], c10::cuda::getCurrentCUDAStream().stream()));
+  return Napi::Number::New(info.Env(), index);
+}
+
+// msSince(marks): waits until the stream is done, and says for each mark how long ago that was. The marks are then free.
+// Counted from a mark in the far past, a float would be off by a part of a ms.
+Napi::Value msSince(const Napi::CallbackInfo& info) {
+  Marks& marks = marksOfThread();
+  std::vector<double> indices = numbers(info.Env(), info[0], "marks");
+  thread_local cudaEvent_t now = eventWithTime();
+  cudaStream_t stream = c10::cuda::getCurrentCUDAStream().stream();
+  C10_CUDA_CHECK(cudaEventRecord(now, stream));
+  c10::cuda::stream_synchronize(stream);
+  auto result = Napi::Array::New(info.Env(), indices.size());
+  for (uint32_t i = 0; i < indices.size(); i++) {
+    auto index = static_cast<uint32_t>(indices[i]);
+    TORCH_CHECK(index < marks.events.size(), "no moment of this thread has the number ", index);
+    float ms = 0;
+    C10_CUDA_CHECK(cudaEventElapsedTime(&ms, marks.events[index], now));
+    result.Set(i, static_cast<double>(ms));
+    marks.unused.push_back(index);
+  }
+  return result;
+}
+
 Napi::Value numSynchronizations(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(counterOfThread().numSynchronizations));
 }
@@ -163,6 +214,8 @@ void defineCuda(Napi::Object& exports) {
   define<resetPeakBytes>(cuda, "resetPeakBytes");
   define<releaseCache>(cuda, "releaseCache");
   define<synchronize>(cuda, "synchronize");
+  define<mark>(cuda, "mark");
+  define<msSince>(cuda, "msSince");
   define<numSynchronizations>(cuda, "numSynchronizations");
   defineGraph(cuda);
   exports.Set("cuda", cuda);

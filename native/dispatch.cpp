@@ -128,7 +128,10 @@ Operator lookUp(const std::string& name, const std::string& overload) {
     auto type = argument.type();
     bool optional = type->kind() == c10::TypeKind::OptionalType;
     if (optional) type = type->castRaw<c10::OptionalType>()->getElementType();
-    result.arguments.push_back({kindOf(type, result.name), optional, argument.name(), argument.default_value()});
+    ArgumentKind kind = kindOf(type, result.name);
+    // The gradients of fused attention take undefined tensors for what their forward did not make.
+    bool mayBeUndefined = kind == ArgumentKind::Tensor && name.find("attention_backward") != std::string::npos;
+    result.arguments.push_back({kind, optional, argument.name(), argument.default_value(), mayBeUndefined});
   }
   return result;
 }
@@ -243,6 +246,7 @@ c10::IValue packOrDefault(Environment& state, napi_env env, Operator& op, size_t
     TORCH_CHECK(argument.optional, argument.name, " is missing and has no default");
     return c10::IValue();
   }
+  if (type == napi_null && argument.mayBeUndefined) return at::Tensor();
   if (type == napi_null) {
     TORCH_CHECK(argument.optional, argument.name, " must not be null");
     return c10::IValue();

@@ -48,6 +48,8 @@ struct Argument {
   bool optional;
   std::string name;
   c10::optional<c10::IValue> defaultValue;
+  // Whether this tensor may be undefined although the schema does not say so.
+  bool mayBeUndefined = false;
   // Whether a number may take the place of this tensor; found at the first number.
   c10::optional<bool> takesNumber = c10::nullopt;
 };

@@ -4,8 +4,8 @@ import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { Runtime, runRanks } from "../../src/index.ts";
 import { stepTimesMs } from "../step-spans.ts";
-import type { GpuMeasurement, MeasuredWorkload } from "./mlp-rank.ts";
 import { formatGpuReport, type GpuReport, type GpuResult } from "./report.ts";
+import type { GpuMeasurement, MeasuredWorkload } from "./step-rank.ts";
 import { type GpuWorkload, nameOf, WORKLOADS } from "./workload.ts";
 
 const USAGE = `npm run bench -- gpu [options]      ranks on the cards of this machine, next to other programs
@@ -71,13 +71,14 @@ async function measureAll(options: Options, numCards: number): Promise<GpuResult
   const ours: GpuResult[] = [];
   for (const workload of WORKLOADS) {
     console.error(`dualpipe: ${nameOf(workload)}`);
-    for (const useGraphs of [false, true]) ours.push(await measureOurs({ ...workload, useGraphs }, numCards));
+    for (const useGraphs of workload.model === "mlp" ? [false, true] : [false])
+      ours.push(await measureOurs({ ...workload, useGraphs }, numCards));
   }
   return [...ours, ...measurePeers(options)];
 }
 
 async function measureOurs(data: MeasuredWorkload, numRanks: number): Promise<GpuResult> {
-  const program = new URL(`./mlp-rank${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
+  const program = new URL(`./step-rank${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
   const ranks = await runRanks<GpuMeasurement>(program, { numRanks, data, device: "cuda" });
   const times = stepTimesMs(ranks.map(({ spans }) => spans)).sort((a, b) => a - b);
   return {

@@ -1,20 +1,29 @@
 import type { DType } from "../../src/index.ts";
 
-/** Steps of DualPipe over residual MLP blocks; `peers.py` measures the same. */
+/** A model and the steps of DualPipe over it; `peers.py` measures the same. */
 export interface GpuWorkload {
+  /** Residual MLP blocks with a mean squared error, or a GPT with a cross-entropy. */
+  readonly model: "mlp" | "gpt";
   readonly hidden: number;
   readonly sequence: number;
   readonly dtype: DType;
+  readonly microBatchSize: number;
   readonly numMicroBatches: number;
+  /** MLP blocks `x + W2 gelu(W1 x)`, or layers; the model has as many times the number of cards. */
+  readonly numLayersPerCard: number;
   readonly numWarmUpSteps: number;
   readonly numSteps: number;
 }
 
-/** Blocks `x + W2 gelu(W1 x)` of each of a rank's two stages. */
-export const BLOCKS_PER_STAGE = 2;
+/** Token indices and heads of the GPT. */
+export const GPT_VOCAB_SIZE = 50304;
+export const GPT_HEAD_SIZE = 128;
+
+const mlp = { model: "mlp", microBatchSize: 1, numLayersPerCard: 2 } as const;
 
 export const WORKLOADS: readonly GpuWorkload[] = [
   {
+    ...mlp,
     hidden: 64,
     sequence: 16,
     dtype: "float32",
@@ -23,6 +32,7 @@ export const WORKLOADS: readonly GpuWorkload[] = [
     numSteps: 100,
   },
   {
+    ...mlp,
     hidden: 4096,
     sequence: 4096,
     dtype: "bfloat16",
@@ -31,6 +41,7 @@ export const WORKLOADS: readonly GpuWorkload[] = [
     numSteps: 10,
   },
   {
+    ...mlp,
     hidden: 4096,
     sequence: 4096,
     dtype: "bfloat16",
@@ -38,8 +49,19 @@ export const WORKLOADS: readonly GpuWorkload[] = [
     numWarmUpSteps: 3,
     numSteps: 10,
   },
+  {
+    model: "gpt",
+    hidden: 2048,
+    sequence: 2048,
+    dtype: "bfloat16",
+    microBatchSize: 2,
+    numMicroBatches: 16,
+    numLayersPerCard: 12,
+    numWarmUpSteps: 3,
+    numSteps: 6,
+  },
 ];
 
-export function nameOf({ hidden, sequence, dtype, numMicroBatches }: GpuWorkload): string {
-  return `h=${hidden}, seq ${sequence}, ${dtype}, M=${numMicroBatches}`;
+export function nameOf({ model, hidden, sequence, dtype, numMicroBatches }: GpuWorkload): string {
+  return `${model}, h=${hidden}, seq ${sequence}, ${dtype}, M=${numMicroBatches}`;
 }

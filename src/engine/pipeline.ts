@@ -75,7 +75,7 @@ export class Pipeline {
     this.#batchDim = options.batchDim ?? 0;
     this.#parts = this.#partsOf(replicas);
     this.#observers = [recorder, observer].filter((each) => each !== undefined);
-    this.#graphs = options.useGraphs ? new StepGraphs(this.runtime, this.parameters()) : undefined;
+    this.#graphs = this.#makeGraphs(options);
     this.#holders = new Holders(processGroup, replicas, this.#plans.ranksOfStages);
     const { numStages } = this.#plans.placement;
     this.#agreement = this.#guarded(() => new Agreement(processGroup, options, numStages));
@@ -86,6 +86,16 @@ export class Pipeline {
       if (this.#holders.group.rank > 0) this.#agreement.wait();
       this.#shared!.equalize();
     });
+  }
+
+  #makeGraphs({ useGraphs = false, recorder }: PipelineOptions): StepGraphs | undefined {
+    if (!useGraphs) return undefined;
+    if (recorder === undefined) return new StepGraphs(this.runtime, this.parameters());
+    throw new StepError(
+      "INVALID_INPUT",
+      { rank: this.#everyone.rank },
+      "useGraphs was given with a recorder, which would see only the step that is captured; leave one of them out",
+    );
   }
 
   #checkModules(): void {
@@ -200,12 +210,12 @@ export class Pipeline {
     return this.#graphs ? this.#graphs.run(inputs, options, step) : step(inputs, options);
   }
 
-  /** Why a step could not be captured as a graph, in spite of `useGraphs`; undefined when none failed to be. */
+  /** Why steps run without a graph in spite of `useGraphs`, if they do. */
   get graphProblem(): string | undefined {
     return this.#graphs?.problem;
   }
 
-  /** Frees what the pipeline keeps between steps: the graphs of `useGraphs`. Modules belong to the caller. */
+  /** Frees the graphs of `useGraphs`. Modules belong to the caller. */
   dispose(): void {
     this.#graphs?.dispose();
   }

@@ -1,5 +1,6 @@
+import type { Action } from "../schedule/program/action.ts";
 import { type Timeline, type TimelineEvent, TimelineTrack } from "../schedule/simulate/timeline.ts";
-import { hostNowMs } from "../tensor/device.ts";
+import { type Device, hostNowMs } from "../tensor/device.ts";
 import type { PlannedComputation } from "./rank-plan.ts";
 import type { StepObserver } from "./step-observer.ts";
 
@@ -9,29 +10,42 @@ export interface RecordedTrack {
   readonly events: readonly TimelineEvent[];
 }
 
+/** Notes moments, and says later when they were. */
+type StepClock = Pick<Device, "mark" | "timesOf">;
+
+const HOST_CLOCK: StepClock = { mark: hostNowMs, timesOf: (marks) => [...marks] };
+
 /** Records what one rank computes and when. */
 export class Recorder implements StepObserver {
-  #events: TimelineEvent[] = [];
-  #startMs = 0;
-  readonly #nowMs: () => number;
+  readonly #clock: StepClock;
+  readonly #actions: Action[] = [];
+  /** The start and the end of each action. */
+  readonly #marks: number[] = [];
+  #start = 0;
 
-  /** @param nowMs The clock of the device that computes: `() => runtime.device.nowMs()`. */
-  constructor(nowMs: () => number = hostNowMs) {
-    this.#nowMs = nowMs;
+  /** @param clock The device that computes, `runtime.device`; a card runs kernels long after they were launched. */
+  constructor(clock: StepClock = HOST_CLOCK) {
+    this.#clock = clock;
   }
 
   started(): void {
-    this.#startMs = this.#nowMs();
+    this.#start = this.#clock.mark();
   }
 
   ended({ action }: PlannedComputation): void {
-    this.#events.push({ action, startMs: this.#startMs, endMs: this.#nowMs() });
+    this.#marks.push(this.#start, this.#clock.mark());
+    this.#actions.push(action);
   }
 
-  /** The events since the last call. */
+  /** The events since the last call; waits until they are over. */
   take(rank: number): RecordedTrack {
-    const events = this.#events;
-    this.#events = [];
+    const actions = this.#actions.splice(0);
+    const times = this.#clock.timesOf(this.#marks.splice(0));
+    const events = actions.map((action, i) => ({
+      action,
+      startMs: times[2 * i]!,
+      endMs: times[2 * i + 1]!,
+    }));
     return { rank, events };
   }
 }

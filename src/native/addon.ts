@@ -167,6 +167,10 @@ export interface CudaAddon {
   synchronize(): void;
   /** How often this thread has waited for its stream, in `synchronize`, in a read or within an operator. */
   numSynchronizations(): number;
+  /** The number of the moment at which all that this thread has launched so far has run. */
+  mark(): number;
+  /** How long ago each of these moments was, once the stream is done. Their numbers are then used again. */
+  msSince(marks: readonly number[]): number[];
   readonly graph: {
     /** All that this thread launches from now on becomes a graph, and does not run. */
     begin(): void;

@@ -66,8 +66,14 @@ export class CudaDevice implements Device {
     this.#cuda.releaseCache();
   }
 
-  nowMs(): number {
-    return hostNowMs();
+  mark(): number {
+    return this.#cuda.mark();
+  }
+
+  timesOf(marks: readonly number[]): number[] {
+    const ages = this.#cuda.msSince(marks);
+    const nowMs = hostNowMs();
+    return ages.map((ageMs) => nowMs - ageMs);
   }
 
   synchronize(): void {

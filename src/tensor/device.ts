@@ -55,8 +55,13 @@ export interface Device {
   /** Gives memory that is kept for the next tensors back to the system. */
   releaseCache(): void;
 
-  /** Milliseconds on a clock that all threads of the process share. */
-  nowMs(): number;
+  /** Notes the moment at which all that this thread has called so far is computed. @returns A number for `timesOf`. */
+  mark(): number;
+  /**
+   * The times of such moments, each asked for once, in ms on a clock that all threads of the process share. Waits until
+   * they are over.
+   */
+  timesOf(marks: readonly number[]): number[];
   /** Waits until everything that this thread has called is computed. */
   synchronize(): void;
   /** How often this thread has waited for the device, in a read or within an operator; always 0 on the CPU. */
@@ -124,8 +129,12 @@ export class CpuDevice implements Device {
     this.#addon.releaseCache();
   }
 
-  nowMs(): number {
+  mark(): number {
     return hostNowMs();
+  }
+
+  timesOf(marks: readonly number[]): number[] {
+    return [...marks];
   }
 
   synchronize(): void {}

@@ -68,10 +68,10 @@ function checkShapes(q: Tensor, k: Tensor, v: Tensor): void {
 }
 
 function fusedAttention(q: Tensor, k: Tensor, v: Tensor, causal: boolean, scale: number): Tensor {
-  const [y, logSumExp] = kernels.flashAttention(q, k, v, causal, scale);
-  const saves = { q, k, v, y, logSumExp };
-  return record("scaledDotProductAttention", { q, k, v }, y, saves, (dy, { q, k, v, y, logSumExp }) => {
-    const [dq, dk, dv] = kernels.flashAttentionBackward(dy, q, k, v, y, logSumExp, causal, scale);
+  const saves = { q, k, v, ...kernels.flashAttention(q, k, v, causal, scale) };
+  const { y } = saves;
+  return record("scaledDotProductAttention", { q, k, v }, y, saves, (dy, { q, k, v, ...forward }) => {
+    const [dq, dk, dv] = kernels.flashAttentionBackward(dy, q, k, v, forward, causal, scale);
     return { q: dq, k: dk, v: dv };
   });
 }

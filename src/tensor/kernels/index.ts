@@ -14,6 +14,7 @@
  * gradient ends there unseen (unrecorded.ts).
  */
 export * from "./activation.ts";
+export * from "./attention.ts";
 export * from "./elementwise.ts";
 export * from "./foreach.ts";
 export * from "./layer.ts";

@@ -16,8 +16,6 @@ const MSE_LOSS = operator("aten::mse_loss");
 const MSE_LOSS_BACKWARD = operator("aten::mse_loss_backward");
 const NLL_LOSS = operator("aten::nll_loss_forward");
 const NLL_LOSS_BACKWARD = operator("aten::nll_loss_backward");
-const FLASH_ATTENTION = operator("aten::_scaled_dot_product_flash_attention_for_cpu");
-const FLASH_ATTENTION_BACKWARD = operator("aten::_scaled_dot_product_flash_attention_for_cpu_backward");
 
 /** How a loss of many elements becomes one number. */
 export type Reduction = "mean" | "sum";
@@ -26,7 +24,6 @@ export type Reduction = "mean" | "sum";
 const reductionCodes: Readonly<Record<Reduction, number>> = { mean: 1, sum: 2 };
 
 const NO_PADDING = -1;
-const NO_DROPOUT = 0;
 
 /** The normalized x, and the mean and 1 / standard deviation of each row. */
 export function layerNorm(
@@ -116,45 +113,4 @@ export function nllLossBackward(
     ignoreIndex,
     totalWeight,
   );
-}
-
-/** False on a card, and where LibTorch is too old to have a fused attention for the CPU. */
-export function hasFlashAttention({ runtime }: Tensor): boolean {
-  return runtime.device.kind === "cpu" && runtime.supports(FLASH_ATTENTION);
-}
-
-/** The result, and the logarithm of the sum of each row's exponentials, which the backward needs. */
-export function flashAttention(
-  q: Tensor,
-  k: Tensor,
-  v: Tensor,
-  causal: boolean,
-  scale: number,
-): [y: Tensor, logSumExp: Tensor] {
-  return q.runtime.kernelMany(FLASH_ATTENTION, q, k, v, NO_DROPOUT, causal, null, scale) as [Tensor, Tensor];
-}
-
-export function flashAttentionBackward(
-  dy: Tensor,
-  q: Tensor,
-  k: Tensor,
-  v: Tensor,
-  y: Tensor,
-  logSumExp: Tensor,
-  causal: boolean,
-  scale: number,
-): [dq: Tensor, dk: Tensor, dv: Tensor] {
-  return dy.runtime.kernelMany(
-    FLASH_ATTENTION_BACKWARD,
-    dy,
-    q,
-    k,
-    v,
-    y,
-    logSumExp,
-    NO_DROPOUT,
-    causal,
-    null,
-    scale,
-  ) as [Tensor, Tensor, Tensor];
 }

@@ -30,7 +30,7 @@ export class TokenPipeline {
     this.#runtime = runtime;
     this.#rank = rank;
     this.#config = config;
-    this.#recorder = new Recorder(() => runtime.device.nowMs());
+    this.#recorder = new Recorder(runtime.device);
     const { model, pipeline } = config;
     const { ranks, replicas } = pipeline;
     const schedule = scheduleOf(pipeline);

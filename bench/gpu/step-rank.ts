@@ -2,8 +2,12 @@
 import {
   add,
   allGatherNumbers,
+  type Criterion,
+  cast,
+  crossEntropy,
   DualPipe,
   gelu,
+  gptStages,
   Linear,
   Module,
   mseLoss,
@@ -13,7 +17,7 @@ import {
   type Tensor,
 } from "../../src/index.ts";
 import { measureSteps, type Span } from "../step-spans.ts";
-import { BLOCKS_PER_STAGE, type GpuWorkload } from "./workload.ts";
+import { GPT_HEAD_SIZE, GPT_VOCAB_SIZE, type GpuWorkload } from "./workload.ts";
 
 export interface MeasuredWorkload extends GpuWorkload {
   readonly useGraphs: boolean;
@@ -44,6 +48,44 @@ class ResidualMlp extends Module {
   }
 }
 
+/** What a step is made of, for one rank: its two stages, and the batches that enter and leave at an end. */
+interface Parts {
+  readonly stages: readonly [Module, Module];
+  readonly criterion: Criterion;
+  inputs(): Tensor;
+  labels(): Tensor;
+}
+
+function mlpParts(runtime: Runtime, workload: GpuWorkload): Parts {
+  const { hidden, sequence, dtype, microBatchSize, numMicroBatches, numLayersPerCard } = workload;
+  const makeStage = (): Module => {
+    const blocks = Array.from({ length: numLayersPerCard }, () => new ResidualMlp(runtime, workload));
+    return new Sequential(runtime, ...blocks);
+  };
+  const batch = (): Tensor =>
+    runtime.randn([(numMicroBatches / 2) * microBatchSize, sequence, hidden], dtype);
+  return { stages: [makeStage(), makeStage()], criterion: mseLoss, inputs: batch, labels: batch };
+}
+
+function gptParts(runtime: Runtime, workload: GpuWorkload, rank: number, numRanks: number): Parts {
+  const { hidden, sequence, dtype, microBatchSize, numMicroBatches, numLayersPerCard } = workload;
+  const config = {
+    vocabSize: GPT_VOCAB_SIZE,
+    contextLength: sequence,
+    numLayers: numLayersPerCard * numRanks,
+    numHeads: hidden / GPT_HEAD_SIZE,
+    hiddenSize: hidden,
+    dtype,
+  };
+  const stageIndices = [rank, numRanks - 1 - rank];
+  const [first, second] = gptStages({ config, numStages: numRanks, stageIndices, runtime, seed: 1 });
+  const tokens = (): Tensor =>
+    runtime.randint(0, GPT_VOCAB_SIZE, [(numMicroBatches / 2) * microBatchSize, sequence]);
+  const criterion = (logits: Tensor, targets: Tensor): Tensor =>
+    crossEntropy(cast(logits, "float32"), targets);
+  return { stages: [first!, second!], criterion: criterion as Criterion, inputs: tokens, labels: tokens };
+}
+
 export default function measure(context: RankContext<MeasuredWorkload>): GpuMeasurement {
   context.runtime.device.resetPeakBytes();
   return context.runtime.scope(() => runSteps(context));
@@ -57,17 +99,12 @@ function runSteps({
   data,
 }: RankContext<MeasuredWorkload>): GpuMeasurement {
   const { device } = runtime;
-  const { hidden, sequence, dtype, numMicroBatches } = data;
-  const makeStage = (): Module => {
-    const blocks = Array.from({ length: BLOCKS_PER_STAGE }, () => new ResidualMlp(runtime, data));
-    return new Sequential(runtime, ...blocks);
-  };
-  const stages = [makeStage(), makeStage()] as const;
+  const { stages, criterion, ...batches } =
+    data.model === "mlp" ? mlpParts(runtime, data) : gptParts(runtime, data, rank, numRanks);
   const pipe = new DualPipe(stages, { processGroup, useGraphs: data.useGraphs });
   const isEnd = rank === 0 || rank === numRanks - 1;
-  const batch = (): Tensor => runtime.randn([numMicroBatches / 2, sequence, hidden], dtype);
-  const inputs = isEnd ? batch() : null;
-  const options = { numChunks: numMicroBatches, criterion: mseLoss, labels: isEnd ? [batch()] : [] };
+  const inputs = isEnd ? batches.inputs() : null;
+  const options = { numChunks: data.numMicroBatches, criterion, labels: isEnd ? [batches.labels()] : [] };
   const parameters = pipe.parameters();
   let [numSynchronizations, launchMs] = [0, 0];
   const spans = measureSteps(
