@@ -11,9 +11,13 @@ namespace dualpipe {
 void defineCuda(Napi::Object& exports);
 
 // Call before a message is put into a mailbox, in its sender's thread; does nothing for tensors of the CPU.
-void departFromCard(Message& message, Mailbox& to);
+void departFromCard(Message& message, Mailboxes& set, Mailbox& to);
 // Call when a message was taken out of a mailbox, in its reader's thread: kernels that this thread launches from now on
 // run after the message is there.
-void arriveOnCard(Message& message, Mailbox& from);
+void arriveOnCard(Message& message, Mailboxes& set, Mailbox& from);
+
+// Call before this thread waits for its card: ends the wait, with a WaitError, when the graph that runs there waits for a
+// rank that has failed.
+void awaitCard();
 
 }  // namespace dualpipe

@@ -5,8 +5,10 @@ namespace dualpipe {
 
 void defineCuda(Napi::Object& exports) { exports.Set("cuda", exports.Env().Null()); }
 
-void departFromCard(Message&, Mailbox&) {}
+void departFromCard(Message&, Mailboxes&, Mailbox&) {}
 
-void arriveOnCard(Message&, Mailbox&) {}
+void arriveOnCard(Message&, Mailboxes&, Mailbox&) {}
+
+void awaitCard() {}
 
 }  // namespace dualpipe

@@ -142,6 +142,7 @@ Napi::Value releaseCache(const Napi::CallbackInfo& info) {
 
 // synchronize(): waits for this thread's stream, and counts as a synchronization.
 Napi::Value synchronize(const Napi::CallbackInfo& info) {
+  awaitCard();
   c10::cuda::stream_synchronize(c10::cuda::getCurrentCUDAStream().stream());
   return info.Env().Undefined();
 }
@@ -182,6 +183,7 @@ Napi::Value msSince(const Napi::CallbackInfo& info) {
   Marks& marks = marksOfThread();
   std::vector<double> indices = numbers(info.Env(), info[0], "marks");
   thread_local cudaEvent_t now = eventWithTime();
+  awaitCard();
   cudaStream_t stream = c10::cuda::getCurrentCUDAStream().stream();
   C10_CUDA_CHECK(cudaEventRecord(now, stream));
   c10::cuda::stream_synchronize(stream);

@@ -14,6 +14,10 @@
 // Memory in a capture comes from a pool of the graph's own and stays where it is. Messages have buffers of their own,
 // which both graphs keep.
 //
+// A rank that fails leaves the others' graphs waiting, and no error reaches a stream. So the host does not wait for a
+// graph blindly: when the mailboxes of its messages are closed and it does not end, it raises the flags itself, lets the
+// graph run to its end with whatever lies in the buffers, and throws. Such a graph is not replayed again.
+//
 // Random numbers advance: the thread's generator is registered with the graph, which adds to its offset in each replay.
 #include "cuda_graph.h"
 
@@ -23,9 +27,12 @@
 #include <dlfcn.h>
 
 #include <array>
-#include <atomic>
+#include <chrono>
 #include <mutex>
+#include <thread>
+#include <utility>
 
+#include "cuda.h"
 #include "cuda_transfer.h"
 #include "environment.h"
 #include "guard.h"
@@ -40,8 +47,12 @@ using Handle = Napi::External<std::unique_ptr<Capture>>;
 
 constexpr size_t kNumFlagsMax = size_t{1} << 20;
 constexpr size_t kNumCardsMax = 64;
+// How long a graph may still run when a rank has failed.
+constexpr auto kGrace = std::chrono::seconds(2);
 
 thread_local std::unique_ptr<Capture> current;
+// What this thread replayed last, until it has seen it end.
+thread_local Capture* running = nullptr;
 
 // The flags of a card. Words are not used again: a step is captured once per shape, not once per step.
 struct FlagPage {
@@ -137,7 +148,10 @@ Capture& captureOf(const Napi::Value& handle) {
 }
 
 Napi::Value replay(const Napi::CallbackInfo& info) {
-  captureOf(info[0]).graph.replay();
+  Capture& capture = captureOf(info[0]);
+  for (const auto& set : capture.sets) set->refuseWhenClosedAt(kLastPhases);
+  capture.graph.replay();
+  running = &capture;
   return info.Env().Undefined();
 }
 
@@ -145,7 +159,13 @@ Napi::Value replay(const Napi::CallbackInfo& info) {
 Napi::Value free(const Napi::CallbackInfo& info) {
   auto& held = *info[0].As<Handle>().Data();
   if (held == nullptr) return info.Env().Undefined();
+  try {
+    awaitCard();
+  } catch (const WaitError&) {
+    // It has ended, early.
+  }
   c10::cuda::stream_synchronize(c10::cuda::getCurrentCUDAStream(held->card).stream());
+  if (running == held.get()) running = nullptr;
   held.reset();
   return info.Env().Undefined();
 }
@@ -172,6 +192,38 @@ void Flag::await(const CUDAStream& stream, uint32_t value) const {
 }
 
 Capture* captureOfThread() { return current.get(); }
+
+void Capture::await(const std::shared_ptr<Flag>& flag, const CUDAStream& stream, uint32_t value) {
+  flag->await(stream, value);
+  awaited.emplace_back(flag, value);
+}
+
+void awaitCard() {
+  if (running == nullptr) return;
+  CUDAStream own = c10::cuda::getCurrentCUDAStream(running->card);
+  CUDAStream other = c10::cuda::getStreamFromPool(/*isHighPriority=*/true, running->card);
+  auto isAnyClosed = [] {
+    for (const auto& set : running->sets)
+      if (set->isClosedAt(kLastPhases)) return true;
+    return false;
+  };
+  std::chrono::steady_clock::time_point closedAt{};
+  bool isRaised = false;
+  while (!own.query()) {
+    std::this_thread::yield();
+    if (!isAnyClosed()) continue;
+    auto now = std::chrono::steady_clock::now();
+    if (closedAt == std::chrono::steady_clock::time_point{}) closedAt = now;
+    // What was launched before the failure comes to its end by itself.
+    if (now - closedAt < kGrace) continue;
+    isRaised = true;
+    for (const auto& [flag, value] : running->awaited) flag->write(other, value);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  Capture* ended = std::exchange(running, nullptr);
+  if (isRaised)
+    for (const auto& set : ended->sets) set->refuseWhenClosedAt(kLastPhases);
+}
 
 void defineGraph(Napi::Object& cuda) {
   auto graph = Napi::Object::New(cuda.Env());

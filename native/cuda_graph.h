@@ -13,6 +13,7 @@
 namespace dualpipe {
 
 struct CopyEdge;
+struct Mailboxes;
 
 // A word in the memory of a card, at first 0. Streams write it and wait for a value, those of other cards too.
 class Flag {
@@ -38,6 +39,13 @@ struct Capture {
   std::map<const CopyEdge*, std::shared_ptr<Flag>> busy;
   // The same flags of the edges from which this capture took messages.
   std::set<std::shared_ptr<Flag>> toLower;
+  // Each flag that the graph waits for, and its value.
+  std::vector<std::pair<std::shared_ptr<Flag>, uint32_t>> awaited;
+  // The mailboxes that brought the messages: when they are closed, what the graph waits for may never come.
+  std::set<std::shared_ptr<Mailboxes>> sets;
+
+  // Makes the stream wait for a flag.
+  void await(const std::shared_ptr<Flag>& flag, const c10::cuda::CUDAStream& stream, uint32_t value);
 };
 
 // Null while this thread captures nothing.

@@ -148,17 +148,14 @@ class Passage {
 
   bool isInGraph() const { return full_ != nullptr; }
 
-  void delay(const CUDAStream& stream) const {
-    if (!isInGraph()) {
-      C10_CUDA_CHECK(cudaStreamWaitEvent(stream.stream(), event_, 0));
-      return;
-    }
-    full_->await(stream, 1);
-    full_->write(stream, 0);
-  }
+  void delay(const CUDAStream& stream) const { C10_CUDA_CHECK(cudaStreamWaitEvent(stream.stream(), event_, 0)); }
 
-  // The flag of the edge, which the reader's graph lowers at its end.
-  const std::shared_ptr<Flag>& busy() const { return busy_; }
+  // The same for the reader's graph, which lowers the flag of the edge at its end.
+  void delay(const CUDAStream& stream, Capture& capture) const {
+    capture.await(full_, stream, 1);
+    full_->write(stream, 0);
+    capture.toLower.insert(busy_);
+  }
 
  private:
   Card card_ = 0;
@@ -202,7 +199,7 @@ void departInGraph(Capture& capture, Message& message, Mailbox& to, const CUDASt
   auto& busy = capture.busy[to.edge.get()];
   if (!busy) {
     busy = std::make_shared<Flag>(capture.card);
-    busy->await(copies, 0);
+    capture.await(busy, copies, 0);
     busy->write(copies, 1);
     capture.copyStreams.push_back(copies);
   }
@@ -216,7 +213,7 @@ void departInGraph(Capture& capture, Message& message, Mailbox& to, const CUDASt
 
 }  // namespace
 
-void departFromCard(Message& message, Mailbox& to) {
+void departFromCard(Message& message, Mailboxes& set, Mailbox& to) {
   bool hasSome = false;
   for (auto& tensor : message) {
     if (!isOnCard(tensor)) continue;
@@ -227,6 +224,7 @@ void departFromCard(Message& message, Mailbox& to) {
   Card here = c10::cuda::current_device();
   CUDAStream own = c10::cuda::getCurrentCUDAStream(here);
   if (Capture* capture = captureOfThread()) {
+    capture->sets.insert(set.shared_from_this());
     departInGraph(*capture, message, to, own);
     return;
   }
@@ -237,7 +235,7 @@ void departFromCard(Message& message, Mailbox& to) {
   carry(message, static_cast<Card>(reader), to.edge->stream);
 }
 
-void arriveOnCard(Message& message, Mailbox& from) {
+void arriveOnCard(Message& message, Mailboxes& set, Mailbox& from) {
   if (!message.passage) return;
   Card here = c10::cuda::current_device();
   Capture* capture = captureOfThread();
@@ -248,13 +246,17 @@ void arriveOnCard(Message& message, Mailbox& from) {
     if (isOnCard(tensor)) there = tensor.device().index();
   if (there != here) carry(message, here, copyStream(there, here));
   CUDAStream own = c10::cuda::getCurrentCUDAStream(here);
-  message.passage->delay(own);
+  if (capture != nullptr) {
+    capture->sets.insert(set.shared_from_this());
+    message.passage->delay(own, *capture);
+  } else {
+    message.passage->delay(own);
+  }
   for (const auto& tensor : message) {
     if (!isOnCard(tensor)) continue;
     if (capture != nullptr) capture->tensors.push_back(tensor);
     else recordStream(tensor, own);
   }
-  if (capture != nullptr) capture->toLower.insert(message.passage->busy());
   message.passage.reset();
 }
 

@@ -65,7 +65,7 @@ Napi::Value put(const Napi::CallbackInfo& info) {
   mailboxes.refuseWhenClosedAt(phases);
   double index = number(info.Env(), info[1], "mailbox");
   Message message = tensors(Environment::of(info.Env()), info.Env(), info[2], "tensors");
-  departFromCard(message, mailboxes.mailbox(index));
+  departFromCard(message, mailboxes, mailboxes.mailbox(index));
   mailboxes.deliver(index, {std::move(message), labelOf(info, 3), phases});
   return info.Env().Undefined();
 }
@@ -96,7 +96,7 @@ Napi::Value take(const Napi::CallbackInfo& info) {
   Message message = std::move(mailbox.mail.front().message);
   mailbox.mail.pop_front();
   lock.unlock();
-  arriveOnCard(message, mailbox);
+  arriveOnCard(message, mailboxes, mailbox);
   return Napi::Value(info.Env(), fromTensors(Environment::of(info.Env()), info.Env(), message));
 }
 

@@ -33,6 +33,8 @@ constexpr size_t kMaxLevels = 4;
 constexpr int64_t kNoPhase = INT64_MIN;
 using Phases = std::array<int64_t, kMaxLevels>;
 constexpr Phases kFirstPhases{0, kNoPhase, kNoPhase, kNoPhase};
+// A time at which any closing is over.
+constexpr Phases kLastPhases{INT64_MAX - 1, INT64_MAX - 1, INT64_MAX - 1, INT64_MAX - 1};
 
 // A message with what its sender calls it; the receiver must expect the same.
 struct Mail {
@@ -61,7 +63,7 @@ struct Closing {
 };
 
 // The mailboxes of one group in one process.
-struct Mailboxes {
+struct Mailboxes : std::enable_shared_from_this<Mailboxes> {
   Mailboxes(std::string name, size_t numMailboxes) : name(std::move(name)), boxes(numMailboxes) {
     for (auto& phase : closedFrom) phase = INT64_MAX;
   }

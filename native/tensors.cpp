@@ -14,6 +14,7 @@
 #include <set>
 
 #include "convert.h"
+#include "cuda.h"
 #include "guard.h"
 
 namespace dualpipe {
@@ -35,7 +36,10 @@ Napi::Value fromBytes(const Napi::CallbackInfo& info) {
 
 // The elements in row-major order in the host's memory. For a tensor on a card, the host waits for the stream of this
 // thread, and for nothing else.
-at::Tensor onHost(const at::Tensor& tensor) { return tensor.contiguous().cpu(); }
+at::Tensor onHost(const at::Tensor& tensor) {
+  if (tensor.is_cuda()) awaitCard();
+  return tensor.contiguous().cpu();
+}
 
 // toBytes(tensor): a copy of the elements in row-major order.
 Napi::Value toBytes(const Napi::CallbackInfo& info) {

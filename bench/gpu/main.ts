@@ -14,6 +14,19 @@ const USAGE = `npm run bench -- gpu [options]      ranks on the cards of this ma
   --python PROGRAM  the Python with PyTorch and CUDA that runs them (default: python3)
   --json FILE       write all figures`;
 
+const VARIANTS = [
+  { useGraphs: false, shardUpdates: false },
+  { useGraphs: false, shardUpdates: true },
+  { useGraphs: true, shardUpdates: false },
+];
+
+const nameOfVariant = ({ useGraphs, shardUpdates }: MeasuredWorkload): string =>
+  [
+    "dualpipe, ranks in threads",
+    `gradients summed ${shardUpdates ? "by the rank that updates" : "on both ranks"}`,
+    ...(useGraphs ? ["a step as one graph"] : []),
+  ].join(", ");
+
 interface Options {
   readonly reference: string | undefined;
   readonly peers: string;
@@ -71,8 +84,9 @@ async function measureAll(options: Options, numCards: number): Promise<GpuResult
   const ours: GpuResult[] = [];
   for (const workload of WORKLOADS) {
     console.error(`dualpipe: ${nameOf(workload)}`);
-    for (const useGraphs of workload.model === "mlp" ? [false, true] : [false])
-      ours.push(await measureOurs({ ...workload, useGraphs }, numCards));
+    for (const variant of VARIANTS)
+      if (workload.model === "mlp" || !variant.useGraphs)
+        ours.push(await measureOurs({ ...workload, ...variant }, numCards));
   }
   return [...ours, ...measurePeers(options)];
 }
@@ -83,7 +97,7 @@ async function measureOurs(data: MeasuredWorkload, numRanks: number): Promise<Gp
   const times = stepTimesMs(ranks.map(({ spans }) => spans)).sort((a, b) => a - b);
   return {
     workload: nameOf(data),
-    program: `dualpipe, ranks in threads, gradients summed${data.useGraphs ? ", a step as one graph" : ""}`,
+    program: nameOfVariant(data),
     medianMs: times[Math.floor(times.length / 2)]!,
     peakBytes: Math.max(...ranks.map(({ peakBytes }) => peakBytes)),
     launchMs: Math.max(...ranks.map(({ launchMs }) => launchMs)),

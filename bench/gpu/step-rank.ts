@@ -21,6 +21,8 @@ import { GPT_HEAD_SIZE, GPT_VOCAB_SIZE, type GpuWorkload } from "./workload.ts";
 
 export interface MeasuredWorkload extends GpuWorkload {
   readonly useGraphs: boolean;
+  /** Whether each gradient is summed by one of the two ranks that hold its parameter, or by both. */
+  readonly shardUpdates: boolean;
 }
 
 export interface GpuMeasurement {
@@ -101,15 +103,21 @@ function runSteps({
   const { device } = runtime;
   const { stages, criterion, ...batches } =
     data.model === "mlp" ? mlpParts(runtime, data) : gptParts(runtime, data, rank, numRanks);
-  const pipe = new DualPipe(stages, { processGroup, useGraphs: data.useGraphs });
+  const pipe = new DualPipe(stages, {
+    processGroup,
+    useGraphs: data.useGraphs,
+    shardUpdates: data.shardUpdates,
+  });
   const isEnd = rank === 0 || rank === numRanks - 1;
   const inputs = isEnd ? batches.inputs() : null;
   const options = { numChunks: data.numMicroBatches, criterion, labels: isEnd ? [batches.labels()] : [] };
   const parameters = pipe.parameters();
   let [numSynchronizations, launchMs] = [0, 0];
+  let hasRun = false;
   const spans = measureSteps(
     { ...data, numRehearsalSteps: 0 },
     () => {
+      if (hasRun) pipe.shareUpdates();
       device.synchronize();
       allGatherNumbers(processGroup, [rank]);
     },
@@ -120,6 +128,7 @@ function runSteps({
       launchMs = performance.now() - startMs;
       numSynchronizations = device.numSynchronizations - before;
       device.synchronize();
+      hasRun = true;
     },
   );
   const { peakBytes } = device.memory();

@@ -90,7 +90,8 @@ export class Pipeline {
 
   #makeGraphs({ useGraphs = false, recorder }: PipelineOptions): StepGraphs | undefined {
     if (!useGraphs) return undefined;
-    if (recorder === undefined) return new StepGraphs(this.runtime, this.parameters());
+    if (recorder === undefined)
+      return new StepGraphs(this.runtime, this.parameters(), this.#everyone.root.size);
     throw new StepError(
       "INVALID_INPUT",
       { rank: this.#everyone.rank },

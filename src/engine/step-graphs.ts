@@ -13,17 +13,22 @@
  * Whatever a module does in TypeScript happens in the capture alone. A step whose modules read values cannot be
  * captured: all ranks then run without a graph, and a warning says why.
  *
+ * Streams of a card that wait for a flag take up its queues. With many ranks on one card, the queue of the rank that is
+ * waited for may lie behind them, and nothing goes on; so more than two ranks on a card run without.
+ *
  * Invariant: all ranks of a group capture and replay the same steps, because all decide by the same rule.
  */
 import type { Parameter } from "../autograd/parameter.ts";
 import { problemOf } from "../errors/dualpipe-error.ts";
-import type { DeviceGraph } from "../tensor/device.ts";
+import type { Device, DeviceGraph } from "../tensor/device.ts";
 import * as kernels from "../tensor/kernels/index.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { Message } from "../transport/process-group.ts";
 import { type Batch, SameForAll } from "./micro-batches.ts";
 import type { StepInputs, StepOptions, StepResult } from "./step-data.ts";
+
+const RANKS_PER_CARD_MAX = 2;
 
 type Step = (inputs: StepInputs, options: StepOptions) => StepResult;
 
@@ -44,31 +49,44 @@ export class StepGraphs {
   readonly #parameters: readonly Parameter[];
   readonly #steps = new Map<string, Known>();
   readonly #criteria = new Map<unknown, number>();
-  #problem: string | undefined = undefined;
+  readonly #isPossible: boolean;
+  #problem: string | undefined;
 
-  /** @param parameters Those that get gradients. */
-  constructor(runtime: Runtime, parameters: readonly Parameter[]) {
+  /**
+   * @param parameters Those that get gradients.
+   * @param numRanks Ranks of this process.
+   */
+  constructor(runtime: Runtime, parameters: readonly Parameter[], numRanks: number) {
     this.#runtime = runtime;
     this.#parameters = parameters;
+    this.#problem = whyNoGraphs(runtime.device, numRanks);
+    this.#isPossible = this.#problem === undefined;
   }
 
-  /** Why the last step that could not be captured could not; undefined when there was none. */
+  /** Why steps run without a graph, if they do. */
   get problem(): string | undefined {
     return this.#problem;
   }
 
   /** Runs a step, as a graph if it can be one. @param step Runs it without. */
   run(inputs: StepInputs, options: StepOptions, step: Step): StepResult {
-    const { device } = this.#runtime;
-    if (device.capture === undefined || this.#parameters.some(({ grad }) => grad !== null))
-      return step(inputs, options);
+    if (!this.#isPossible || this.#parameters.some(({ grad }) => grad !== null)) return step(inputs, options);
     const form = this.#formOf(inputs, options);
     const known = this.#steps.get(form);
     if (known === undefined || known === "without graph") {
       this.#steps.set(form, known ?? "has run");
       return step(inputs, options);
     }
-    if (known !== "has run") return this.#replay(known, inputs, options);
+    if (known !== "has run") {
+      try {
+        return this.#replay(known, inputs, options);
+      } catch (error) {
+        if ((error as { code?: string }).code !== "ABORTED") throw error;
+        // Another rank failed. The step hears of it in its first transfer, and the next ones start over.
+        this.dispose();
+        return step(inputs, options);
+      }
+    }
     try {
       const captured = this.#capture(inputs, options, step);
       this.#steps.set(form, captured);
@@ -147,6 +165,12 @@ export class StepGraphs {
   #dropGradients(): void {
     for (const parameter of this.#parameters) parameter.grad = null;
   }
+}
+
+function whyNoGraphs({ capture, numDevices }: Device, numRanks: number): string | undefined {
+  if (capture === undefined) return "only ranks on cards run steps as graphs";
+  if (numRanks <= RANKS_PER_CARD_MAX * numDevices) return undefined;
+  return `at most ${RANKS_PER_CARD_MAX} ranks of a card run steps as graphs; got ${numRanks} ranks on ${numDevices} cards`;
 }
 
 function batchOf(inputs: StepInputs): Batch {

@@ -39,7 +39,7 @@ export async function prepareAddon<A = Addon>(
 
 /** Loads a built addon. @throws NativeSetupError when the system's loader refuses it. */
 export function openAddon<A = Addon>(path: string): A {
-  limitThreadsPerRank();
+  prepareEnvironment();
   try {
     return createRequire(import.meta.url)(path) as A;
   } catch (error) {
@@ -82,8 +82,13 @@ function moduleLoaders(options: readonly string[]): string[] {
   return options.filter((option, i) => option.startsWith("--import") || options[i - 1] === "--import");
 }
 
-/** One rank is one thread: a pool of threads in each would share the same cores. Read when LibTorch is loaded. */
-function limitThreadsPerRank(): void {
+/**
+ * Sets what LibTorch and CUDA read when they are loaded. One rank is one thread: a pool of threads in each would share
+ * the same cores. And a stream of a card that waits for another rank must not hold up others, which share the card's
+ * queues unless there are enough.
+ */
+function prepareEnvironment(): void {
   process.env.OMP_NUM_THREADS ??= "1";
   process.env.OPENBLAS_NUM_THREADS ??= "1";
+  process.env.CUDA_DEVICE_MAX_CONNECTIONS ??= "32";
 }

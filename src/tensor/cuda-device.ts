@@ -17,6 +17,7 @@ import { type DType, dtypeCode } from "./dtype.ts";
 export class CudaDevice implements Device {
   readonly kind = "cuda";
   readonly name: string;
+  readonly numDevices: number;
   readonly creationArguments: Device["creationArguments"];
   readonly #addon: Addon;
   readonly #cuda: CudaAddon;
@@ -26,6 +27,7 @@ export class CudaDevice implements Device {
     this.#addon = addon;
     this.#cuda = cuda;
     this.name = `cuda:${card}`;
+    this.numDevices = cuda.numCards();
     this.creationArguments = [null, this.name];
     cuda.open(card);
   }

@@ -27,6 +27,8 @@ export interface Device {
   readonly kind: "cpu" | "cuda";
   /** As LibTorch writes it, such as `cpu` or `cuda:0`. */
   readonly name: string;
+  /** Devices of this kind that this process can use; the CPU is one. */
+  readonly numDevices: number;
   /**
    * What follows the dtype in a call of an operator that makes a tensor from numbers alone: its layout and its device.
    */
@@ -85,6 +87,7 @@ export interface DeviceGraph {
 export class CpuDevice implements Device {
   readonly kind = "cpu";
   readonly name = "cpu";
+  readonly numDevices = 1;
   /** LibTorch's defaults. */
   readonly creationArguments = [];
   readonly #addon: Addon;

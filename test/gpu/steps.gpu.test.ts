@@ -2,9 +2,11 @@
 import { expect, test } from "vitest";
 import { runRanks } from "../../src/launch/run-ranks.ts";
 import type { DeviceChoice } from "../../src/tensor/device-choice.ts";
+import { Runtime } from "../../src/tensor/runtime.ts";
 import { cosineDifference } from "../ranks/sequential.ts";
 import type { MlpSteps, MlpStepsReport } from "./mlp-steps-rank.ts";
 
+const { numDevices: numCards } = Runtime.load({ device: "cuda" }).device;
 const program = new URL("./mlp-steps-rank.ts", import.meta.url);
 const run = (numRanks: number, device: DeviceChoice, data: MlpSteps) =>
   runRanks<MlpStepsReport>(program, { numRanks, device, data });
@@ -35,14 +37,26 @@ test("two runs give the same bits", async () => {
   );
 });
 
-test("steps as graphs give the bits of steps without, and do not wait for the card", async () => {
-  const [without, as] = [await run(2, "cuda", steps), await run(2, "cuda", { ...steps, useGraphs: true })];
-  as.forEach((report, rank) => {
-    expect(report.graphProblem).toBeUndefined();
-    expect(report.losses).toEqual(without[rank]!.losses);
-    expect(report.gradients).toEqual(without[rank]!.gradients);
-    expect(report.numSynchronizations).toBe(0);
-  });
+test.each([2, 4])(
+  "on %i ranks steps as graphs give the bits of steps without, and do not wait for the card",
+  async (numRanks) => {
+    const [without, as] = [
+      await run(numRanks, "cuda", steps),
+      await run(numRanks, "cuda", { ...steps, useGraphs: true }),
+    ];
+    as.forEach((report, rank) => {
+      if (numRanks <= 2 * numCards) expect(report.graphProblem).toBeUndefined();
+      else expect(report.graphProblem).toContain("at most 2 ranks of a card");
+      expect(report.losses).toEqual(without[rank]!.losses);
+      expect(report.gradients).toEqual(without[rank]!.gradients);
+      expect(report.numSynchronizations).toBe(0);
+    });
+  },
+);
+
+test("a rank that fails ends the waits of the others' graphs", async () => {
+  const failing = runRanks(new URL("./failing-rank.ts", import.meta.url), { numRanks: 2, device: "cuda" });
+  await expect(failing).rejects.toMatchObject({ rank: 1, problem: "rank 1 failed: the rank is tired" });
 });
 
 test("memory is the same after each of 1,000 steps", async () => {
