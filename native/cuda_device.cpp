@@ -177,7 +177,7 @@ Napi::Value mark(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), index);
 }
 
-// msSince(marks): waits until the stream is done, and says for each mark how long ago that was. The marks are then free.
+// msSince(marks): waits until the stream is done, and says for each mark how long ago that was. They are then free.
 // Counted from a mark in the far past, a float would be off by a part of a ms.
 Napi::Value msSince(const Napi::CallbackInfo& info) {
   Marks& marks = marksOfThread();

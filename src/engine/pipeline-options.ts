@@ -40,9 +40,8 @@ export interface PipelineOptions {
   /** The position of each rank of the process group in the pipelines; the same numbers by default. */
   readonly rankMapping?: readonly number[] | undefined;
   /**
-   * Launch a step as one CUDA graph, where ranks compute on cards: worth it for small layers, where launching a kernel
-   * takes longer than computing it. Gradients are then the graph's own tensors, which the next step overwrites, and
-   * `dispose` frees them. False if not given.
+   * Whether a step on cards is launched as one CUDA graph: worth it for small layers (step-graphs.ts). Gradients are
+   * then the graph's own tensors, which the next step overwrites and `dispose` frees. Not with a recorder.
    */
   readonly useGraphs?: boolean | undefined;
   readonly recorder?: Recorder | undefined;
