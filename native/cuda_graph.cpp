@@ -15,8 +15,8 @@
 // which both graphs keep.
 //
 // A rank that fails leaves the others' graphs waiting, and no error reaches a stream. So the host does not wait for a
-// graph blindly: when the mailboxes of its messages are closed and it does not end, it raises the flags itself, lets the
-// graph run to its end with whatever lies in the buffers, and throws. Such a graph is not replayed again.
+// graph blindly: when the mailboxes of its messages are closed and it does not end, it raises the flags itself, lets it
+// run to its end with whatever lies in the buffers, and throws. Such a graph is not replayed again.
 //
 // Random numbers advance: the thread's generator is registered with the graph, which adds to its offset in each replay.
 #include "cuda_graph.h"

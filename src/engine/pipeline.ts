@@ -75,7 +75,7 @@ export class Pipeline {
     this.#batchDim = options.batchDim ?? 0;
     this.#parts = this.#partsOf(replicas);
     this.#observers = [recorder, observer].filter((each) => each !== undefined);
-    this.#graphs = this.#makeGraphs(options);
+    this.#graphs = StepGraphs.from(options, this.parameters());
     this.#holders = new Holders(processGroup, replicas, this.#plans.ranksOfStages);
     const { numStages } = this.#plans.placement;
     this.#agreement = this.#guarded(() => new Agreement(processGroup, options, numStages));
@@ -86,17 +86,6 @@ export class Pipeline {
       if (this.#holders.group.rank > 0) this.#agreement.wait();
       this.#shared!.equalize();
     });
-  }
-
-  #makeGraphs({ useGraphs = false, recorder }: PipelineOptions): StepGraphs | undefined {
-    if (!useGraphs) return undefined;
-    if (recorder === undefined)
-      return new StepGraphs(this.runtime, this.parameters(), this.#everyone.root.size);
-    throw new StepError(
-      "INVALID_INPUT",
-      { rank: this.#everyone.rank },
-      "useGraphs was given with a recorder, which would see only the step that is captured; leave one of them out",
-    );
   }
 
   #checkModules(): void {

@@ -26,7 +26,9 @@ import type { Runtime } from "../tensor/runtime.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { Message } from "../transport/process-group.ts";
 import { type Batch, SameForAll } from "./micro-batches.ts";
+import type { PipelineOptions } from "./pipeline-options.ts";
 import type { StepInputs, StepOptions, StepResult } from "./step-data.ts";
+import { StepError } from "./step-error.ts";
 
 const RANKS_PER_CARD_MAX = 2;
 
@@ -61,6 +63,24 @@ export class StepGraphs {
     this.#parameters = parameters;
     this.#problem = whyNoGraphs(runtime.device, numRanks);
     this.#isPossible = this.#problem === undefined;
+  }
+
+  /**
+   * The graphs that a pipeline's options ask for.
+   * @throws StepError when it has a recorder, too
+   */
+  static from(
+    { useGraphs = false, recorder, processGroup }: PipelineOptions,
+    parameters: readonly Parameter[],
+  ): StepGraphs | undefined {
+    const { runtime, rank, root } = processGroup;
+    if (!useGraphs) return undefined;
+    if (recorder === undefined) return new StepGraphs(runtime, parameters, root.size);
+    throw new StepError(
+      "INVALID_INPUT",
+      { rank },
+      "useGraphs was given with a recorder, which would see only the step that is captured; leave one of them out",
+    );
   }
 
   /** Why steps run without a graph, if they do. */
