@@ -115,16 +115,17 @@ export function record(
   const records = runtime.gradEnabled;
   const { alwaysRuns = false, lifetime = alwaysRuns ? "first run" : "needed" } = options;
   let { dependsOnStageInput = false } = options;
-  const edges: (Edge | undefined)[] = [];
+  const edges = new Array<Edge | undefined>(inputList.length);
   let hasEdge = false;
-  for (const input of inputList) {
+  for (let i = 0; i < edges.length; i++) {
+    const input = inputList[i] ?? null;
     const history = input === null ? undefined : historyOf(input);
     if (history?.dependsOnStageInput) dependsOnStageInput = true;
     const edge = records && history !== undefined ? edgeAlong(history) : undefined;
     if (edge !== undefined) hasEdge = true;
     else if (records && input?.history instanceof LostHistory)
-      checkGradientKept(input, `${name}: input ${inputKeys?.[edges.length] ?? edges.length}`);
-    edges.push(edge);
+      checkGradientKept(input, `${name}: input ${inputKeys?.[i] ?? i}`);
+    edges[i] = edge;
   }
   if (!hasEdge && !(alwaysRuns && records)) {
     if (runtime.usedTensors !== undefined)

@@ -53,15 +53,16 @@ export class SavedTensors {
     if (keys.length === 0) return NOTHING;
     const byKey = saves as Record<string, Tensor | null>;
     const allHalves = lifetime === "whole" ? halvesOf(edges) : 0;
-    const tensors: (Tensor | null)[] = [];
-    const halves: number[] = [];
-    for (const key of keys) {
+    const tensors = new Array<Tensor | null>(keys.length);
+    const halves = new Array<number>(keys.length);
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i]!;
       const save = saves[key]!;
       const tensor = isForSome(save) ? save[0] : save;
       const neededIn = isForSome(save) ? halvesOfInputs(save, inputKeys, edges) | allHalves : ALL_HALVES;
       const saved = tensor === null || neededIn === 0 ? null : tensor.share();
-      halves.push(neededIn);
-      tensors.push(saved);
+      halves[i] = neededIn;
+      tensors[i] = saved;
       byKey[key] = saved;
     }
     return new SavedTensors(byKey, tensors, halves);
