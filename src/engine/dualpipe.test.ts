@@ -77,7 +77,7 @@ test.each<[string, () => unknown, string, string]>([
     "an unknown schedule",
     () => new Pipeline({ schedule: "duopipe", modules: new Map(), processGroup: groupOf(1)[0]! }),
     "UNKNOWN_SCHEDULE",
-    'dualpipe: schedule: the name must be one of gpipe, 1f1b, interleaved, zb1p, zb2p, zbv, dualpipe, dualpipev; got "duopipe"; choose one of them',
+    'dualpipe: schedule: the name must be one of gpipe, 1f1b, interleaved, zb1p, zb2p, zbv, dualpipe, dualpipev; got "duopipe"; did you mean dualpipe?',
   ],
   [
     "modules of other stages",
