@@ -10,7 +10,8 @@
 
 namespace dualpipe {
 
-enum class PacketKind : int64_t { Message, Abort, Bye };
+// `Channel`: messages are left on a channel, and its other end must receive them.
+enum class PacketKind : int64_t { Message, Abort, Bye, Channel };
 
 struct Packet {
   PacketKind kind = PacketKind::Message;
@@ -19,6 +20,7 @@ struct Packet {
   // Of an abort.
   Closing closing;
   int64_t numMailboxes = 0;
+  // The index of a message's mailbox, or the tag of a channel.
   int64_t mailbox = 0;
   Mail mail;
 };

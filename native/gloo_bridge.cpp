@@ -16,7 +16,8 @@
 // of sizes.
 //
 // A control channel per process carries aborts and goodbyes. A connection that breaks before a goodbye aborts
-// everything.
+// everything. A send ends only when the other end receives, and that starts when a rank first waits for the channel. So
+// a process that leaves names the channels on which messages are left, or it would wait for ranks that never will.
 #include "gloo_bridge.h"
 
 #if DUALPIPE_WITH_GLOO
@@ -88,6 +89,11 @@ class Bridge::Outbox : public ChannelEnd {
       packets_.push_back(std::move(packet));
     }
     changed_.notify_all();
+  }
+
+  bool isEmpty() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return packets_.empty();
   }
 
   bool flush(std::chrono::steady_clock::time_point deadline) {
@@ -241,6 +247,7 @@ Bridge::~Bridge() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     leaving_ = true;
+    isClosed_ = true;
     outboxes.swap(outboxes_);
     inboxes.swap(inboxes_);
   }
@@ -261,6 +268,7 @@ void Bridge::send(int process, int tag, Packet packet) {
 
 void Bridge::listen(int process, int tag) {
   std::lock_guard<std::mutex> lock(mutex_);
+  if (isClosed_) return;
   auto& inbox = inboxes_[{process, tag}];
   if (!inbox) inbox = std::make_unique<Inbox>(*this, Channel{process, tag});
 }
@@ -316,6 +324,7 @@ void Bridge::received(int process, Packet packet) {
       break;
     }
     case PacketKind::Abort: recordAbort(packet.mailboxes, packet.closing); break;
+    case PacketKind::Channel: listen(process, static_cast<int>(packet.mailbox)); break;
     case PacketKind::Bye: {
       std::lock_guard<std::mutex> lock(mutex_);
       gone_.insert(process);
@@ -351,6 +360,21 @@ bool Bridge::flush(std::chrono::milliseconds timeout) {
   return all;
 }
 
+void Bridge::nameChannelsWithMessages() {
+  std::vector<Channel> channels;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    for (auto& [channel, outbox] : outboxes_)
+      if (channel.second != controlTag() && !outbox->isEmpty()) channels.push_back(channel);
+  }
+  for (const auto& [process, tag] : channels) {
+    Packet packet;
+    packet.kind = PacketKind::Channel;
+    packet.mailbox = tag;
+    send(process, controlTag(), packet);
+  }
+}
+
 bool Bridge::leave(bool well) {
   bool allWell, last;
   {
@@ -362,6 +386,7 @@ bool Bridge::leave(bool well) {
   }
   if (!well || (last && !allWell)) flush(kFarewell);
   if (!last || !allWell) return last;
+  nameChannelsWithMessages();
   Packet bye;
   bye.kind = PacketKind::Bye;
   for (int process = 0; process < options_.numProcesses; process++)

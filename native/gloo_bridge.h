@@ -81,6 +81,7 @@ class Bridge {
 
   int controlTag() const;
   void exchangeTokens();
+  void nameChannelsWithMessages();
   void recordAbort(const std::string& prefix, const Closing& closing);
   // True when all sets of mailboxes are closed. Call with the lock.
   bool isAborted() const;
@@ -98,6 +99,8 @@ class Bridge {
   int numLeft_ = 0;
   bool allWell_ = true;
   bool leaving_ = false;
+  // True while the bridge is destroyed: no channel begins any more.
+  bool isClosed_ = false;
 };
 
 }  // namespace dualpipe

@@ -12,8 +12,9 @@ export default function program({ runtime, rank, numRanks, processGroup }) {
     optimizer.step();
     for (let other = 0; other < numRanks; other++) {
       if (other === rank) continue;
-      // Posted, and never taken: the messages arrive, and stay in their mailboxes.
+      // Messages that arrive and are never taken, and others for which no receive is ever posted.
       processGroup.receive(other, "activations");
+      processGroup.send(other, "weights", [runtime.ones([1000])]);
       for (let i = 1; i <= 3; i++) processGroup.send(other, "activations", [runtime.ones([1000 * i]), null]);
       processGroup.send(other, "gradients", [runtime.ones([1])]);
     }

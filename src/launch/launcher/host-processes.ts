@@ -97,12 +97,15 @@ export class HostProcesses {
 /**
  * The failure that the others follow from. A user error ends its process, and the others then see a
  * disconnect. A timeout ends the ranks that notice it, and the others then see them disconnect. So an error
- * comes before a timeout, and a timeout before anything else.
+ * comes before a timeout, and a timeout before anything else. A signal to one process ends all of them: those that were
+ * told by it end as if terminated, so that is the status of the run, whichever ends first.
  */
 export function rootOf(failures: readonly Failure[]): Failure | undefined {
-  const { error, usage, timedOut } = EXIT_STATUS;
+  const { error, usage, timedOut, hungUp, interrupted, terminated } = EXIT_STATUS;
   const firstWith = (...statuses: number[]) => failures.find(({ status }) => statuses.includes(status));
-  return firstWith(error, usage) ?? firstWith(timedOut) ?? failures[0];
+  const first = firstWith(error, usage) ?? firstWith(timedOut) ?? failures[0];
+  const isStop = first?.status === hungUp || first?.status === interrupted;
+  return isStop ? (firstWith(terminated) ?? first) : first;
 }
 
 function start(options: HostOptions, attempt: Attempt, local: number): StartedProcess {
