@@ -7,6 +7,8 @@
  * of a failure by a timeout. A rank that was itself stopped (ABORTED) does not, or its error would replace the
  * cause.
  */
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
 import { parentPort, workerData } from "node:worker_threads";
 import { DualPipeError, problemOf } from "../errors/dualpipe-error.ts";
 import type { Device } from "../tensor/device.ts";
@@ -121,16 +123,29 @@ function openGroup(
     : new GlooGroup(runtime, { ...processes, rank, timeoutMs, returned });
 }
 
+/** The tsx that started the process, which `npx tsx` keeps outside of the project. */
+function starterOf(nodeOptions: readonly string[]): string {
+  const loader = nodeOptions.find((option) => option.startsWith("file:") && option.includes("/tsx/")) ?? "";
+  // Resolved as for `require`; the module next to it is the one for `import`.
+  return pathToFileURL(
+    createRequire(loader)
+      .resolve(TSX)
+      .replace(/\.cjs$/, ".mjs"),
+  ).href;
+}
+
 async function importProgram(program: string): Promise<{ default?: RankProgram }> {
   if (/\.[cm]?tsx?$/.test(program) && !("typescript" in process.features && process.features.typescript)) {
     // Before 22.18, Node imports TypeScript only through tsx, which registers itself in the main thread alone.
-    const tsx = (await import(TSX).catch((cause: unknown) => {
-      throw new LaunchError(
-        "INVALID_RANK_PROGRAM",
-        `this Node (${process.version}) cannot import TypeScript, such as ${program}; compile the program, install tsx, or use Node 22.18 or later`,
-        { cause },
-      );
-    })) as { register(): void };
+    const tsx = (await import(TSX)
+      .catch(() => import(starterOf(process.execArgv)))
+      .catch((cause: unknown) => {
+        throw new LaunchError(
+          "INVALID_RANK_PROGRAM",
+          `this Node (${process.version}) cannot import TypeScript, such as ${program}; compile the program, install tsx, or use Node 22.18 or later`,
+          { cause },
+        );
+      })) as { register(): void };
     tsx.register();
   }
   return (await import(program)) as { default?: RankProgram };

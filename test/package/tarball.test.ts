@@ -112,8 +112,11 @@ test("init by-hand writes a program that compiles for ES2022 with its own types 
   const hand = join(project.folder, "hand");
   const compiled = spawnSync(process.execPath, [tsc, "-p", hand], { cwd: hand, encoding: "utf8" });
   expect(compiled.stdout).toBe("");
-  const tsx = "tsx";
-  const ran = spawnSync(process.execPath, ["--import", tsx, "main.mts"], { cwd: hand, encoding: "utf8" });
+  // A tsx that the project cannot resolve, as with `npx --yes tsx main.mts`.
+  rmSync(join(project.folder, "node_modules", "tsx"));
+  const tsx = join(ROOT, "node_modules", "tsx", "dist", "cli.mjs");
+  const ran = spawnSync(process.execPath, [tsx, "main.mts"], { cwd: hand, encoding: "utf8" });
+  expect(ran.stderr).toBe("");
   expect(ran.stdout).toMatch(/^rank [01], step 200: loss 0\.0\d+$/m);
 });
 
