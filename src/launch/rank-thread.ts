@@ -124,8 +124,8 @@ function openGroup(
 }
 
 /** The tsx that started the process, which `npx tsx` keeps outside of the project. */
-function starterOf(nodeOptions: readonly string[]): string {
-  const loader = nodeOptions.find((option) => option.startsWith("file:") && option.includes("/tsx/")) ?? "";
+function starterOf(execArgv: readonly string[]): string {
+  const loader = execArgv.find((option) => option.startsWith("file:") && option.includes("/tsx/")) ?? "";
   // Resolved as for `require`; the module next to it is the one for `import`.
   return pathToFileURL(
     createRequire(loader)
