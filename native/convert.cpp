@@ -18,8 +18,12 @@ bool boolean(napi_env env, napi_value value, const char* what) {
 }
 
 std::string text(napi_env env, napi_value value, const char* what) {
+  // Every message has a label, which fits; a longer text is measured first.
+  char buffer[256];
   size_t length = 0;
-  TORCH_CHECK(napi_get_value_string_utf8(env, value, nullptr, 0, &length) == napi_ok, what, " must be a string");
+  TORCH_CHECK(napi_get_value_string_utf8(env, value, buffer, sizeof(buffer), &length) == napi_ok, what, " must be a string");
+  if (length + 4 < sizeof(buffer)) return std::string(buffer, length);
+  napi_get_value_string_utf8(env, value, nullptr, 0, &length);
   std::string result(length, '\0');
   napi_get_value_string_utf8(env, value, &result[0], length + 1, &length);
   return result;

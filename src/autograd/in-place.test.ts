@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { withParameter } from "../../test/autograd/with-parameter.ts";
 import { failOnLeaks } from "../../test/leak-guard.ts";
 import { SGD } from "../optim/sgd.ts";
 import { operator } from "../tensor/native-operator.ts";
@@ -11,7 +12,6 @@ import { linear } from "./operators/linear.ts";
 import { exp } from "./operators/pointwise.ts";
 import { sum } from "./operators/reduction.ts";
 import { reshape, transpose } from "./operators/shape.ts";
-import { Parameter } from "./parameter.ts";
 import { detach, markInput } from "./record.ts";
 
 const runtime = Runtime.load();
@@ -21,16 +21,6 @@ const RELU_ = operator("aten::relu_");
 const MUL_ = operator("aten::mul_", "Scalar");
 const EXP_OUT = operator("aten::exp", "out");
 
-const withParameter = (body: (p: Parameter) => void) =>
-  runtime.scope(() => {
-    const p = new Parameter(runtime.ones([2, 2]));
-    try {
-      body(p);
-    } finally {
-      p.dispose();
-    }
-  });
-
 const changes: Record<string, (y: Tensor) => void> = {
   "relu_ by callInPlace": (y) => runtime.callInPlace(RELU_, y),
   "relu_ by call": (y) => void runtime.call(RELU_, y),
@@ -39,7 +29,7 @@ const changes: Record<string, (y: Tensor) => void> = {
 };
 
 test.each(Object.entries(changes))("%s of a tensor in a graph is refused", (_, change) => {
-  withParameter((p) => {
+  withParameter(runtime, (p) => {
     const y = tanh(p);
     expect(() => change(y)).toThrow(expect.objectContaining({ code: "CHANGED_IN_PLACE" }));
     backward(sum(y));
@@ -50,7 +40,7 @@ test.each(Object.entries(changes))("%s of a tensor in a graph is refused", (_, c
 test.each(Object.entries(changes))(
   "%s within noGrad, of a tensor that was saved, is found by the backward",
   (_, change) => {
-    withParameter((p) => {
+    withParameter(runtime, (p) => {
       const y = tanh(p);
       const loss = sum(y);
       noGrad(runtime, () => change(y));
@@ -62,13 +52,13 @@ test.each(Object.entries(changes))(
 );
 
 test("a change through a view that was made first, or of what a view was made of, is found", () => {
-  withParameter((p) => {
+  withParameter(runtime, (p) => {
     const y = exp(p);
     const flat = detach(transpose(y, 0, 1));
     noGrad(runtime, () => runtime.callInPlace(MUL_, flat, 2));
     expect(() => backward(sum(y))).toThrow(/the backward of exp/);
   });
-  withParameter((p) => {
+  withParameter(runtime, (p) => {
     const base = runtime.ones([2, 2]);
     const y = linear(reshape(base, [2, 2]), p);
     runtime.callInPlace(MUL_, base, 2);
@@ -77,7 +67,7 @@ test("a change through a view that was made first, or of what a view was made of
 });
 
 test("an optimizer's step between a forward and its backward is found, where the parameter was saved", () => {
-  withParameter((p) => {
+  withParameter(runtime, (p) => {
     const optimizer = new SGD([["p", p]], { learningRate: 0.1 });
     backward(sum(linear(runtime.ones([1, 2]), p)));
     const x = runtime.ones([1, 2]);
@@ -91,7 +81,7 @@ test("an optimizer's step between a forward and its backward is found, where the
 });
 
 test("changes of parameters before a forward or after its backward, and of what nothing saved, are legal", () => {
-  withParameter((p) => {
+  withParameter(runtime, (p) => {
     const optimizer = new SGD([["p", p]], { learningRate: 0.5 });
     for (let step = 0; step < 2; step++) {
       backward(sum(linear(runtime.ones([1, 2]), p)));

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { withParameter } from "../../test/autograd/with-parameter.ts";
 import { failOnLeaks } from "../../test/leak-guard.ts";
 import { dtypeCode } from "../tensor/dtype.ts";
 import { operator } from "../tensor/native-operator.ts";
@@ -11,7 +12,6 @@ import { noGrad } from "./grad-mode.ts";
 import { add, mul } from "./operators/arithmetic.ts";
 import { embedding } from "./operators/embedding.ts";
 import { sum } from "./operators/reduction.ts";
-import { Parameter } from "./parameter.ts";
 import { detach } from "./record.ts";
 
 const runtime = Runtime.load();
@@ -23,16 +23,6 @@ const VAR_MEAN = operator("aten::var_mean");
 const COPY_ = operator("aten::copy_");
 const ERF_OUT = operator("aten::erf", "out");
 const TO_DTYPE = operator("aten::to", "dtype");
-
-const withParameter = (body: (p: Parameter) => void) =>
-  runtime.scope(() => {
-    const p = new Parameter(runtime.ones([2, 2]));
-    try {
-      body(p);
-    } finally {
-      p.dispose();
-    }
-  });
 
 const lost = (operatorName: string) =>
   expect.objectContaining({
@@ -67,7 +57,7 @@ const calls: Record<string, [operatorName: string, (p: Tensor) => Tensor]> = {
 test.each(Object.entries(calls))(
   "%s without record is an error where a gradient should flow",
   (_, [name, call]) => {
-    withParameter((p) => {
+    withParameter(runtime, (p) => {
       expect(() => backward(call(p), runtime.ones([2, 2]))).toThrow(lost(name));
       // One of two branches: the gradient of the other would arrive.
       expect(() => backward(sum(add(p, call(p))))).toThrow(lost(name));
@@ -79,7 +69,7 @@ test.each(Object.entries(calls))(
 );
 
 test("the error says which input, and what to do", () => {
-  withParameter((p) => {
+  withParameter(runtime, (p) => {
     expect(() => add(p, runtime.call(ERF, p))).toThrow(
       "dualpipe: add: input b was computed by a call of aten::erf that is not recorded, so its gradient would end there; " +
         "say with record how it goes on or, where none is wanted, call the operator on detach(tensor) or within noGrad",
@@ -99,14 +89,14 @@ const allowed: Record<string, (p: Tensor) => Tensor> = {
 };
 
 test.each(Object.entries(allowed))("a call %s needs no record", (_, call) => {
-  withParameter((p) => {
+  withParameter(runtime, (p) => {
     backward(sum(mul(p, call(p))));
     expect(p.grad).not.toBeNull();
   });
 });
 
 test("whole numbers from a call are indices without more ado", () => {
-  withParameter((p) => {
+  withParameter(runtime, (p) => {
     const indices = runtime.call(operator("aten::argmax"), p, 1);
     backward(sum(embedding(p, indices)));
     expect(p.grad!.toArray()).toEqual([2, 2, 0, 0]);
@@ -114,7 +104,7 @@ test("whole numbers from a call are indices without more ado", () => {
 });
 
 test("record says how the gradient goes on, or that there is none", () => {
-  withParameter((p) => {
+  withParameter(runtime, (p) => {
     const y = runtime.call(ERF, runtime.call(ERF, p));
     backward(sum(record("twice", { p }, y, {}, (dy) => ({ p: dy }))));
     expect(p.grad!.toArray()).toEqual([1, 1, 1, 1]);
@@ -124,14 +114,14 @@ test("record says how the gradient goes on, or that there is none", () => {
 });
 
 test("a frozen parameter has no gradient to lose", () => {
-  withParameter((p) => {
+  withParameter(runtime, (p) => {
     p.requiresGrad = false;
     expect(add(p, runtime.call(ERF, p)).shape).toEqual([2, 2]);
   });
 });
 
 test("a parameter may be changed in place from itself", () => {
-  withParameter((p) => {
+  withParameter(runtime, (p) => {
     runtime.callInPlace(operator("aten::mul_", "Tensor"), p, runtime.full([2, 2], 3));
     backward(sum(mul(p, p)));
     expect(p.grad!.toArray()).toEqual([6, 6, 6, 6]);

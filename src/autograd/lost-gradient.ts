@@ -1,4 +1,4 @@
-/** Tensors whose gradient ended in a call that nothing recorded (tensor/unrecorded.ts), and the error about them. */
+/** Tensors whose gradient ended in a call that nothing recorded (calls/unrecorded.ts), and the error about them. */
 import { isFloatingPoint } from "../tensor/dtype.ts";
 import type { Tensor, TensorHistory } from "../tensor/tensor.ts";
 import { AutogradError } from "./autograd-error.ts";

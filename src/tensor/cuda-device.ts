@@ -10,21 +10,20 @@
  * and are the same on every card.
  */
 import type { Addon, CudaAddon, Handle } from "../native/addon.ts";
-import { type Device, type DeviceGraph, hostNowMs, type MemoryUse } from "./device.ts";
+import { AddonDevice, type Device, type DeviceGraph, hostNowMs, type MemoryUse } from "./device.ts";
 import { type DType, dtypeCode } from "./dtype.ts";
 
 /** One card, for the thread that makes the device. Memory figures are the card's, of all threads. */
-export class CudaDevice implements Device {
+export class CudaDevice extends AddonDevice implements Device {
   readonly kind = "cuda";
   readonly name: string;
   readonly numDevices: number;
   readonly creationArguments: Device["creationArguments"];
-  readonly #addon: Addon;
   readonly #cuda: CudaAddon;
 
   /** Makes the card, and a stream on it, this thread's own. */
   constructor(addon: Addon, cuda: CudaAddon, card: number) {
-    this.#addon = addon;
+    super(addon);
     this.#cuda = cuda;
     this.name = `cuda:${card}`;
     this.numDevices = cuda.numCards();
@@ -34,26 +33,6 @@ export class CudaDevice implements Device {
 
   fromBytes(elements: ArrayBufferView, shape: readonly number[], dtype: DType): Handle {
     return this.#cuda.fromBytes(elements, dtypeCode(dtype), shape);
-  }
-
-  toBytes(tensor: Handle): ArrayBuffer {
-    return this.#addon.toBytes(tensor);
-  }
-
-  copyBytes(tensor: Handle, into: Uint8Array): void {
-    this.#addon.copyBytes(tensor, into);
-  }
-
-  seed(seed: number): void {
-    this.#addon.seed(seed);
-  }
-
-  randomState(): Handle {
-    return this.#addon.randomState();
-  }
-
-  setRandomState(state: Handle): void {
-    this.#addon.setRandomState(state);
   }
 
   memory(): MemoryUse {

@@ -83,53 +83,57 @@ export interface DeviceGraph {
   free(): void;
 }
 
+/** What is the same on every device: the addon finds a tensor's device, and a thread's generator, by itself. */
+export abstract class AddonDevice {
+  protected readonly addon: Addon;
+
+  constructor(addon: Addon) {
+    this.addon = addon;
+  }
+
+  toBytes(tensor: Handle): ArrayBuffer {
+    return this.addon.toBytes(tensor);
+  }
+
+  copyBytes(tensor: Handle, into: Uint8Array): void {
+    this.addon.copyBytes(tensor, into);
+  }
+
+  seed(seed: number): void {
+    this.addon.seed(seed);
+  }
+
+  randomState(): Handle {
+    return this.addon.randomState();
+  }
+
+  setRandomState(state: Handle): void {
+    this.addon.setRandomState(state);
+  }
+}
+
 /** The memory of this process: memory figures are the process's, the random generator is the thread's. */
-export class CpuDevice implements Device {
+export class CpuDevice extends AddonDevice implements Device {
   readonly kind = "cpu";
   readonly name = "cpu";
   readonly numDevices = 1;
   /** LibTorch's defaults. */
   readonly creationArguments = [];
-  readonly #addon: Addon;
-
-  constructor(addon: Addon) {
-    this.#addon = addon;
-  }
 
   fromBytes(elements: ArrayBufferView, shape: readonly number[], dtype: DType): Handle {
-    return this.#addon.fromBytes(elements, dtypeCode(dtype), shape);
-  }
-
-  toBytes(tensor: Handle): ArrayBuffer {
-    return this.#addon.toBytes(tensor);
-  }
-
-  copyBytes(tensor: Handle, into: Uint8Array): void {
-    this.#addon.copyBytes(tensor, into);
-  }
-
-  seed(seed: number): void {
-    this.#addon.seed(seed);
-  }
-
-  randomState(): Handle {
-    return this.#addon.randomState();
-  }
-
-  setRandomState(state: Handle): void {
-    this.#addon.setRandomState(state);
+    return this.addon.fromBytes(elements, dtypeCode(dtype), shape);
   }
 
   memory(): MemoryUse {
-    return this.#addon.memory();
+    return this.addon.memory();
   }
 
   resetPeakBytes(): void {
-    this.#addon.resetPeakBytes();
+    this.addon.resetPeakBytes();
   }
 
   releaseCache(): void {
-    this.#addon.releaseCache();
+    this.addon.releaseCache();
   }
 
   mark(): number {

@@ -1,46 +1,19 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readSafetensors } from "../../src/files/safetensors.ts";
 import { parseProfile } from "../../src/schedule/index.ts";
-import { parseConfig, type TrainConfig } from "../../src/trainer/config/config.ts";
 import { type TrainSummary, train } from "../../src/trainer/train.ts";
+import { metricsIn, orderedWordsConfig } from "./ordered-words.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "dualpipe-train-"));
 const lines: string[] = [];
 const output = { isTTY: false, write: (text: string) => lines.push(text) > 0 };
 
-/** A text with a rule that a small model learns in a few steps: words come in a fixed order. */
-function writeText(): string {
-  const path = join(folder, "text.txt");
-  const words = ["one", "two", "three", "four", "five", "six", "seven", "eight"];
-  const document = Array.from({ length: 150 }, (_, i) => words[i % words.length]).join(" ");
-  writeFileSync(path, Array(40).fill(document).join("<|endoftext|>"));
-  return path;
-}
-
-function configOf(dir: string, overrides: readonly string[] = []): TrainConfig {
-  const source = writeText();
-  return parseConfig("", [
-    `data={source: "${source}", vocabSize: 280, cacheDir: "${folder}", validationFraction: 0.2}`,
-    "model={hiddenSize: 32, numLayers: 4, numHeads: 2}",
-    "pipeline={schedule: dualpipe, ranks: 2, microBatches: 4}",
-    "training={steps: 90, microBatchSize: 2, sequenceLength: 16}",
-    "optimizer={kind: adamw, learningRate: 0.01}",
-    "learningRateSchedule={kind: cosine, warmupSteps: 3, minLearningRate: 0.001}",
-    "validation={everySteps: 30, numBatches: 1}",
-    "sample={prompt: one two, numTokens: 12, temperature: 0, topK: 0}",
-    `output={dir: "${join(folder, dir)}"}`,
-    ...overrides,
-  ]);
-}
-
-const metricsOf = (dir: string) =>
-  readFileSync(join(folder, dir, "metrics.jsonl"), "utf8")
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line) as { kind: string; step: number; loss: number });
+const configOf = (dir: string, overrides: readonly string[] = []) =>
+  orderedWordsConfig(folder, dir, overrides);
+const metricsOf = (dir: string) => metricsIn(folder, dir);
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -11,7 +11,7 @@
  *
  * One that is missing is three lines in the file of its family. A program that needs one operator without a
  * function here calls it by name: `runtime.call(operator("aten::erf"), x)`. `call` is `kernel` with a check that no
- * gradient ends there unseen (unrecorded.ts).
+ * gradient ends there unseen (../calls/unrecorded.ts).
  */
 export * from "./activation.ts";
 export * from "./attention.ts";

@@ -5,20 +5,11 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { ConfigError, formatConfig, loadConfig, parseConfig } from "./config.ts";
+import { configFailure } from "../../../test/trainer/config-failure.ts";
+import { formatConfig, loadConfig, parseConfig } from "./config.ts";
 import { knownKeys, sectionNames } from "./schema.ts";
 
 const EXAMPLE = fileURLToPath(new URL("../../../examples/gpt/config.yaml", import.meta.url));
-
-function failure(text: string, overrides: readonly string[] = []): ConfigError {
-  try {
-    parseConfig(text, overrides, "c.yaml");
-  } catch (error) {
-    expect(error).toBeInstanceOf(ConfigError);
-    return error as ConfigError;
-  }
-  return expect.fail(`must be refused: ${text} ${overrides.join(" ")}`);
-}
 
 describe("parseConfig", () => {
   it.each(["", "model:", "{}", "model: {}\noptimizer:\n", "optimizer: {weightDecay: 0.1}"])(
@@ -50,7 +41,9 @@ describe("parseConfig", () => {
   });
 
   it("reports all that is wrong, each at its line", () => {
-    const error = failure("model:\n  hidenSize: 3\n  numHeads: x\ntraining:\n  dtype: float16", ["data=5"]);
+    const error = configFailure("model:\n  hidenSize: 3\n  numHeads: x\ntraining:\n  dtype: float16", [
+      "data=5",
+    ]);
     expect(error.code).toBe("CONFIG_INVALID");
     expect(error.problem.split("\n").sort()).toEqual([
       "--set data=5: must be a section of keys; got 5",
@@ -86,7 +79,7 @@ describe("parseConfig", () => {
     ["model: {constructor: 1}", "model.constructor: there is no such key"],
     ["[1]", "must be sections of keys"],
   ])("refuses %j", (text, message) => {
-    expect(failure(text)).toMatchObject({
+    expect(configFailure(text)).toMatchObject({
       code: "CONFIG_INVALID",
       message: expect.stringContaining(message),
     });
@@ -113,7 +106,7 @@ describe("parseConfig", () => {
     ["learningRateSchedule: {minLearningRate: 1}", "at most optimizer.learningRate; got 1 with 0.001"],
     ["sample: {topK: 4096}", "at most data.vocabSize; got 4096 with 2048 tokens; use 0"],
   ])("refuses %j, whose values do not go together", (text, message) => {
-    expect(failure(text)).toMatchObject({
+    expect(configFailure(text)).toMatchObject({
       code: "CONFIG_INVALID",
       message: expect.stringContaining(message),
     });
@@ -125,7 +118,7 @@ describe("parseConfig", () => {
   });
 
   it.each(["a: b: c", "model: {}\nmodel: {}", "a: *x", "a: 1\n---\nb: 1"])("refuses the YAML %j", (text) => {
-    expect(failure(text)).toMatchObject({
+    expect(configFailure(text)).toMatchObject({
       code: "CONFIG_BAD_YAML",
       message: expect.stringContaining("c.yaml: "),
     });
@@ -134,7 +127,7 @@ describe("parseConfig", () => {
   it.each(["x", "=3", "a..b=3", "model.kind.x=3", "model.hiddenSize={", "optimizer.betas.x=1"])(
     "refuses the override %j",
     (override) => {
-      const error = failure("model: {kind: gpt}\noptimizer: {betas: [0.9, 0.95]}", [override]);
+      const error = configFailure("model: {kind: gpt}\noptimizer: {betas: [0.9, 0.95]}", [override]);
       expect(error.code).toBe("CONFIG_BAD_OVERRIDE");
       expect(error.message).toContain(`--set ${override}: `);
     },
@@ -145,7 +138,7 @@ describe("parseConfig", () => {
       fc.property(fc.constantFrom(...sectionNames()), fc.string(), fc.jsonValue(), (section, key, value) => {
         const text = JSON.stringify({ [section]: { [key]: value } });
         fc.pre(!knownKeys(section, {}).includes(key));
-        const error = failure(text);
+        const error = configFailure(text);
         expect(error.code).toBe("CONFIG_INVALID");
         expect(error.issues).toHaveLength(1);
         expect(error.issues[0]!.path).toBe(`${section}.${key}`);

@@ -1,15 +1,6 @@
 import { describe, expect, it, test } from "vitest";
-import { ConfigError, parseConfig } from "./config.ts";
-
-function failure(text: string, overrides: readonly string[] = []): ConfigError {
-  try {
-    parseConfig(text, overrides, "c.yaml");
-  } catch (error) {
-    expect(error).toBeInstanceOf(ConfigError);
-    return error as ConfigError;
-  }
-  return expect.fail(`must be refused: ${text} ${overrides.join(" ")}`);
-}
+import { configFailure } from "../../../test/trainer/config-failure.ts";
+import { parseConfig } from "./config.ts";
 
 describe("what --set says is blamed on --set, and the file only for what it says", () => {
   it.each([
@@ -33,32 +24,32 @@ describe("what --set says is blamed on --set, and the file only for what it says
     ["a: 1", ["pipeline=5"], "--set pipeline=5: must be a section of keys; got 5"],
     ["", ["data.source=''"], "--set data.source='': must be"],
   ])("%j with %j", (text, overrides, message) => {
-    expect(failure(text, overrides).problem.split("\n").join(" | ")).toContain(message);
+    expect(configFailure(text, overrides).problem.split("\n").join(" | ")).toContain(message);
   });
 
   it("names the override of the keys that do not go together, wherever the other one stands", () => {
     const file = "learningRateSchedule:\n  warmupSteps: 40\npipeline:\n  ranks: 4\n  microBatches: 8";
-    expect(failure(file, ["training.steps=10"]).problem).toBe(
+    expect(configFailure(file, ["training.steps=10"]).problem).toBe(
       "--set training.steps=10: learningRateSchedule.warmupSteps: must be below training.steps; got 40 with 10 steps; use 1",
     );
-    expect(failure(file, ["pipeline.ranks=8"]).problem).toBe(
+    expect(configFailure(file, ["pipeline.ranks=8"]).problem).toBe(
       "--set pipeline.ranks=8: pipeline: DualPipe: micro-batches must be even and at least 2 x ranks; got 8 with 8 ranks; use 16",
     );
-    expect(failure(`${file}\ntraining: {steps: 10}`).problem).toContain(
+    expect(configFailure(`${file}\ntraining: {steps: 10}`).problem).toContain(
       "c.yaml:2: learningRateSchedule.warmupSteps",
     );
-    expect(failure("model: {numHeads: 3, hiddenSize: 128}", ["training.seed=1"]).problem).toContain(
+    expect(configFailure("model: {numHeads: 3, hiddenSize: 128}", ["training.seed=1"]).problem).toContain(
       "c.yaml:1: ",
     );
   });
 
   it("has a code of its own when only overrides are wrong", () => {
-    expect(failure("", ["training.steps=0"]).code).toBe("CONFIG_BAD_OVERRIDE");
-    expect(failure("training: {seed: x}", ["training.steps=0"]).code).toBe("CONFIG_INVALID");
+    expect(configFailure("", ["training.steps=0"]).code).toBe("CONFIG_BAD_OVERRIDE");
+    expect(configFailure("training: {seed: x}", ["training.steps=0"]).code).toBe("CONFIG_INVALID");
   });
 
   it("blames the last of several overrides of a key", () => {
-    expect(failure("", ["training.steps=-1", "training.steps=0"]).problem).toMatch(
+    expect(configFailure("", ["training.steps=-1", "training.steps=0"]).problem).toMatch(
       /^--set training.steps=0: /,
     );
   });
@@ -70,7 +61,7 @@ it.each([
   ["training.steps", "must be KEY=VALUE"],
   ["training.steps={", "the value must be YAML"],
 ])("the override %j is refused in words", (override, message) => {
-  const error = failure("model: {kind: gpt}\noptimizer: {betas: [0.9, 0.95]}", [override]);
+  const error = configFailure("model: {kind: gpt}\noptimizer: {betas: [0.9, 0.95]}", [override]);
   expect(error).toMatchObject({ code: "CONFIG_BAD_OVERRIDE", problem: expect.stringContaining(message) });
 });
 
@@ -104,14 +95,16 @@ validation:
   });
 
   test("a wrong value is blamed on the line where it stands", () => {
-    expect(failure(text.replace("steps: 7", "steps: 0")).problem).toMatch(
+    expect(configFailure(text.replace("steps: 7", "steps: 0")).problem).toMatch(
       /^c.yaml:2: training.steps: must be/,
     );
-    expect(failure(text.replace("seed: 4", "seed: x")).problem).toMatch(/^c.yaml:7: training.seed: must be/);
+    expect(configFailure(text.replace("seed: 4", "seed: x")).problem).toMatch(
+      /^c.yaml:7: training.seed: must be/,
+    );
   });
 
   test("an alias inside of what it stands for is an error in words", () => {
-    expect(failure("model: &m\n  a: *m")).toMatchObject({
+    expect(configFailure("model: &m\n  a: *m")).toMatchObject({
       code: "CONFIG_BAD_YAML",
       problem: "c.yaml: an alias must not be inside of what it stands for",
     });
