@@ -56,6 +56,10 @@ export class MailboxGroup implements ProcessGroup {
   readonly #outerPhases: () => Phases;
   #generation = 0;
   #phase = 0;
+  /** Those made so far, by mailbox: each message needs one. */
+  readonly #channels: Channel[] = [];
+  /** The phases of a group that has none around it, made once per phase. */
+  #ownPhases: Phases = [0];
   /** That of the present generation. */
   #inbox: Inbox;
 
@@ -95,7 +99,8 @@ export class MailboxGroup implements ProcessGroup {
   }
 
   beginPhase(): number {
-    return ++this.#phase;
+    this.#ownPhases = [++this.#phase];
+    return this.#phase;
   }
 
   abort(reason: string): void {
@@ -125,7 +130,8 @@ export class MailboxGroup implements ProcessGroup {
   }
 
   #phases(): Phases {
-    return [...this.#outerPhases(), this.#phase];
+    const outer = this.#outerPhases();
+    return outer.length === 0 ? this.#ownPhases : [...outer, this.#phase];
   }
 
   #generationName(): string {
@@ -136,6 +142,7 @@ export class MailboxGroup implements ProcessGroup {
     this.#inbox.discard();
     this.#generation++;
     this.#phase = 0;
+    this.#ownPhases = [0];
     this.#inbox = this.#open();
   }
 
@@ -168,7 +175,13 @@ export class MailboxGroup implements ProcessGroup {
         `a message must be one of the kinds ${CHANNEL_KINDS.join(", ")}; got ${JSON.stringify(kind)}`,
       );
     const index = (source * this.size + destination) * CHANNEL_KINDS.length + kindIndex;
-    return { index, kind, source: this.#runRanks[source]!, destination: this.#runRanks[destination]! };
+    this.#channels[index] ??= {
+      index,
+      kind,
+      source: this.#runRanks[source]!,
+      destination: this.#runRanks[destination]!,
+    };
+    return this.#channels[index];
   }
 
   #checkPeer(peer: number): void {
