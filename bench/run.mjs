@@ -26,9 +26,12 @@ if (await setUpOrExplain()) {
   exitOnSignals();
   // A word before the options chooses another benchmark than the speed of steps.
   const args = process.argv.slice(2);
-  const other = { predictions: "predictions.js", checkpoint: "checkpoint-cost.js", gpu: "gpu/main.js" }[
-    args[0]
-  ];
+  const other = {
+    predictions: "predictions.js",
+    checkpoint: "checkpoint-cost.js",
+    gpu: "gpu/main.js",
+    schedules: "gpu/schedules.js",
+  }[args[0]];
   if (other) args.shift();
   const { main } = await import(pathToFileURL(join(COMPILED, other ?? "main.js")).href);
   process.exitCode = await main(args);

@@ -106,6 +106,12 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// setTf32(isAllowed): whether products of float32 matrices may round their factors to TF32, on all cards.
+Napi::Value setTf32(const Napi::CallbackInfo& info) {
+  at::globalContext().setFloat32MatmulPrecision(boolean(info.Env(), info[0], "isAllowed") ? "high" : "highest");
+  return info.Env().Undefined();
+}
+
 // fromBytes(bytes, dtype, shape): through pinned memory, since the host would wait for a copy from any other.
 Napi::Value fromBytes(const Napi::CallbackInfo& info) {
   napi_env env = info.Env();
@@ -210,6 +216,7 @@ void defineCuda(Napi::Object& exports) {
   define<countCards>(cuda, "numCards");
   define<cards>(cuda, "cards");
   define<versions>(cuda, "versions");
+  define<setTf32>(cuda, "setTf32");
   define<open>(cuda, "open");
   define<fromBytes>(cuda, "fromBytes");
   define<memory>(cuda, "memory");

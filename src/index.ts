@@ -9,6 +9,7 @@ import type { TrainOptions, TrainSummary } from "./trainer/train.ts";
 export * from "./autograd/index.ts";
 export type { BatchPart, BatchRows, BatchTensors } from "./engine/batch/batch-part.ts";
 export { DualPipe, type DualPipeOptions, DualPipeV } from "./engine/dualpipe.ts";
+export { StepError, type StepErrorCode, type StepLocation } from "./engine/errors/step-error.ts";
 export { type Batch, type SameForAll, sameForAll } from "./engine/micro-batches.ts";
 export { Pipeline } from "./engine/pipeline.ts";
 export {
@@ -22,7 +23,6 @@ export { type RecordedTrack, Recorder, timelineOf } from "./engine/recorder.ts";
 export type { OverlapBackward, OverlapForward, OverlapHook, OverlapResult } from "./engine/stage/overlap.ts";
 export type { Criterion, StageModule } from "./engine/stage/stage.ts";
 export type { StepInputs, StepOptions, StepResult } from "./engine/step-data.ts";
-export { StepError, type StepErrorCode, type StepLocation } from "./engine/step-error.ts";
 export type { StepObserver } from "./engine/step-observer.ts";
 export { DualPipeError } from "./errors/dualpipe-error.ts";
 export { OptionError } from "./errors/option-error.ts";

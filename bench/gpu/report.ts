@@ -1,3 +1,5 @@
+import type { IdleTime, StepComparison } from "./compare-steps.ts";
+
 /** One program's time for a step of one workload. */
 export interface GpuResult {
   readonly workload: string;
@@ -43,4 +45,68 @@ export function formatGpuReport({ date, cards, versions, results }: GpuReport): 
     rows.map((row) => `| ${row.join(" | ")} |`).join("\n"),
     ...host,
   ].join("\n\n");
+}
+
+/** One schedule's step of one workload on some cards. */
+export interface ScheduleResult extends GpuResult {
+  readonly numRanks: number;
+  /** The share of the cards' time without a computation, and the time from the first to the end of the last. */
+  readonly bubble?: number;
+  readonly firstToLastMs?: number;
+  /** What the simulator says, from the costs of DualPipe's blocks. */
+  readonly predictedMs?: number;
+  /** The losses of the last step, for each rank. */
+  readonly losses?: readonly (readonly number[])[];
+}
+
+export interface ScheduleReport extends Omit<GpuReport, "results"> {
+  readonly results: readonly ScheduleResult[];
+  readonly steps: readonly StepComparison[];
+}
+
+/** A table for each number of cards, the prediction of each schedule, and the idle time of DualPipe's cards. */
+export function formatScheduleReport(report: ScheduleReport): string {
+  const { results, steps } = report;
+  const sizes = [...new Set(results.map(({ numRanks }) => numRanks))];
+  return [
+    ...sizes.flatMap((numRanks) => [
+      `### ${numRanks} cards`,
+      formatGpuReport({ ...report, results: results.filter((each) => each.numRanks === numRanks) }),
+    ]),
+    "### Bubble and prediction",
+    predictionTable(results),
+    ...steps.flatMap(stepTable),
+  ].join("\n\n");
+}
+
+function predictionTable(results: readonly ScheduleResult[]): string {
+  const rows = results.flatMap(({ numRanks, workload, program, bubble, firstToLastMs, predictedMs }) => {
+    if (bubble === undefined || firstToLastMs === undefined || predictedMs === undefined) return [];
+    const off = 100 * (predictedMs / firstToLastMs - 1);
+    const figures = [
+      `${(100 * bubble).toFixed(1)} %`,
+      firstToLastMs.toFixed(1),
+      predictedMs.toFixed(1),
+      `${off.toFixed(1)} %`,
+    ];
+    return [[numRanks, workload, program, ...figures]];
+  });
+  const head = ["cards", "workload", "program", "bubble", "measured ms", "predicted ms", "off by"];
+  return [head, head.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
+}
+
+function stepTable({ step, measuredMs, simulatedMs, hasSameOrder, ...idle }: StepComparison): string[] {
+  const cells = ({ beforeFirst, between, afterLast }: IdleTime) =>
+    [beforeFirst, between, afterLast].map((ms) => ms.toFixed(2)).join(" / ");
+  const rows = idle.measuredIdle.map((measured, rank) => [
+    rank,
+    cells(measured),
+    cells(idle.simulatedIdle[rank]!),
+  ]);
+  const head = ["rank", "measured idle ms: before / between / after", "simulated"];
+  return [
+    `DualPipe's step, ${step}: ${measuredMs.toFixed(1)} ms measured, ${simulatedMs.toFixed(1)} ms simulated; ` +
+      `the order of every rank is ${hasSameOrder ? "that of the program" : "another than the program's"}.`,
+    [head, head.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n"),
+  ];
 }

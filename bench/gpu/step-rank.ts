@@ -1,28 +1,35 @@
-// A rank's program: steps of DualPipe on cards, gradients summed over the mirrored parameters.
+// A rank's program: steps of a pipeline on cards, gradients summed over the parameters that several ranks hold.
 import {
   add,
   allGatherNumbers,
   type Criterion,
   cast,
   crossEntropy,
-  DualPipe,
   gelu,
   gptStages,
   Linear,
   Module,
   mseLoss,
+  numStagesOf,
+  Pipeline,
   type RankContext,
+  type RecordedTrack,
+  Recorder,
   type Runtime,
   Sequential,
+  stagesOfRank,
   type Tensor,
 } from "../../src/index.ts";
 import { measureSteps, type Span } from "../step-spans.ts";
 import { GPT_HEAD_SIZE, GPT_VOCAB_SIZE, type GpuWorkload } from "./workload.ts";
 
 export interface MeasuredWorkload extends GpuWorkload {
+  readonly schedule: string;
   readonly useGraphs: boolean;
   /** Whether each gradient is summed by one of the two ranks that hold its parameter, or by both. */
   readonly shardUpdates: boolean;
+  /** Whether the last step is recorded; not with graphs. */
+  readonly isRecorded?: boolean;
 }
 
 export interface GpuMeasurement {
@@ -32,6 +39,10 @@ export interface GpuMeasurement {
   readonly numSynchronizations: number;
   /** How long the last step took the host, which only launches kernels. */
   readonly launchMs: number;
+  /** Losses of the last step's micro-batches that left here. */
+  readonly losses: readonly number[];
+  /** What this rank computed in the last step. */
+  readonly track: RecordedTrack | undefined;
 }
 
 /** `x + W2 gelu(W1 x)`. */
@@ -50,27 +61,46 @@ class ResidualMlp extends Module {
   }
 }
 
-/** What a step is made of, for one rank: its two stages, and the batches that enter and leave at an end. */
+/** A model, cut into stages, and the batches that enter and leave at an end. */
 interface Parts {
-  readonly stages: readonly [Module, Module];
+  readonly stages: readonly Module[];
   readonly criterion: Criterion;
-  inputs(): Tensor;
-  labels(): Tensor;
+  inputs(numMicroBatches: number): Tensor;
+  labels(numMicroBatches: number): Tensor;
 }
 
-function mlpParts(runtime: Runtime, workload: GpuWorkload): Parts {
-  const { hidden, sequence, dtype, microBatchSize, numMicroBatches, numLayersPerCard } = workload;
-  const makeStage = (): Module => {
-    const blocks = Array.from({ length: numLayersPerCard }, () => new ResidualMlp(runtime, workload));
-    return new Sequential(runtime, ...blocks);
-  };
-  const batch = (): Tensor =>
-    runtime.randn([(numMicroBatches / 2) * microBatchSize, sequence, hidden], dtype);
-  return { stages: [makeStage(), makeStage()], criterion: mseLoss, inputs: batch, labels: batch };
+/** The stages that a rank holds, among those of the whole model. */
+interface Cut {
+  readonly numStages: number;
+  readonly stageIndices: readonly number[];
+  readonly numRanks: number;
 }
 
-function gptParts(runtime: Runtime, workload: GpuWorkload, rank: number, numRanks: number): Parts {
-  const { hidden, sequence, dtype, microBatchSize, numMicroBatches, numLayersPerCard } = workload;
+function mlpParts(
+  runtime: Runtime,
+  workload: GpuWorkload,
+  { numStages, stageIndices, numRanks }: Cut,
+): Parts {
+  const { hidden, sequence, dtype, microBatchSize, numLayersPerCard } = workload;
+  const numBlocks = (numLayersPerCard * numRanks) / numStages;
+  const stages = stageIndices.map((stage) => {
+    runtime.seed(stage);
+    return new Sequential(
+      runtime,
+      ...Array.from({ length: numBlocks }, () => new ResidualMlp(runtime, workload)),
+    );
+  });
+  const batch = (numMicroBatches: number): Tensor =>
+    runtime.randn([numMicroBatches * microBatchSize, sequence, hidden], dtype);
+  return { stages, criterion: mseLoss, inputs: batch, labels: batch };
+}
+
+function gptParts(
+  runtime: Runtime,
+  workload: GpuWorkload,
+  { numStages, stageIndices, numRanks }: Cut,
+): Parts {
+  const { hidden, sequence, dtype, microBatchSize, numLayersPerCard } = workload;
   const config = {
     vocabSize: GPT_VOCAB_SIZE,
     contextLength: sequence,
@@ -79,13 +109,12 @@ function gptParts(runtime: Runtime, workload: GpuWorkload, rank: number, numRank
     hiddenSize: hidden,
     dtype,
   };
-  const stageIndices = [rank, numRanks - 1 - rank];
-  const [first, second] = gptStages({ config, numStages: numRanks, stageIndices, runtime, seed: 1 });
-  const tokens = (): Tensor =>
-    runtime.randint(0, GPT_VOCAB_SIZE, [(numMicroBatches / 2) * microBatchSize, sequence]);
+  const stages = gptStages({ config, numStages, stageIndices, runtime, seed: 1 });
+  const tokens = (numMicroBatches: number): Tensor =>
+    runtime.randint(0, GPT_VOCAB_SIZE, [numMicroBatches * microBatchSize, sequence]);
   const criterion = (logits: Tensor, targets: Tensor): Tensor =>
     crossEntropy(cast(logits, "float32"), targets);
-  return { stages: [first!, second!], criterion: criterion as Criterion, inputs: tokens, labels: tokens };
+  return { stages, criterion: criterion as Criterion, inputs: tokens, labels: tokens };
 }
 
 export default function measure(context: RankContext<MeasuredWorkload>): GpuMeasurement {
@@ -101,38 +130,50 @@ function runSteps({
   data,
 }: RankContext<MeasuredWorkload>): GpuMeasurement {
   const { device } = runtime;
-  const { stages, criterion, ...batches } =
-    data.model === "mlp" ? mlpParts(runtime, data) : gptParts(runtime, data, rank, numRanks);
-  const pipe = new DualPipe(stages, {
+  const { schedule, numMicroBatches } = data;
+  const stageIndices = stagesOfRank(schedule, numRanks, rank);
+  const cut = { numStages: numStagesOf(schedule, numRanks), stageIndices, numRanks };
+  const { stages, criterion, ...batches } = (data.model === "mlp" ? mlpParts : gptParts)(runtime, data, cut);
+  const recorder = data.isRecorded ? new Recorder(device) : undefined;
+  const pipe = new Pipeline({
+    schedule,
+    modules: stages.map((module, i) => [stageIndices[i]!, module] as const),
     processGroup,
     useGraphs: data.useGraphs,
     shardUpdates: data.shardUpdates,
+    recorder,
   });
-  const isEnd = rank === 0 || rank === numRanks - 1;
-  const inputs = isEnd ? batches.inputs() : null;
-  const options = { numChunks: data.numMicroBatches, criterion, labels: isEnd ? [batches.labels()] : [] };
+  const { entering, leaving } = pipe.endsOf(numMicroBatches);
+  // Each end draws its own numbers, and the same ones on any number of cards.
+  runtime.seed(1000 + rank);
+  const inputs = entering.length > 0 ? batches.inputs(entering.length) : null;
+  const labels = leaving.length > 0 ? [batches.labels(leaving.length)] : [];
+  const options = { numChunks: numMicroBatches, criterion, labels };
   const parameters = pipe.parameters();
   let [numSynchronizations, launchMs] = [0, 0];
-  let hasRun = false;
+  let loss: Tensor | null | undefined;
   const spans = measureSteps(
     { ...data, numRehearsalSteps: 0 },
     () => {
-      if (hasRun) pipe.shareUpdates();
+      if (loss !== undefined) pipe.shareUpdates();
+      loss?.dispose();
+      recorder?.take(rank);
       device.synchronize();
       allGatherNumbers(processGroup, [rank]);
     },
     () => {
       const [before, startMs] = [device.numSynchronizations, performance.now()];
-      pipe.step(inputs, options).loss?.dispose();
+      ({ loss } = pipe.step(inputs, options));
       for (const parameter of parameters) parameter.grad = null;
       launchMs = performance.now() - startMs;
       numSynchronizations = device.numSynchronizations - before;
       device.synchronize();
-      hasRun = true;
     },
   );
+  const track = recorder?.take(rank);
+  const losses = (loss as Tensor | null | undefined)?.toArray() ?? [];
   const { peakBytes } = device.memory();
   pipe.dispose();
   for (const stage of stages) stage.dispose();
-  return { spans, peakBytes, numSynchronizations, launchMs };
+  return { spans, peakBytes, numSynchronizations, launchMs, losses, track };
 }

@@ -62,6 +62,22 @@ export const WORKLOADS: readonly GpuWorkload[] = [
   },
 ];
 
+/** MLP blocks of the same size for every number of cards: M = 2 P + 4 and 4 P, and 20 to compare numbers of cards. */
+export function workloadsOfSchedules(numCards: number): GpuWorkload[] {
+  const sizes = new Set([2 * numCards + 4, 4 * numCards, 20]);
+  return [...sizes]
+    .sort((a, b) => a - b)
+    .map((numMicroBatches) => ({
+      ...mlp,
+      hidden: 4096,
+      sequence: 4096,
+      dtype: "bfloat16",
+      numMicroBatches,
+      numWarmUpSteps: 2,
+      numSteps: 5,
+    }));
+}
+
 export function nameOf({ model, hidden, sequence, dtype, numMicroBatches }: GpuWorkload): string {
   return `${model}, h=${hidden}, seq ${sequence}, ${dtype}, M=${numMicroBatches}`;
 }

@@ -258,14 +258,14 @@ export class Node<InputKey extends Key = Key> {
   }
 
   /**
-   * The sum so far of a weight's gradient, to add the input's gradient into in place; the rule then gives the
-   * sum itself as the gradient. Null when there is no sum yet, or when others see it.
+   * The sum so far of a weight's gradient, to add the gradient into in place; the rule then gives the sum itself
+   * as the gradient. Null without a sum, when others see it, or for another dtype, unless the rule can widen.
    */
-  accumulator(input: InputKey): Tensor | null {
+  accumulator(input: InputKey, isWide = false): Tensor | null {
     const inputIndex = this.#inputIndex(input);
     const target = this.edges[inputIndex]?.target;
     if (!(target instanceof Leaf) || !this.isWanted(inputIndex)) return null;
-    return target.sumDtype === undefined && target.grad?.isSoleOwner ? target.grad : null;
+    return (isWide || target.sumDtype === undefined) && target.grad?.isSoleOwner ? target.grad : null;
   }
 
   /** Frees what no gradient of the remaining halves needs. */

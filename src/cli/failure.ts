@@ -25,6 +25,7 @@ const STATUS_OF_CODE: ReadonlyMap<string, number> = new Map([
   ["STAGE_FAILED", EXIT_STATUS.rankFailed],
   ["LIBTORCH", EXIT_STATUS.rankFailed],
   ["OUT_OF_MEMORY", EXIT_STATUS.rankFailed],
+  ["STEP_OUT_OF_MEMORY", EXIT_STATUS.rankFailed],
   ["RENDEZVOUS_FAILED", EXIT_STATUS.rankFailed],
   ["TIMEOUT", EXIT_STATUS.timedOut],
   ["HEARTBEAT_TIMEOUT", EXIT_STATUS.timedOut],

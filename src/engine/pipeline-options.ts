@@ -3,10 +3,10 @@ import { stagesOf } from "../schedule/program/placement.ts";
 import type { Program } from "../schedule/program/program.ts";
 import { describeValue } from "../tensor/argument.ts";
 import type { ProcessGroup } from "../transport/process-group.ts";
+import { StepError } from "./errors/step-error.ts";
 import { placementOf, type ScheduleChoice } from "./plan-cache.ts";
 import type { Recorder } from "./recorder.ts";
 import type { StageModule } from "./stage/stage.ts";
-import { StepError } from "./step-error.ts";
 import type { StepObserver } from "./step-observer.ts";
 
 /**

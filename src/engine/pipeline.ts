@@ -9,7 +9,6 @@
 // how the two are told apart: an ABORTED error of this group is an echo, any other error or group is a cause.
 import type { Parameter } from "../autograd/parameter.ts";
 import { problemOf } from "../errors/dualpipe-error.ts";
-import { formatAction } from "../schedule/program/action.ts";
 import { stagesOf } from "../schedule/program/placement.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import { GroupView } from "../transport/group-view.ts";
@@ -18,6 +17,8 @@ import { during, TransportError } from "../transport/transport-error.ts";
 import { Agreement, describeStep } from "./agreement.ts";
 import { type BatchPart, BatchParts, type BatchRows, type BatchTensors } from "./batch/batch-part.ts";
 import { RowCheck } from "./batch/row-check.ts";
+import { StepError } from "./errors/step-error.ts";
+import { stepErrorOf } from "./errors/step-error-of.ts";
 import { Executor } from "./executor.ts";
 import { PipelineLink } from "./link.ts";
 import { Holders } from "./parameters/holders.ts";
@@ -25,13 +26,11 @@ import { OwnedParameters } from "./parameters/owned-parameters.ts";
 import { SharedParameters } from "./parameters/shared-parameters.ts";
 import { mapOfModules, type PipelineOptions } from "./pipeline-options.ts";
 import { PlanCache, type PlannedStep } from "./plan-cache.ts";
-import type { PlannedComputation } from "./rank-plan.ts";
 import { ReplicaPlacement } from "./replica-placement.ts";
 import { ModuleStage } from "./stage/module-stage.ts";
 import { overlapHookOf } from "./stage/overlap.ts";
 import type { StageModule } from "./stage/stage.ts";
 import { microBatchesAt, StepData, type StepInputs, type StepOptions, type StepResult } from "./step-data.ts";
-import { StepError } from "./step-error.ts";
 import { StepGraphs } from "./step-graphs.ts";
 import type { StepObserver } from "./step-observer.ts";
 
@@ -55,6 +54,8 @@ export class Pipeline {
   readonly #parts: BatchParts;
   readonly #observers: readonly StepObserver[];
   readonly #graphs: StepGraphs | undefined;
+  /** The bytes of the device's tensors when the step began. */
+  #liveBytesBefore = 0;
 
   /**
    * Construct it on every rank of the group; parameters that several ranks hold get equal values then.
@@ -226,6 +227,7 @@ export class Pipeline {
   #step(number: number, inputs: StepInputs, options: StepOptions): StepResult {
     this.#agreement.wait();
     const training = this.runtime.gradEnabled;
+    this.#liveBytesBefore = this.runtime.device.memory().liveBytes;
     if (training) this.#owned.checkUnchanged();
     this.#shared?.checkUpdatesShared();
     const planned = this.#plans.of(options.numChunks, !training);
@@ -259,7 +261,7 @@ export class Pipeline {
   }
 
   #execute(
-    { plan }: PlannedStep,
+    { plan, program }: PlannedStep,
     source: StepData,
     shared: SharedParameters | undefined,
     link: PipelineLink,
@@ -270,18 +272,18 @@ export class Pipeline {
       source,
       link,
       observers: shared ? [shared, ...this.#observers] : this.#observers,
-      explain: this.#explain,
+      explain: (error, computation) =>
+        stepErrorOf(error, computation, this.#everyone.rank, {
+          device: this.runtime.device,
+          liveBytesBefore: this.#liveBytesBefore,
+          parameters: this.parameters(),
+          maxInFlight: this.maxInFlight,
+          program,
+        }),
     });
     // What a step makes and receives has owners of its own; the caller's scope must not grow with the micro-batches.
     this.runtime.outsideScopes(() => this.#owned.guarding(this.runtime, () => executor.run()));
   }
-
-  readonly #explain = (error: unknown, { action }: PlannedComputation): Error => {
-    if (error instanceof StepError) return error;
-    if (error instanceof TransportError) return error.during(formatAction(action));
-    const location = { rank: this.#everyone.rank, action: formatAction(action) };
-    return new StepError("STAGE_FAILED", location, problemOf(error), { cause: error });
-  };
 
   /** Aborts the group of all ranks when this rank fails by itself. */
   #guarded<T>(body: () => T): T {

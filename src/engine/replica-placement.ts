@@ -1,6 +1,6 @@
 import { counted } from "../errors/counted.ts";
 import type { ProcessGroup } from "../transport/process-group.ts";
-import { StepError } from "./step-error.ts";
+import { StepError } from "./errors/step-error.ts";
 
 /**
  * Which rank of a process group has which rank in which replica of a pipeline; replica `k` of `P` ranks comes at `k P`.

@@ -22,6 +22,7 @@ import * as kernels from "../tensor/kernels/index.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { disposeTensors, type Message } from "../transport/process-group.ts";
 import type { RowCheck } from "./batch/row-check.ts";
+import { StepError } from "./errors/step-error.ts";
 import type { Source } from "./executor.ts";
 import {
   type Batch,
@@ -34,7 +35,6 @@ import {
 } from "./micro-batches.ts";
 import type { StepContext } from "./stage/module-stage.ts";
 import type { Criterion } from "./stage/stage.ts";
-import { StepError } from "./step-error.ts";
 
 export interface StepOptions {
   /** The number of micro-batches of the step. */

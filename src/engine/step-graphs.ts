@@ -25,10 +25,10 @@ import * as kernels from "../tensor/kernels/index.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { Message } from "../transport/process-group.ts";
+import { StepError } from "./errors/step-error.ts";
 import { type Batch, SameForAll } from "./micro-batches.ts";
 import type { PipelineOptions } from "./pipeline-options.ts";
 import type { StepInputs, StepOptions, StepResult } from "./step-data.ts";
-import { StepError } from "./step-error.ts";
 
 const RANKS_PER_CARD_MAX = 2;
 

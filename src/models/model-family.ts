@@ -94,5 +94,7 @@ export interface ModelFamily<Section extends ModelSection> {
   rules(model: Section, cut: ModelCut): readonly ModelIssue[];
   /** Builds stages on this rank, in the order asked for. */
   stages(options: StagesOptions<Section>): LanguageStage[];
+  /** Operations of forward and backward for a token in a sequence of the context's length, as MFU counts them. */
+  flopsPerToken(model: Section, context: ModelContext): number;
   toHuggingFace(model: Section, context: ModelContext): HuggingFaceLayout;
 }

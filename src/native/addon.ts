@@ -158,6 +158,8 @@ export interface CudaAddon {
   versions(): { runtime: string; driver: string | null; nccl: string | null };
   /** Makes a card, and a stream on it, this thread's own, and a generator on the card its random generator. */
   open(card: number): void;
+  /** Whether products of float32 matrices may round their factors to TF32, on all cards of the process. */
+  setTf32(isAllowed: boolean): void;
   fromBytes(bytes: ArrayBufferView, dtype: number, shape: readonly number[]): Handle;
   /** Bytes of the tensors of all threads on the card, in the blocks of LibTorch's allocator. */
   memory(): { liveBytes: number; peakBytes: number };

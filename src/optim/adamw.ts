@@ -4,6 +4,7 @@ import {
   addNumberToEach,
   addProductToEach,
   addQuotientToEach,
+  fusedAdamW,
   scaleEach,
   squareRoots,
 } from "../tensor/kernels/foreach.ts";
@@ -24,6 +25,8 @@ export interface AdamWOptions {
   eps: number;
   /** The share of a parameter, times the learning rate, that each step takes away. */
   weightDecay: number;
+  /** Whether parameters in bfloat16 or float16 are updated as float32 copies, of which they are the rounded values. */
+  masterWeights: boolean;
 }
 
 const DEFAULTS: Readonly<AdamWOptions> = {
@@ -31,6 +34,7 @@ const DEFAULTS: Readonly<AdamWOptions> = {
   betas: [0.9, 0.999],
   eps: 1e-8,
   weightDecay: 0.01,
+  masterWeights: false,
 };
 
 const NAMES = Object.keys(DEFAULTS) as (keyof AdamWOptions)[];
@@ -42,6 +46,7 @@ const NAMES = Object.keys(DEFAULTS) as (keyof AdamWOptions)[];
  *     m <- beta1 m + (1 - beta1) g          v <- beta2 v + (1 - beta2) g^2
  *     w <- w - learningRate (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
  *
+ * On a card, LibTorch's fused kernel does this in one pass over each parameter.
  * Defaults and state (`exp_avg` is m, `exp_avg_sq` is v) are PyTorch's.
  *
  * @example
@@ -64,10 +69,16 @@ export class AdamW extends Optimizer<AdamWOptions> {
     return ["exp_avg", "exp_avg_sq"];
   }
 
-  protected override update({ parameters, gradients, slots, step }: StepGroup, options: AdamWOptions): void {
+  protected override update({ weights, gradients, slots, step }: StepGroup, options: AdamWOptions): void {
     const { learningRate, betas, eps, weightDecay } = options;
     const [means, squareMeans] = slots as [StepGroup["slots"][0], StepGroup["slots"][0]];
-    if (weightDecay !== 0) scaleEach(parameters, 1 - learningRate * weightDecay);
+    const { runtime } = weights[0]!;
+    if (runtime.device.kind === "cuda") {
+      const all = { weights, gradients, means, squareMeans, step: runtime.full([], step) };
+      fusedAdamW({ ...all, learningRate, betas, weightDecay, eps });
+      return;
+    }
+    if (weightDecay !== 0) scaleEach(weights, 1 - learningRate * weightDecay);
     scaleEach(means, betas[0]);
     addEach(means, gradients, 1 - betas[0]);
     scaleEach(squareMeans, betas[1]);
@@ -77,7 +88,7 @@ export class AdamW extends Optimizer<AdamWOptions> {
     const denominators = squareRoots(squareMeans);
     addNumberToEach(denominators, eps * rootOfCorrection);
     const stepSize = (learningRate * rootOfCorrection) / (1 - betas[0] ** step);
-    addQuotientToEach(parameters, means, denominators, -stepSize);
+    addQuotientToEach(weights, means, denominators, -stepSize);
   }
 }
 

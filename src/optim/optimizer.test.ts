@@ -96,7 +96,7 @@ test.each<[string, Make, number[], number[]]>([
 function referenceAdamW(
   weight: number,
   gradients: readonly (number | null)[],
-  options: AdamWOptions,
+  options: Omit<AdamWOptions, "masterWeights">,
 ): number {
   const { learningRate, betas, eps, weightDecay } = options;
   let [mean, squareMean, step] = [0, 0, 0];
@@ -244,4 +244,52 @@ test("a step leaves nothing behind, and dispose the parameters alone", () => {
   expect(runtime.addon.numTensors()).toBe(afterFirst);
   optimizer.dispose();
   expect(runtime.addon.numTensors()).toBe(baseline);
+});
+
+test.each<[string, (parameters: NamedParameter[], masterWeights: boolean) => AdamW | SGD]>([
+  ["AdamW", (parameters, masterWeights) => new AdamW(parameters, { learningRate: 5e-3, masterWeights })],
+  [
+    "SGD",
+    (parameters, masterWeights) => new SGD(parameters, { learningRate: 5e-3, momentum: 0.9, masterWeights }),
+  ],
+])("%s with master weights trains as in float32, and rounds", (_, make) => {
+  runtime.scope(() => {
+    const short = new Parameter(runtime.tensor([1, -2, 0.5, 3], [4], "bfloat16"));
+    const long = new Parameter(runtime.tensor([1, -2, 0.5, 3], [4], "float32"));
+    const lost = new Parameter(runtime.tensor([1, -2, 0.5, 3], [4], "bfloat16"));
+    short.gradDtype = "float32";
+    using optimizer = make([["p", short]], true);
+    using expected = make([["p", long]], false);
+    using without = make([["p", lost]], false);
+    for (let step = 0; step < 4; step++) {
+      for (const each of [short, long]) each.grad = runtime.tensor([0.1, 0.2, -0.3, 0.4], [4], "float32");
+      lost.grad = runtime.tensor([0.1, 0.2, -0.3, 0.4], [4], "bfloat16");
+      for (const each of [optimizer, expected, without]) each.step();
+    }
+    expect(optimizer.stateDict()["p.master"]!.toArray()).toEqual(long.toArray());
+    expect(short.toArray()).toEqual(runtime.tensor(long.toArray(), [4], "bfloat16").toArray());
+    // Each update of the 3 is less than half the distance to the next number in bfloat16.
+    expect(lost.toArray()[3]).toBe(3);
+    expect(short.toArray()[3]).not.toBe(3);
+    for (const each of [short, long, lost]) each.dispose();
+  });
+});
+
+test("master weights are part of the state", () => {
+  runtime.scope(() => {
+    const [from, to] = [1, 1].map(() => new Parameter(runtime.tensor([3], [1], "bfloat16"))) as [
+      Parameter,
+      Parameter,
+    ];
+    using optimizer = new SGD([["p", from]], { learningRate: 1e-3, masterWeights: true });
+    using resumed = new SGD([["p", to]], { learningRate: 1e-3, masterWeights: true });
+    from.grad = runtime.tensor([1], [1], "bfloat16");
+    optimizer.step();
+    const state = optimizer.stateDict();
+    resumed.loadStateDict(state);
+    expect(resumed.stateDict()["p.master"]!.toArray()).toEqual([Math.fround(3 - 1e-3)]);
+    using without = new SGD([["p", to]], { learningRate: 1e-3 });
+    expect(() => without.loadStateDict(state)).toThrow(/unexpected: p\.master/);
+    for (const each of [from, to]) each.dispose();
+  });
 });

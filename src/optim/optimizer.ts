@@ -10,15 +10,20 @@
  * Names decide what a state means, as in PyTorch: a state dict has `NAME.step` and `NAME.SLOT`. It can therefore be
  * loaded on another number of ranks, where each rank owns other parameters.
  *
+ * A bfloat16 weight has 8 bits of mantissa, so an update of less than 1/256 of it is lost when it is added. With
+ * `masterWeights`, the optimizer keeps a float32 copy of each such parameter, updates the copy, and rounds it into the
+ * parameter (Micikevicius et al., 2018). Its state is float32 then, too.
+ *
  * Step counts live in JavaScript. As tensors they would have to be read back in every step, which on a GPU waits for
  * it; they are written into tensors only when a state dict is asked for.
  */
 import type { Parameter } from "../autograd/parameter.ts";
 import { checkedOptions, OptionError, withoutUndefined } from "../errors/option-error.ts";
-import { type StateDict, StateDictError } from "../nn/state-dict.ts";
+import type { StateDict } from "../nn/state-dict.ts";
+import { roundEach } from "../tensor/kernels/foreach.ts";
 import * as kernels from "../tensor/kernels/index.ts";
-import { sameShape } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { checkState } from "./optimizer-state.ts";
 
 export type NamedParameter = readonly [name: string, parameter: Parameter];
 
@@ -32,6 +37,8 @@ export type ParameterGroup<Options> = OptionalOptions<Options> & {
 
 interface CommonOptions {
   learningRate: number;
+  /** Whether parameters in bfloat16 or float16 are updated as float32 copies, of which they are the rounded values. */
+  masterWeights?: boolean;
 }
 
 /**
@@ -39,7 +46,8 @@ interface CommonOptions {
  * all of them. A parameter that had no gradient in some step is behind the others.
  */
 export interface StepGroup {
-  readonly parameters: readonly Parameter[];
+  /** The parameters, or their float32 copies. */
+  readonly weights: readonly Tensor[];
   readonly gradients: readonly Tensor[];
   /** For each slot name, the state tensors of all parameters. */
   readonly slots: readonly (readonly Tensor[])[];
@@ -54,7 +62,9 @@ interface Group<Options> {
 
 /** PyTorch's `state` of one parameter, owned by the optimizer. */
 interface ParameterState {
-  /** For each slot name, a tensor of the parameter's shape and dtype; initially 0. */
+  /** The float32 copy that is updated, if there is one. */
+  readonly master: Tensor | undefined;
+  /** For each slot name, a tensor of the shape and dtype of what is updated; initially 0. */
   readonly slots: readonly Tensor[];
   /** `numSteps` as a tensor, int64 [], written when the state dict is asked for. */
   readonly step: Tensor;
@@ -92,36 +102,53 @@ export abstract class Optimizer<Options extends CommonOptions> {
       const bySteps = new Map<number, Parameter[]>();
       for (const [, parameter] of parameters) {
         if (parameter.grad === null) continue;
-        const step = ++this.#stateOf(parameter, numSlots).numSteps;
+        const step = ++this.#stateOf(parameter, numSlots, options).numSteps;
         const together = bySteps.get(step);
         if (together === undefined) bySteps.set(step, [parameter]);
         else together.push(parameter);
       }
       for (const [step, together] of bySteps)
-        together[0]!.runtime.scope(() => this.update(this.#stepGroup(together, numSlots, step), options));
+        together[0]!.runtime.scope(() => {
+          this.update(this.#stepGroup(together, numSlots, step), options);
+          this.#roundMasters(together);
+        });
     }
+  }
+
+  #roundMasters(parameters: readonly Parameter[]): void {
+    const rounded = parameters.filter((parameter) => this.#states.get(parameter)!.master !== undefined);
+    const masters = rounded.map((parameter) => this.#states.get(parameter)!.master!);
+    roundEach(rounded, masters);
   }
 
   #stepGroup(parameters: readonly Parameter[], numSlots: number, step: number): StepGroup {
     const slots = Array.from({ length: numSlots }, (_, slot) =>
       parameters.map((parameter) => this.#states.get(parameter)!.slots[slot]!),
     );
-    // A gradient summed in float32 is rounded once, here: kernels on lists take one dtype.
-    const gradients = parameters.map(({ grad, dtype }) =>
-      grad!.dtype === dtype ? grad! : kernels.toDtype(grad!, dtype),
-    );
-    return { parameters, gradients, slots, step };
+    const weights = parameters.map((parameter) => this.#states.get(parameter)!.master ?? parameter);
+    // Kernels on lists take one dtype.
+    const gradients = parameters.map(({ grad }, i) => {
+      const { dtype } = weights[i]!;
+      return grad!.dtype === dtype ? grad! : kernels.toDtype(grad!, dtype);
+    });
+    return { weights, gradients, slots, step };
   }
 
-  #stateOf(parameter: Parameter, numSlots: number): ParameterState {
+  #stateOf(parameter: Parameter, numSlots: number, options: CommonOptions): ParameterState {
     let state = this.#states.get(parameter);
     if (state === undefined) {
       const { runtime } = parameter;
-      state = runtime.scope(() => ({
-        slots: Array.from({ length: numSlots }, () => kernels.zerosLike(parameter).share()),
-        step: runtime.zeros([], "int64").share(),
-        numSteps: 0,
-      }));
+      state = runtime.scope(() => {
+        const master = hasMaster(parameter, options)
+          ? kernels.toDtype(parameter, "float32").share()
+          : undefined;
+        return {
+          master,
+          slots: Array.from({ length: numSlots }, () => kernels.zerosLike(master ?? parameter).share()),
+          step: runtime.zeros([], "int64").share(),
+          numSteps: 0,
+        };
+      });
       this.#states.set(parameter, state);
     }
     return state;
@@ -141,7 +168,10 @@ export abstract class Optimizer<Options extends CommonOptions> {
     for (const { parameters } of this.groups) for (const [, parameter] of parameters) parameter.grad = null;
   }
 
-  /** The state of each parameter as `NAME.step` (int64 []) and `NAME.SLOT`: the optimizer's own tensors, not copies. */
+  /**
+   * The state of each parameter as `NAME.step` (int64 []), `NAME.SLOT` and, if it has a float32 copy, `NAME.master`:
+   * the optimizer's own tensors, not copies.
+   */
   stateDict(): StateDict {
     const dict: Record<string, Tensor> = {};
     for (const { parameters, options } of this.groups) {
@@ -154,6 +184,7 @@ export abstract class Optimizer<Options extends CommonOptions> {
         slotNames.forEach((slotName, slot) => {
           dict[`${name}.${slotName}`] = state.slots[slot]!;
         });
+        if (state.master !== undefined) dict[`${name}.master`] = state.master;
       }
     }
     return dict;
@@ -167,24 +198,29 @@ export abstract class Optimizer<Options extends CommonOptions> {
     const loads = this.groups.flatMap(({ parameters, options }) => {
       const keys = ["step", ...this.slotNames(options)];
       return parameters
-        .map(([name, parameter]) => ({ parameter, names: keys.map((key) => `${name}.${key}`) }))
+        .map(([name, parameter]) => {
+          const all = hasMaster(parameter, options) ? [...keys, "master"] : keys;
+          return { parameter, options, names: all.map((key) => `${name}.${key}`) };
+        })
         .filter(({ names }) => names.some((name) => dict[name] !== undefined));
     });
     checkState(dict, loads);
-    for (const { parameter, names } of loads) {
-      const [step, ...slots] = names.map((name) => dict[name]!);
-      const state = this.#stateOf(parameter, slots.length);
+    for (const { parameter, options, names } of loads) {
+      const numSlots = this.slotNames(options).length;
+      const [step, ...tensors] = names.map((name) => dict[name]!);
+      const state = this.#stateOf(parameter, numSlots, options);
       state.numSteps = step!.item();
-      slots.forEach((slot, i) => {
-        kernels.copy_(state.slots[i]!, slot);
+      const into = [...state.slots, ...(state.master ? [state.master] : [])];
+      tensors.forEach((tensor, i) => {
+        kernels.copy_(into[i]!, tensor);
       });
     }
   }
 
   /** Disposes the state, not the parameters. */
   dispose(): void {
-    for (const { slots, step } of this.#states.values())
-      for (const tensor of [step, ...slots]) tensor.dispose();
+    for (const { slots, step, master } of this.#states.values())
+      for (const tensor of [step, ...slots, ...(master ? [master] : [])]) tensor.dispose();
     this.#states.clear();
   }
 
@@ -229,6 +265,10 @@ export function checkedGroups<Options extends object>(
   return parameters;
 }
 
+function hasMaster({ dtype }: Parameter, { masterWeights = false }: CommonOptions): boolean {
+  return masterWeights && (dtype === "bfloat16" || dtype === "float16");
+}
+
 function isGroups<Options>(
   parameters: readonly NamedParameter[] | readonly ParameterGroup<Options>[],
 ): parameters is readonly ParameterGroup<Options>[] {
@@ -243,28 +283,4 @@ function isNew([name, parameter]: NamedParameter, seen: Map<string | Parameter, 
     );
   seen.set(parameter, parameter).set(name, parameter);
   return true;
-}
-
-function checkState(
-  dict: StateDict,
-  loads: readonly { parameter: Parameter; names: readonly string[] }[],
-): void {
-  const known = new Set(loads.flatMap(({ names }) => names));
-  const problems = Object.keys(dict)
-    .filter((name) => !known.has(name))
-    .map((name) => `unexpected: ${name}`);
-  for (const { parameter, names } of loads) {
-    names.forEach((name, i) => {
-      const source = dict[name];
-      const shape = i === 0 ? [] : parameter.shape;
-      if (source === undefined) problems.push(`missing: ${name}`);
-      else if (!sameShape(source.shape, shape))
-        problems.push(`${name}: it is [${source.shape}] in the state dict, [${shape}] here`);
-    });
-  }
-  if (problems.length > 0)
-    throw new StateDictError(
-      `the optimizer's state does not fit its parameters:\n  ${problems.join("\n  ")}\n` +
-        "load the state of the same model and optimizer",
-    );
 }

@@ -17,9 +17,17 @@ export interface SGDOptions {
   weightDecay: number;
   /** Nesterov's momentum, which looks one step ahead. */
   nesterov: boolean;
+  /** Whether parameters in bfloat16 or float16 are updated as float32 copies, of which they are the rounded values. */
+  masterWeights: boolean;
 }
 
-const DEFAULTS: Readonly<SGDOptions> = { learningRate: 1e-3, momentum: 0, weightDecay: 0, nesterov: false };
+const DEFAULTS: Readonly<SGDOptions> = {
+  learningRate: 1e-3,
+  momentum: 0,
+  weightDecay: 0,
+  nesterov: false,
+  masterWeights: false,
+};
 
 const NAMES = Object.keys(DEFAULTS) as (keyof SGDOptions)[];
 
@@ -46,21 +54,21 @@ export class SGD extends Optimizer<SGDOptions> {
     return momentum === 0 ? [] : ["momentum_buffer"];
   }
 
-  protected override update({ parameters, gradients, slots }: StepGroup, options: SGDOptions): void {
+  protected override update({ weights, gradients, slots }: StepGroup, options: SGDOptions): void {
     const { learningRate, momentum, weightDecay, nesterov } = options;
     const buffers = slots[0];
     if (buffers !== undefined) {
       scaleEach(buffers, momentum);
       addEach(buffers, gradients, 1);
-      if (weightDecay !== 0) addEach(buffers, parameters, weightDecay);
+      if (weightDecay !== 0) addEach(buffers, weights, weightDecay);
       if (!nesterov) {
-        addEach(parameters, buffers, -learningRate);
+        addEach(weights, buffers, -learningRate);
         return;
       }
     }
-    if (weightDecay !== 0) scaleEach(parameters, 1 - learningRate * weightDecay);
-    addEach(parameters, gradients, -learningRate);
-    if (buffers !== undefined) addEach(parameters, buffers, -learningRate * momentum);
+    if (weightDecay !== 0) scaleEach(weights, 1 - learningRate * weightDecay);
+    addEach(weights, gradients, -learningRate);
+    if (buffers !== undefined) addEach(weights, buffers, -learningRate * momentum);
   }
 }
 

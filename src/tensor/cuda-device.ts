@@ -65,6 +65,10 @@ export class CudaDevice extends AddonDevice implements Device {
     return this.#cuda.numSynchronizations();
   }
 
+  setTf32(isAllowed: boolean): void {
+    this.#cuda.setTf32(isAllowed);
+  }
+
   capture<T>(body: () => T): { readonly graph: DeviceGraph; readonly result: T } {
     const { graph } = this.#cuda;
     graph.begin();

@@ -69,6 +69,11 @@ export interface Device {
   /** How often this thread has waited for the device, in a read or within an operator; always 0 on the CPU. */
   readonly numSynchronizations: number;
   /**
+   * Whether products of float32 matrices may round their factors to TF32, 10 bits of mantissa instead of 23, which is
+   * several times as fast: for all devices of the process, and at first not. Undefined where there is no TF32.
+   */
+  setTf32?(isAllowed: boolean): void;
+  /**
    * Runs a body whose kernels become a graph and are not computed yet; undefined where a device has no graphs.
    * @throws What the body throws, for example when it reads a value, which does not exist yet
    */

@@ -15,12 +15,13 @@ import { DualPipeError } from "../errors/dualpipe-error.ts";
 import type { ConnectedProcesses } from "../launch/connected-processes.ts";
 import type { ProcessPlacement } from "../launch/process-placement.ts";
 import type { RankError } from "../launch/rank-error.ts";
+import { familyOf } from "../models/families.ts";
 import { CheckpointCompletion } from "./checkpoint/completion.ts";
 import { PartWriter } from "./checkpoint/part-writer.ts";
 import type { CheckpointRequests } from "./checkpoint/requests.ts";
 import type { ResumePoint } from "./checkpoint/resume.ts";
 import type { CheckpointContent } from "./checkpoint/store.ts";
-import { batchShapeOf, numRanks, type TrainConfig } from "./config/config.ts";
+import { batchShapeOf, modelContextOf, numRanks, type TrainConfig } from "./config/config.ts";
 import type { Corpus } from "./data/corpus.ts";
 import type { ProcessMessage } from "./process-messages.ts";
 import type { RankResult, SharedData } from "./rank/rank-data.ts";
@@ -111,6 +112,7 @@ class Coordinator {
         numSteps: training.steps,
         tokensPerStep: batchShapeOf(config).numTokens,
         firstStep: point?.manifest.step ?? 0,
+        flopsPerToken: familyOf(config.model).flopsPerToken(config.model, modelContextOf(config)),
       }),
       listeners,
       onFailed: () => this.#listenerFailed.abort(),

@@ -49,6 +49,19 @@ test("a resumed run has the weights and metrics of one that was not interrupted,
   expect(run.metrics("resumed")).toEqual(run.metrics("whole"));
 });
 
+test("a run in bfloat16 resumes bit for bit, because its checkpoints have the float32 weights", async () => {
+  const short = ["training.dtype=bfloat16", EVERY];
+  await run.train("short", short);
+  run.copy("short", "short-resumed");
+  removeNewest("short-resumed");
+  rmSync(join(run.dir("short-resumed"), "model.safetensors"));
+  await run.train("short-resumed", short, true);
+  expect(await run.weights("short-resumed")).toBe(await run.weights("short"));
+  expect(run.metrics("short-resumed")).toEqual(run.metrics("short"));
+  const { tensors } = await readSafetensors(newest("short", "rank-00000.safetensors"));
+  expect(tensors.some(({ name, dtype }) => name.endsWith(".master") && dtype === "F32")).toBe(true);
+});
+
 describe("random numbers", () => {
   // The whole batch of eight micro-batches, over two replicas.
   const random = ["model.dropout=0.2", "pipeline.replicas=2", "pipeline.microBatches=4", EVERY];

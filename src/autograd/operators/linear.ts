@@ -59,8 +59,11 @@ function asRows(x: Tensor): Tensor {
  * size.
  */
 function addProduct(node: Node<"weight">, left: Tensor, right: Tensor): Tensor {
-  const sum = node.accumulator("weight");
+  const { device } = left.runtime;
+  const canWiden = device.kind === "cuda" && left.dtype === "bfloat16";
+  const sum = node.accumulator("weight", canWiden);
   if (sum === null) return kernels.mm(left, right);
-  kernels.addmm_(sum, left, right);
+  if (sum.dtype === left.dtype) kernels.addmm_(sum, left, right);
+  else kernels.addmmWide_(sum, left, right);
   return sum;
 }

@@ -12,9 +12,9 @@
 import { cat } from "../../autograd/operators/join.ts";
 import { narrow } from "../../autograd/operators/slice.ts";
 import { Tensor } from "../../tensor/tensor.ts";
+import { StepError } from "../errors/step-error.ts";
 import type { Batch } from "../micro-batches.ts";
 import type { StepInputs } from "../step-data.ts";
-import { StepError } from "../step-error.ts";
 
 /** Positions in the batch of all replicas, in ascending order. */
 export interface BatchRows {

@@ -10,7 +10,7 @@ import { rankOf } from "../../schedule/program/placement.ts";
 import type { Program } from "../../schedule/program/program.ts";
 import type { ProcessGroup, Receipt } from "../../transport/process-group.ts";
 import { TransportError } from "../../transport/transport-error.ts";
-import { StepError } from "../step-error.ts";
+import { StepError } from "../errors/step-error.ts";
 
 /** The micro-batches that enter at a rank and leave at another one, when all that enter or leave there do. */
 interface Route {

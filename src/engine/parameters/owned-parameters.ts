@@ -7,8 +7,8 @@ import { historyOf } from "../../autograd/graph.ts";
 import type { Parameter } from "../../autograd/parameter.ts";
 import { ModuleError } from "../../nn/errors.ts";
 import type { Runtime } from "../../tensor/runtime.ts";
+import { StepError } from "../errors/step-error.ts";
 import type { StageModule } from "../stage/stage.ts";
-import { StepError } from "../step-error.ts";
 
 type Named = readonly [name: string, parameter: Parameter];
 

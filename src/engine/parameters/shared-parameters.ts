@@ -21,8 +21,8 @@ import type { Parameter } from "../../autograd/parameter.ts";
 import * as kernels from "../../tensor/kernels/index.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import type { ProcessGroup, Receipt } from "../../transport/process-group.ts";
+import { StepError } from "../errors/step-error.ts";
 import type { StageModule } from "../stage/stage.ts";
-import { StepError } from "../step-error.ts";
 import type { StepObserver } from "../step-observer.ts";
 import { type Bundle, bundlesOf, inSendingOrder } from "./bundles.ts";
 

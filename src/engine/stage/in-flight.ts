@@ -4,7 +4,7 @@ import { sameShape } from "../../tensor/shape.ts";
 import type { Suspendable } from "../../tensor/suspension.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { disposeTensors, type Message } from "../../transport/process-group.ts";
-import { StepError, type StepLocation } from "../step-error.ts";
+import { StepError, type StepLocation } from "../errors/step-error.ts";
 
 export interface InFlightOptions {
   /** The stage and the micro-batch, for errors. */

@@ -21,7 +21,7 @@ import { isFloatingPoint } from "../../tensor/dtype.ts";
 import { isSuspendable, type Suspendable } from "../../tensor/suspension.ts";
 import { Tensor } from "../../tensor/tensor.ts";
 import { disposeTensors, type Message } from "../../transport/process-group.ts";
-import { StepError, type StepErrorCode, type StepLocation } from "../step-error.ts";
+import { StepError, type StepErrorCode, type StepLocation } from "../errors/step-error.ts";
 import { InFlight, type InFlightOptions } from "./in-flight.ts";
 import { HookBackward, type OverlapHook, type OverlapResult } from "./overlap.ts";
 import { lossRoot, outputRoots } from "./roots.ts";

@@ -17,8 +17,23 @@ export const gpt = {
   fittingDefaults,
   rules: (model, cut) => [...headIssues(model), ...layerIssues(model, cut), ...tieIssues(model, cut)],
   stages: ({ model, context, ...options }) => gptStages({ config: configOf(model, context), ...options }),
+  flopsPerToken,
   toHuggingFace,
 } as const satisfies ModelFamily<GptSection>;
+
+/**
+ * Two operations for each weight of a product and for each product of attention, of which the causal half is needed;
+ * the backward takes twice the forward. Appendix B of PaLM (Chowdhery et al., 2022) counts the same, but for attention,
+ * which it counts whole.
+ */
+function flopsPerToken(
+  { numLayers, hiddenSize, mlpRatio }: GptSection,
+  { vocabSize, contextLength }: ModelContext,
+): number {
+  const weights = (4 + 2 * mlpRatio) * hiddenSize ** 2;
+  const attention = contextLength * hiddenSize;
+  return 3 * 2 * (numLayers * (weights + attention) + vocabSize * hiddenSize);
+}
 
 function configOf({ kind: _, ...model }: GptSection, context: ModelContext): GptConfig {
   return { ...model, ...context };

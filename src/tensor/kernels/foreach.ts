@@ -6,6 +6,9 @@ const ADD_SCALAR = operator("aten::_foreach_add_", "Scalar");
 const ADDCDIV = operator("aten::_foreach_addcdiv_", "Scalar");
 const ADDCMUL = operator("aten::_foreach_addcmul_", "Scalar");
 const MUL = operator("aten::_foreach_mul_", "Scalar");
+const COPY = operator("aten::_foreach_copy_");
+const FUSED_ADAMW = operator("aten::_fused_adamw_");
+const ZERO = operator("aten::_foreach_zero_");
 const SQRT = operator("aten::_foreach_sqrt");
 
 type Tensors = readonly Tensor[];
@@ -38,4 +41,51 @@ export function addQuotientToEach(x: Tensors, a: Tensors, b: Tensors, factor: nu
 /** The square root of each. */
 export function squareRoots(x: Tensors): Tensor[] {
   return x.length === 0 ? [] : (x[0]!.runtime.kernelMany(SQRT, x) as Tensor[]);
+}
+
+/** `x = y`, for each, rounded to the dtype of x. */
+export function roundEach(x: Tensors, y: Tensors): void {
+  const runtime = x[0]?.runtime;
+  if (runtime?.device.kind === "cuda") {
+    runtime.kernelInPlace(COPY, x, y);
+    return;
+  }
+  // LibTorch has `_foreach_copy_` from 2.1 on.
+  runtime?.kernelInPlace(ZERO, x);
+  addEach(x, y, 1);
+}
+
+/** What a step of AdamW is made of; lists have one tensor for each weight. */
+export interface AdamWStep {
+  readonly weights: Tensors;
+  readonly gradients: Tensors;
+  readonly means: Tensors;
+  readonly squareMeans: Tensors;
+  /** The step, from 1, float32 []. */
+  readonly step: Tensor;
+  readonly learningRate: number;
+  readonly betas: readonly [number, number];
+  readonly weightDecay: number;
+  readonly eps: number;
+}
+
+/** A step of AdamW in one pass over each weight, on a card. */
+export function fusedAdamW(each: AdamWStep): void {
+  const { weights, gradients, means, squareMeans, step, learningRate, betas, weightDecay, eps } = each;
+  const steps = weights.map(() => step);
+  const lists = [gradients, means, squareMeans, [], steps];
+  const [usesAmsgrad, maximizes, gradientScale, foundInfinity] = [false, false, null, null];
+  weights[0]?.runtime.kernelInPlace(
+    FUSED_ADAMW,
+    weights,
+    ...lists,
+    learningRate,
+    ...betas,
+    weightDecay,
+    eps,
+    usesAmsgrad,
+    maximizes,
+    gradientScale,
+    foundInfinity,
+  );
 }

@@ -1,3 +1,4 @@
+import { dtypeCode } from "../dtype.ts";
 import { operator } from "../native-operator.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -6,6 +7,7 @@ const BMM = operator("aten::bmm");
 const MATMUL = operator("aten::matmul");
 const ADDMM = operator("aten::addmm");
 const ADDMM_INPLACE = operator("aten::addmm_");
+const ADDMM_DTYPE_OUT = operator("aten::addmm", "dtype_out");
 const BADDBMM = operator("aten::baddbmm");
 const BADDBMM_INPLACE = operator("aten::baddbmm_");
 
@@ -32,6 +34,11 @@ export function addmm(x: Tensor, a: Tensor, b: Tensor): Tensor {
 /** `x += a b`, of matrices. */
 export function addmm_(x: Tensor, a: Tensor, b: Tensor): void {
   x.runtime.kernelInPlace(ADDMM_INPLACE, x, a, b);
+}
+
+/** `x += a b`, of matrices of another dtype than the sum's, such as bfloat16 into float32; on cards only. */
+export function addmmWide_(x: Tensor, a: Tensor, b: Tensor): void {
+  x.runtime.kernelInPlace(ADDMM_DTYPE_OUT, x, a, b, dtypeCode(x.dtype), 1, 1, x);
 }
 
 /** `x + alpha a b`, of each pair of matrices. */

@@ -90,6 +90,7 @@ function identityOf(config: TrainConfig): Identity {
     "training.sequenceLength": training.sequenceLength,
     "pipeline.replicas x pipeline.microBatches x training.microBatchSize": batchShapeOf(config).numSequences,
     "optimizer.kind": optimizer.kind,
+    ...(training.dtype === "bfloat16" ? { "optimizer.masterWeights": optimizer.masterWeights } : {}),
     ...(optimizer.kind === "sgd" ? { "optimizer.momentum over 0": optimizer.momentum > 0 } : {}),
   };
   return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, String(value)]));

@@ -49,7 +49,7 @@ describe("parseConfig", () => {
       "--set data=5: must be a section of keys; got 5",
       "c.yaml:2: model.hidenSize: there is no such key (its value is 3); did you mean hiddenSize?; model has kind, hiddenSize, numLayers, numHeads, mlpRatio, tieEmbeddings, dropout",
       'c.yaml:3: model.numHeads: must be a whole number from 1; got "x"',
-      'c.yaml:5: training.dtype: must be one of float32, float64, bfloat16; got "float16"; did you mean bfloat16?',
+      'c.yaml:5: training.dtype: must be one of float32, float64, bfloat16 (float16 needs a loss scale, which there is not; bfloat16 has the range of float32); got "float16"',
     ]);
     expect(error.issues.map(({ path }) => path).sort()).toEqual([
       "data",

@@ -14,7 +14,7 @@ export function describeIssues(issues: readonly z.core.$ZodIssue[], given: unkno
       return issue.keys.map((key) => describeUnknownKey(issue.path, key, value));
     }
     const suggestion =
-      typeof value === "string" && issue.message.startsWith("one of ")
+      typeof value === "string" && issue.message.startsWith("one of ") && !issue.message.includes("(")
         ? didYouMean(closestName(value, issue.message.slice("one of ".length).split(", ")))
         : "";
     return [{ path, problem: `must be ${issue.message}; got ${formatValue(value)}${suggestion}` }];

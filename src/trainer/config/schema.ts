@@ -56,20 +56,34 @@ const data = () =>
     cacheDir: text("the path of a folder").default(".cache"),
   });
 
+/** Gradients in float16 are lost below 6e-8, unless losses are scaled. */
+const trainingDtype = () => {
+  const names = ["float32", "float64", "bfloat16"] as const;
+  const list = names.join(", ");
+  return zod().enum(names, {
+    error: ({ input }) =>
+      input === "float16"
+        ? `one of ${list} (float16 needs a loss scale, which there is not; bfloat16 has the range of float32)`
+        : `one of ${list}`,
+  });
+};
+
 const training = () =>
   keys({
     steps: whole(1).default(300),
     microBatchSize: whole(1).default(4),
     sequenceLength: whole(1).default(128),
     seed: whole(0).default(1),
-    dtype: oneOf("float32", "float64", "bfloat16").default("float32"),
+    dtype: trainingDtype().default("float32"),
     device: oneOf("auto", "cpu", "cuda").default("auto"),
+    tf32: flag().default(false),
   });
 
 const optimizerShared = () => ({
   learningRate: positive().default(1e-3),
   weightDecay: nonNegative().default(0),
   gradientClip: nonNegative().default(1),
+  masterWeights: flag().default(true),
 });
 
 const optimizer = () =>

@@ -9,12 +9,17 @@ export function makeOptimizer(
   { optimizer }: TrainConfig,
 ): Optimizer<{ learningRate: number }> {
   const groups = weightDecayGroups(parameters, optimizer.weightDecay);
-  const { learningRate } = optimizer;
+  const { learningRate, masterWeights } = optimizer;
   switch (optimizer.kind) {
     case "adamw":
-      return new AdamW(groups, { learningRate, betas: optimizer.betas, eps: optimizer.eps });
+      return new AdamW(groups, {
+        learningRate,
+        masterWeights,
+        betas: optimizer.betas,
+        eps: optimizer.eps,
+      });
     case "sgd":
-      return new SGD(groups, { learningRate, momentum: optimizer.momentum });
+      return new SGD(groups, { learningRate, masterWeights, momentum: optimizer.momentum });
     default:
       return optimizer satisfies never;
   }

@@ -6,8 +6,8 @@ import type { StepMetrics, ValidationMetrics } from "../report/listener.ts";
  * What a rank's thread reports to the main thread of its process. Rank 0 reports for all, except the checkpoint parts.
  */
 export type RankReport =
-  /** Comes before the first step. */
-  | { readonly kind: "ready" }
+  /** Comes before the first step. `peakFlops`: of all cards, operations per second; undefined where it is not known. */
+  | { readonly kind: "ready"; readonly peakFlops: number | undefined }
   | ({ readonly kind: "train" } & StepMetrics)
   | ({ readonly kind: "validation" } & ValidationMetrics)
   /** The computations of a step on the ranks of the first replica. */

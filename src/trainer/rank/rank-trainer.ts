@@ -1,7 +1,18 @@
+// The loop of a training run, as one rank runs it.
+//
+// Ranks take every decision alone: which batch, when to validate, when to take a checkpoint, when to stop. A rank that
+// told the others would be one more message that can be late. So decisions follow from numbers that all ranks have:
+// the step, the configuration, and the sums of one exchange per step, each in the order of the ranks and so with the
+// same bits everywhere. Requests from outside, such as a signal, enter at rank 0 and travel in that exchange.
+//
+// Invariant: all ranks take the same steps, validations and checkpoints, in the same order.
+import type { RecordedTrack } from "../../engine/recorder.ts";
 import type { TensorEntry } from "../../files/safetensors.ts";
 import type { RankContext } from "../../launch/rank-context.ts";
 import { safetensorsDtypeOf } from "../../nn/safetensors-dtypes.ts";
 import { clipFactor, scaleGradients, squaredGradNorm } from "../../optim/gradient-norm.ts";
+import { hostNowMs } from "../../tensor/device.ts";
+import { allGatherNumbers } from "../../transport/collectives.ts";
 import { CopyBuffer } from "../checkpoint/copy-buffer.ts";
 import { loadPart, type RankState, takePart } from "../checkpoint/rank-part.ts";
 import { type CheckpointRequest, RequestsOfRank } from "../checkpoint/requests.ts";
@@ -13,9 +24,11 @@ import { NUM_LAST_TIMELINES } from "../report/listener.ts";
 import { gatherValues, sumOverRanks } from "./group-values.ts";
 import { makeOptimizer } from "./make-optimizer.ts";
 import { NonFiniteLossError } from "./non-finite-loss.ts";
+import { peakFlopsOf } from "./peak-flops.ts";
 import type { RankData, RankResult, SharedData } from "./rank-data.ts";
 import type { RankReport } from "./rank-report.ts";
 import { RecordedSteps } from "./recorded-steps.ts";
+import { bubbleOf, stepUseOf } from "./step-use.ts";
 import { TokenPipeline } from "./token-pipeline.ts";
 
 const REQUESTS: readonly CheckpointRequest[] = ["none", "goOn", "stop"];
@@ -29,6 +42,8 @@ export class RankTrainer {
   readonly #state: RankState;
   readonly #requests: RequestsOfRank;
   readonly #recorded: RecordedSteps;
+  /** The computations of the last step. */
+  #track: RecordedTrack | undefined;
 
   constructor(context: RankContext<RankData>, shared: SharedData) {
     const { runtime, rank, data } = context;
@@ -61,7 +76,8 @@ export class RankTrainer {
         ? undefined
         : validationBatches(this.#shared.validation, shape, validation.numBatches);
     const learningRate = learningRateOf(this.#config);
-    this.#report({ kind: "ready" });
+    const { runtime, numRanks } = this.#context;
+    this.#report({ kind: "ready", peakFlops: peakFlopsOf(runtime, numRanks, training) });
     const validateIfDue = (step: number): void => {
       if (validationSet === undefined) return;
       if (step % validation.everySteps === 0 || step === training.steps) this.#validate(step, validationSet);
@@ -72,7 +88,7 @@ export class RankTrainer {
     while (step < training.steps) {
       step++;
       const request = this.#trainStep(step, sampler.batchAt(step - 1), learningRate(step - 1));
-      this.#reportTimelines(this.#recorded.add(step, this.#pipeline.takeTrack()));
+      this.#reportTimelines(this.#recorded.add(step, this.#track!));
       const isDue = checkpoint.everySteps > 0 && step % checkpoint.everySteps === 0;
       if (isDue || request !== "none") this.#sendCheckpoint(step);
       if (request === "stop" && step < training.steps) break;
@@ -85,15 +101,22 @@ export class RankTrainer {
   /** @returns What the main thread of process 0 asked of all ranks during the step. */
   #trainStep(step: number, batch: readonly MicroBatch[], learningRate: number): CheckpointRequest {
     const { optimizer } = this.#state;
+    const { runtime, rank, processGroup } = this.#context;
+    const startMs = hostNowMs();
     const lossSum = this.#pipeline.forwardBackward(batch);
     const owned = this.#state.owned.map(([, parameter]) => parameter);
     const numMicroBatches = batch.length;
     // Only rank 0 looks, so that all ranks see a request after the same step.
-    const request = this.#context.rank === 0 ? REQUESTS.indexOf(this.#requests.take()) : 0;
-    const sums = sumOverRanks(this.#context.processGroup, [lossSum, squaredGradNorm(owned), request]);
-    const loss = sums[0]! / numMicroBatches;
+    const request = rank === 0 ? REQUESTS.indexOf(this.#requests.take()) : 0;
+    const sums = [lossSum, squaredGradNorm(owned), request];
+    this.#track = this.#pipeline.takeTrack();
+    const { workMs, spanMs } = stepUseOf(this.#track, startMs);
+    const all = allGatherNumbers(processGroup, [...sums, workMs, spanMs, runtime.device.memory().peakBytes]);
+    // In the order of the ranks, so that every rank gets the same bits.
+    const sumOf = (i: number) => all.reduce((sum, values) => sum + values[i]!, 0);
+    const loss = sumOf(0) / numMicroBatches;
     // The gradients of the micro-batches were summed; a loss over the whole batch would give their mean.
-    const squaredNorm = sums[1]! / numMicroBatches ** 2;
+    const squaredNorm = sumOf(1) / numMicroBatches ** 2;
     const gradientNorm = Math.sqrt(squaredNorm);
     if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm))
       throw new NonFiniteLossError(step, loss, gradientNorm);
@@ -104,8 +127,10 @@ export class RankTrainer {
     optimizer.step();
     optimizer.zeroGrad();
     this.#pipeline.shareUpdates();
-    this.#report({ kind: "train", step, loss, learningRate, gradientNorm });
-    return REQUESTS[sums[2]!]!;
+    const bubble = bubbleOf(all.map((values) => ({ workMs: values[3]!, spanMs: values[4]! })));
+    const peakBytes = Math.max(...all.map((values) => values[5]!));
+    this.#report({ kind: "train", step, loss, learningRate, gradientNorm, bubble, peakBytes });
+    return REQUESTS[sumOf(2)]!;
   }
 
   #validate(step: number, batches: readonly (readonly MicroBatch[])[]): void {

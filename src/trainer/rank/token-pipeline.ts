@@ -1,5 +1,6 @@
 import { noGrad } from "../../autograd/grad-mode.ts";
 import { crossEntropy } from "../../autograd/operators/loss.ts";
+import { cast } from "../../autograd/operators/pointwise.ts";
 import { Pipeline } from "../../engine/pipeline.ts";
 import { stagesOfRank } from "../../engine/pipeline-options.ts";
 import { type RecordedTrack, Recorder } from "../../engine/recorder.ts";
@@ -31,6 +32,7 @@ export class TokenPipeline {
     this.#rank = rank;
     this.#config = config;
     this.#recorder = new Recorder(runtime.device);
+    runtime.device.setTf32?.(config.training.tf32);
     const { model, pipeline } = config;
     const { ranks, replicas } = pipeline;
     const schedule = scheduleOf(pipeline);
@@ -44,6 +46,9 @@ export class TokenPipeline {
       runtime,
       seed,
     });
+    if (config.training.dtype === "bfloat16" && config.optimizer.masterWeights)
+      for (const stage of this.#stages)
+        for (const parameter of stage.parameters()) parameter.gradDtype = "float32";
     runtime.seed(seedFor(seed, `rank ${rank}`));
     this.#pipeline = new Pipeline({
       schedule,
@@ -72,7 +77,7 @@ export class TokenPipeline {
       const labels = rows.labels.length > 0 ? [this.#tokens(rows.labels.map((i) => batch[i]!.targets))] : [];
       const { loss } = this.#pipeline.step(inputs, {
         numChunks: microBatches,
-        criterion: crossEntropy,
+        criterion: tokenLoss,
         labels,
       });
       return loss === null ? 0 : loss.toArray().reduce((sum, value) => sum + value, 0);
@@ -110,4 +115,9 @@ export class TokenPipeline {
     });
     return this.#runtime.fromArray(all, [microBatches.length * microBatchSize, sequenceLength], "int64");
   }
+}
+
+/** A loss in bfloat16 would have two or three digits. */
+function tokenLoss(logits: Tensor, targets: Tensor): Tensor {
+  return crossEntropy(logits.dtype === "bfloat16" ? cast(logits, "float32") : logits, targets);
 }

@@ -21,6 +21,10 @@ export interface StepMetrics {
   readonly learningRate: number;
   /** Norm of the mean gradient over all parameters, before clipping. */
   readonly gradientNorm: number;
+  /** The share of all ranks' time, from the start of the step to the end of the last computation, without one. */
+  readonly bubble: number;
+  /** The most that tensors have taken so far, in bytes, on the device that had the most. */
+  readonly peakBytes: number;
 }
 
 export interface ValidationMetrics {
@@ -38,6 +42,11 @@ export interface Speed {
   readonly elapsedSeconds: number;
   readonly tokensPerSecond: number;
   readonly secondsLeft: number;
+  /**
+   * Model FLOP/s utilization: the operations that forward and backward of the model need, recomputation not counted, as
+   * a share of what the cards can do; undefined on the CPU and on cards whose peak is not known.
+   */
+  readonly mfu?: number | undefined;
 }
 
 /** What happened in a run. */

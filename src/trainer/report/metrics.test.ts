@@ -19,6 +19,8 @@ const TRAIN: MetricsRecord = {
   loss: 7.5,
   learningRate: 1e-3,
   gradientNorm: 2,
+  bubble: 0.25,
+  peakBytes: 1e9,
   tokensPerSecond: 1000,
   elapsedSeconds: 0.5,
 };

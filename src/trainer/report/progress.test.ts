@@ -8,7 +8,15 @@ function record(isTTY: boolean, columns = 80) {
 }
 
 function step(number: number, elapsedSeconds: number, secondsLeft = 65): ProgressStep {
-  return { step: number, loss: 4.12345, tokensPerSecond: 12_345, elapsedSeconds, secondsLeft };
+  return {
+    step: number,
+    loss: 4.12345,
+    tokensPerSecond: 12_345,
+    elapsedSeconds,
+    secondsLeft,
+    bubble: 0.256,
+    peakBytes: 1.25e8,
+  };
 }
 
 /** What stands on a terminal after all of this was written. */
@@ -27,10 +35,15 @@ describe("Progress on a terminal", () => {
     const { written, progress } = record(true);
     progress.update(step(1, 1));
     progress.update(step(2, 2));
-    expect(screen(written)).toEqual(["step   2/200  loss 4.1235  12.3k tokens/s  1m 5s left"]);
+    expect(screen(written)).toEqual([
+      "step   2/200  loss 4.1235  12.3k tokens/s  1m 5s left  bubble 26 %  125 MB",
+    ]);
     progress.end();
     progress.end();
-    expect(screen(written)).toEqual(["step   2/200  loss 4.1235  12.3k tokens/s  1m 5s left", ""]);
+    expect(screen(written)).toEqual([
+      "step   2/200  loss 4.1235  12.3k tokens/s  1m 5s left  bubble 26 %  125 MB",
+      "",
+    ]);
   });
 
   it("keeps printed lines above it", () => {
@@ -39,7 +52,7 @@ describe("Progress on a terminal", () => {
     progress.print("validation loss 5");
     expect(screen(written)).toEqual([
       "validation loss 5",
-      "step   1/200  loss 4.1235  12.3k tokens/s  1m 5s left",
+      "step   1/200  loss 4.1235  12.3k tokens/s  1m 5s left  bubble 26 %  125 MB",
     ]);
   });
 

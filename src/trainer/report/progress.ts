@@ -8,7 +8,7 @@ export interface ProgressOutput {
   write(text: string): unknown;
 }
 
-export type ProgressStep = Speed & Pick<StepMetrics, "step" | "loss">;
+export type ProgressStep = Speed & Pick<StepMetrics, "step" | "loss" | "bubble" | "peakBytes">;
 
 const PLAIN_LINE_SECONDS = 5;
 const REDRAW_SECONDS = 0.1;
@@ -84,7 +84,7 @@ export class Progress implements RunListener {
 }
 
 function formatProgress(
-  { step, loss, tokensPerSecond, secondsLeft }: ProgressStep,
+  { step, loss, tokensPerSecond, secondsLeft, mfu, bubble, peakBytes }: ProgressStep,
   numSteps: number,
 ): string {
   const width = String(numSteps).length;
@@ -93,7 +93,19 @@ function formatProgress(
     `loss ${loss.toFixed(4)}`,
     `${formatRate(tokensPerSecond)} tokens/s`,
     `${formatSeconds(secondsLeft)} left`,
+    ...(mfu === undefined ? [] : [`MFU ${percent(mfu)}`]),
+    `bubble ${percent(bubble)}`,
+    formatBytes(peakBytes),
   ].join("  ");
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(0)} %`;
+}
+
+/** In units of 10^9 or 10^6 bytes. */
+function formatBytes(bytes: number): string {
+  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(0)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
 function formatRate(perSecond: number): string {

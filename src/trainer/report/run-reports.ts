@@ -44,6 +44,9 @@ export class RunReports {
     const { pipeline, unigramLoss, throughput } = this.#options;
     switch (report.kind) {
       case "ready":
+        throughput.peakFlops = report.peakFlops;
+        throughput.resume();
+        break;
       case "checkpoint":
         throughput.resume();
         break;

@@ -42,4 +42,19 @@ describe("Throughput", () => {
     pass(500);
     expect(throughput.stepDone()).toEqual({ elapsedSeconds: 70, tokensPerSecond: 2000, secondsLeft: 14.5 });
   });
+
+  it("tells the share of the devices' operations that the model needs, where both are known", () => {
+    let ms = 0;
+    const throughput = new Throughput({
+      numSteps: 2,
+      tokensPerStep: 1000,
+      nowMs: () => ms,
+      flopsPerToken: 3e9,
+    });
+    ms += 1000;
+    expect(throughput.stepDone().mfu).toBeUndefined();
+    throughput.peakFlops = 10e12;
+    ms += 1000;
+    expect(throughput.stepDone().mfu).toBeCloseTo(0.3, 12);
+  });
 });

@@ -6,6 +6,8 @@ export interface ThroughputOptions {
   /** Steps that were done before, in a resumed run. */
   readonly firstStep?: number;
   readonly nowMs?: () => number;
+  /** Operations of forward and backward for a token. */
+  readonly flopsPerToken?: number;
 }
 
 const NUM_RECENT_STEPS_MAX = 20;
@@ -15,17 +17,22 @@ export class Throughput {
   readonly #numSteps: number;
   readonly #tokensPerStep: number;
   readonly #nowMs: () => number;
+  readonly #flopsPerToken: number | undefined;
   readonly #startMs: number;
   #stepStartMs: number;
   #numStepsDone: number;
   readonly #recentStepMs: number[] = [];
+  /** What all devices can do, in operations per second. */
+  peakFlops: number | undefined;
 
   constructor({
     numSteps,
     tokensPerStep,
     firstStep = 0,
     nowMs = () => performance.now(),
+    flopsPerToken,
   }: ThroughputOptions) {
+    this.#flopsPerToken = flopsPerToken;
     this.#numSteps = numSteps;
     this.#tokensPerStep = tokensPerStep;
     this.#numStepsDone = firstStep;
@@ -51,10 +58,13 @@ export class Throughput {
     this.#numStepsDone++;
     const recentSeconds = this.#recentStepMs.reduce((sum, ms) => sum + ms, 0) / 1000;
     const stepSeconds = recentSeconds / this.#recentStepMs.length;
+    const tokensPerSecond = this.#tokensPerStep / stepSeconds;
+    const [flops, peak] = [this.#flopsPerToken, this.peakFlops];
     return {
       elapsedSeconds: (nowMs - this.#startMs) / 1000,
-      tokensPerSecond: this.#tokensPerStep / stepSeconds,
+      tokensPerSecond,
       secondsLeft: (this.#numSteps - this.#numStepsDone) * stepSeconds,
+      ...(flops === undefined || peak === undefined ? {} : { mfu: (tokensPerSecond * flops) / peak }),
     };
   }
 }

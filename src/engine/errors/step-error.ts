@@ -1,4 +1,4 @@
-import { DualPipeError } from "../errors/dualpipe-error.ts";
+import { DualPipeError } from "../../errors/dualpipe-error.ts";
 
 export type StepErrorCode =
   | "INVALID_INPUT"
@@ -7,6 +7,8 @@ export type StepErrorCode =
   | "LOSS_WITHOUT_GRADIENT"
   | "SHAPE_MISMATCH"
   | "STAGE_FAILED"
+  /** A computation needed more memory than the device has left; the message says what has the rest. */
+  | "STEP_OUT_OF_MEMORY"
   | "BACKWARD_NOT_RUN"
   | "HOLDER_MISMATCH"
   | "UPDATES_NOT_SHARED";

@@ -1,0 +1,190 @@
+// `npm run bench -- schedules`: every schedule on 2, 4 and 8 cards, as far as the machine has them, next to its
+// simulation and to the schedules of other programs.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
+import { Runtime, timelineOf } from "../../src/index.ts";
+import {
+  buildProgram,
+  lower,
+  makespanOf,
+  type Profile,
+  profileOf,
+  ScheduleError,
+  simulate,
+  type Timeline,
+  timelineSvg,
+} from "../../src/schedule/index.ts";
+import { stepTimesMs } from "../step-spans.ts";
+import { costOfStages } from "./block-costs.ts";
+import { compareSteps, type StepComparison } from "./compare-steps.ts";
+import { formatScheduleReport, type ScheduleReport, type ScheduleResult } from "./report.ts";
+import {
+  checkReferenceCheckout,
+  GPU_OPTIONS,
+  GPU_OPTIONS_USAGE,
+  measurePeers,
+  type PeerOptions,
+  runWorkload,
+} from "./run-workload.ts";
+import type { GpuMeasurement } from "./step-rank.ts";
+import { type GpuWorkload, nameOf, workloadsOfSchedules } from "./workload.ts";
+
+const USAGE = `npm run bench -- schedules [options]      every schedule on 2, 4 and 8 cards
+${GPU_OPTIONS_USAGE}
+  --svg FOLDER      draw the largest step of DualPipe there, as measured and as simulated`;
+
+/** DualPipe comes first: the costs that it measures predict the others. */
+const SCHEDULES = ["dualpipe", "dualpipev", "1f1b", "zb1p", "zbv", "interleaved"] as const;
+
+/** Peer copies of 16 to 256 MB between two H100 over NVLink: 276 to 386 GB/s. Bytes per ms. */
+const LINK = { latency: 0.01, bandwidth: 350e6 };
+
+interface Options extends PeerOptions {
+  readonly json: string | undefined;
+  readonly svg: string | undefined;
+}
+
+/** Runs the benchmark. @returns The exit status. */
+export async function main(args: readonly string[]): Promise<number> {
+  let options: Options;
+  try {
+    options = parseOptions(args);
+  } catch (error) {
+    console.error(`${(error as Error).message}\n${USAGE}`);
+    return 2;
+  }
+  const { addon } = Runtime.load();
+  const numCards = addon.cuda?.numCards() ?? 0;
+  if (addon.cuda === null || numCards < 2) {
+    console.error(`dualpipe: skipped: this benchmark needs 2 cards; found ${numCards}`);
+    return 0;
+  }
+  const { runtime: cuda, driver, nccl } = addon.cuda.versions();
+  const results: ScheduleResult[] = [];
+  const steps: StepComparison[] = [];
+  for (const numRanks of [2, 4, 8].filter((each) => each <= numCards)) {
+    const workloads = workloadsOfSchedules(numRanks);
+    for (const workload of workloads) {
+      const { rows, step } = await measureSchedules(workload, numRanks, options.svg);
+      results.push(...rows);
+      steps.push(step);
+    }
+    for (const row of measurePeers(options, workloads, numRanks)) results.push({ ...row, numRanks });
+  }
+  const report: ScheduleReport = {
+    date: new Date().toISOString().slice(0, 10),
+    cards: addon.cuda.cards().map(({ name }) => name),
+    versions: { libtorch: addon.libtorchVersion, cuda, driver, nccl, node: process.versions.node },
+    results,
+    steps,
+  };
+  console.log(formatScheduleReport(report));
+  if (options.json !== undefined) write(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
+  return 0;
+}
+
+function parseOptions(args: readonly string[]): Options {
+  const { values } = parseArgs({ args: [...args], options: { ...GPU_OPTIONS, svg: { type: "string" } } });
+  const { reference, json, peers, python, svg } = values;
+  const options = { reference, json, peers, python, svg };
+  checkReferenceCheckout(options);
+  return options;
+}
+
+async function measureSchedules(
+  workload: GpuWorkload,
+  numRanks: number,
+  svg: string | undefined,
+): Promise<{ rows: ScheduleResult[]; step: StepComparison }> {
+  const { numMicroBatches } = workload;
+  const numBlocks = workload.numLayersPerCard * numRanks;
+  const rows: ScheduleResult[] = [];
+  let profile: Profile | undefined;
+  let step: StepComparison | undefined;
+  for (const schedule of SCHEDULES.filter((each) => existsFor(each, numRanks, numMicroBatches))) {
+    const program = buildProgram(schedule, { numRanks, numMicroBatches });
+    const common = { ...workload, schedule, shardUpdates: false };
+    const row = (variant: string, ranks: readonly GpuMeasurement[]): ScheduleResult => ({
+      workload: nameOf(workload),
+      numRanks,
+      program: `dualpipe (TypeScript), ${schedule}${variant}`,
+      ...summaryOf(ranks),
+    });
+    console.error(`dualpipe: ${nameOf(workload)}, ${numRanks} cards, ${schedule}`);
+    const ranks = await runWorkload({ ...common, useGraphs: false, isRecorded: true }, numRanks);
+    const measured = timelineOf(
+      schedule,
+      numMicroBatches,
+      ranks.map(({ track }) => track!),
+    );
+    profile ??= profileOf(
+      [measured],
+      {
+        schedule,
+        numRanks,
+        numStages: program.numStages,
+        numMicroBatches,
+        stepMs: makespanOf(measured),
+        link: LINK,
+      },
+      activationBytesOf(workload),
+    );
+    const simulated = simulate(lower(program), costOfStages(profile, numBlocks, program.numStages)).timeline;
+    rows.push({
+      ...row("", ranks),
+      bubble: bubbleOf(measured),
+      firstToLastMs: makespanOf(measured),
+      predictedMs: makespanOf(simulated),
+    });
+    if (step === undefined) {
+      step = compareSteps(measured, simulated, `${numRanks} cards, ${nameOf(workload)}`);
+      if (svg !== undefined) draw(svg, `${numRanks}x${numMicroBatches}`, measured, simulated);
+    }
+    rows.push(row(", one graph", await runWorkload({ ...common, useGraphs: true }, numRanks)));
+  }
+  return { rows, step: step! };
+}
+
+function existsFor(schedule: string, numRanks: number, numMicroBatches: number): boolean {
+  try {
+    buildProgram(schedule, { numRanks, numMicroBatches });
+    return true;
+  } catch (error) {
+    if (error instanceof ScheduleError) return false;
+    throw error;
+  }
+}
+
+function summaryOf(
+  ranks: readonly GpuMeasurement[],
+): Pick<ScheduleResult, "medianMs" | "peakBytes" | "losses"> {
+  const times = stepTimesMs(ranks.map(({ spans }) => spans)).sort((a, b) => a - b);
+  return {
+    medianMs: times[Math.floor(times.length / 2)]!,
+    peakBytes: Math.max(...ranks.map(({ peakBytes }) => peakBytes)),
+    losses: ranks.map(({ losses }) => losses),
+  };
+}
+
+/** The share of all cards' time, from the first computation to the end of the last, without a computation. */
+function bubbleOf(timeline: Timeline): number {
+  let workMs = 0;
+  for (const track of timeline.ranks) for (const { startMs, endMs } of track) workMs += endMs - startMs;
+  return 1 - workMs / (makespanOf(timeline) * timeline.ranks.length);
+}
+
+/** What a micro-batch takes between two stages. */
+function activationBytesOf({ hidden, sequence, microBatchSize, dtype }: GpuWorkload): number {
+  return hidden * sequence * microBatchSize * (dtype === "float32" ? 4 : 2);
+}
+
+function draw(folder: string, size: string, measured: Timeline, simulated: Timeline): void {
+  write(join(folder, `dualpipe-${size}-measured.svg`), timelineSvg(measured));
+  write(join(folder, `dualpipe-${size}-simulated.svg`), timelineSvg(simulated));
+}
+
+function write(file: string, text: string): void {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, text);
+}
