@@ -1,4 +1,5 @@
 import type { IdleTime, StepComparison } from "./compare-steps.ts";
+import { largeGpt, nameOf, sizeOfStep } from "./workload.ts";
 
 /** One program's time for a step of one workload. */
 export interface GpuResult {
@@ -73,10 +74,25 @@ export function formatScheduleReport(report: ScheduleReport): string {
       `### ${numRanks} cards`,
       formatGpuReport({ ...report, results: results.filter((each) => each.numRanks === numRanks) }),
     ]),
+    ...sizes.flatMap((numRanks) => utilizationLines(results, numRanks)),
     "### Bubble and prediction",
     predictionTable(results),
     ...steps.flatMap(stepTable),
   ].join("\n\n");
+}
+
+/** Operations per second that an H100 or H200 can do in bfloat16. */
+const PEAK_FLOPS = 989e12;
+
+function utilizationLines(results: readonly ScheduleResult[], numRanks: number): string[] {
+  const { numTokens, flops } = sizeOfStep(largeGpt(numRanks), numRanks);
+  return results
+    .filter((each) => each.numRanks === numRanks && each.workload === nameOf(largeGpt(numRanks)))
+    .map(({ program, medianMs }) => {
+      const tokensPerSecond = (1000 * numTokens) / medianMs;
+      const mfu = (1000 * flops) / (medianMs * numRanks * PEAK_FLOPS);
+      return `GPT, ${numRanks} cards, ${program}: ${tokensPerSecond.toFixed(0)} tokens/s, MFU ${(100 * mfu).toFixed(1)} %`;
+    });
 }
 
 function predictionTable(results: readonly ScheduleResult[]): string {

@@ -6,9 +6,11 @@ import { parseArgs } from "node:util";
 import { Runtime, timelineOf } from "../../src/index.ts";
 import {
   buildProgram,
+  costOf,
   lower,
   makespanOf,
   type Profile,
+  type Program,
   profileOf,
   ScheduleError,
   simulate,
@@ -28,7 +30,7 @@ import {
   runWorkload,
 } from "./run-workload.ts";
 import type { GpuMeasurement } from "./step-rank.ts";
-import { type GpuWorkload, nameOf, workloadsOfSchedules } from "./workload.ts";
+import { type GpuWorkload, largeGpt, nameOf, workloadsOfSchedules } from "./workload.ts";
 
 const USAGE = `npm run bench -- schedules [options]      every schedule on 2, 4 and 8 cards
 ${GPU_OPTIONS_USAGE}
@@ -65,12 +67,13 @@ export async function main(args: readonly string[]): Promise<number> {
   const steps: StepComparison[] = [];
   for (const numRanks of [2, 4, 8].filter((each) => each <= numCards)) {
     const workloads = workloadsOfSchedules(numRanks);
+    if (numRanks >= 4) workloads.push(largeGpt(numRanks));
+    for (const row of measurePeers(options, workloads, numRanks)) results.push({ ...row, numRanks });
     for (const workload of workloads) {
       const { rows, step } = await measureSchedules(workload, numRanks, options.svg);
       results.push(...rows);
       steps.push(step);
     }
-    for (const row of measurePeers(options, workloads, numRanks)) results.push({ ...row, numRanks });
   }
   const report: ScheduleReport = {
     date: new Date().toISOString().slice(0, 10),
@@ -98,7 +101,6 @@ async function measureSchedules(
   svg: string | undefined,
 ): Promise<{ rows: ScheduleResult[]; step: StepComparison }> {
   const { numMicroBatches } = workload;
-  const numBlocks = workload.numLayersPerCard * numRanks;
   const rows: ScheduleResult[] = [];
   let profile: Profile | undefined;
   let step: StepComparison | undefined;
@@ -113,24 +115,13 @@ async function measureSchedules(
     });
     console.error(`dualpipe: ${nameOf(workload)}, ${numRanks} cards, ${schedule}`);
     const ranks = await runWorkload({ ...common, useGraphs: false, isRecorded: true }, numRanks);
-    const measured = timelineOf(
-      schedule,
-      numMicroBatches,
-      ranks.map(({ track }) => track!),
-    );
-    profile ??= profileOf(
-      [measured],
-      {
-        schedule,
-        numRanks,
-        numStages: program.numStages,
-        numMicroBatches,
-        stepMs: makespanOf(measured),
-        link: LINK,
-      },
-      activationBytesOf(workload),
-    );
-    const simulated = simulate(lower(program), costOfStages(profile, numBlocks, program.numStages)).timeline;
+    const measured = medianTimeline(program, ranks);
+    // The head of a GPT is no block like the others, so there only the schedule's own costs say what a stage takes.
+    const isBlocks = workload.model === "mlp";
+    if (profile === undefined || !isBlocks) profile = profileOfStep(measured, program, workload);
+    const numBlocks = workload.numLayersPerCard * numRanks;
+    const cost = isBlocks ? costOfStages(profile, numBlocks, program.numStages) : costOf(profile);
+    const simulated = simulate(lower(program), cost).timeline;
     rows.push({
       ...row("", ranks),
       bubble: bubbleOf(measured),
@@ -139,11 +130,33 @@ async function measureSchedules(
     });
     if (step === undefined) {
       step = compareSteps(measured, simulated, `${numRanks} cards, ${nameOf(workload)}`);
-      if (svg !== undefined) draw(svg, `${numRanks}x${numMicroBatches}`, measured, simulated);
+      if (svg !== undefined && isBlocks) draw(svg, `${numRanks}x${numMicroBatches}`, measured, simulated);
     }
-    rows.push(row(", one graph", await runWorkload({ ...common, useGraphs: true }, numRanks)));
+    if (isBlocks) rows.push(row(", one graph", await runWorkload({ ...common, useGraphs: true }, numRanks)));
   }
   return { rows, step: step! };
+}
+
+/** The step of median length among those that were recorded. */
+function medianTimeline({ schedule, numMicroBatches }: Program, ranks: readonly GpuMeasurement[]): Timeline {
+  const timelines = ranks[0]!.tracks.map((_, i) =>
+    timelineOf(
+      schedule,
+      numMicroBatches,
+      ranks.map(({ tracks }) => tracks[i]!),
+    ),
+  );
+  return timelines.sort((a, b) => makespanOf(a) - makespanOf(b))[timelines.length >> 1]!;
+}
+
+function profileOfStep(timeline: Timeline, program: Program, workload: GpuWorkload): Profile {
+  const { schedule, numStages, numMicroBatches, ranks } = program;
+  const sizes = { schedule, numRanks: ranks.length, numStages, numMicroBatches };
+  return profileOf(
+    [timeline],
+    { ...sizes, stepMs: makespanOf(timeline), link: LINK },
+    activationBytesOf(workload),
+  );
 }
 
 function existsFor(schedule: string, numRanks: number, numMicroBatches: number): boolean {

@@ -28,7 +28,7 @@ export interface MeasuredWorkload extends GpuWorkload {
   readonly useGraphs: boolean;
   /** Whether each gradient is summed by one of the two ranks that hold its parameter, or by both. */
   readonly shardUpdates: boolean;
-  /** Whether the last step is recorded; not with graphs. */
+  /** Whether steps are recorded; not with graphs. */
   readonly isRecorded?: boolean;
 }
 
@@ -41,8 +41,8 @@ export interface GpuMeasurement {
   readonly launchMs: number;
   /** Losses of the last step's micro-batches that left here. */
   readonly losses: readonly number[];
-  /** What this rank computed in the last step. */
-  readonly track: RecordedTrack | undefined;
+  /** What this rank computed in each measured step, if they are recorded. */
+  readonly tracks: readonly RecordedTrack[];
 }
 
 /** `x + W2 gelu(W1 x)`. */
@@ -152,12 +152,16 @@ function runSteps({
   const parameters = pipe.parameters();
   let [numSynchronizations, launchMs] = [0, 0];
   let loss: Tensor | null | undefined;
+  const tracks: RecordedTrack[] = [];
+  const take = () => {
+    if (recorder !== undefined) tracks.push(recorder.take(rank));
+  };
   const spans = measureSteps(
     { ...data, numRehearsalSteps: 0 },
     () => {
       if (loss !== undefined) pipe.shareUpdates();
       loss?.dispose();
-      recorder?.take(rank);
+      take();
       device.synchronize();
       allGatherNumbers(processGroup, [rank]);
     },
@@ -170,10 +174,10 @@ function runSteps({
       device.synchronize();
     },
   );
-  const track = recorder?.take(rank);
+  take();
   const losses = (loss as Tensor | null | undefined)?.toArray() ?? [];
   const { peakBytes } = device.memory();
   pipe.dispose();
   for (const stage of stages) stage.dispose();
-  return { spans, peakBytes, numSynchronizations, launchMs, losses, track };
+  return { spans, peakBytes, numSynchronizations, launchMs, losses, tracks: tracks.slice(-data.numSteps) };
 }

@@ -73,9 +73,37 @@ export function workloadsOfSchedules(numCards: number): GpuWorkload[] {
       sequence: 4096,
       dtype: "bfloat16",
       numMicroBatches,
-      numWarmUpSteps: 2,
-      numSteps: 5,
+      numWarmUpSteps: 4,
+      numSteps: 7,
     }));
+}
+
+/** A GPT of 6.9 billion parameters: 32 layers of 4,096 features, sequences of 4,096 tokens, M = 4 P. */
+export function largeGpt(numCards: number): GpuWorkload {
+  return {
+    model: "gpt",
+    hidden: 4096,
+    sequence: 4096,
+    dtype: "bfloat16",
+    microBatchSize: 1,
+    numMicroBatches: 4 * numCards,
+    numLayersPerCard: 32 / numCards,
+    numWarmUpSteps: 1,
+    numSteps: 3,
+  };
+}
+
+/** Tokens of a step, and the operations of its forward and backward; of attention, the causal half counts. */
+export function sizeOfStep(
+  { hidden, sequence, microBatchSize, numMicroBatches, numLayersPerCard }: GpuWorkload,
+  numCards: number,
+): { numTokens: number; flops: number } {
+  const numTokens = microBatchSize * numMicroBatches * sequence;
+  const layer = 12 * hidden ** 2 + sequence * hidden;
+  return {
+    numTokens,
+    flops: 6 * numTokens * (numLayersPerCard * numCards * layer + GPT_VOCAB_SIZE * hidden),
+  };
 }
 
 export function nameOf({ model, hidden, sequence, dtype, numMicroBatches }: GpuWorkload): string {

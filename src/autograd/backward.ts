@@ -17,6 +17,7 @@ import { describe, sameShape } from "../tensor/shape.ts";
 import { finish, isGenerator, type Suspendable } from "../tensor/suspension.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { AutogradError } from "./autograd-error.ts";
+import { FinalLeaves } from "./final-leaves.ts";
 import { gradientTarget, historyOf, type InputGradients, Leaf, Node } from "./graph.ts";
 import { INPUTS, WEIGHTS } from "./halves.ts";
 import { checkGradientKept } from "./lost-gradient.ts";
@@ -65,11 +66,15 @@ export class Backward {
     yield* this.#walk(INPUTS);
   }
 
-  /** W. Run it once, after `backwardInputs`. */
-  *backwardWeights(): Suspendable<void> {
+  /**
+   * W. Run it once, after `backwardInputs`.
+   * @param onFinal Hears of leaves to which nothing more is added, as early as it is known, and not of all.
+   */
+  *backwardWeights(onFinal?: (leaf: Leaf) => void): Suspendable<void> {
+    const finals = onFinal && FinalLeaves.of(this.#remaining, onFinal);
     for (const node of this.#remaining) this.#enqueue(node);
     this.#remaining = [];
-    yield* this.#walk(WEIGHTS);
+    yield* this.#walk(WEIGHTS, finals);
   }
 
   /** Releases the graph: after the last walk, or instead of one, wherever it stands. */
@@ -85,7 +90,7 @@ export class Backward {
     });
   }
 
-  *#walk(halves: number): Suspendable<void> {
+  *#walk(halves: number, finals?: FinalLeaves): Suspendable<void> {
     const isBackwardInputs = halves === INPUTS;
     // A node stays in the queue while it is visited, so that `end` finds it when the walk breaks off there.
     for (let node = this.#queue.at(-1); node !== undefined; node = this.#queue.at(-1)) {
@@ -93,6 +98,7 @@ export class Backward {
       const remaining = isBackwardInputs ? node.halves & WEIGHTS : 0;
       if (wanted !== 0 || node.mustRun) yield* this.#visit(node, wanted, isBackwardInputs);
       if (halves === WEIGHTS) yield* finishInner(node);
+      finals?.visited(node);
       this.#queue.pop();
       node.isQueued = false;
       node.release(remaining);

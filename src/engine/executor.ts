@@ -85,9 +85,10 @@ export class Executor<Value> {
     const inputs = forward && this.#inputsOf(forward, computation);
     const outputGrads = backward ? this.#outputGradsOf(backward, computation) : null;
     for (const observer of observers) observer.started?.(computation);
-    if (forward && backward) this.#pair(forward, inputs as Value, backward, outputGrads);
+    const isLast = completes !== undefined;
+    if (forward && backward) this.#pair(forward, inputs as Value, backward, outputGrads, isLast);
     else if (forward) this.#forwardAlone(forward, inputs as Value);
-    else if (backward) finish(this.#backward(backward, outputGrads));
+    else if (backward) finish(this.#backward(backward, outputGrads, isLast));
     this.#held.delete(inputs as Value);
     this.#held.delete(outputGrads as Value);
     for (const observer of observers) {
@@ -96,10 +97,16 @@ export class Executor<Value> {
     }
   }
 
-  #pair(forward: PlannedForward, inputs: Value, backward: PlannedBackward, outputGrads: Value | null): void {
+  #pair(
+    forward: PlannedForward,
+    inputs: Value,
+    backward: PlannedBackward,
+    outputGrads: Value | null,
+    isLast: boolean,
+  ): void {
     const stage = this.#stage(forward.stage);
     if (stage.overlapped === undefined) {
-      alternate(this.#forward(forward, inputs), this.#backward(backward, outputGrads));
+      alternate(this.#forward(forward, inputs), this.#backward(backward, outputGrads, isLast));
       return;
     }
     const other = this.#stage(backward.stage);
@@ -121,7 +128,8 @@ export class Executor<Value> {
     this.#sendOutputs(forward, isSuspendable<Value>(outputs) ? yield* outputs : outputs);
   }
 
-  *#backward(backward: PlannedBackward, outputGrads: Value | null): Suspendable<void> {
+  /** @param isLast Whether it is the last of its stage in the step. */
+  *#backward(backward: PlannedBackward, outputGrads: Value | null, isLast: boolean): Suspendable<void> {
     const stage = this.#stage(backward.stage);
     const { kind, microBatch, inputGradTo } = backward;
     if (kind === "B" && inputGradTo === "nowhere") {
@@ -129,7 +137,7 @@ export class Executor<Value> {
       return;
     }
     if (kind !== "W") this.#sendInputGrads(backward, yield* stage.backwardInputs(microBatch, outputGrads));
-    if (kind !== "I") yield* stage.backwardWeights(microBatch);
+    if (kind !== "I") yield* stage.backwardWeights(microBatch, isLast);
   }
 
   #inputsOf({ stage, microBatch }: PlannedForward, computation: PlannedComputation): Value {

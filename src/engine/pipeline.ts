@@ -245,6 +245,7 @@ export class Pipeline {
       const label = describeStep(number, training, planned.program);
       for (const stage of this.#stages.values()) stage.begin(data);
       shared?.begin(label);
+      data.gradientFinal = shared && ((leaf) => shared.gradientFinal(leaf));
       const rows = new RowCheck(this.group, planned.program, label, data);
       data.rowCheck = rows;
       this.#execute(planned, data, shared, new PipelineLink(this.group, label));

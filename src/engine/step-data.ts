@@ -33,8 +33,8 @@ import {
   scatter,
   scatterProblem,
 } from "./micro-batches.ts";
-import type { StepContext } from "./stage/module-stage.ts";
 import type { Criterion } from "./stage/stage.ts";
+import type { StepContext } from "./stage/step-context.ts";
 
 export interface StepOptions {
   /** The number of micro-batches of the step. */
@@ -79,6 +79,7 @@ export class StepData implements Source<Message>, StepContext {
   readonly training: boolean;
   readonly criterion: Criterion | undefined;
   readonly keepOutputs: StepContext["keepOutputs"];
+  gradientFinal: StepContext["gradientFinal"];
   readonly rank: number;
   readonly #batchDim: number;
   /** Micro-batches whose last stage is here, in ascending order. */

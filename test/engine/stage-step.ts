@@ -1,4 +1,5 @@
-import type { ModuleStage, StepContext } from "../../src/engine/stage/module-stage.ts";
+import type { ModuleStage } from "../../src/engine/stage/module-stage.ts";
+import type { StepContext } from "../../src/engine/stage/step-context.ts";
 import type { Runtime } from "../../src/tensor/runtime.ts";
 import { finish, isSuspendable } from "../../src/tensor/suspension.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";

@@ -39,13 +39,16 @@ export function bundlesOf({
 }
 
 /**
- * Bundles in the order in which a holder sends them, which completes stages in `completionOrder`. Those that are
- * complete with the same stage keep their order in the list, which is the same for all holders.
+ * Bundles in the order in which a holder sends them, which completes stages in `completionOrder`: within a stage the
+ * last in the list first, as W computes the last layer first, and at the end what several stages share.
+ * @param bundles In the order of the list, which is the same for all holders.
  */
 export function inSendingOrder(bundles: readonly Bundle[], completionOrder: readonly number[]): Bundle[] {
   const completedAt = ({ stages }: Bundle): number =>
     Math.max(...stages.map((stage) => completionOrder.indexOf(stage)));
-  return bundles.toSorted((a, b) => completedAt(a) - completedAt(b));
+  return bundles
+    .toReversed()
+    .sort((a, b) => completedAt(a) - completedAt(b) || a.stages.length - b.stages.length);
 }
 
 /** Parameters that the same stages use. */

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { failOnLeaks } from "../../../test/leak-guard.ts";
+import { historyOf, type Leaf } from "../../autograd/graph.ts";
 import { Parameter } from "../../autograd/parameter.ts";
 import { Runtime } from "../../tensor/runtime.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
@@ -16,6 +17,9 @@ let numGroups = 0;
 interface Holder {
   readonly shared: SharedParameters;
   readonly parameters: readonly Parameter[];
+  /** Those that one stage alone uses, in the order in which its W makes them final, and how many it says so of. */
+  readonly ofStage: readonly (readonly Parameter[])[];
+  readonly numEarly: number;
   readonly completionOrder: readonly number[];
 }
 
@@ -27,6 +31,8 @@ interface Plan {
   readonly bundleBytesMax: number;
   /** Which holders are done with the second stage first. */
   readonly isReversed: readonly boolean[];
+  /** For how many parameters of a stage each holder knows before the end of its W that they are final. */
+  readonly numEarly: readonly number[];
 }
 
 const plans: fc.Arbitrary<Plan> = fc.record({
@@ -39,9 +45,10 @@ const plans: fc.Arbitrary<Plan> = fc.record({
   isSharded: fc.boolean(),
   bundleBytesMax: fc.constantFrom(1, 100, 300, 10_000),
   isReversed: fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }),
+  numEarly: fc.array(fc.integer({ min: 0, max: 6 }), { minLength: 5, maxLength: 5 }),
 });
 
-function holdersOf({ sizes, numHolders, isSharded, bundleBytesMax, isReversed }: Plan): Holder[] {
+function holdersOf({ sizes, numHolders, isSharded, bundleBytesMax, isReversed, numEarly }: Plan): Holder[] {
   const name = `holders ${numGroups++}`;
   return Array.from({ length: numHolders }, (_, rank) => {
     const make = (list: readonly number[]) => list.map((size) => new Parameter(runtime.full([size], rank)));
@@ -56,7 +63,9 @@ function holdersOf({ sizes, numHolders, isSharded, bundleBytesMax, isReversed }:
     const ownerOf = () => numHolders - 1;
     const shared = new SharedParameters({ holders, rank, modules, isSharded, ownerOf, bundleBytesMax });
     const completionOrder = isReversed[rank] ? [1, 0] : [0, 1];
-    return { shared, parameters: [...first, ...both, ...second], completionOrder };
+    const parameters = [...first, ...both, ...second];
+    const ofStage = [first.toReversed(), second.toReversed()];
+    return { shared, parameters, ofStage, numEarly: numEarly[rank]!, completionOrder };
   });
 }
 
@@ -65,7 +74,7 @@ const gradientOf = (holder: number, index: number, step: number): number =>
   (1 / 3) * (holder + 1) ** 7 + (index + step) / 7;
 
 function runStep(holders: readonly Holder[], step: number): void {
-  for (const { shared, parameters, completionOrder } of holders) {
+  for (const { shared, parameters, ofStage, numEarly, completionOrder } of holders) {
     shared.begin("a step");
     parameters.forEach((parameter, i) => {
       const value = gradientOf(
@@ -75,7 +84,11 @@ function runStep(holders: readonly Holder[], step: number): void {
       );
       parameter.grad = runtime.scope(() => runtime.full(parameter.shape, value).share());
     });
-    for (const stage of completionOrder) shared.gradientsComplete(stage);
+    for (const stage of completionOrder) {
+      for (const parameter of ofStage[stage]!.slice(0, numEarly))
+        shared.gradientFinal(historyOf(parameter)!.source as Leaf);
+      shared.gradientsComplete(stage);
+    }
   }
   for (const { shared } of holders) shared.end((holder) => holders[holder]!.completionOrder);
 }

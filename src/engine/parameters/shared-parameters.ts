@@ -5,8 +5,8 @@
 // idle during the step and the computation idle afterwards. It also sums in an order of its own, so that holders differ
 // in the last bit and drift apart.
 //
-// So gradients travel in bundles while the step runs: as soon as the last W of a stage has ended, its bundles go to
-// every holder that sums them, which adds them up at the end of the step in the order of the holders (holders.ts).
+// So gradients travel in bundles while the step runs: as soon as the last W of a stage has made a bundle final, it goes
+// to every holder that sums it, which adds them up at the end of the step in the order of the holders (holders.ts).
 // Every holder adds the same numbers in the same order, and gets the same bits. While one bundle is summed, the next is
 // on its way, hence a limit on their size.
 //
@@ -17,6 +17,7 @@
 //
 // Invariants: all holders have the same bundles in the same order, and expect one another's bundles in the order in
 // which they are sent. Gradients from earlier steps were summed then, and are set aside until this step's sum is made.
+import { historyOf, type Leaf } from "../../autograd/graph.ts";
 import type { Parameter } from "../../autograd/parameter.ts";
 import * as kernels from "../../tensor/kernels/index.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
@@ -49,7 +50,11 @@ export class SharedParameters implements StepObserver {
   readonly #isSharded: boolean;
   readonly #bundles: readonly Bundle[];
   readonly #owned: ReadonlySet<Parameter>;
+  readonly #bundleOf: ReadonlyMap<unknown, Bundle>;
+  /** The stages whose gradients are not complete. */
   #stagesLeft = new Set<number>();
+  /** How many gradients of each bundle are not final; those that were sent are not here. */
+  readonly #unsent = new Map<Bundle, number>();
   /** Gradients from before the step, by bundle. */
   #before: (Tensor | null)[][] = [];
   /** The runtime's count of changes when all holders last had equal values. */
@@ -63,6 +68,9 @@ export class SharedParameters implements StepObserver {
     this.#rank = rank;
     this.#isSharded = options.isSharded;
     this.#bundles = bundlesOf({ ...options, numHolders: holders.size, bundleBytesMax });
+    this.#bundleOf = new Map(
+      this.#bundles.flatMap((bundle) => bundle.parameters.map((each) => [historyOf(each)?.source, bundle])),
+    );
     this.#owned = new Set(
       this.#bundles.filter(({ owner }) => owner === holders.rank).flatMap(({ parameters }) => parameters),
     );
@@ -105,6 +113,8 @@ export class SharedParameters implements StepObserver {
   begin(step: string): void {
     this.#step = step;
     this.#stagesLeft = new Set(this.#bundles.flatMap(({ stages }) => stages));
+    for (const bundle of this.#bundles)
+      this.#unsent.set(bundle, bundle.parameters.filter(({ requiresGrad }) => requiresGrad).length);
     this.#before = this.#bundles.map(({ parameters }) =>
       parameters.map((parameter) => {
         const before = parameter.grad?.share() ?? null;
@@ -114,17 +124,36 @@ export class SharedParameters implements StepObserver {
     );
   }
 
-  /** Sends the bundles that are complete with this stage; they travel while the rest of the step runs. */
+  /** Call when W adds no more to a gradient: sends what is final, in order; it travels while W goes on. */
+  gradientFinal(leaf: Leaf): void {
+    const bundle = this.#bundleOf.get(leaf);
+    // What several stages share is complete with the last of them.
+    if (bundle === undefined || bundle.stages.length > 1) return;
+    this.#unsent.set(bundle, this.#unsent.get(bundle)! - 1);
+    for (const next of this.#unsentOf(bundle.stages[0]!)) {
+      if (this.#unsent.get(next)! > 0 || next.stages.length > 1) return;
+      this.#send(next);
+    }
+  }
+
+  /** Sends the bundles that are complete with this stage and were not sent before. */
   gradientsComplete(stage: number): void {
     this.#stagesLeft.delete(stage);
-    this.#bundles.forEach((bundle, i) => {
-      if (!bundle.stages.includes(stage) || bundle.stages.some((other) => this.#stagesLeft.has(other)))
-        return;
-      const gradients = bundle.parameters.map((parameter) => parameter.grad);
-      for (const holder of this.#others())
-        if (this.#isSummedAt(holder, bundle))
-          this.#holders.send(holder, "weight-gradients", gradients, this.#labelOf(i));
-    });
+    for (const bundle of this.#unsentOf(stage))
+      if (!bundle.stages.some((other) => this.#stagesLeft.has(other))) this.#send(bundle);
+  }
+
+  #unsentOf(stage: number): Bundle[] {
+    const ofStage = this.#bundles.filter((each) => each.stages.includes(stage) && this.#unsent.has(each));
+    return inSendingOrder(ofStage, [stage]);
+  }
+
+  #send(bundle: Bundle): void {
+    this.#unsent.delete(bundle);
+    const gradients = bundle.parameters.map((parameter) => parameter.grad);
+    for (const holder of this.#others())
+      if (this.#isSummedAt(holder, bundle))
+        this.#holders.send(holder, "weight-gradients", gradients, this.#labelOf(bundle));
   }
 
   /**
@@ -139,13 +168,14 @@ export class SharedParameters implements StepObserver {
         receipts.get(bundle)![holder] = this.#holders.receive(
           holder,
           "weight-gradients",
-          this.#labelOf(this.#bundles.indexOf(bundle)),
+          this.#labelOf(bundle),
         );
-    this.#bundles.forEach((bundle, i) => {
+    // In the order in which the bundles of one of the others arrive: on a card, no sum waits behind a later one.
+    for (const bundle of inSendingOrder(this.#bundles, completionOrder(this.#others()[0]!))) {
       const ofOthers = receipts.get(bundle);
-      if (ofOthers) this.#sum(bundle, ofOthers, this.#before[i]!);
+      if (ofOthers) this.#sum(bundle, ofOthers, this.#before[this.#bundles.indexOf(bundle)]!);
       else for (const parameter of bundle.parameters) parameter.grad = null;
-    });
+    }
     this.forget();
   }
 
@@ -160,8 +190,8 @@ export class SharedParameters implements StepObserver {
     this.#before = [];
   }
 
-  #labelOf(bundle: number): string {
-    return `${this.#step}: the weight gradients of bundle ${bundle}`;
+  #labelOf(bundle: Bundle): string {
+    return `${this.#step}: the weight gradients of bundle ${this.#bundles.indexOf(bundle)}`;
   }
 
   #others(): number[] {

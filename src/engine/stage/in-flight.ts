@@ -64,9 +64,9 @@ export class InFlight {
     return { walk: this.#walk, gradients };
   }
 
-  /** W, after I. */
-  backwardWeights(): Suspendable<void> {
-    return this.#walk!.backwardWeights();
+  /** W, after I. @param onFinal Hears of leaves to which W adds no more. */
+  backwardWeights(onFinal?: (leaf: Leaf) => void): Suspendable<void> {
+    return this.#walk!.backwardWeights(onFinal);
   }
 
   /** The gradients of the inputs, which belong to the caller from then on. */

@@ -10,8 +10,9 @@ import { Runtime } from "../../tensor/runtime.ts";
 import { finish, isSuspendable, type Suspendable } from "../../tensor/suspension.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import type { Message } from "../../transport/process-group.ts";
-import { ModuleStage, type StepContext } from "./module-stage.ts";
+import { ModuleStage } from "./module-stage.ts";
 import type { StageModule } from "./stage.ts";
+import type { StepContext } from "./step-context.ts";
 
 const runtime = Runtime.load();
 failOnLeaks(runtime);
@@ -90,7 +91,7 @@ test("an output is freed once it is sent, and its graph is walked all the same",
   // W needs the inputs of both products and the gradients of their outputs; the input of the GELU is gone.
   expect(device.memory().liveBytes - before).toBe((1 + 4 + 4 + 1) * edgeBytes + edgeBytes);
   inputGrad!.dispose();
-  finish(stage.backwardWeights(0));
+  finish(stage.backwardWeights(0, false));
   module.zeroGrad();
   expect(device.memory().liveBytes).toBe(before);
   stage.end();
@@ -111,7 +112,7 @@ test("I and W, and the whole backward, give the gradients of the module alone", 
     stage.outputsSent(0);
     const [inputGrad] = finish(stage.backwardInputs(0, [outputGrad.share()]));
     for (const { grad } of module.parameters()) expect(grad).toBeNull();
-    finish(stage.backwardWeights(0));
+    finish(stage.backwardWeights(0, false));
     const split = [inputGrad!.toArray(), ...module.parameters().map(({ grad }) => grad!.toArray())];
     expect(split).toEqual(expected);
     inputGrad!.dispose();
@@ -133,7 +134,7 @@ test("the most micro-batches held at once are counted from the beginning of the 
   for (const microBatch of [0, 1, 2]) forward(stage, microBatch, [randn()]);
   stage.outputsSent(1);
   for (const grad of finish(stage.backwardInputs(1, [randn()]))) grad!.dispose();
-  finish(stage.backwardWeights(1));
+  finish(stage.backwardWeights(1, false));
   forward(stage, 3, [randn()]);
   expect(stage.maxInFlight).toBe(3);
   stage.end();
@@ -208,7 +209,7 @@ test("inputs that are not floating point, and outputs without a history, have no
   );
   expect(grads.map((grad) => grad?.toArray() ?? null)).toEqual([[11, 22], null, null]);
   for (const grad of grads) grad?.dispose();
-  finish(stage.backwardWeights(0));
+  finish(stage.backwardWeights(0, false));
   stage.end();
 });
 
@@ -219,7 +220,7 @@ test("the inputs of the first stage have no gradients, and nothing runs forward 
   forward(stage, 0, [randn()]);
   stage.outputsSent(0);
   expect(finish(stage.backwardInputs(0, [randn()]))).toEqual([null]);
-  finish(stage.backwardWeights(0));
+  finish(stage.backwardWeights(0, false));
   expect(module.linear1.grad).not.toBeNull();
   stage.end();
   module.zeroGrad();

@@ -25,19 +25,8 @@ import { StepError, type StepErrorCode, type StepLocation } from "../errors/step
 import { InFlight, type InFlightOptions } from "./in-flight.ts";
 import { HookBackward, type OverlapHook, type OverlapResult } from "./overlap.ts";
 import { lossRoot, outputRoots } from "./roots.ts";
-import type { Criterion, Stage, StageModule } from "./stage.ts";
-
-/** What a stage must know of the step that it runs in. */
-export interface StepContext {
-  readonly training: boolean;
-  /** For the last stage only, like the members after it. */
-  readonly criterion: Criterion | undefined;
-  labelsOf(microBatch: number): Message;
-  /** Takes over the loss. */
-  keepLoss(microBatch: number, loss: Tensor): void;
-  /** Takes over the outputs; undefined when they are not wanted. */
-  readonly keepOutputs: ((microBatch: number, outputs: Message) => void) | undefined;
-}
+import type { Stage, StageModule } from "./stage.ts";
+import type { StepContext } from "./step-context.ts";
 
 export interface StagePlacement {
   readonly rank: number;
@@ -161,8 +150,8 @@ export class ModuleStage implements Stage<Message> {
     return disposingLater(outputGrads, inputGradsOf(state, walk.backwardInputs(gradients)));
   }
 
-  *backwardWeights(microBatch: number): Suspendable<void> {
-    yield* this.#state(microBatch).backwardWeights();
+  *backwardWeights(microBatch: number, isLast: boolean): Suspendable<void> {
+    yield* this.#state(microBatch).backwardWeights(isLast ? this.#current.gradientFinal : undefined);
     this.#finishBackward(microBatch);
   }
 

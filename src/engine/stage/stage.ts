@@ -25,8 +25,8 @@ export interface Stage<Value> {
    * and gets null.
    */
   backwardInputs(microBatch: number, outputGrads: Value | null): Suspendable<Value>;
-  /** W, after I. */
-  backwardWeights(microBatch: number): Suspendable<void>;
+  /** W, after I. @param isLast Whether nothing is added to the stage's weight gradients after it, in this step. */
+  backwardWeights(microBatch: number, isLast: boolean): Suspendable<void>;
   /** B of a stage whose input gradients go nowhere: I and W in one walk. */
   backward(microBatch: number, outputGrads: Value | null): Suspendable<void>;
   /** Runs an F and a B together, in an order of its own; undefined when the executor is to choose the order. */
