@@ -31,6 +31,12 @@ namespace {
 
 constexpr size_t kAlignment = 64;  // also the room for a block's header in front of its bytes
 constexpr size_t kNumClasses = 4 * 48;
+#ifdef __SANITIZE_ADDRESS__
+// A memory checker sees a use of a freed block only if the block really is freed.
+constexpr bool kKeepsBlocks = false;
+#else
+constexpr bool kKeepsBlocks = true;
+#endif
 
 struct Header {
   size_t bytes;
@@ -109,6 +115,10 @@ void CachingAllocator::release(void* data) {
   void* block = static_cast<char*>(data) - kAlignment;
   auto header = *static_cast<Header*>(block);
   live.fetch_sub(header.bytes);
+  if (!kKeepsBlocks) {
+    std::free(block);
+    return;
+  }
   Shelf& shelf = shelves[header.sizeClass];
   std::lock_guard<std::mutex> lock(shelf.mutex);
   shelf.blocks.push_back(block);

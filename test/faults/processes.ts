@@ -4,11 +4,16 @@ import { setTimeout as delay } from "node:timers/promises";
 const POLL_MS = 10;
 const TIMEOUT_MS = 60_000;
 
-/** The child processes of a process, according to /proc. */
+/**
+ * The child processes of a process, according to /proc. One that still has its parent's command line is not there yet:
+ * until it has loaded its own program, its parent waits for it, and would wait for ever if it were stopped.
+ */
 export function childrenOf(pid: number): number[] {
   try {
     const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
-    return text === "" ? [] : text.split(" ").map(Number);
+    const pids = text === "" ? [] : text.split(" ").map(Number);
+    const own = commandLineOf(pid);
+    return pids.filter((child) => commandLineOf(child) !== own);
   } catch {
     return [];
   }
