@@ -10,16 +10,26 @@
  */
 
 import { randomBytes, randomInt, randomUUID } from "node:crypto";
-import { counted } from "../errors/counted.ts";
 import type { Addon } from "../native/addon.ts";
 import { disconnectProcesses, glooOf, type ProcessLayout } from "../transport/gloo/connect-processes.ts";
+import { CHANNEL_KINDS } from "../transport/process-group.ts";
 import type { SentCount } from "../transport/returned-ranks.ts";
-import { type AttemptMessage, ConnectionAttempts } from "./connection-attempts.ts";
-import { type DisconnectCause, describeDisconnect } from "./disconnect.ts";
+import { ATTEMPT_MESSAGES, ConnectionAttempts } from "./connection-attempts.ts";
+import { type DisconnectCause, describeDisconnect, MALFORMED } from "./disconnect.ts";
 import { findHub, type ProcessHub } from "./hub/find-hub.ts";
 import { HubMember } from "./hub/hub-member.ts";
 import { LaunchError } from "./launch-error.ts";
-import type { ProcessPlacement } from "./process-placement.ts";
+import {
+  type Guard,
+  isAnything,
+  isCount,
+  isText,
+  listOf,
+  type MessageOf,
+  messageGuard,
+  record,
+} from "./message-shapes.ts";
+import { type ProcessPlacement, runOfProcesses } from "./process-placement.ts";
 import { RankError } from "./rank-error.ts";
 
 export interface RendezvousOptions {
@@ -31,11 +41,14 @@ export interface RendezvousOptions {
 }
 
 /** What main threads send one another through the hub: `message` is the caller's. */
-type HubMessage =
-  | AttemptMessage
-  | { readonly kind: "message"; readonly body: unknown }
-  | { readonly kind: "returned"; readonly rank: number; readonly sent: readonly SentCount[] };
+const HUB_MESSAGES = {
+  ...ATTEMPT_MESSAGES,
+  message: { body: isAnything },
+  returned: { rank: isCount, sent: listOf(isSentCount) },
+};
 
+type HubMessage = MessageOf<typeof HUB_MESSAGES>;
+const isHubMessage = messageGuard(HUB_MESSAGES);
 type MessageListener = (from: number, body: unknown) => void;
 type ReturnListener = (rank: number, sent: readonly SentCount[]) => void;
 
@@ -118,9 +131,15 @@ export class ConnectedProcesses {
     this.#member.send(to, message);
   }
 
-  /** Calls the listener with every message that arrives from now on. */
-  onMessage(listener: MessageListener): void {
-    this.#messageListeners.push(listener);
+  /**
+   * Calls the listener with every message that arrives from now on. A process that sends anything but a `Body` is
+   * regarded as gone.
+   */
+  onMessage<Body>(isBody: Guard<Body>, listener: (from: number, body: Body) => void): void {
+    this.#messageListeners.push((from, body) => {
+      if (isBody(body)) listener(from, body);
+      else this.#disconnect(from, MALFORMED);
+    });
   }
 
   /** Tells the other processes that a rank of this one has returned, and what it had sent. */
@@ -149,17 +168,18 @@ export class ConnectedProcesses {
 
   /** The first phase. */
   async #join(heartbeatTimeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
-    const { process, numProcesses, ranksPerProcess } = this.layout;
+    const { process, numProcesses } = this.layout;
     this.#member = await HubMember.join({
       locate: () => this.#hub.locate(),
       noun: "process",
       member: process,
       numMembers: numProcesses,
-      run: `a run of ${counted(numProcesses * ranksPerProcess, "rank")} in ${counted(numProcesses, "process")}`,
+      run: runOfProcesses(this.layout),
       rendezvousTimeoutMs: this.#rendezvousTimeoutMs,
       heartbeatTimeoutMs,
       signal,
-      onMessage: (from, body) => this.#receive(from, body as HubMessage),
+      isBody: isHubMessage,
+      onMessage: (from, body) => this.#receive(from, body),
       onDisconnect: (member, cause) => this.#disconnect(member, cause),
     });
   }
@@ -182,12 +202,18 @@ export class ConnectedProcesses {
         for (const listener of this.#messageListeners) listener(from, message.body);
         break;
       case "returned":
-        this.#returned.set(message.rank, message.sent);
-        for (const listener of this.#returnListeners) listener(message.rank, message.sent);
+        this.#addReturn(from, message.rank, message.sent);
         break;
       default:
         this.#attempts.receive(from, message);
     }
+  }
+
+  #addReturn(from: number, rank: number, sent: readonly SentCount[]): void {
+    if (Math.floor(rank / this.layout.ranksPerProcess) === from) {
+      this.#returned.set(rank, sent);
+      for (const listener of this.#returnListeners) listener(rank, sent);
+    } else this.#disconnect(from, MALFORMED);
   }
 
   #disconnect(process: number | undefined, cause: DisconnectCause): void {
@@ -222,4 +248,12 @@ function addressForGloo(address: string): string {
   if (address !== "127.0.0.1") return address;
   const [a, b] = randomBytes(2);
   return `127.${a}.${b}.${1 + randomInt(254)}`;
+}
+
+/** Counts are kept as 32-bit numbers. */
+const MAX_SENT = 2 ** 31 - 2;
+
+function isSentCount(value: unknown): value is SentCount {
+  const isCounted = record({ destination: isCount, kind: isText, count: isCount })(value);
+  return isCounted && value.count <= MAX_SENT && CHANNEL_KINDS.some((kind) => kind === value.kind);
 }

@@ -23,23 +23,22 @@ import {
   type ProcessLayout,
 } from "../transport/gloo/connect-processes.ts";
 import { LaunchError } from "./launch-error.ts";
+import { either, exactly, isCount, isDuration, isText, type MessageOf } from "./message-shapes.ts";
 
 /** What processes tell one another while they connect. */
-export type AttemptMessage =
+export const ATTEMPT_MESSAGES = {
   /** Process 0 starts an attempt. */
-  | {
-      readonly kind: "attempt";
-      readonly attempt: number;
-      readonly secret: string;
-      readonly timeoutMs: number;
-    }
-  | { readonly kind: "key"; readonly attempt: number; readonly key: string; readonly value: string }
+  attempt: { attempt: isCount, secret: isText, timeoutMs: isDuration },
+  key: { attempt: isCount, key: isText, value: isText },
   /** A process's result of an attempt, for process 0; null is success. */
-  | { readonly kind: "result"; readonly attempt: number; readonly problem: string | null }
+  result: { attempt: isCount, problem: either(isText, exactly(null)) },
   /** All processes are connected. */
-  | { readonly kind: "connected" }
+  connected: {},
   /** Process 0 gives up. */
-  | { readonly kind: "failed"; readonly reason: string };
+  failed: { reason: isText },
+};
+
+export type AttemptMessage = MessageOf<typeof ATTEMPT_MESSAGES>;
 
 export interface ConnectionAttemptsOptions {
   readonly addon: Addon;
@@ -93,6 +92,9 @@ export class ConnectionAttempts {
   }
 
   receive(from: number, message: AttemptMessage): void {
+    const isFromLeader = from === 0 && this.#options.layout.process !== 0;
+    const isForFollower = message.kind !== "key" && message.kind !== "result";
+    if (isForFollower && !isFromLeader) return;
     switch (message.kind) {
       case "attempt": {
         const { attempt, secret, timeoutMs } = message;

@@ -1,7 +1,19 @@
+import { isDuration, isText, type MessageOf, messageGuard } from "./message-shapes.ts";
+
 /** Why a connection to a process or a host ended. It is plain data, so that it can travel between processes. */
-export type DisconnectCause =
-  | { readonly kind: "closed"; readonly detail: string }
-  | { readonly kind: "no heartbeat"; readonly timeoutMs: number };
+const CAUSES = {
+  closed: { detail: isText },
+  "no heartbeat": { timeoutMs: isDuration },
+};
+
+export type DisconnectCause = MessageOf<typeof CAUSES>;
+export const isDisconnectCause = messageGuard(CAUSES);
+
+/** The cause where the other end does not follow the protocol. */
+export const MALFORMED: DisconnectCause = {
+  kind: "closed",
+  detail: "it sent what is no message of this run",
+};
 
 /** A sentence that names the process or host that is gone, and why. */
 export function describeDisconnect(who: string, cause: DisconnectCause): string {

@@ -71,6 +71,11 @@ export function publicSecret(masterAddress: string, masterPort: number): string 
   return `dualpipe at ${masterAddress}:${masterPort}`;
 }
 
+/** The description of a run that all its processes have. */
+export function runOfProcesses({ numProcesses, ranksPerProcess }: ProcessLayout): string {
+  return `a run of ${counted(numProcesses * ranksPerProcess, "rank")} in ${counted(numProcesses, "process")}`;
+}
+
 /** The address of this host on the route to another one. */
 async function addressTowards(host: string, port: number): Promise<string> {
   // Loaded here, since `import "dualpipe"` must not wait for what only runs of several processes need.

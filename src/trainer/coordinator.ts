@@ -23,7 +23,7 @@ import type { ResumePoint } from "./checkpoint/resume.ts";
 import type { CheckpointContent } from "./checkpoint/store.ts";
 import { batchShapeOf, modelContextOf, numRanks, type TrainConfig } from "./config/config.ts";
 import type { Corpus } from "./data/corpus.ts";
-import type { ProcessMessage } from "./process-messages.ts";
+import { isProcessMessage, type ProcessMessage } from "./process-messages.ts";
 import type { RankResult, SharedData } from "./rank/rank-data.ts";
 import type { RankReport } from "./rank/rank-report.ts";
 import { trainOnRanks } from "./rank/rank-threads.ts";
@@ -137,7 +137,7 @@ class Coordinator {
       numRanks: processes?.layout.ranksPerProcess ?? numRanks(pipeline),
       onWritten: (step, outcome) => this.#completion.add(step, outcome),
     });
-    processes?.onMessage((_from, message) => this.#hear(message as ProcessMessage));
+    processes?.onMessage(isProcessMessage, (_from, message) => this.#hear(message));
   }
 
   async run(): Promise<readonly RankResult[]> {

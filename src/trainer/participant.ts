@@ -5,7 +5,7 @@ import { PartWriter } from "./checkpoint/part-writer.ts";
 import { CheckpointRequests } from "./checkpoint/requests.ts";
 import { CheckpointStore } from "./checkpoint/store.ts";
 import type { TrainConfig } from "./config/config.ts";
-import type { ProcessMessage } from "./process-messages.ts";
+import { isProcessMessage, type ProcessMessage } from "./process-messages.ts";
 import { trainOnRanks } from "./rank/rank-threads.ts";
 import { connectForRun } from "./rendezvous.ts";
 
@@ -36,8 +36,8 @@ export class Participant {
     this.#processes = processes;
     const { layout } = processes;
     const requests = new CheckpointRequests();
-    processes.onMessage((_from, message) => {
-      if ((message as ProcessMessage).kind === "checkpointDone") requests.written();
+    processes.onMessage(isProcessMessage, (from, message) => {
+      if (from === 0 && message.kind === "checkpointDone") requests.written();
     });
     const parts = new PartWriter({
       store: new CheckpointStore(this.#config.output.dir),

@@ -1,11 +1,27 @@
-import type { PartsOutcome } from "./checkpoint/part-writer.ts";
-import type { CheckpointRequest } from "./checkpoint/requests.ts";
+import {
+  either,
+  exactly,
+  isCount,
+  isText,
+  listOf,
+  type MessageOf,
+  messageGuard,
+  record,
+} from "../launch/message-shapes.ts";
+import { isManifestFile } from "./checkpoint/manifest.ts";
 
 /** What the main threads of a run's processes tell each other. */
-export type ProcessMessage =
+const MESSAGES = {
   /** To process 0: the sender's parts of a checkpoint were written, or could not be. */
-  | { readonly kind: "parts"; readonly step: number; readonly outcome: PartsOutcome }
+  parts: {
+    step: isCount,
+    outcome: either(record({ files: listOf(isManifestFile) }), record({ problem: isText })),
+  },
   /** To process 0: a signal asked for a checkpoint. */
-  | { readonly kind: "request"; readonly request: Exclude<CheckpointRequest, "none"> }
+  request: { request: either(exactly("goOn"), exactly("stop")) },
   /** From process 0: a checkpoint was written or given up, so the ranks may send the next. */
-  | { readonly kind: "checkpointDone" };
+  checkpointDone: {},
+};
+
+export type ProcessMessage = MessageOf<typeof MESSAGES>;
+export const isProcessMessage = messageGuard(MESSAGES);

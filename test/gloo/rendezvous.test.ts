@@ -3,6 +3,9 @@ import { connect, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, test } from "vitest";
 import { ConnectedProcesses } from "../../src/launch/connected-processes.ts";
+import { HubMember } from "../../src/launch/hub/hub-member.ts";
+import { isAnything } from "../../src/launch/message-shapes.ts";
+import { publicSecret, runOfProcesses } from "../../src/launch/process-placement.ts";
 import type { Addon } from "../../src/native/addon.ts";
 import { loadAddon } from "../../src/native/load.ts";
 import { freePort } from "./free-port.ts";
@@ -46,7 +49,7 @@ const leave = (processes: readonly ConnectedProcesses[]) =>
 test("main threads exchange messages once all processes are connected", async () => {
   const processes = await connectAll([addon, addon]);
   const heard = new Promise((resolve) => {
-    processes[1]!.onMessage((...message) => resolve(message));
+    processes[1]!.onMessage(isAnything, (...message) => resolve(message));
   });
   processes[0]!.send("others", { kind: "hello" });
   expect(await heard).toEqual([0, { kind: "hello" }]);
@@ -79,6 +82,41 @@ test("a process that stops while all connect is a heartbeat timeout", async () =
   } finally {
     stopping.kill("SIGKILL");
   }
+});
+
+test.each([
+  ["nothing", null],
+  ["half a result", { kind: "result", attempt: 0 }],
+  ["the return of another's rank", { kind: "returned", rank: 0, sent: [] }],
+  ["the return of no rank", { kind: "returned", rank: 99, sent: [] }],
+  [
+    "more messages than can be counted",
+    { kind: "returned", rank: 1, sent: [{ destination: 0, kind: "weights", count: 2 ** 40 }] },
+  ],
+])("a process that says %s while all connect is named", async (_what, body) => {
+  const masterPort = await freePort();
+  const placement = loopbackPlacement(masterPort, { process: 0, numProcesses: 2, ranksPerProcess: 1 });
+  const connecting = ConnectedProcesses.connect(addon, placement, { rendezvousTimeoutMs: 60_000 });
+  const secret = publicSecret("127.0.0.1", masterPort);
+  const other = HubMember.join({
+    locate: async () => ({ address: "127.0.0.1", port: masterPort, secret }),
+    noun: "process",
+    member: 1,
+    numMembers: 2,
+    run: runOfProcesses(placement),
+    rendezvousTimeoutMs: 60_000,
+    heartbeatTimeoutMs: 20_000,
+    isBody: isAnything,
+    onMessage: () => {},
+    onDisconnect: () => {},
+  }).then((member) => member.send(0, body));
+  await expect(connecting).rejects.toMatchObject({
+    code: "RENDEZVOUS_FAILED",
+    message: expect.stringContaining(
+      "process 1 (rank 1) disconnected: it sent what is no message of this run",
+    ),
+  });
+  await other;
 });
 
 /** The sockets that were not listening before. */

@@ -16,15 +16,15 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { TLSSocket } from "node:tls";
-import { type DisconnectCause, describeDisconnect } from "../disconnect.ts";
+import { type DisconnectCause, describeDisconnect, MALFORMED } from "../disconnect.ts";
 import { LaunchError, type RendezvousWait } from "../launch-error.ts";
-import type { FromHub, Refusal, ToHub } from "./hub.ts";
+import { type Guard, parseJson } from "../message-shapes.ts";
+import { type FromHub, isFromHub, type Refusal, type ToHub } from "./protocol.ts";
 import { connectSecurely, type HubLocation } from "./secure-connection.ts";
 import { Wire } from "./wire.ts";
 
-export interface JoinOptions {
-  /** Finds the hub; called before each attempt to connect. */
-  readonly locate: () => Promise<HubLocation>;
+/** A member's place in the run, and how long it waits for the others. */
+interface Membership {
   /** What the members are. */
   readonly noun: RendezvousWait["noun"];
   readonly member: number;
@@ -35,7 +35,14 @@ export interface JoinOptions {
   readonly rendezvousTimeoutMs: number;
   /** A member, or the hub, is gone after this long without a heartbeat. */
   readonly heartbeatTimeoutMs: number;
-  readonly onMessage: (from: number, body: unknown) => void;
+}
+
+export interface JoinOptions<Body = unknown> extends Membership {
+  /** Finds the hub; called before each attempt to connect. */
+  readonly locate: () => Promise<HubLocation>;
+  /** A member that sends this one anything else is regarded as gone. */
+  readonly isBody: Guard<Body>;
+  readonly onMessage: (from: number, body: Body) => void;
   /** Called when another member is gone without leaving; with undefined when it is the hub. */
   readonly onDisconnect: (member: number | undefined, cause: DisconnectCause) => void;
   readonly signal?: AbortSignal | undefined;
@@ -78,7 +85,7 @@ export class HubMember {
    * Resolves when all members have joined.
    * @throws LaunchError RENDEZVOUS_TIMEOUT that says who is missing, WRONG_SECRET, REFUSED; the signal's reason.
    */
-  static async join(options: JoinOptions): Promise<HubMember> {
+  static async join<Body>(options: JoinOptions<Body>): Promise<HubMember> {
     const timeout = AbortSignal.timeout(options.rendezvousTimeoutMs);
     const signal = options.signal ? AbortSignal.any([timeout, options.signal]) : timeout;
     const progress: Progress = { missing: undefined, obstacle: "the hub has not answered" };
@@ -96,8 +103,8 @@ export class HubMember {
   }
 
   /** @returns Undefined when a retry may succeed; `progress` then says what was in the way. */
-  static async #tryToJoin(
-    options: JoinOptions,
+  static async #tryToJoin<Body>(
+    options: JoinOptions<Body>,
     signal: AbortSignal,
     progress: Progress,
   ): Promise<HubMember | undefined> {
@@ -120,14 +127,15 @@ export class HubMember {
   }
 
   /** Asks the hub for admission, and waits for the others. */
-  static #enter(
+  static #enter<Body>(
     socket: TLSSocket,
     address: string,
-    options: JoinOptions,
+    options: JoinOptions<Body>,
     signal: AbortSignal,
     progress: Progress,
   ): Promise<HubMember | undefined> {
-    const { member, numMembers, run, heartbeatTimeoutMs, onMessage, onDisconnect } = options;
+    const { member, numMembers, run, heartbeatTimeoutMs, onDisconnect } = options;
+    const deliver = delivery(options);
     return new Promise((resolve, reject) => {
       const abort = (): void => {
         wire.close();
@@ -137,13 +145,14 @@ export class HubMember {
       let isInSession = false;
       const wire = new Wire<FromHub, ToHub>(socket, {
         heartbeatTimeoutMs,
+        isMessage: isFromHub,
         onMessage: (message) => {
           switch (message.kind) {
             case "refused":
               signal.removeEventListener("abort", abort);
               wire.close();
               progress.obstacle = describeRefusal(message.refusal, options, address);
-              if (message.refusal.rule === "one session at a time") resolve(undefined);
+              if (message.refusal.kind === "session") resolve(undefined);
               else reject(new LaunchError("REFUSED", progress.obstacle));
               break;
             case "present":
@@ -155,7 +164,7 @@ export class HubMember {
               resolve(new HubMember(wire));
               break;
             case "message":
-              onMessage(message.from, message.body);
+              deliver(message.from, message.body);
               break;
             case "disconnected":
               onDisconnect(message.member, message.cause);
@@ -177,7 +186,7 @@ export class HubMember {
   }
 
   send(to: number | "others", body: unknown): void {
-    this.#wire.send({ kind: "send", to, body });
+    this.#wire.send({ kind: "send", to, body: JSON.stringify(body) });
   }
 
   leave(): void {
@@ -186,12 +195,26 @@ export class HubMember {
   }
 }
 
+/** Delivers the bodies of messages to a member, up to the first of each sender that is malformed. */
+function delivery<Body>({ isBody, onMessage, onDisconnect }: JoinOptions<Body>) {
+  const ignored = new Set<number>();
+  return (from: number, text: string): void => {
+    if (ignored.has(from)) return;
+    const body = parseJson(text);
+    if (isBody(body)) onMessage(from, body);
+    else {
+      ignored.add(from);
+      onDisconnect(from, MALFORMED);
+    }
+  };
+}
+
 function missingFrom(present: readonly number[], numMembers: number): number[] {
   return Array.from({ length: numMembers }, (_, i) => i).filter((member) => !present.includes(member));
 }
 
 function timeoutError(
-  { noun, member, numMembers, rendezvousTimeoutMs }: JoinOptions,
+  { noun, member, numMembers, rendezvousTimeoutMs }: Membership,
   { missing, obstacle }: Progress,
 ): LaunchError {
   const wait = { noun, member, numMembers, missing, waitedMs: rendezvousTimeoutMs };
@@ -216,23 +239,25 @@ function listMembers(noun: RendezvousWait["noun"], members: readonly number[]): 
 
 function describeRefusal(
   refusal: Refusal,
-  { noun, member, numMembers, run }: JoinOptions,
+  { noun, member, numMembers, run }: Membership,
   address: string,
 ): string {
   const members = PLURAL[noun];
-  switch (refusal.rule) {
-    case "number of members":
+  switch (refusal.kind) {
+    case "numMembers":
       return `all ${members} must agree on their number; ${noun} ${member} was told ${numMembers}, and the hub at ${address} expects ${refusal.numMembers}; start all with the same number, or give each run a port of its own`;
-    case "same run":
+    case "run":
       return `all ${members} that join a hub must belong to the same run; ${noun} ${member} belongs to ${run}, and the hub at ${address} serves ${refusal.run}; start all with the same config and options, or give each run a port of its own`;
-    case "one session at a time":
+    case "session":
       return `the hub at ${address} still has an earlier ${noun} ${member} or an earlier session of the run`;
+    case "protocol":
+      return `all ${members} must speak the same protocol; the hub at ${address} does not understand ${noun} ${member}; start all with the same version of dualpipe, or give each run a port of its own`;
     default:
       return refusal satisfies never;
   }
 }
 
-function wrongSecret({ noun, member }: JoinOptions, address: string): LaunchError {
+function wrongSecret({ noun, member }: Membership, address: string): LaunchError {
   return new LaunchError(
     "WRONG_SECRET",
     `all ${PLURAL[noun]} of a run must have the same secret; the hub at ${address} rejected that of ${noun} ${member}; set DUALPIPE_SECRET to the same text on every host`,

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { isAnything } from "../message-shapes.ts";
 import { Hub } from "./hub.ts";
 import { HubMember, type JoinOptions } from "./hub-member.ts";
 
@@ -48,6 +49,7 @@ async function join(member: number, options: Partial<JoinOptions> = {}): Promise
     run: "this run",
     rendezvousTimeoutMs: 20_000,
     heartbeatTimeoutMs: 20_000,
+    isBody: isAnything,
     onMessage: (from, body) => inboxes[member]!.add([from, body]),
     onDisconnect: (gone, { kind }) => inboxes[member]!.add(`${kind}: ${gone}`),
     ...options,

@@ -13,48 +13,24 @@
  *   3. forwards messages between members, in the order in which each sent them;
  *   4. tells the others when a member disconnects without leaving.
  *
+ * A connection over which anything but the messages of protocol.ts comes, in their order, is closed, and nothing else
+ * happens: a client that knows the secret may still be no process of ours.
+ *
  * Invariant: a session starts with all members, no member joins it later, and the next one starts only after
  * the last member is gone. So members of two attempts at the same run never talk to each other.
  */
 import type { TLSSocket } from "node:tls";
 import type { DisconnectCause } from "../disconnect.ts";
 import { LaunchError } from "../launch-error.ts";
+import { type FromHub, isToHub, type Refusal, type ToHub } from "./protocol.ts";
 import { type HubLocation, listenSecurely, type SecureServer } from "./secure-connection.ts";
 import { Wire } from "./wire.ts";
-
-/** Messages from a member to its hub. */
-export type ToHub =
-  | {
-      readonly kind: "join";
-      readonly member: number;
-      readonly numMembers: number;
-      /** A description of the run; that of all members must be the same. */
-      readonly run: string;
-      readonly heartbeatTimeoutMs: number;
-    }
-  | { readonly kind: "send"; readonly to: number | "others"; readonly body: unknown }
-  | { readonly kind: "leave" };
-
-/** Messages from a hub to a member. */
-export type FromHub =
-  | { readonly kind: "refused"; readonly refusal: Refusal }
-  /** The members that have joined, while some are missing. */
-  | { readonly kind: "present"; readonly members: readonly number[] }
-  /** All members have joined: the session starts. */
-  | { readonly kind: "everyone" }
-  | { readonly kind: "message"; readonly from: number; readonly body: unknown }
-  | { readonly kind: "disconnected"; readonly member: number; readonly cause: DisconnectCause };
-
-/** Why a hub does not admit a member. */
-export type Refusal =
-  | { readonly rule: "number of members"; readonly numMembers: number }
-  | { readonly rule: "same run"; readonly run: string }
-  /** Its predecessor, or the session before, is still there; a retry may succeed. */
-  | { readonly rule: "one session at a time" };
 
 /** The port may be 0, for any free one. */
 export interface HubOptions extends HubLocation {
   readonly numMembers: number;
+  /** The description of the run; by default that of the first to join. */
+  readonly run?: string | undefined;
   /** Called with a member whose connection is open but carries no heartbeat. */
   readonly onUnresponsive?: (member: number) => void;
 }
@@ -68,6 +44,7 @@ const JOIN_TIMEOUT_MS = 10_000;
 export class Hub {
   readonly #server: SecureServer;
   readonly #numMembers: number;
+  readonly #ownRun: string | undefined;
   readonly #onUnresponsive: HubOptions["onUnresponsive"];
   readonly #members = new Map<number, MemberWire>();
   /** All members have joined, and some are still there. */
@@ -88,9 +65,10 @@ export class Hub {
     }
   }
 
-  private constructor(server: SecureServer, { numMembers, onUnresponsive }: HubOptions) {
+  private constructor(server: SecureServer, { numMembers, run, onUnresponsive }: HubOptions) {
     this.#server = server;
     this.#numMembers = numMembers;
+    this.#ownRun = run;
     this.#onUnresponsive = onUnresponsive;
   }
 
@@ -120,9 +98,11 @@ export class Hub {
   #accept(socket: TLSSocket): void {
     const wire: MemberWire = new Wire<ToHub, FromHub>(socket, {
       heartbeatTimeoutMs: JOIN_TIMEOUT_MS,
+      isMessage: isToHub,
+      objection: { kind: "refused", refusal: { kind: "protocol" } },
       onMessage: (message) => {
-        if (message.kind === "join") this.#join(wire, message);
-        else wire.close();
+        if (message.kind === "join" && message.member < message.numMembers) this.#join(wire, message);
+        else wire.reject();
       },
       onDisconnect: () => {},
     });
@@ -140,7 +120,8 @@ export class Hub {
     this.#members.set(member, wire);
     wire.become({
       heartbeatTimeoutMs,
-      onMessage: (message) => this.#handle(member, message),
+      isMessage: isToHub,
+      onMessage: (message) => this.#handle(member, wire, message),
       onDisconnect: (cause) => this.#disconnect(member, cause),
     });
     if (this.#members.size === this.#numMembers) {
@@ -150,26 +131,29 @@ export class Hub {
   }
 
   #refusalOf({ member, numMembers, run }: Join): Refusal | undefined {
-    if (numMembers !== this.#numMembers) return { rule: "number of members", numMembers: this.#numMembers };
-    if (this.#isInSession || this.#members.has(member)) return { rule: "one session at a time" };
-    if (this.#members.size > 0 && run !== this.#run) return { rule: "same run", run: this.#run };
+    if (numMembers !== this.#numMembers) return { kind: "numMembers", numMembers: this.#numMembers };
+    if (this.#isInSession || this.#members.has(member)) return { kind: "session" };
+    const wanted = this.#ownRun ?? (this.#members.size > 0 ? this.#run : run);
+    if (run !== wanted) return { kind: "run", run: wanted };
     return undefined;
   }
 
-  #handle(from: number, message: ToHub): void {
+  #handle(from: number, wire: MemberWire, message: ToHub): void {
     switch (message.kind) {
       case "send": {
         const { to, body } = message;
         const copy: FromHub = { kind: "message", from, body };
-        if (to === "others") this.#broadcast(copy, from);
+        if (!this.#isInSession) wire.reject();
+        else if (to === "others") this.#broadcast(copy, from);
         else this.#members.get(to)?.send(copy);
         break;
       }
       case "leave":
-        this.#members.get(from)!.close();
+        wire.close();
         this.#remove(from);
         break;
       case "join":
+        wire.reject();
         break;
       default:
         message satisfies never;

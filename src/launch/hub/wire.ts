@@ -11,11 +11,16 @@
  * next one decides.
  */
 import type { TLSSocket } from "node:tls";
-import type { DisconnectCause } from "../disconnect.ts";
+import { type DisconnectCause, MALFORMED } from "../disconnect.ts";
+import { type Guard, parseJson } from "../message-shapes.ts";
 
-export interface WireOptions<Incoming> {
+export interface WireOptions<Incoming, Outgoing> {
   /** The other end is gone after this long without a heartbeat. */
   readonly heartbeatTimeoutMs: number;
+  /** A connection over which anything else comes is closed. */
+  readonly isMessage: Guard<Incoming>;
+  /** What the other end is told when it loses its connection for what it sent. */
+  readonly objection?: Outgoing;
   readonly onMessage: (message: Incoming) => void;
   /** Called once, unless this end closes the connection. */
   readonly onDisconnect: (cause: DisconnectCause) => void;
@@ -23,12 +28,14 @@ export interface WireOptions<Incoming> {
 
 /** A limit for a message, and for all that wait to be sent; the addresses of thousands of processes take less. */
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+/** How long the other end has to close its side. */
+const CLOSE_TIMEOUT_MS = 10_000;
 const HEARTBEATS_PER_TIMEOUT = 4;
 const LINE_FEED = 10;
 
 export class Wire<Incoming, Outgoing> {
   readonly #socket: TLSSocket;
-  #options: WireOptions<Incoming>;
+  #options: WireOptions<Incoming, Outgoing>;
   #timer: NodeJS.Timeout | undefined;
   #lastHeardMs = performance.now();
   /** The pieces of a line whose end has not arrived. */
@@ -36,7 +43,7 @@ export class Wire<Incoming, Outgoing> {
   #numPieceBytes = 0;
   #isOpen = true;
 
-  constructor(socket: TLSSocket, options: WireOptions<Incoming>) {
+  constructor(socket: TLSSocket, options: WireOptions<Incoming, Outgoing>) {
     this.#socket = socket;
     this.#options = options;
     socket.setNoDelay(true);
@@ -47,7 +54,7 @@ export class Wire<Incoming, Outgoing> {
   }
 
   /** Replaces the options once the other end has said which member it is. */
-  become(options: WireOptions<Incoming>): void {
+  become(options: WireOptions<Incoming, Outgoing>): void {
     this.#options = options;
     this.#startHeartbeats();
   }
@@ -62,13 +69,21 @@ export class Wire<Incoming, Outgoing> {
       });
   }
 
+  /** Ends the connection because of what the other end has sent. */
+  reject(): void {
+    if (!this.#isOpen) return;
+    const { objection, onDisconnect } = this.#options;
+    if (objection !== undefined) this.send(objection);
+    this.close();
+    onDisconnect(MALFORMED);
+  }
+
   /** Ends this side of the connection; messages that were sent before still arrive. */
   close(): void {
     if (!this.#isOpen) return;
     this.#stop();
     this.#socket.end();
-    // The other end has this long to close its side.
-    setTimeout(() => this.#socket.destroy(), this.#options.heartbeatTimeoutMs).unref();
+    setTimeout(() => this.#socket.destroy(), CLOSE_TIMEOUT_MS).unref();
   }
 
   #startHeartbeats(): void {
@@ -95,12 +110,19 @@ export class Wire<Incoming, Outgoing> {
       this.#pieces = [];
       this.#numPieceBytes = 0;
       start = end + 1;
-      if (line !== "" && this.#isOpen) this.#options.onMessage(JSON.parse(line) as Incoming);
+      if (line !== "" && this.#isOpen) this.#read(line);
     }
+    if (!this.#isOpen) return;
     this.#pieces.push(data.subarray(start));
     this.#numPieceBytes += data.length - start;
     if (this.#numPieceBytes > MAX_MESSAGE_BYTES)
       this.#end({ kind: "closed", detail: `it sent a message of more than ${MAX_MESSAGE_BYTES} bytes` });
+  }
+
+  #read(line: string): void {
+    const message = parseJson(line);
+    if (this.#options.isMessage(message)) this.#options.onMessage(message);
+    else this.reject();
   }
 
   #end(cause: DisconnectCause): void {

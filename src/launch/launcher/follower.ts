@@ -9,7 +9,13 @@
  */
 import { describeDisconnect } from "../disconnect.ts";
 import { HubMember } from "../hub/hub-member.ts";
-import { type FromFollower, type FromLeader, joinOptionsOf, type Verdict } from "./host-messages.ts";
+import {
+  type FromFollower,
+  type FromLeader,
+  isFromLeader,
+  joinOptionsOf,
+  type Verdict,
+} from "./host-messages.ts";
 import { HostProcesses } from "./host-processes.ts";
 import type { Attempt, Failure, LaunchOptions } from "./launch-options.ts";
 import type { StopSignals } from "./stop-signals.ts";
@@ -51,7 +57,10 @@ class Follower {
     const { masterAddress, print } = this.#options;
     this.#member = await HubMember.join({
       ...joinOptionsOf({ ...this.#options, address: masterAddress }, this.#signals.signal),
-      onMessage: (_from, message) => this.#receive(message as FromLeader),
+      isBody: isFromLeader,
+      onMessage: (host, message) => {
+        if (host === 0) this.#receive(message);
+      },
       onDisconnect: (host, cause) => {
         // The leader decides what to do about any other host.
         if (host !== undefined && host !== 0) return;
@@ -83,6 +92,7 @@ class Follower {
   }
 
   #start(attempt: Attempt): void {
+    if (this.#processes !== undefined) return;
     const processes = new HostProcesses(this.#options, attempt, () => this.#send({ kind: "failing" }));
     this.#processes = processes;
     const passing = this.#signals.passTo(processes);

@@ -18,6 +18,7 @@
 import { randomBytes } from "node:crypto";
 import { Hub } from "../hub/hub.ts";
 import { followLeader } from "./follower.ts";
+import { runOfHosts } from "./host-messages.ts";
 import { HostProcesses, rootOf } from "./host-processes.ts";
 import type { Attempt, Failure, LaunchOptions } from "./launch-options.ts";
 import { OtherHosts } from "./other-hosts.ts";
@@ -33,7 +34,15 @@ export async function launch(options: LaunchOptions, signals: StopSignals): Prom
   const { numHosts, masterPort, secret } = options;
   const address = options.address ?? options.masterAddress;
   const hub =
-    numHosts > 1 ? await Hub.listen({ address, port: masterPort, secret, numMembers: numHosts }) : undefined;
+    numHosts > 1
+      ? await Hub.listen({
+          address,
+          port: masterPort,
+          secret,
+          numMembers: numHosts,
+          run: runOfHosts(options),
+        })
+      : undefined;
   try {
     return await leadAttempts(options, address, signals);
   } finally {

@@ -1,7 +1,13 @@
 import { type DisconnectCause, describeDisconnect } from "../disconnect.ts";
 import { EXIT_STATUS } from "../exit-status.ts";
 import { HubMember } from "../hub/hub-member.ts";
-import { type FromFollower, type FromLeader, joinOptionsOf, type Verdict } from "./host-messages.ts";
+import {
+  type FromFollower,
+  type FromLeader,
+  isFromFollower,
+  joinOptionsOf,
+  type Verdict,
+} from "./host-messages.ts";
 import type { Attempt, Failure, LaunchOptions } from "./launch-options.ts";
 
 /**
@@ -27,7 +33,8 @@ export class OtherHosts {
     const hosts = new OtherHosts(options.numHosts - 1);
     hosts.#member = await HubMember.join({
       ...joinOptionsOf(options, signal),
-      onMessage: (from, message) => hosts.#receive(from, message as FromFollower),
+      isBody: isFromFollower,
+      onMessage: (from, message) => hosts.#receive(from, message),
       onDisconnect: (host, cause) => hosts.#disconnect(host, cause),
     });
     return hosts;

@@ -17,6 +17,14 @@ const sha256 = zod()
   .string()
   .regex(/^[0-9a-f]{64}$/);
 
+const manifestFileSchema = zod().object({
+  name: zod()
+    .string()
+    .regex(/^[\w-]+\.\w+$/),
+  bytes: count,
+  sha256,
+});
+
 const manifestSchema = zod().object({
   format: zod().literal("dualpipe-checkpoint"),
   version: zod().literal(1),
@@ -25,20 +33,17 @@ const manifestSchema = zod().object({
   /** The position in the data: how many sequences were trained on, and a checksum of the tokens. */
   data: zod().object({ sequences: count, tokensSha256: sha256 }),
   config: configSchema(),
-  files: zod().array(
-    zod().object({
-      name: zod()
-        .string()
-        .regex(/^[\w-]+\.\w+$/),
-      bytes: count,
-      sha256,
-    }),
-  ),
+  files: zod().array(manifestFileSchema),
 });
 
 /** Describes a checkpoint and lists its files, except the manifest itself. */
 export type Manifest = z.infer<typeof manifestSchema>;
 export type ManifestFile = Manifest["files"][number];
+
+/** Whether a value that may be anything describes a file of a checkpoint. */
+export function isManifestFile(value: unknown): value is ManifestFile {
+  return manifestFileSchema.safeParse(value).success;
+}
 
 /** Writes the manifest with a checksum of itself. */
 export async function writeManifest(folder: string, manifest: Manifest): Promise<void> {
