@@ -21,7 +21,7 @@ const SLOWDOWN_MAX = 6;
 /** The limit of a test run on this machine, in minutes: the one given, or one that fits the machine's speed. */
 export function limitMinutes(env = process.env, measureMs = measureLoopMs, cores = availableParallelism()) {
   const given = env[LIMIT_VARIABLE];
-  if (given !== undefined) {
+  if (given) {
     if (Number(given) > 0) return Number(given);
     throw new Error(`dualpipe: ${LIMIT_VARIABLE} must be a number of minutes over 0; got ${given}`);
   }

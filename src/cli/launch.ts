@@ -11,15 +11,17 @@
  * A config runs our own `train`, whose statuses have meanings, and a user error would only repeat itself. Status 1 of a
  * script may mean anything, so the script is restarted.
  */
+
 import { statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { readEnvironment } from "../errors/environment.ts";
 import { EXIT_STATUS } from "../launch/exit-status.ts";
 import { launch } from "../launch/launcher/launch.ts";
 import { StopSignals } from "../launch/launcher/stop-signals.ts";
 import { DEFAULT_MASTER_PORT } from "../launch/launcher-variables.ts";
 import { ADDRESS_VARIABLE, publicSecret, SECRET_VARIABLE } from "../launch/process-placement.ts";
-import { UsageError } from "./usage.ts";
+import { orVariable, UsageError } from "./usage.ts";
 
 interface LaunchCommandOptions {
   readonly nprocPerNode: number;
@@ -50,9 +52,10 @@ export function launchCommand(): Command {
     )
     .addOption(count("--node-rank <n>", "index of this host, from 0", "PET_NODE_RANK", 0).default(0))
     .addOption(
-      new Option("--master-addr <address>", `address of host 0; ${LOOPBACK} with one host`).env(
+      orVariable(
+        new Option("--master-addr <address>", `address of host 0; ${LOOPBACK} with one host`),
         "PET_MASTER_ADDR",
-      ),
+      ).argParser(nonEmpty),
     )
     .addOption(
       count(
@@ -94,11 +97,16 @@ export function launchCommand(): Command {
 }
 
 function count(flags: string, description: string, variable: string, least: number): Option {
-  return new Option(flags, description).env(variable).argParser((text) => {
+  return orVariable(new Option(flags, description), variable).argParser((text) => {
     const value = Number(text);
     if (/^\d+$/.test(text) && value >= least) return value;
     throw new InvalidArgumentError(`It must be a whole number of at least ${least}.`);
   });
+}
+
+function nonEmpty(text: string): string {
+  if (text !== "") return text;
+  throw new InvalidArgumentError("It must not be empty.");
 }
 
 async function runLaunch(
@@ -126,7 +134,8 @@ async function runLaunch(
   const print = (text: string): void => {
     process.stderr.write(`dualpipe: ${text}\n`);
   };
-  if (nnodes > 1 && !process.env[SECRET_VARIABLE])
+  const env = readEnvironment();
+  if (nnodes > 1 && env[SECRET_VARIABLE] === undefined)
     print(
       `${SECRET_VARIABLE} is not set, so anyone who can reach ${masterAddr}:${masterPort} can join this run; set it to the same secret text on all hosts`,
     );
@@ -140,8 +149,8 @@ async function runLaunch(
       hostIndex: nodeRank,
       masterAddress: masterAddr,
       masterPort,
-      address: process.env[ADDRESS_VARIABLE],
-      secret: process.env[SECRET_VARIABLE] || publicSecret(masterAddr, masterPort),
+      address: env[ADDRESS_VARIABLE],
+      secret: env[SECRET_VARIABLE] ?? publicSecret(masterAddr, masterPort),
       maxRestarts,
       rendezvousTimeoutMs: 1000 * options.meetTimeout,
       heartbeatTimeoutMs: 1000 * options.silenceTimeout,

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { readEnvironment } from "../errors/environment.ts";
 import { describeSystemError } from "../errors/system-error.ts";
 import { EXIT_STATUS } from "../launch/exit-status.ts";
 import { describeFailure } from "./failure.ts";
@@ -77,7 +78,7 @@ export async function runCli(args: readonly string[]): Promise<number> {
     await program.parseAsync(isUnknown && wanted !== "help" ? [wanted] : args, { from: "user" });
     return Number(process.exitCode ?? 0);
   } catch (error) {
-    const failure = describeFailure(error, Boolean(process.env.DUALPIPE_DEBUG));
+    const failure = describeFailure(error, readEnvironment().DUALPIPE_DEBUG !== undefined);
     if (failure.text !== "") process.stderr.write(`${failure.text}\n`);
     // The signal has set its own status, which tells SIGTERM from SIGINT.
     return failure.isInterrupt ? Number(process.exitCode ?? failure.exitCode) : failure.exitCode;

@@ -1,4 +1,5 @@
 import { Command, Option } from "commander";
+import { readEnvironment } from "../errors/environment.ts";
 import { EXIT_STATUS } from "../launch/exit-status.ts";
 import { type ProcessPlacement, processPlacement, SECRET_VARIABLE } from "../launch/process-placement.ts";
 import { CheckpointRequests } from "../trainer/checkpoint/requests.ts";
@@ -67,7 +68,7 @@ async function runTrain(path: string, options: TrainCommandOptions): Promise<voi
       signal: interrupt.signal,
       processes,
       // A launcher that restarts a run counts the restarts.
-      resume: resume ?? Number(process.env.TORCHELASTIC_RESTART_COUNT ?? 0) > 0,
+      resume: resume ?? Number(readEnvironment().TORCHELASTIC_RESTART_COUNT ?? 0) > 0,
       overwrite: overwrite ?? false,
       requests,
       profilePath: profile,

@@ -1,5 +1,6 @@
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError, type Option } from "commander";
 import { DualPipeError } from "../errors/dualpipe-error.ts";
+import { readEnvironment } from "../errors/environment.ts";
 import { closestName, didYouMean } from "../errors/suggestion.ts";
 
 /** The command line itself is wrong, whatever is in the files that it names. */
@@ -35,4 +36,11 @@ export function choiceOf<const Value extends string>(values: readonly Value[]): 
 export function wholeNumber(text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError("It must be a whole number of at least 0.");
   return Number(text);
+}
+
+/** Lets a variable of the environment, if it is not empty, give the value of an option that is left out. */
+export function orVariable(option: Option, variable: string): Option {
+  if (readEnvironment()[variable] !== undefined) return option.env(variable);
+  option.description += ` (env: ${variable})`;
+  return option;
 }

@@ -77,6 +77,7 @@ export class ConnectedProcesses {
   ): Promise<ConnectedProcesses> {
     // A LibTorch without Gloo is reported now, not after the rendezvous.
     glooOf(addon);
+    checkAddress(placement);
     const {
       rendezvousTimeoutMs = DEFAULT_RENDEZVOUS_TIMEOUT_MS,
       heartbeatTimeoutMs = DEFAULT_HEARTBEAT_TIMEOUT_MS,
@@ -248,6 +249,15 @@ function addressForGloo(address: string): string {
   if (address !== "127.0.0.1") return address;
   const [a, b] = randomBytes(2);
   return `127.${a}.${b}.${1 + randomInt(254)}`;
+}
+
+/** An empty address would listen on all interfaces. @throws LaunchError ADDRESS_NOT_HERE */
+function checkAddress({ address, process }: ProcessPlacement): void {
+  if (address !== "") return;
+  throw new LaunchError(
+    "ADDRESS_NOT_HERE",
+    `the address at which a process listens must be one of its host; got "" for process ${process}; take the placement that processPlacement() finds`,
+  );
 }
 
 /** Counts are kept as 32-bit numbers. */

@@ -129,6 +129,32 @@ describe("a process's place", () => {
     });
   });
 
+  test.each([
+    ["DUALPIPE_ADDRESS", { address: "127.0.0.1" }],
+    ["DUALPIPE_SECRET", { secret: undefined }],
+    ["DUALPIPE_HUB", { hub: "process 0" }],
+    ["TORCHELASTIC_USE_AGENT_STORE", { hub: "process 0" }],
+  ])("an empty %s is as if it was not set", async (name, expected) => {
+    expect(await processPlacement(4, { ...TORCHRUN, [name]: "" })).toMatchObject(expected);
+  });
+
+  test("empty variables of a launcher are no launcher's, and some that are empty are missing", async () => {
+    expect(await processPlacement(4, { RANK: "", WORLD_SIZE: "" })).toBeUndefined();
+    await expect(processPlacement(4, { ...TORCHRUN, MASTER_ADDR: "" })).rejects.toThrow(
+      "MASTER_ADDR is missing",
+    );
+    const slurm = {
+      SLURM_PROCID: "0",
+      SLURM_LOCALID: "0",
+      SLURM_STEP_NUM_TASKS: "2",
+      SLURM_STEP_NUM_NODES: "1",
+    };
+    expect(await processPlacement(4, { ...slurm, MASTER_ADDR: "", MASTER_PORT: "" })).toMatchObject({
+      masterAddress: "127.0.0.1",
+      masterPort: 29_500,
+    });
+  });
+
   test("a secret can be given", async () => {
     expect((await processPlacement(4, TORCHRUN))?.secret).toBeUndefined();
     expect((await processPlacement(4, { ...TORCHRUN, DUALPIPE_SECRET: "abc" }))?.secret).toBe("abc");

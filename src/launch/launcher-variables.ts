@@ -1,6 +1,5 @@
+import type { Environment } from "../errors/environment.ts";
 import { LaunchError } from "./launch-error.ts";
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What a launcher tells a process about its place in a run. */
 export interface LaunchVariables {
@@ -109,7 +108,7 @@ class Variables {
 
   text(name: string): string {
     const value = this.#env[name];
-    if (value === undefined || value === "")
+    if (value === undefined)
       throw new LaunchError(
         "INCOMPLETE_VARIABLES",
         `all of ${this.#launcher}'s variables must be set; ${name} is missing; set it, or start the run with ${this.#launcher} or dualpipe launch`,

@@ -14,6 +14,7 @@
 
 import { once } from "node:events";
 import { counted } from "../errors/counted.ts";
+import { type Environment, readEnvironment } from "../errors/environment.ts";
 import type { ProcessLayout } from "../transport/gloo/connect-processes.ts";
 import { LaunchError } from "./launch-error.ts";
 import { type HubServer, readLaunchVariables } from "./launcher-variables.ts";
@@ -38,31 +39,32 @@ export const ADDRESS_VARIABLE = "DUALPIPE_ADDRESS";
 /**
  * The placement of this process in a run of `numRanks` ranks, according to its launcher's variables.
  * `DUALPIPE_ADDRESS` sets the address at which it listens for the others, `DUALPIPE_SECRET` the secret of the
- * run.
+ * run. A variable that is empty is unset.
  * @returns Undefined when no launcher has started this process.
  * @throws LaunchError INCOMPLETE_VARIABLES, UNEVEN_RANKS
  */
 export async function processPlacement(
   numRanks: number,
-  env: Readonly<Record<string, string | undefined>> = process.env,
+  variables?: Environment,
 ): Promise<ProcessPlacement | undefined> {
-  const variables = readLaunchVariables(env);
-  if (variables === undefined) return undefined;
-  const { numProcesses, masterAddress, masterPort, hub } = variables;
+  const env = readEnvironment(variables);
+  const launch = readLaunchVariables(env);
+  if (launch === undefined) return undefined;
+  const { process, numProcesses, masterAddress, masterPort, hub } = launch;
   if (numRanks % numProcesses !== 0)
     throw new LaunchError(
       "UNEVEN_RANKS",
       `all processes must have the same number of ranks; got ${counted(numRanks, "rank")} and ${counted(numProcesses, "process")}; start ${divisorsOf(numRanks).join(", ")} processes, or change the number of ranks`,
     );
   return {
-    process: variables.process,
+    process,
     numProcesses,
     ranksPerProcess: numRanks / numProcesses,
     masterAddress,
     masterPort,
     hub,
     address: env[ADDRESS_VARIABLE] ?? (await addressTowards(masterAddress, masterPort)),
-    secret: env[SECRET_VARIABLE] || undefined,
+    secret: env[SECRET_VARIABLE],
   };
 }
 

@@ -1,5 +1,6 @@
 // The build as a program, for `loadAddon`, which waits for it without an event loop: argument 1 is a cache as JSON.
 // Progress goes to standard error, the outcome as JSON to standard output.
+import { readEnvironment } from "../errors/environment.ts";
 import { buildAddon } from "./build.ts";
 import type { BuildOutcome } from "./load.ts";
 import { NativeSetupError } from "./setup-error.ts";
@@ -12,7 +13,7 @@ process.on("SIGHUP", () => process.exit(129));
 const { folders, sources } = JSON.parse(process.argv[2]!) as { folders: string[]; sources: string };
 let outcome: BuildOutcome;
 try {
-  const cache = { folders, sources, env: process.env };
+  const cache = { folders, sources, env: readEnvironment() };
   const onProgress = (line: string) => process.stderr.write(`dualpipe: ${line}\n`);
   outcome = { path: (await buildAddon({ cache, onProgress })).path };
 } catch (error) {

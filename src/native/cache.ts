@@ -15,6 +15,7 @@
  * checkouts, projects, LibTorch versions and processes share the cache without knowing of each other, and deleting
  * anything in it costs only a build.
  */
+
 import {
   accessSync,
   constants,
@@ -28,6 +29,7 @@ import {
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { type Environment, readEnvironment } from "../errors/environment.ts";
 import type { LibTorch } from "./inspect.ts";
 import { cryptoModule } from "./programs.ts";
 import { NativeSetupError } from "./setup-error.ts";
@@ -52,8 +54,9 @@ export interface NativeCache {
 /**
  * The folder in `DUALPIPE_CACHE`, or the user's cache folder; the package's own folder where that cannot be written.
  */
-export function defaultCache(env: NodeJS.ProcessEnv = process.env): NativeCache {
-  const usersCache = env.XDG_CACHE_HOME || join(homedir(), ".cache");
+export function defaultCache(variables?: Environment): NativeCache {
+  const env = readEnvironment(variables);
+  const usersCache = env.XDG_CACHE_HOME ?? join(homedir(), ".cache");
   const folders = env[CACHE_VARIABLE]
     ? [join(env[CACHE_VARIABLE], "native")]
     : [join(usersCache, "dualpipe", "native"), join(PACKAGE_FOLDER, ".cache", "native")];

@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
+import { setDefaultVariable } from "../errors/environment.ts";
 import type { Addon } from "./addon.ts";
 import { defaultCache, findAddon, type NativeCache } from "./cache.ts";
 import { libtorchNotFound } from "./locate.ts";
@@ -88,7 +89,7 @@ function moduleLoaders(options: readonly string[]): string[] {
  * queues unless there are enough.
  */
 function prepareEnvironment(): void {
-  process.env.OMP_NUM_THREADS ??= "1";
-  process.env.OPENBLAS_NUM_THREADS ??= "1";
-  process.env.CUDA_DEVICE_MAX_CONNECTIONS ??= "32";
+  setDefaultVariable("OMP_NUM_THREADS", "1");
+  setDefaultVariable("OPENBLAS_NUM_THREADS", "1");
+  setDefaultVariable("CUDA_DEVICE_MAX_CONNECTIONS", "32");
 }

@@ -9,8 +9,10 @@
  * Debian is a trap: its `python3-torch` has a `torch/lib` that links to the system's LibTorch, but no headers next to
  * it. Such a torch is passed over; the system's own rule finds the same library with its headers.
  */
+
 import { existsSync, readdirSync, realpathSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { readEnvironment } from "../errors/environment.ts";
 import { inspectLibTorch, type LibTorch, type LibTorchLayout, type LibTorchSource } from "./inspect.ts";
 import { childProcess, findProgram } from "./programs.ts";
 import { NativeSetupError } from "./setup-error.ts";
@@ -45,7 +47,7 @@ print(spec.submodule_search_locations[0] if spec and spec.origin else "")
 
 /** Searches this machine for LibTorch. A `LIBTORCH` that is set but unusable ends the search. */
 export function locateLibTorch(options: LocateOptions = {}): LocateResult {
-  const env = options.env ?? process.env;
+  const env = readEnvironment(options.env);
   const prefixes = options.systemPrefixes ?? ["/usr/local", "/usr"];
   const attempts: LocateAttempt[] = [];
   const search = [

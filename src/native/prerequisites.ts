@@ -1,5 +1,6 @@
 import { existsSync, realpathSync } from "node:fs";
 import { basename, join } from "node:path";
+import { readEnvironment } from "../errors/environment.ts";
 import { systemLibDirs } from "./locate.ts";
 import { findProgram } from "./programs.ts";
 
@@ -47,15 +48,15 @@ export function chooseBlasCommand(openBlas: string): string {
 }
 
 /** The compiler that CMake would use. */
-export function findCompiler(env: NodeJS.ProcessEnv = process.env): string | undefined {
-  return findProgram(env.CXX || "c++", env) ?? findProgram("g++", env);
+export function findCompiler(env = readEnvironment()): string | undefined {
+  return findProgram(env.CXX ?? "c++", env) ?? findProgram("g++", env);
 }
 
 /**
  * The Debian packages that the native build still needs.
  * Only build tools are needed for a LibTorch that the user chose: it includes Gloo and a BLAS.
  */
-export function missingPackages(usesSystemLibTorch: boolean, env: NodeJS.ProcessEnv = process.env): string[] {
+export function missingPackages(usesSystemLibTorch: boolean, env = readEnvironment()): string[] {
   const hasMaker = findProgram("ninja", env) ?? findProgram("make", env);
   const tools = [
     findCompiler(env) === undefined && "g++",

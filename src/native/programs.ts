@@ -1,6 +1,7 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { delimiter, isAbsolute, join } from "node:path";
+import { type Environment, readEnvironment } from "../errors/environment.ts";
 
 const require = createRequire(import.meta.url);
 
@@ -16,7 +17,7 @@ export const childProcess = () => require("node:child_process") as typeof import
 export const cryptoModule = () => require("node:crypto") as typeof import("node:crypto");
 
 /** Finds an executable on PATH without starting it; an absolute path is only checked. */
-export function findProgram(name: string, env: NodeJS.ProcessEnv = process.env): string | undefined {
+export function findProgram(name: string, env: Environment = readEnvironment()): string | undefined {
   if (isAbsolute(name)) return isExecutableFile(name) ? name : undefined;
   const folders = (env.PATH ?? "").split(delimiter).filter((folder) => folder !== "");
   return folders.map((folder) => join(folder, name)).find(isExecutableFile);

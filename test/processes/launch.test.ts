@@ -4,6 +4,7 @@ import { type AddressInfo, createServer, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { freePort } from "../gloo/free-port.ts";
+import { listeningSockets } from "../gloo/listening-sockets.ts";
 import { startDualpipe } from "./start-launcher.ts";
 
 const SCRIPT = fileURLToPath(new URL("./connecting-script.mjs", import.meta.url));
@@ -42,18 +43,18 @@ function connections(numProcesses: number): Promise<void> {
   });
 }
 
-function startScript(numProcesses: number, args: readonly string[] = []) {
+function startScript(numProcesses: number, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}) {
   const { port } = server.address() as AddressInfo;
   const options = ["--nproc-per-node", String(numProcesses), ...args];
-  const launcher = startDualpipe(["launch", ...options, SCRIPT, String(port)]);
+  const launcher = startDualpipe(["launch", ...options, SCRIPT, String(port)], env);
   launchers.push(launcher.child);
   return launcher;
 }
 
 /** Launches the script, and waits until all its processes have connected. */
-async function launch(numProcesses: number, args: readonly string[] = []) {
+async function launch(numProcesses: number, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}) {
   const ready = connections(numProcesses);
-  const launcher = startScript(numProcesses, args);
+  const launcher = startScript(numProcesses, args, env);
   await ready;
   const closed = Promise.all([...sockets.values()].map((socket) => once(socket, "close")));
   return { ...launcher, allProcessesEnded: closed };
@@ -149,7 +150,22 @@ test("no process is left when the launcher is killed", async () => {
   await allProcessesEnded;
 });
 
+test("variables that are empty are as if they were not set, so the hub stays on the loopback address", async () => {
+  const empty = [
+    "DUALPIPE_ADDRESS",
+    "DUALPIPE_MEET_TIMEOUT",
+    "PET_MASTER_ADDR",
+    "PET_MASTER_PORT",
+    "PET_NNODES",
+  ];
+  const { child, ended } = await launch(2, [], Object.fromEntries(empty.map((name) => [name, ""])));
+  expect(listeningSockets([child.pid!])).toEqual([{ address: "127.0.0.1", port: expect.any(Number) }]);
+  for (const socket of sockets.values()) socket.write("end");
+  expect((await ended).status).toBe(0);
+});
+
 test.each([
+  [["--nnodes", "2", "--master-addr", "", "x.js"], 2, "It must not be empty."],
   [
     ["--nnodes", "2", "x.js"],
     2,

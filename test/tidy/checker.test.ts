@@ -1,5 +1,10 @@
 import { expect, test } from "vitest";
-import { findForbiddenSyntax, findMissingHeaders, findRepeatedOperators } from "./code.ts";
+import {
+  findEnvironmentReads,
+  findForbiddenSyntax,
+  findMissingHeaders,
+  findRepeatedOperators,
+} from "./code.ts";
 import { findBareErrors, findErrorCodes } from "./errors.ts";
 import { findBrokenEntries, findUnusedExports } from "./exports.ts";
 import { parseSources } from "./repository.ts";
@@ -24,6 +29,17 @@ test("an unused export is found, but not one that is used in any way", () => {
   });
   const rules = findUnusedExports(files, new Set(["src/index.ts"])).map(({ rule }) => rule);
   expect(rules).toEqual(["unused", "Lost", "loose"].map((name) => `nothing imports its export ${name}`));
+});
+
+test("a file that reads the environment is found, but not the one that may", () => {
+  const files = plant({
+    "src/errors/environment.ts": "export const all = process.env;",
+    "src/cli/a.ts": "const { HOME } = process.env;",
+    "src/cli/b.ts": "import { env } from 'node:process'; log(process.argv, cache.env);",
+    "src/cli/c.test.ts": "process.env.HOME;",
+    "test/d.ts": "process.env.HOME;",
+  });
+  expect(findEnvironmentReads(files).map(({ file }) => file)).toEqual(["src/cli/a.ts"]);
 });
 
 test("an entry of package.json without a source is found", () => {

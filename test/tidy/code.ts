@@ -44,6 +44,24 @@ export function findForbiddenSyntax(files: readonly SourceFile[]): Violation[] {
   });
 }
 
+/** The place that reads the environment, where an empty variable is unset. */
+const ENVIRONMENT = "src/errors/environment.ts";
+
+/** Places of src/, other than that one, that read the environment. */
+export function findEnvironmentReads(files: readonly SourceFile[]): Violation[] {
+  const others = files.filter(({ path }) => path.startsWith("src/") && !isTest(path) && path !== ENVIRONMENT);
+  return others.flatMap((file) => {
+    let isFound = false;
+    walk(file.program, (node) => {
+      if (node.type !== "MemberExpression") return;
+      const [object, property] = [node.object, node.property].map((part) => (part as Node | undefined)?.name);
+      isFound ||= object === "process" && property === "env";
+    });
+    const rule = "the environment is read in one place, and this file reads it";
+    return isFound ? [{ file: file.path, rule, remedy: `use what ${ENVIRONMENT} exports` }] : [];
+  });
+}
+
 function switchedTest(node: Node): string | undefined {
   if (node.type !== "MemberExpression") return undefined;
   const property = (node.property as Node | undefined)?.name;

@@ -1,6 +1,12 @@
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { FILES_WITH_IDEAS, findForbiddenSyntax, findMissingHeaders, findRepeatedOperators } from "./code.ts";
+import {
+  FILES_WITH_IDEAS,
+  findEnvironmentReads,
+  findForbiddenSyntax,
+  findMissingHeaders,
+  findRepeatedOperators,
+} from "./code.ts";
 import { findBareErrors, findErrorCodes } from "./errors.ts";
 import { findBrokenEntries, findUnusedExports, publicSources } from "./exports.ts";
 import { BACK_EDGES, findCycles, findUnusedPermissions, findUpwardImports } from "./layers.ts";
@@ -22,6 +28,7 @@ test.each<[string, readonly Violation[]]>([
   ["every export is used", findUnusedExports(files, new Set(publicSources(manifest).values()))],
   ["package.json offers only what the build makes", findBrokenEntries(manifest, files)],
   ["every permission of a layer is used", findUnusedPermissions(files)],
+  ["one place reads the environment", findEnvironmentReads(files)],
   ["an operator is declared once", findRepeatedOperators(files)],
   ["an error is of a class of ours", findBareErrors(files)],
   ["a long file starts with its idea", findMissingHeaders(texts, FILES_WITH_IDEAS)],

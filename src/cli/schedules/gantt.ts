@@ -6,8 +6,10 @@
  * Where one has no room, none is named: a column is then a slice of time with a letter for what runs in it, and the
  * whole step still fits. Names that are cut off, or given to some only, would be read as other names.
  */
+
 import pc from "picocolors";
 import { counted } from "../../errors/counted.ts";
+import { readEnvironment } from "../../errors/environment.ts";
 import { type Bar, barsOf, KIND_IN_WORDS } from "../../schedule/draw/bars.ts";
 import { ChartRows } from "../../schedule/draw/chart-rows.ts";
 import { ticksOf } from "../../schedule/draw/ticks.ts";
@@ -223,7 +225,7 @@ const MAX_COLUMNS_OF_FILE = 2000;
 
 /** The largest chart that the terminal, or the file, has room for. */
 export function chartLimits(): GanttOptions {
-  const given = Number(process.env.COLUMNS);
+  const given = Number(readEnvironment().COLUMNS);
   const columns = process.stdout.isTTY
     ? process.stdout.columns
     : given > 0 && Number.isSafeInteger(given)

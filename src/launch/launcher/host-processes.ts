@@ -12,9 +12,11 @@
  *
  * Invariant: `ended` resolves after every process has ended, so the next attempt starts on an empty host.
  */
+
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
+import { inheritedEnvironment } from "../../errors/environment.ts";
 import { EXIT_STATUS } from "../exit-status.ts";
 import { HUB_VARIABLE } from "../launcher-variables.ts";
 import { SECRET_VARIABLE } from "../process-placement.ts";
@@ -164,7 +166,7 @@ function environmentOf(
   rank: number,
   local: number,
 ): NodeJS.ProcessEnv {
-  const { TORCHELASTIC_USE_AGENT_STORE: _, ...inherited } = process.env;
+  const { TORCHELASTIC_USE_AGENT_STORE: _, ...inherited } = inheritedEnvironment();
   return {
     ...inherited,
     RANK: String(rank),
