@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { readEnvironment } from "../errors/environment.ts";
 import { describeSystemError } from "../errors/system-error.ts";
 import { EXIT_STATUS } from "../launch/exit-status.ts";
+import { closeUnwantedDebugger } from "./debugger.ts";
 import { describeFailure } from "./failure.ts";
 import { exitOnInterrupt } from "./interrupt.ts";
 
@@ -68,6 +69,7 @@ const COMMANDS: readonly CommandEntry[] = [
 
 /** Runs one command line and returns the exit status. */
 export async function runCli(args: readonly string[]): Promise<number> {
+  closeUnwantedDebugger();
   exitOnInterrupt();
   handleClosedOutputs();
   try {

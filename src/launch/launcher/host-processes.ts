@@ -4,7 +4,7 @@
  * Processes must not outlive their launcher. A handler at its exit cannot promise that, because SIGKILL runs no
  * handler, and a process that is left over would keep its port and its memory. So each inherits a pipe that the
  * launcher never writes to. The kernel closes it when the launcher is gone, however it went, and process-watch.ts then
- * ends the process.
+ * ends the process. Over the same pipe a process says whether it listens to SIGUSR1.
  *
  * One failure causes others: when a rank throws, its neighbours time out or see it disconnect, and which process ends
  * first is chance. The first failure therefore starts a deadline instead of a kill, so that the others can report what
@@ -21,9 +21,7 @@ import { EXIT_STATUS } from "../exit-status.ts";
 import { HUB_VARIABLE } from "../launcher-variables.ts";
 import { SECRET_VARIABLE } from "../process-placement.ts";
 import type { Attempt, Failure, HostOptions } from "./launch-options.ts";
-
-/** The descriptor of the pipe that every process inherits; its end is the end of the launcher. */
-export const LAUNCHER_PIPE = 3;
+import { LAUNCHER_PIPE, LISTENING } from "./watch-pipe.ts";
 
 const DEFAULT_STOP_TIMEOUT_MS = 30_000;
 const DEFAULT_FAILURE_GRACE_MS = 5_000;
@@ -33,6 +31,8 @@ interface StartedProcess {
   readonly child: ChildProcess;
   /** It was killed because it sent no heartbeat. */
   isUnresponsive: boolean;
+  /** It does something else at SIGUSR1 than to open Node's debugger. */
+  listensToUsr1: boolean;
   readonly ended: Promise<Failure | undefined>;
 }
 
@@ -68,10 +68,15 @@ export class HostProcesses {
     return rootOf(failures);
   }
 
-  /** Passes a signal on. All but SIGUSR1 ask a process to end, and it is killed if it does not in time. */
-  signal(signal: NodeJS.Signals): void {
+  /** Passes SIGUSR1 on to the processes that listen to it. */
+  askForCheckpoint(): void {
+    for (const { child, listensToUsr1 } of this.#processes) if (listensToUsr1) child.kill("SIGUSR1");
+  }
+
+  /** Passes on a signal that asks a process to end; it is killed if it does not in time. */
+  end(signal: NodeJS.Signals): void {
     this.#signal(signal);
-    if (signal !== "SIGUSR1") this.#endWithin(this.#options.stopTimeoutMs ?? DEFAULT_STOP_TIMEOUT_MS);
+    this.#endWithin(this.#options.stopTimeoutMs ?? DEFAULT_STOP_TIMEOUT_MS);
   }
 
   /** Gives the processes a while to end by themselves, because the run has failed. */
@@ -125,8 +130,12 @@ function start(options: HostOptions, attempt: Attempt, local: number): StartedPr
     rank,
     child,
     isUnresponsive: false,
+    listensToUsr1: false,
     ended: outcomeOf(rank, child, () => started.isUnresponsive),
   };
+  child.stdio[LAUNCHER_PIPE]!.on("data", (told: Buffer) => {
+    started.listensToUsr1 = told.toString().endsWith(LISTENING);
+  });
   if (child.stdout) prefixLines(child.stdout, process.stdout, rank);
   if (child.stderr) prefixLines(child.stderr, process.stderr, rank);
   return started;

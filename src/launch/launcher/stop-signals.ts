@@ -2,7 +2,10 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"] as const;
 
 /** A receiver of the signals that a launcher gets. */
 interface SignalTarget {
-  signal(signal: NodeJS.Signals): void;
+  /** At SIGUSR1. */
+  askForCheckpoint(): void;
+  /** At the other signals. */
+  end(signal: NodeJS.Signals): void;
 }
 
 /**
@@ -38,7 +41,10 @@ export class StopSignals implements Disposable {
   }
 
   #handle(signal: NodeJS.Signals): void {
-    for (const target of this.#targets) target.signal(signal);
+    for (const target of this.#targets) {
+      if (signal === "SIGUSR1") target.askForCheckpoint();
+      else target.end(signal);
+    }
     if (signal !== "SIGUSR1") this.#controller.abort();
   }
 
