@@ -4,7 +4,8 @@
  * Processes must not outlive their launcher. A handler at its exit cannot promise that, because SIGKILL runs no
  * handler, and a process that is left over would keep its port and its memory. So each inherits a pipe that the
  * launcher never writes to. The kernel closes it when the launcher is gone, however it went, and process-watch.ts then
- * ends the process. Over the same pipe a process says whether it listens to SIGUSR1.
+ * ends the process with all that it has started (launched-process.ts). Over the same pipe a process says whether it
+ * listens to SIGUSR1.
  *
  * One failure causes others: when a rank throws, its neighbours time out or see it disconnect, and which process ends
  * first is chance. The first failure therefore starts a deadline instead of a kill, so that the others can report what
@@ -13,35 +14,22 @@
  * Invariant: `ended` resolves after every process has ended, so the next attempt starts on an empty host.
  */
 
-import { type ChildProcess, spawn } from "node:child_process";
-import { createInterface } from "node:readline";
-import type { Readable, Writable } from "node:stream";
 import { inheritedEnvironment } from "../../errors/environment.ts";
 import { EXIT_STATUS } from "../exit-status.ts";
 import { HUB_VARIABLE } from "../launcher-variables.ts";
 import { SECRET_VARIABLE } from "../process-placement.ts";
 import type { Attempt, Failure, HostOptions } from "./launch-options.ts";
-import { LAUNCHER_PIPE, LISTENING } from "./watch-pipe.ts";
+import { LaunchedProcess } from "./launched-process.ts";
 
 const DEFAULT_STOP_TIMEOUT_MS = 30_000;
 const DEFAULT_FAILURE_GRACE_MS = 5_000;
-
-interface StartedProcess {
-  readonly rank: number;
-  readonly child: ChildProcess;
-  /** It was killed because it sent no heartbeat. */
-  isUnresponsive: boolean;
-  /** It does something else at SIGUSR1 than to open Node's debugger. */
-  listensToUsr1: boolean;
-  readonly ended: Promise<Failure | undefined>;
-}
 
 /** The processes of this host in one attempt. They end when the launcher does, even by SIGKILL. */
 export class HostProcesses {
   /** Resolves when all have ended, with the failure that the others follow from, if there was one. */
   readonly ended: Promise<Failure | undefined>;
   readonly #options: HostOptions;
-  readonly #processes: readonly StartedProcess[];
+  readonly #processes: readonly LaunchedProcess[];
   #deadline: NodeJS.Timeout | undefined;
 
   /** @param onFailure Called once, when the first process has failed and the others have a while to end. */
@@ -56,12 +44,13 @@ export class HostProcesses {
   async #watch(onFailure: () => void): Promise<Failure | undefined> {
     const failures: Failure[] = [];
     await Promise.all(
-      this.#processes.map(async ({ ended }) => {
-        const failure = await ended;
-        if (failure === undefined) return;
-        if (failures.push(failure) > 1) return;
-        this.stop();
-        onFailure();
+      this.#processes.map(async ({ exited, ended }) => {
+        const failure = await exited;
+        if (failure !== undefined && failures.push(failure) === 1) {
+          this.stop();
+          onFailure();
+        }
+        await ended;
       }),
     );
     clearTimeout(this.#deadline);
@@ -70,13 +59,18 @@ export class HostProcesses {
 
   /** Passes SIGUSR1 on to the processes that listen to it. */
   askForCheckpoint(): void {
-    for (const { child, listensToUsr1 } of this.#processes) if (listensToUsr1) child.kill("SIGUSR1");
+    for (const each of this.#processes) each.askForCheckpoint();
   }
 
   /** Passes on a signal that asks a process to end; it is killed if it does not in time. */
   end(signal: NodeJS.Signals): void {
-    this.#signal(signal);
+    this.pass(signal);
     this.#endWithin(this.#options.stopTimeoutMs ?? DEFAULT_STOP_TIMEOUT_MS);
+  }
+
+  /** Passes on a signal, such as one that stops the processes for a while or lets them continue. */
+  pass(signal: NodeJS.Signals): void {
+    for (const each of this.#processes) each.signal(signal);
   }
 
   /** Gives the processes a while to end by themselves, because the run has failed. */
@@ -86,18 +80,13 @@ export class HostProcesses {
 
   /** Kills a process that sends no heartbeats, if it is one of this host's. */
   killUnresponsive(rank: number): void {
-    const unresponsive = this.#processes.find((each) => each.rank === rank);
-    if (unresponsive === undefined) return;
-    unresponsive.isUnresponsive = true;
-    unresponsive.child.kill("SIGKILL");
+    this.#processes.find((each) => each.rank === rank)?.killUnresponsive();
   }
 
   #endWithin(timeoutMs: number): void {
-    this.#deadline ??= setTimeout(() => this.#signal("SIGKILL"), timeoutMs);
-  }
-
-  #signal(signal: NodeJS.Signals): void {
-    for (const { child } of this.#processes) child.kill(signal);
+    this.#deadline ??= setTimeout(() => {
+      for (const each of this.#processes) each.kill();
+    }, timeoutMs);
   }
 }
 
@@ -115,57 +104,10 @@ export function rootOf(failures: readonly Failure[]): Failure | undefined {
   return isStop ? (firstWith(terminated) ?? first) : first;
 }
 
-function start(options: HostOptions, attempt: Attempt, local: number): StartedProcess {
-  const { numProcessesPerHost, hostIndex } = options;
+function start(options: HostOptions, attempt: Attempt, local: number): LaunchedProcess {
+  const { numProcessesPerHost, hostIndex, program, args } = options;
   const rank = hostIndex * numProcessesPerHost + local;
-  const watch = new URL(`./process-watch${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
-  // The lines of process 0 are printed unchanged.
-  const output = rank === 0 ? "inherit" : "pipe";
-  const child = spawn(
-    process.execPath,
-    [...process.execArgv, "--import", watch.href, options.program, ...options.args],
-    { env: environmentOf(options, attempt, rank, local), stdio: ["ignore", output, output, "pipe"] },
-  );
-  const started: StartedProcess = {
-    rank,
-    child,
-    isUnresponsive: false,
-    listensToUsr1: false,
-    ended: outcomeOf(rank, child, () => started.isUnresponsive),
-  };
-  child.stdio[LAUNCHER_PIPE]!.on("data", (told: Buffer) => {
-    started.listensToUsr1 = told.toString().endsWith(LISTENING);
-  });
-  if (child.stdout) prefixLines(child.stdout, process.stdout, rank);
-  if (child.stderr) prefixLines(child.stderr, process.stderr, rank);
-  return started;
-}
-
-function outcomeOf(
-  rank: number,
-  child: ChildProcess,
-  isUnresponsive: () => boolean,
-): Promise<Failure | undefined> {
-  const { rankFailed, timedOut } = EXIT_STATUS;
-  return new Promise((resolve) => {
-    const fail = (status: number, how: string): void => resolve({ status, text: `process ${rank} ${how}` });
-    child.on("error", (error) => fail(rankFailed, `could not be started: ${error.message}`));
-    child.on("close", (code, signal) => {
-      if (code === 0) resolve(undefined);
-      else if (signal === null) fail(code!, `ended with exit status ${describeStatus(code!)}`);
-      else if (isUnresponsive()) fail(timedOut, "sent no heartbeat and was killed");
-      else fail(rankFailed, `was killed by ${signal}`);
-    });
-  });
-}
-
-function describeStatus(status: number): string {
-  const { rankFailed, timedOut } = EXIT_STATUS;
-  const meanings: Readonly<Record<number, string>> = {
-    [rankFailed]: "a rank failed",
-    [timedOut]: "a timeout",
-  };
-  return meanings[status] === undefined ? String(status) : `${status} (${meanings[status]})`;
+  return new LaunchedProcess(rank, [program, ...args], environmentOf(options, attempt, rank, local));
 }
 
 /** The environment of a process: torchrun's variables, and those by which it finds the hub. */
@@ -190,10 +132,4 @@ function environmentOf(
     [HUB_VARIABLE]: "launcher",
     [SECRET_VARIABLE]: secret,
   };
-}
-
-function prefixLines(from: Readable, to: Writable, rank: number): void {
-  createInterface({ input: from, crlfDelay: Number.POSITIVE_INFINITY }).on("line", (line) =>
-    to.write(`[process ${rank}] ${line}\n`),
-  );
 }

@@ -1,6 +1,6 @@
-// A program that is loaded first (--import) in every process of a launcher. It ends the process when the launcher ends,
-// and tells the launcher whether the process listens to SIGUSR1: in one that does not, Node opens its debugger at that
-// signal, at a port of the host.
+// A program that is loaded first (--import) in every process of a launcher. It ends the process, and all that it has
+// started, when the launcher ends. And it tells the launcher whether the process listens to SIGUSR1: in one that does
+// not, Node opens its debugger at that signal, at a port of the host.
 import { Socket } from "node:net";
 import { isMainThread } from "node:worker_threads";
 import { LAUNCHER_PIPE, LISTENING, NOT_LISTENING } from "./watch-pipe.ts";
@@ -10,7 +10,8 @@ const SIGNAL = "SIGUSR1";
 if (isMainThread) {
   const launcher = new Socket({ fd: LAUNCHER_PIPE, readable: true, writable: true });
   launcher.on("error", () => {});
-  launcher.on("close", () => process.kill(process.pid, "SIGKILL"));
+  // The process leads its group, with all that it has started.
+  launcher.on("close", () => process.kill(-process.pid, "SIGKILL"));
   launcher.resume();
   launcher.unref();
   process.on("newListener", (name) => {

@@ -1,16 +1,18 @@
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"] as const;
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGTSTP", "SIGCONT"] as const;
 
 /** A receiver of the signals that a launcher gets. */
 interface SignalTarget {
   /** At SIGUSR1. */
   askForCheckpoint(): void;
+  /** At Ctrl-Z and when the run is continued. */
+  pass(signal: NodeJS.Signals): void;
   /** At the other signals. */
   end(signal: NodeJS.Signals): void;
 }
 
 /**
- * Passes SIGINT, SIGTERM, SIGHUP and SIGUSR1 on to the running processes; all but the last also end the launcher's own
- * waits.
+ * Passes the signals of a launcher on to the running processes, which the terminal does not reach: they are no group of
+ * its own. SIGINT, SIGTERM and SIGHUP also end the launcher's own waits.
  */
 export class StopSignals implements Disposable {
   readonly #controller = new AbortController();
@@ -41,11 +43,23 @@ export class StopSignals implements Disposable {
   }
 
   #handle(signal: NodeJS.Signals): void {
-    for (const target of this.#targets) {
-      if (signal === "SIGUSR1") target.askForCheckpoint();
-      else target.end(signal);
+    const tellAll = (tell: (target: SignalTarget) => void): void => this.#targets.forEach(tell);
+    switch (signal) {
+      case "SIGUSR1":
+        tellAll((target) => target.askForCheckpoint());
+        break;
+      case "SIGTSTP":
+        // A program can ignore Ctrl-Z; what it has started may not listen at all.
+        tellAll((target) => target.pass("SIGSTOP"));
+        process.kill(process.pid, "SIGSTOP");
+        break;
+      case "SIGCONT":
+        tellAll((target) => target.pass(signal));
+        break;
+      default:
+        tellAll((target) => target.end(signal));
+        this.#controller.abort();
     }
-    if (signal !== "SIGUSR1") this.#controller.abort();
   }
 
   [Symbol.dispose](): void {
