@@ -1,4 +1,5 @@
 import { EXIT_STATUS } from "../launch/exit-status.ts";
+import { wasStartedByNohup } from "./nohup.ts";
 
 /** The end of a command that cleans up after an interrupt. */
 export interface Interrupt extends Disposable {
@@ -18,11 +19,20 @@ export type StopSignal = keyof typeof SIGNALS;
 // A terminal sends Ctrl-C to npm and to us, and npm passes its own on: both arrive within milliseconds.
 const SAME_PRESS_MS = 500;
 
+/** The signals that end a command as it was started: SIGHUP does not under nohup. */
+function stopSignals(): StopSignal[] {
+  const names = Object.keys(SIGNALS) as StopSignal[];
+  return wasStartedByNohup() ? names.filter((name) => name !== "SIGHUP") : names;
+}
+
 /**
  * Ends the process with status 130, 143 or 129 at a signal, unless a command has asked for it by `catchInterrupt`.
  */
 export function exitOnInterrupt(): void {
-  for (const [name, status] of Object.entries(SIGNALS)) {
+  const names = stopSignals();
+  if (!names.includes("SIGHUP")) process.on("SIGHUP", () => {});
+  for (const name of names) {
+    const status = SIGNALS[name];
     process.on(name, () => {
       process.exitCode = status;
       if (process.listenerCount(name) === 1) process.exit(status);
@@ -49,11 +59,12 @@ export function catchInterrupt(
     firstMs ??= performance.now();
     if (isFirst && !onStop(name)) controller.abort();
   };
-  for (const name of Object.keys(SIGNALS)) process.on(name, onSignal);
+  const names = stopSignals();
+  for (const name of names) process.on(name, onSignal);
   return {
     signal: controller.signal,
     [Symbol.dispose]() {
-      for (const name of Object.keys(SIGNALS)) process.off(name, onSignal);
+      for (const name of names) process.off(name, onSignal);
     },
   };
 }

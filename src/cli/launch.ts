@@ -21,6 +21,7 @@ import { launch } from "../launch/launcher/launch.ts";
 import { StopSignals } from "../launch/launcher/stop-signals.ts";
 import { DEFAULT_MASTER_PORT } from "../launch/launcher-variables.ts";
 import { ADDRESS_VARIABLE, publicSecret, SECRET_VARIABLE } from "../launch/process-placement.ts";
+import { wasStartedByNohup } from "./nohup.ts";
 import { orVariable, UsageError } from "./usage.ts";
 
 interface LaunchCommandOptions {
@@ -139,7 +140,7 @@ async function runLaunch(
     print(
       `${SECRET_VARIABLE} is not set, so anyone who can reach ${masterAddr}:${masterPort} can join this run; set it to the same secret text on all hosts`,
     );
-  using signals = new StopSignals();
+  using signals = new StopSignals(wasStartedByNohup() ? ["SIGHUP"] : []);
   const failure = await launch(
     {
       program: isConfig ? fileURLToPath(main) : program,

@@ -39,7 +39,7 @@ export function trainCommand(): Command {
     .option("--profile <file>", "write the times of the last steps' computations, for simulate and plan")
     .addHelpText(
       "after",
-      "\nSIGUSR1 writes a checkpoint; SIGTERM and SIGHUP (a closed terminal) write one and end the run. Ctrl-C does too if checkpoint.everySteps is over 0, and pressed again ends the run at once.",
+      "\nSIGUSR1 writes a checkpoint; SIGTERM and, without nohup, SIGHUP (a closed terminal) write one and end the run. Ctrl-C does too if checkpoint.everySteps is over 0, and pressed again ends the run at once.",
     )
     .action(runTrain);
 }

@@ -43,6 +43,26 @@ test.each([
   expect(run.metrics(name).at(-1)!.step).toBe(Number(checkpoint!.replace("step-", "")));
 });
 
+test.each([
+  ["a run", undefined],
+  ["a launcher with its processes", ["--nproc-per-node", "2"]],
+])("%s under nohup goes on at SIGHUP", async (what, launch) => {
+  const name = `nohup-${what}`;
+  const { child, closed, output, until } = run.spawn(run.dir(name), ["training.steps=100000"], {
+    // As bash does it, but without a shell in between, which would get the signals.
+    wrapper: ["nohup"],
+    env: { _: "/usr/bin/nohup" },
+    ...(launch && { launch }),
+  });
+  await until("step 5: validation");
+  child.kill("SIGHUP");
+  child.kill("SIGUSR1");
+  await until("/step-");
+  child.kill("SIGTERM");
+  expect(await closed, output()).toEqual([143, null]);
+  expect(run.checkpoints(name)).toHaveLength(2);
+});
+
 test("Ctrl-C ends a run at once where no checkpoints are written, and when it is pressed again", async () => {
   const plain = run.spawn(run.dir("plain"), ["training.steps=100000"]);
   await plain.until("step 5: validation");

@@ -1,4 +1,4 @@
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGTSTP", "SIGCONT"] as const;
+const SIGNALS: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGTSTP", "SIGCONT"];
 
 /** A receiver of the signals that a launcher gets. */
 interface SignalTarget {
@@ -18,9 +18,12 @@ export class StopSignals implements Disposable {
   readonly #controller = new AbortController();
   readonly #listener = (signal: NodeJS.Signals): void => this.#handle(signal);
   readonly #targets = new Set<SignalTarget>();
+  readonly #signals: readonly NodeJS.Signals[];
 
-  constructor() {
-    for (const signal of SIGNALS) process.on(signal, this.#listener);
+  /** @param ignored Signals that neither the launcher nor its processes get. */
+  constructor(ignored: readonly NodeJS.Signals[] = []) {
+    this.#signals = SIGNALS.filter((signal) => !ignored.includes(signal));
+    for (const signal of this.#signals) process.on(signal, this.#listener);
   }
 
   get isStopping(): boolean {
@@ -63,6 +66,6 @@ export class StopSignals implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const signal of SIGNALS) process.off(signal, this.#listener);
+    for (const signal of this.#signals) process.off(signal, this.#listener);
   }
 }
