@@ -92,7 +92,8 @@ function endsWithCheckpoint(signal: StopSignal, { checkpoint }: TrainConfig): bo
 }
 
 /** Warns when hosts outside of the run could join it; on one host the loopback address keeps them out. */
-function warnOfPublicSecret({ hub, secret, address, masterPort }: ProcessPlacement): void {
+function warnOfPublicSecret({ hub, secret, masterAddress, masterPort, ...own }: ProcessPlacement): void {
+  const address = own.address ?? masterAddress;
   if (hub !== "process 0" || secret !== undefined || address.startsWith("127.")) return;
   process.stderr.write(
     `dualpipe: ${SECRET_VARIABLE} is not set: anyone who can reach ${address}:${masterPort} can join this run; set it to the same secret for all processes\n`,

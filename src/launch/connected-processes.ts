@@ -16,6 +16,7 @@ import { CHANNEL_KINDS } from "../transport/process-group.ts";
 import type { SentCount } from "../transport/returned-ranks.ts";
 import { ATTEMPT_MESSAGES, ConnectionAttempts } from "./connection-attempts.ts";
 import { type DisconnectCause, describeDisconnect, MALFORMED } from "./disconnect.ts";
+import { addressTowards, untilResolved } from "./hub/addresses.ts";
 import { findHub, type ProcessHub } from "./hub/find-hub.ts";
 import { HubMember } from "./hub/hub-member.ts";
 import { LaunchError } from "./launch-error.ts";
@@ -77,15 +78,15 @@ export class ConnectedProcesses {
   ): Promise<ConnectedProcesses> {
     // A LibTorch without Gloo is reported now, not after the rendezvous.
     glooOf(addon);
-    checkAddress(placement);
     const {
       rendezvousTimeoutMs = DEFAULT_RENDEZVOUS_TIMEOUT_MS,
       heartbeatTimeoutMs = DEFAULT_HEARTBEAT_TIMEOUT_MS,
       signal,
     } = options;
-    const hub = await findHub(addon, placement, rendezvousTimeoutMs);
     const times = { rendezvousTimeoutMs, heartbeatTimeoutMs };
-    const processes = new ConnectedProcesses(addon, placement, hub, times);
+    const address = await ownAddress(placement, rendezvousTimeoutMs, signal);
+    const hub = await findHub(addon, placement, address);
+    const processes = new ConnectedProcesses(addon, placement, address, hub, times);
     try {
       await processes.#join(heartbeatTimeoutMs, signal);
       await processes.#connect(signal);
@@ -98,7 +99,8 @@ export class ConnectedProcesses {
 
   private constructor(
     addon: Addon,
-    { process, numProcesses, ranksPerProcess, address }: ProcessPlacement,
+    { process, numProcesses, ranksPerProcess }: ProcessPlacement,
+    address: string,
     hub: ProcessHub,
     times: { readonly rendezvousTimeoutMs: number; readonly heartbeatTimeoutMs: number },
   ) {
@@ -171,7 +173,7 @@ export class ConnectedProcesses {
   async #join(heartbeatTimeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
     const { process, numProcesses } = this.layout;
     this.#member = await HubMember.join({
-      locate: () => this.#hub.locate(),
+      locate: this.#hub.locate,
       noun: "process",
       member: process,
       numMembers: numProcesses,
@@ -251,12 +253,24 @@ function addressForGloo(address: string): string {
   return `127.${a}.${b}.${1 + randomInt(254)}`;
 }
 
-/** An empty address would listen on all interfaces. @throws LaunchError ADDRESS_NOT_HERE */
-function checkAddress({ address, process }: ProcessPlacement): void {
-  if (address !== "") return;
+/**
+ * The address at which a process listens. An empty one would listen on all interfaces.
+ * @throws LaunchError ADDRESS_NOT_HERE; RENDEZVOUS_TIMEOUT when the name of the master's host has no address in time
+ */
+async function ownAddress(
+  { address, masterAddress, masterPort, process, numProcesses }: ProcessPlacement,
+  rendezvousTimeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  if (address === undefined) {
+    const membership = { noun: "process", member: process, numMembers: numProcesses } as const;
+    await untilResolved(masterAddress, { ...membership, rendezvousTimeoutMs, signal });
+    return addressTowards(masterAddress, masterPort);
+  }
+  if (address !== "") return address;
   throw new LaunchError(
     "ADDRESS_NOT_HERE",
-    `the address at which a process listens must be one of its host; got "" for process ${process}; take the placement that processPlacement() finds`,
+    `the address at which a process listens must be one of its host; got "" for process ${process}; leave it undefined for the one on the route to the master`,
   );
 }
 

@@ -6,13 +6,7 @@
  *
  * Every process has the same number of ranks: process p has ranks p * ranksPerProcess to (p + 1) *
  * ranksPerProcess - 1. So each process knows where every rank is without asking.
- *
- * The launcher's variables say where to reach the master, but not at which address this host can be reached. A
- * host may have many addresses; the right one is that of the interface on the route to the master, which the
- * kernel tells when a UDP socket is connected to it. No packet is sent.
  */
-
-import { once } from "node:events";
 import { counted } from "../errors/counted.ts";
 import { type Environment, readEnvironment } from "../errors/environment.ts";
 import type { ProcessLayout } from "../transport/gloo/connect-processes.ts";
@@ -25,8 +19,8 @@ export interface ProcessPlacement extends ProcessLayout {
   readonly masterAddress: string;
   readonly masterPort: number;
   readonly hub: HubServer;
-  /** The address at which this process listens for the others. */
-  readonly address: string;
+  /** The address at which this process listens for the others; undefined for the one on the route to the master. */
+  readonly address: string | undefined;
   /** A text that only the processes of the run know; undefined when none was given. */
   readonly secret: string | undefined;
 }
@@ -63,7 +57,7 @@ export async function processPlacement(
     masterAddress,
     masterPort,
     hub,
-    address: env[ADDRESS_VARIABLE] ?? (await addressTowards(masterAddress, masterPort)),
+    address: env[ADDRESS_VARIABLE],
     secret: env[SECRET_VARIABLE],
   };
 }
@@ -76,20 +70,6 @@ export function publicSecret(masterAddress: string, masterPort: number): string 
 /** The description of a run that all its processes have. */
 export function runOfProcesses({ numProcesses, ranksPerProcess }: ProcessLayout): string {
   return `a run of ${counted(numProcesses * ranksPerProcess, "rank")} in ${counted(numProcesses, "process")}`;
-}
-
-/** The address of this host on the route to another one. */
-async function addressTowards(host: string, port: number): Promise<string> {
-  // Loaded here, since `import "dualpipe"` must not wait for what only runs of several processes need.
-  const { createSocket } = await import("node:dgram");
-  const socket = createSocket(host.includes(":") ? "udp6" : "udp4");
-  try {
-    socket.connect(port, host);
-    await once(socket, "connect");
-    return socket.address().address;
-  } finally {
-    socket.close();
-  }
 }
 
 function divisorsOf(whole: number): number[] {

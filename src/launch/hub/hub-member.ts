@@ -1,60 +1,40 @@
 /**
  * One member's side of a hub (hub.ts): joining it, which can fail for a while, and the session after that.
  *
- * The processes of a run start in any order, so a refused connection usually means "not yet", and sometimes "never": a
- * wrong port, a firewall, a wrong secret. The two look the same at first. So a member retries what time can cure until
- * the rendezvous timeout, and fails at once for what it cannot: a wrong secret, another run, another number of members.
- * After an address has been found, each attempt asks for it again (`locate`), because the hub may have restarted
- * elsewhere.
- *
- * A timeout that says only "timed out" is useless to the person who started forty processes. While it waits, a member
- * keeps what stands in the way: the last error of the connection or, once connected, who has not joined. That, and not
- * the wait, is what the error reports.
+ * A refused connection usually means "not yet", so a member retries what time can cure (waiting.ts), and fails at
+ * once for what it cannot: a wrong secret, another run, another number of members. Each attempt asks for the hub's
+ * address again (`locate`), because the hub may have restarted elsewhere.
  *
  * Invariant: `join` resolves only when all members are there; before that no message is delivered, and no disconnect of
  * another member is reported.
  */
-import { setTimeout as delay } from "node:timers/promises";
 import type { TLSSocket } from "node:tls";
 import { type DisconnectCause, describeDisconnect, MALFORMED } from "../disconnect.ts";
-import { LaunchError, type RendezvousWait } from "../launch-error.ts";
+import { LaunchError } from "../launch-error.ts";
 import { type Guard, parseJson } from "../message-shapes.ts";
+import { UNRESOLVED_CODES } from "./addresses.ts";
 import { type FromHub, isFromHub, type Refusal, type ToHub } from "./protocol.ts";
 import { connectSecurely, type HubLocation } from "./secure-connection.ts";
+import { type Membership, PLURAL, Waiting } from "./waiting.ts";
 import { Wire } from "./wire.ts";
 
-/** A member's place in the run, and how long it waits for the others. */
-interface Membership {
-  /** What the members are. */
-  readonly noun: RendezvousWait["noun"];
-  readonly member: number;
-  readonly numMembers: number;
+export interface JoinOptions<Body = unknown> extends Membership {
   /** A description of the run; that of all members must be the same. */
   readonly run: string;
-  /** How long to wait until all members have joined. */
-  readonly rendezvousTimeoutMs: number;
   /** A member, or the hub, is gone after this long without a heartbeat. */
   readonly heartbeatTimeoutMs: number;
-}
-
-export interface JoinOptions<Body = unknown> extends Membership {
-  /** Finds the hub; called before each attempt to connect. */
-  readonly locate: () => Promise<HubLocation>;
+  /**
+   * Finds the hub; called before each attempt to connect. A text says why it cannot be found now, though another
+   * attempt may succeed.
+   */
+  readonly locate: (signal: AbortSignal) => Promise<HubLocation | string>;
   /** A member that sends this one anything else is regarded as gone. */
   readonly isBody: Guard<Body>;
   readonly onMessage: (from: number, body: Body) => void;
   /** Called when another member is gone without leaving; with undefined when it is the hub. */
   readonly onDisconnect: (member: number | undefined, cause: DisconnectCause) => void;
-  readonly signal?: AbortSignal | undefined;
 }
 
-/** What a member knows, while it waits, of the reasons why it waits. */
-interface Progress {
-  missing: readonly number[] | undefined;
-  obstacle: string;
-}
-
-const RETRY_DELAY_MS = 100;
 /**
  * The limit for one attempt to connect. Where packets are dropped, Linux itself would retry only after up to a
  * minute.
@@ -67,12 +47,8 @@ const RETRIABLE_CODES = new Set([
   "EHOSTUNREACH",
   "ENETUNREACH",
   "ETIMEDOUT",
-  "ENOTFOUND",
-  "EAI_AGAIN",
+  ...UNRESOLVED_CODES,
 ]);
-const MAX_NAMED_MEMBERS = 8;
-const PLURAL = { process: "processes", host: "hosts" } as const;
-
 /** A member's connection to a hub in whose session it takes part. */
 export class HubMember {
   readonly #wire: Wire<FromHub, ToHub>;
@@ -86,29 +62,21 @@ export class HubMember {
    * @throws LaunchError RENDEZVOUS_TIMEOUT that says who is missing, WRONG_SECRET, REFUSED; the signal's reason.
    */
   static async join<Body>(options: JoinOptions<Body>): Promise<HubMember> {
-    const timeout = AbortSignal.timeout(options.rendezvousTimeoutMs);
-    const signal = options.signal ? AbortSignal.any([timeout, options.signal]) : timeout;
-    const progress: Progress = { missing: undefined, obstacle: "the hub has not answered" };
-    for (;;) {
-      try {
-        const member = await HubMember.#tryToJoin(options, signal, progress);
-        if (member) return member;
-        await delay(RETRY_DELAY_MS, undefined, { signal });
-      } catch (error) {
-        options.signal?.throwIfAborted();
-        if (!timeout.aborted) throw error;
-        throw timeoutError(options, progress);
-      }
-    }
+    const waiting = new Waiting(options);
+    return waiting.until((signal) => HubMember.#tryToJoin(options, signal, waiting));
   }
 
-  /** @returns Undefined when a retry may succeed; `progress` then says what was in the way. */
+  /** @returns Undefined when a retry may succeed; `waiting` then has what was in the way. */
   static async #tryToJoin<Body>(
     options: JoinOptions<Body>,
     signal: AbortSignal,
-    progress: Progress,
+    waiting: Waiting,
   ): Promise<HubMember | undefined> {
-    const location = await options.locate();
+    const location = await options.locate(signal);
+    if (typeof location === "string") {
+      waiting.obstacle = location;
+      return undefined;
+    }
     const address = `${location.address}:${location.port}`;
     let socket: TLSSocket;
     try {
@@ -120,10 +88,10 @@ export class HubMember {
       if (code.startsWith("ERR_SSL")) throw wrongSecret(options, address);
       if (name !== "AbortError" && !RETRIABLE_CODES.has(code)) throw error;
       const detail = name === "AbortError" ? `nothing within ${CONNECT_TIMEOUT_MS / 1000} s` : message;
-      progress.obstacle = `the hub at ${address} does not answer: ${detail}`;
+      waiting.obstacle = `the hub at ${address} does not answer: ${detail}`;
       return undefined;
     }
-    return HubMember.#enter(socket, address, options, signal, progress);
+    return HubMember.#enter(socket, address, options, signal, waiting);
   }
 
   /** Asks the hub for admission, and waits for the others. */
@@ -132,7 +100,7 @@ export class HubMember {
     address: string,
     options: JoinOptions<Body>,
     signal: AbortSignal,
-    progress: Progress,
+    waiting: Waiting,
   ): Promise<HubMember | undefined> {
     const { member, numMembers, run, heartbeatTimeoutMs, onDisconnect } = options;
     const deliver = delivery(options);
@@ -151,12 +119,12 @@ export class HubMember {
             case "refused":
               signal.removeEventListener("abort", abort);
               wire.close();
-              progress.obstacle = describeRefusal(message.refusal, options, address);
+              waiting.obstacle = describeRefusal(message.refusal, options, address);
               if (message.refusal.kind === "session") resolve(undefined);
-              else reject(new LaunchError("REFUSED", progress.obstacle));
+              else reject(new LaunchError("REFUSED", waiting.obstacle));
               break;
             case "present":
-              progress.missing = missingFrom(message.members, numMembers);
+              waiting.missing = missingFrom(message.members, numMembers);
               break;
             case "everyone":
               isInSession = true;
@@ -176,8 +144,8 @@ export class HubMember {
         onDisconnect: (cause) => {
           signal.removeEventListener("abort", abort);
           if (isInSession) return onDisconnect(undefined, cause);
-          progress.missing = undefined;
-          progress.obstacle = describeDisconnect(`the hub at ${address}`, cause);
+          waiting.missing = undefined;
+          waiting.obstacle = describeDisconnect(`the hub at ${address}`, cause);
           resolve(undefined);
         },
       });
@@ -213,33 +181,9 @@ function missingFrom(present: readonly number[], numMembers: number): number[] {
   return Array.from({ length: numMembers }, (_, i) => i).filter((member) => !present.includes(member));
 }
 
-function timeoutError(
-  { noun, member, numMembers, rendezvousTimeoutMs }: Membership,
-  { missing, obstacle }: Progress,
-): LaunchError {
-  const wait = { noun, member, numMembers, missing, waitedMs: rendezvousTimeoutMs };
-  return new LaunchError("RENDEZVOUS_TIMEOUT", describeWait(wait, obstacle), { wait });
-}
-
-/** The sentence for a rendezvous that timed out. */
-function describeWait(
-  { noun, member, numMembers, missing, waitedMs }: RendezvousWait,
-  obstacle: string,
-): string {
-  const reason = missing ? `${listMembers(noun, missing)} did not join` : obstacle;
-  return `${noun} ${member} waited ${waitedMs / 1000} s for all ${numMembers} ${PLURAL[noun]} of the run; ${reason}; check that all were started and can reach the first one's host`;
-}
-
-function listMembers(noun: RendezvousWait["noun"], members: readonly number[]): string {
-  if (members.length === 1) return `${noun} ${members[0]}`;
-  const named = members.slice(0, MAX_NAMED_MEMBERS).join(", ");
-  const numOthers = members.length - MAX_NAMED_MEMBERS;
-  return `${PLURAL[noun]} ${named}${numOthers > 0 ? ` and ${numOthers} more` : ""}`;
-}
-
 function describeRefusal(
   refusal: Refusal,
-  { noun, member, numMembers, run }: Membership,
+  { noun, member, numMembers, run }: Membership & { readonly run: string },
   address: string,
 ): string {
   const members = PLURAL[noun];

@@ -1,5 +1,6 @@
 import { counted } from "../../errors/counted.ts";
 import type { JoinOptions } from "../hub/hub-member.ts";
+import type { Membership } from "../hub/waiting.ts";
 import { either, exactly, isCount, isText, type MessageOf, messageGuard, record } from "../message-shapes.ts";
 import type { LaunchOptions } from "./launch-options.ts";
 
@@ -33,21 +34,25 @@ export type Verdict = (FromLeader & { kind: "dismiss" })["verdict"];
 export const isFromLeader = messageGuard(FROM_LEADER);
 export const isFromFollower = messageGuard(FROM_FOLLOWER);
 
+/** The place of a host's launcher among those of the other hosts. */
+export function membershipOf(
+  { hostIndex, numHosts, rendezvousTimeoutMs }: LaunchOptions,
+  signal: AbortSignal,
+): Membership {
+  return { noun: "host", member: hostIndex, numMembers: numHosts, rendezvousTimeoutMs, signal };
+}
+
 /** How a host's launcher joins those of the other hosts. */
 export function joinOptionsOf(
   options: LaunchOptions & { readonly address: string },
   signal: AbortSignal,
 ): Omit<JoinOptions, "isBody" | "onMessage" | "onDisconnect"> {
-  const { address, masterPort: port, secret, hostIndex, numHosts } = options;
+  const { address, masterPort: port, secret, heartbeatTimeoutMs } = options;
   return {
+    ...membershipOf(options, signal),
     locate: async () => ({ address, port, secret }),
-    noun: "host",
-    member: hostIndex,
-    numMembers: numHosts,
     run: runOfHosts(options),
-    rendezvousTimeoutMs: options.rendezvousTimeoutMs,
-    heartbeatTimeoutMs: options.heartbeatTimeoutMs,
-    signal,
+    heartbeatTimeoutMs,
   };
 }
 

@@ -16,9 +16,10 @@
  * status decides whether a restart may help.
  */
 import { randomBytes } from "node:crypto";
+import { untilResolved } from "../hub/addresses.ts";
 import { Hub } from "../hub/hub.ts";
 import { followLeader } from "./follower.ts";
-import { runOfHosts } from "./host-messages.ts";
+import { membershipOf, runOfHosts } from "./host-messages.ts";
 import { HostProcesses, rootOf } from "./host-processes.ts";
 import type { Attempt, Failure, LaunchOptions } from "./launch-options.ts";
 import { OtherHosts } from "./other-hosts.ts";
@@ -33,6 +34,7 @@ export async function launch(options: LaunchOptions, signals: StopSignals): Prom
   if (options.hostIndex > 0) return followLeader(options, signals);
   const { numHosts, masterPort, secret } = options;
   const address = options.address ?? options.masterAddress;
+  await untilResolved(address, membershipOf(options, signals.signal));
   const hub =
     numHosts > 1
       ? await Hub.listen({
