@@ -17,13 +17,16 @@ const REFERENCE_MINUTES = 35;
 const REFERENCE_CORES = 2;
 const REFERENCE_MS = 150;
 const SLOWDOWN_MAX = 6;
+/** Three weeks: a timer of Node fires at once when its time is over 24.8 days. */
+const LIMIT_MAX = 30_000;
 
 /** The limit of a test run on this machine, in minutes: the one given, or one that fits the machine's speed. */
 export function limitMinutes(env = process.env, measureMs = measureLoopMs, cores = availableParallelism()) {
   const given = env[LIMIT_VARIABLE];
   if (given) {
-    if (Number(given) > 0) return Number(given);
-    throw new Error(`dualpipe: ${LIMIT_VARIABLE} must be a number of minutes over 0; got ${given}`);
+    if (Number(given) > 0 && Number(given) <= LIMIT_MAX) return Number(given);
+    const range = `a number of minutes over 0, at most ${LIMIT_MAX}`;
+    throw new Error(`dualpipe: ${LIMIT_VARIABLE} must be ${range}; got ${given}`);
   }
   const slowdown = Math.max(1, REFERENCE_CORES / cores) * Math.max(1, measureMs() / REFERENCE_MS);
   return Math.round(REFERENCE_MINUTES * Math.min(SLOWDOWN_MAX, slowdown));

@@ -15,6 +15,7 @@
 import { statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { MAX_DURATION_SECONDS } from "../errors/duration.ts";
 import { readEnvironment } from "../errors/environment.ts";
 import { EXIT_STATUS } from "../launch/exit-status.ts";
 import { launch } from "../launch/launcher/launch.ts";
@@ -64,6 +65,7 @@ export function launchCommand(): Command {
         "port of host 0 where the launchers of several hosts find one another",
         "PET_MASTER_PORT",
         1,
+        65_535,
       ).default(DEFAULT_MASTER_PORT),
     )
     .addOption(
@@ -80,6 +82,7 @@ export function launchCommand(): Command {
         "seconds that the launchers wait for one another",
         "DUALPIPE_MEET_TIMEOUT",
         1,
+        MAX_DURATION_SECONDS,
       ).default(300),
     )
     .addOption(
@@ -88,6 +91,7 @@ export function launchCommand(): Command {
         "heartbeat timeout: seconds without a heartbeat after which a host is gone",
         "DUALPIPE_SILENCE_TIMEOUT",
         1,
+        MAX_DURATION_SECONDS,
       ).default(30),
     )
     .addHelpText(
@@ -97,11 +101,18 @@ export function launchCommand(): Command {
     .action(runLaunch);
 }
 
-function count(flags: string, description: string, variable: string, least: number): Option {
+function count(
+  flags: string,
+  description: string,
+  variable: string,
+  least: number,
+  most = Number.MAX_SAFE_INTEGER,
+): Option {
   return orVariable(new Option(flags, description), variable).argParser((text) => {
     const value = Number(text);
-    if (/^\d+$/.test(text) && value >= least) return value;
-    throw new InvalidArgumentError(`It must be a whole number of at least ${least}.`);
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+    const limit = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
+    throw new InvalidArgumentError(`It must be a whole number ${limit}.`);
   });
 }
 

@@ -54,6 +54,7 @@ export interface ConnectionAttemptsOptions {
 
 /** The timeout of the first attempt. All processes are there already, so a few seconds suffice. */
 const FIRST_ATTEMPT_MS = 5_000;
+const LONGEST_ATTEMPT_MS = 600_000;
 
 export class ConnectionAttempts {
   /** Resolves when all processes are connected. @throws LaunchError; the reason given to `abort`. */
@@ -128,7 +129,7 @@ export class ConnectionAttempts {
     const deadlineMs = performance.now() + rendezvousTimeoutMs;
     for (let attempt = 0; ; attempt++) {
       const secret = randomBytes(32).toString("hex");
-      const timeoutMs = FIRST_ATTEMPT_MS * 2 ** attempt;
+      const timeoutMs = Math.min(LONGEST_ATTEMPT_MS, FIRST_ATTEMPT_MS * 2 ** attempt);
       this.#results.clear();
       send("others", { kind: "attempt", attempt, secret, timeoutMs });
       this.#results.set(0, await this.#try(attempt, secret, timeoutMs));

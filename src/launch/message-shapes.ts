@@ -7,7 +7,7 @@
  * guards; the type of the messages and their guard both follow. A guard never throws and calls nothing recursive on
  * the value. Fields that a shape does not name are allowed and ignored.
  */
-import { MAX_TIMER_MS } from "../errors/duration.ts";
+import { MAX_DURATION_MS } from "../errors/duration.ts";
 
 /** Tells whether a value that may be anything is a `T`. */
 export type Guard<T> = (value: unknown) => value is T;
@@ -58,9 +58,9 @@ export const isText = (value: unknown): value is string => typeof value === "str
 export const isCount = (value: unknown): value is number =>
   Number.isSafeInteger(value) && (value as number) >= 0;
 
-/** Milliseconds that a timer can wait. */
+/** Milliseconds. */
 export const isDuration = (value: unknown): value is number =>
-  typeof value === "number" && value > 0 && value <= MAX_TIMER_MS;
+  typeof value === "number" && value > 0 && value <= MAX_DURATION_MS;
 
 /** The value of a JSON text; undefined when it is none. */
 export function parseJson(text: string): unknown {

@@ -29,6 +29,25 @@ test("every rank gets its context, and its result and its reports come back", as
   expect(reports.sort()).toEqual([0, 1, 2].map((rank) => [rank, `hello from ${rank}`]));
 });
 
+test.each([
+  ["timeoutMs", 2 ** 31],
+  ["timeoutMs", Number.POSITIVE_INFINITY],
+  ["rendezvousTimeoutMs", 2_000_000_001],
+  ["heartbeatTimeoutMs", 0],
+  ["heartbeatTimeoutMs", Number.NaN],
+])("a %s of %d, which no timer can wait, is refused", async (name, value) => {
+  await expect(run(["describe"], { [name]: value })).rejects.toMatchObject({
+    code: "INVALID_OPTION",
+    message: expect.stringContaining(
+      `${name} of runRanks must be a number of milliseconds over 0, at most 2000000000 (23 days); got ${value}`,
+    ),
+  });
+});
+
+test("the longest timeout is waited for", async () => {
+  expect(await run(["describe"], { timeoutMs: 2_000_000_000 })).toHaveLength(1);
+});
+
 test("the error of the rank that failed is the one reported, not those of the ranks that it stopped", async () => {
   const error = await failureOf(run(["waitForRank0", "fail", "waitForRank0"]));
   expect(error).toMatchObject({

@@ -13,6 +13,7 @@
  */
 import { Worker } from "node:worker_threads";
 import { problemOf } from "../errors/dualpipe-error.ts";
+import { checkDurations } from "../errors/duration.ts";
 import type { Addon } from "../native/addon.ts";
 import { prepareAddon } from "../native/load.ts";
 import { cryptoModule } from "../native/programs.ts";
@@ -72,13 +73,15 @@ const CLOSE_INTERVAL_MS = 50;
  * results.
  * @param program A module whose default export is a RankProgram.
  * @throws RankError of the rank that failed first, once no rank is running; LaunchError when the processes do
- * not find one another, or when a rank calls it.
+ * not find one another, or when a rank calls it; OptionError for a timeout of more than 23 days.
  *
  * @example
  * const losses = await runRanks(new URL("./rank.js", import.meta.url), { numRanks: 4 });
  */
 export async function runRanks<Result>(program: URL, options: RunRanksOptions): Promise<Result[]> {
   refuseInsideRank("runRanks");
+  const { timeoutMs, rendezvousTimeoutMs, heartbeatTimeoutMs } = options;
+  checkDurations("runRanks", { timeoutMs, rendezvousTimeoutMs, heartbeatTimeoutMs });
   // The main thread loads the addon first, because only it can set the environment variables that LibTorch reads.
   const addon = await prepareAddon<Addon>(options.signal);
   const { processes } = options;

@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
 import type { z } from "zod";
+import { MAX_DURATION_SECONDS } from "../errors/duration.ts";
 
 /*
  * The kinds of values that a key of a configuration can have. Each says in words what it accepts, to go after "must
@@ -45,6 +46,12 @@ export function nonNegative() {
 export function positive() {
   const error = "a number over 0";
   return zod().number({ error }).positive({ error });
+}
+
+/** A duration that timers can wait. */
+export function seconds() {
+  const error = `a number over 0, at most ${MAX_DURATION_SECONDS} (23 days)`;
+  return zod().number({ error }).positive({ error }).max(MAX_DURATION_SECONDS, { error });
 }
 
 /** A share that may be 0 but not 1. */

@@ -17,7 +17,9 @@
 // it gets there. The number of a phase says how many its rank has begun in the generation, and so it is the same on all
 // ranks that take the same steps, also after some of them missed one. A subgroup's transfers belong to a phase of its
 // own and to that of the group around it.
+
 import { problemOf } from "../errors/dualpipe-error.ts";
+import { checkDurations } from "../errors/duration.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Carrier, Channel, Phases } from "./carrier.ts";
 import { Inbox } from "./inbox.ts";
@@ -76,6 +78,7 @@ export class MailboxGroup implements ProcessGroup {
     this.rank = options.rank;
     this.size = options.size;
     this.#name = options.name;
+    checkDurations("a group", { timeoutMs: options.timeoutMs });
     this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     this.#outerPhases = outerPhases;
     this.#inbox = this.#open();

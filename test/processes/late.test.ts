@@ -45,7 +45,9 @@ function start(
 
 test("processes wait for the name of the master's host", async () => {
   const port = await freePort();
-  const processes = [0, 1].map((rank) => start(rank, "late.test", port, LATE_NAME));
+  // Timeouts that are as long as can be do not fire at once either.
+  const longest = ["meetSeconds", "silenceSeconds", "receiveSeconds"].map((key) => `timeouts.${key}=2000000`);
+  const processes = [0, 1].map((rank) => start(rank, "late.test", port, LATE_NAME, longest));
   for (const { closed, output } of processes) expect(await closed, output()).toEqual([0, null]);
 });
 
@@ -54,8 +56,8 @@ test("so do the launchers of all hosts", async () => {
   const script = join(folder, "done.mjs");
   writeFileSync(script, "");
   const hosts = ["0", "1"].map((rank) => {
-    const options = { nnodes: "2", "node-rank": rank, "master-addr": "late.test", "master-port": port };
-    const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
+    const own = ["--nnodes", "2", "--node-rank", rank, "--master-addr", "late.test", "--master-port", port];
+    const args = [...own, "--meet-timeout", "2000000", "--silence-timeout", "2000000"];
     return startDualpipe(["launch", ...args, script], { ...LATE_NAME, DUALPIPE_SECRET: "of this run" });
   });
   for (const { ended } of hosts) expect(await ended).toMatchObject({ status: 0, stderr: "" });

@@ -178,6 +178,9 @@ test.each([
   ],
   [["--max-restarts", "9", "none.yaml"], 2, "the program must be an existing file; there is no none.yaml"],
   [["--nproc-per-node", "none", "x.js"], 2, "must be a whole number of at least 1"],
+  [["--meet-timeout", "3000000", "x.js"], 2, "must be a whole number from 1 to 2000000"],
+  [["--silence-timeout", "2147484", "x.js"], 2, "must be a whole number from 1 to 2000000"],
+  [["--master-port", "65536", "x.js"], 2, "must be a whole number from 1 to 65535"],
 ])("%j is refused", async (args, status, message) => {
   const result = await startDualpipe(["launch", ...args]).ended;
   expect(result.status).toBe(status);

@@ -54,6 +54,9 @@ test("the limit grows with the slowness of a machine, and a variable overrides i
   expect(limitMinutes({}, () => 450, 2)).toBe(3 * fast);
   expect(limitMinutes({}, () => 1e6, 2)).toBe(6 * fast);
   expect(limitMinutes({ DUALPIPE_TEST_LIMIT_MINUTES: "7" }, () => 1e6, 1)).toBe(7);
-  const wrong = { DUALPIPE_TEST_LIMIT_MINUTES: "soon" };
-  expect(() => limitMinutes(wrong, () => 1, 1)).toThrow("a number of minutes over 0; got soon");
+  expect(limitMinutes({ DUALPIPE_TEST_LIMIT_MINUTES: "" }, () => 50, 16)).toBe(fast);
+  for (const wrong of ["soon", "36000", "-1"])
+    expect(() => limitMinutes({ DUALPIPE_TEST_LIMIT_MINUTES: wrong }, () => 1, 1)).toThrow(
+      `a number of minutes over 0, at most 30000; got ${wrong}`,
+    );
 });

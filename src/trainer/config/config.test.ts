@@ -73,6 +73,12 @@ describe("parseConfig", () => {
     ["training: {steps: .nan}", "training.steps: must be a whole number from 1; got NaN"],
     ["data: {vocabSize: 256}", "data.vocabSize: must be a whole number from 257 to 50257; got 256"],
     ["data: {validationFraction: 0}", "must be a number over 0 and under 1; got 0"],
+    [
+      "timeouts: {meetSeconds: 3000000}",
+      "meetSeconds: must be a number over 0, at most 2000000 (23 days); got 3000000",
+    ],
+    ["timeouts: {silenceSeconds: .inf}", "silenceSeconds: must be a number over 0, at most 2000000"],
+    ["timeouts: {receiveSeconds: 2147484}", "receiveSeconds: must be a number over 0, at most 2000000"],
     ["output: {traceLastStep: 1}", "output.traceLastStep: must be true or false; got 1"],
     ["model: {hiddenSize: }", "model.hiddenSize: must be a whole number from 1; got null"],
     ["__proto__: {a: 1}", '__proto__: there is no such key (its value is {"a":1})'],

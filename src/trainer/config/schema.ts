@@ -23,6 +23,7 @@ import {
   nonNegative,
   oneOf,
   positive,
+  seconds,
   text,
   whole,
   zod,
@@ -136,9 +137,9 @@ const checkpoint = () =>
 
 const timeouts = () =>
   keys({
-    meetSeconds: positive().default(300),
-    silenceSeconds: positive().default(30),
-    receiveSeconds: positive().default(600),
+    meetSeconds: seconds().default(300),
+    silenceSeconds: seconds().default(30),
+    receiveSeconds: seconds().default(600),
   });
 
 const sample = () =>
