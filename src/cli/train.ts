@@ -91,13 +91,19 @@ function endsWithCheckpoint(signal: StopSignal, { checkpoint }: TrainConfig): bo
   return signal !== "SIGINT" || checkpoint.everySteps > 0;
 }
 
-/** Warns when hosts outside of the run could join it; on one host the loopback address keeps them out. */
+/** Warns of who can join a run that was given no secret: on one host its programs, and otherwise other hosts too. */
 function warnOfPublicSecret({ hub, secret, masterAddress, masterPort, ...own }: ProcessPlacement): void {
   const address = own.address ?? masterAddress;
-  if (hub !== "process 0" || secret !== undefined || address.startsWith("127.")) return;
-  process.stderr.write(
-    `dualpipe: ${SECRET_VARIABLE} is not set: anyone who can reach ${address}:${masterPort} can join this run; set it to the same secret for all processes\n`,
-  );
+  if (hub !== "process 0" || secret !== undefined) return;
+  const who = isLoopback(address)
+    ? "any program of any user of this host"
+    : `anyone who can reach ${address}:${masterPort}`;
+  const remedy = "set it to the same secret for all processes, or start them with dualpipe launch";
+  process.stderr.write(`dualpipe: ${SECRET_VARIABLE} is not set: ${who} can join this run; ${remedy}\n`);
+}
+
+function isLoopback(address: string): boolean {
+  return address.startsWith("127.") || address === "localhost" || address === "::1";
 }
 
 /**

@@ -9,6 +9,7 @@
  * `encodeHeader` writes what `decodeHeader` accepts. It pads the header to 8 bytes and puts larger elements first, so
  * that each tensor in a mapped file is aligned to its element.
  */
+import { shown } from "../errors/shown.ts";
 import { firstDuplicateKey } from "./json-keys.ts";
 import { SafetensorsError } from "./safetensors-error.ts";
 
@@ -183,7 +184,7 @@ function checkMetadata(file: string, metadata: unknown): asserts metadata is Rec
     throw new SafetensorsError(
       "SAFETENSORS_BAD_HEADER",
       file,
-      `${METADATA_KEY} must map strings to strings; got ${JSON.stringify(bad[1])} for ${JSON.stringify(bad[0])}`,
+      `${METADATA_KEY} must map strings to strings; got ${shown(bad[1])} for ${shown(bad[0])}`,
     );
   }
 }
@@ -194,7 +195,7 @@ function decodeEntry(file: string, name: string, entry: unknown): TensorSpan {
     throw new SafetensorsError(
       "SAFETENSORS_BAD_ENTRY",
       file,
-      `needs a dtype, a shape and two data_offsets, all whole numbers from 0; got ${JSON.stringify(entry)}`,
+      `needs a dtype, a shape and two data_offsets, all whole numbers from 0; got ${shown(entry)}`,
       name,
     );
   }
@@ -202,7 +203,7 @@ function decodeEntry(file: string, name: string, entry: unknown): TensorSpan {
     throw new SafetensorsError(
       "SAFETENSORS_UNKNOWN_DTYPE",
       file,
-      `dtype ${JSON.stringify(dtype)} is unknown; known are ${Object.keys(BYTES_PER_ELEMENT).join(", ")}`,
+      `dtype ${shown(dtype)} is unknown; known are ${Object.keys(BYTES_PER_ELEMENT).join(", ")}`,
       name,
     );
   }

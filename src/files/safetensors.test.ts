@@ -59,6 +59,9 @@ const tensorArbitrary: fc.Arbitrary<TensorEntry> = fc
   });
 
 const tensorsArbitrary = fc.uniqueArray(tensorArbitrary, { selector: ({ name }) => name, maxLength: 6 });
+/** JSON that can be read, but not written again. */
+const DEEP = "[".repeat(100_000) + "]".repeat(100_000);
+
 const metadataArbitrary = fc.dictionary(fc.string({ unit: "grapheme" }), fc.string({ unit: "grapheme" }));
 
 function byName(tensors: readonly TensorEntry[]): TensorEntry[] {
@@ -159,6 +162,9 @@ describe("readSafetensors rejects", () => {
     ["a header that is no JSON", "{'a'}", 0, "SAFETENSORS_BAD_HEADER", "not JSON"],
     ["a header that is no object", "[]", 0, "SAFETENSORS_BAD_HEADER", "object"],
     ["metadata of numbers", '{"__metadata__":{"n":1}}', 0, "SAFETENSORS_BAD_HEADER", 'got 1 for "n"'],
+    ["deep metadata", `{"__metadata__":{"n":${DEEP}}}`, 0, "SAFETENSORS_BAD_HEADER", "is nested too deeply"],
+    ["metadata that is deep", `{"__metadata__":${DEEP}}`, 0, "SAFETENSORS_BAD_HEADER", "nested too deeply"],
+    ["a deep entry", `{"a":${DEEP}}`, 0, "SAFETENSORS_BAD_ENTRY", "nested too deeply"],
     ["an entry without a shape", '{"a":{"dtype":"F32"}}', 0, "SAFETENSORS_BAD_ENTRY", 'tensor "a"'],
     ["a negative size", `{"a":${f32(0, 4, "[-1]")}}`, 4, "SAFETENSORS_BAD_ENTRY", "[-1]"],
     [

@@ -1,6 +1,7 @@
 // A module in a safetensors file: what `torch.save(model.state_dict())` and `load_state_dict` are in PyTorch, and a
 // format that other programs read. A file may have the float8 numbers that large models are published in; they are read
 // as what they are, and copied into parameters of any dtype.
+import { shown } from "../errors/shown.ts";
 import { closestName, didYouMean } from "../errors/suggestion.ts";
 import { float8ToFloat32, float32ToFloat8, isFloat8 } from "../files/float8.ts";
 import {
@@ -62,7 +63,7 @@ export async function saveModule(
   const { runtime } = module;
   if (dtype !== undefined && !STORED_DTYPES.includes(dtype))
     throw new DtypeError(
-      `saveModule: a dtype must be one of ${STORED_DTYPES.join(", ")}; got ${JSON.stringify(dtype)}${didYouMean(closestName(String(dtype), STORED_DTYPES))}`,
+      `saveModule: a dtype must be one of ${STORED_DTYPES.join(", ")}; got ${shown(dtype)}${didYouMean(closestName(String(dtype), STORED_DTYPES))}`,
     );
   const sources = module
     .namedParameters()

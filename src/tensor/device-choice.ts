@@ -1,3 +1,4 @@
+import { shown } from "../errors/shown.ts";
 import type { Addon } from "../native/addon.ts";
 import { CudaDevice } from "./cuda-device.ts";
 import { CpuDevice, type Device } from "./device.ts";
@@ -20,7 +21,7 @@ export interface LoadOptions {
 export function deviceKindOf(addon: Addon, choice: DeviceChoice): Device["kind"] {
   if (choice === "cpu") return "cpu";
   if (choice !== "cuda" && choice !== "auto")
-    throw new DeviceError(`the device must be auto, cpu or cuda; got ${JSON.stringify(choice)}`);
+    throw new DeviceError(`the device must be auto, cpu or cuda; got ${shown(choice)}`);
   const problem = whyNoCard(addon);
   if (problem === undefined) return "cuda";
   if (choice === "auto") return "cpu";

@@ -1,3 +1,4 @@
+import { shown } from "../errors/shown.ts";
 import { closestName, didYouMean } from "../errors/suggestion.ts";
 import { DtypeError } from "./errors.ts";
 
@@ -56,7 +57,7 @@ function unknownDtype(dtype: unknown): DtypeError {
     ? name
     : (otherNames[name.toLowerCase()] ?? closestName(name, known));
   return new DtypeError(
-    `a dtype must be one of ${known.join(", ")}; got ${JSON.stringify(dtype)}${didYouMean(meant)}`,
+    `a dtype must be one of ${known.join(", ")}; got ${shown(dtype)}${didYouMean(meant)}`,
   );
 }
 

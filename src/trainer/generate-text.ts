@@ -1,4 +1,5 @@
 import { OptionError } from "../errors/option-error.ts";
+import { shown } from "../errors/shown.ts";
 import { readSafetensors, readSafetensorsHeader, type TensorEntry } from "../files/safetensors.ts";
 import { isWeight } from "./checkpoint/rank-part.ts";
 import { createTokenizer } from "./data/tokenizer.ts";
@@ -64,9 +65,7 @@ async function weightsIn(file: string): Promise<readonly TensorEntry[]> {
 
 function checkOptions({ prompt, numTokens = 1, temperature = 0, topK = 0, seed = 0 }: GenerateTextOptions) {
   if (typeof prompt !== "string" || prompt === "")
-    throw new OptionError(
-      `the prompt must be a text of at least one character; got ${JSON.stringify(prompt)}`,
-    );
+    throw new OptionError(`the prompt must be a text of at least one character; got ${shown(prompt)}`);
   for (const [name, value] of Object.entries({ numTokens, topK, seed }))
     if (!Number.isSafeInteger(value) || value < 0)
       throw new OptionError(`${name} must be a whole number from 0; got ${value}`);

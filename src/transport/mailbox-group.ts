@@ -20,6 +20,7 @@
 
 import { problemOf } from "../errors/dualpipe-error.ts";
 import { checkDurations } from "../errors/duration.ts";
+import { shown } from "../errors/shown.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import type { Carrier, Channel, Phases } from "./carrier.ts";
 import { Inbox } from "./inbox.ts";
@@ -175,7 +176,7 @@ export class MailboxGroup implements ProcessGroup {
     if (kindIndex < 0)
       throw new TransportError(
         "INVALID_CHANNEL",
-        `a message must be one of the kinds ${CHANNEL_KINDS.join(", ")}; got ${JSON.stringify(kind)}`,
+        `a message must be one of the kinds ${CHANNEL_KINDS.join(", ")}; got ${shown(kind)}`,
       );
     const index = (source * this.size + destination) * CHANNEL_KINDS.length + kindIndex;
     this.#channels[index] ??= {

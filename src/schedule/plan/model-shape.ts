@@ -1,3 +1,11 @@
+/*
+ * The sizes of a model, from its Hugging Face config.json.
+ *
+ * There are hundreds of kinds of models, with keys of their own. A reader that takes the sizes it knows and ignores the
+ * rest would plan another model than the file describes, with times that look right. So only the kinds in `DECODERS`
+ * are read, and what else changes the time or the memory, such as experts, is refused by its name.
+ */
+import { shown } from "../../errors/shown.ts";
 import { ScheduleError } from "../program/schedule-error.ts";
 
 /** The sizes of a decoder-only transformer that determine its time and memory. */
@@ -51,7 +59,7 @@ const OTHER_PARTS: readonly (readonly [RegExp, string])[] = [
 function fail(rule: string, given: unknown): never {
   throw new ScheduleError(
     "INVALID_PLAN",
-    `model: ${rule}; got ${JSON.stringify(given)?.slice(0, 60)}; give the config.json of a dense decoder-only transformer`,
+    `model: ${rule}; got ${shown(given)}; give the config.json of a dense decoder-only transformer`,
   );
 }
 
@@ -75,23 +83,23 @@ function decoderOf(fields: Fields): Decoder | undefined {
   for (const [key, value] of Object.entries(fields)) {
     const part = OTHER_PARTS.find(([pattern]) => pattern.test(key))?.[1];
     if (part !== undefined && isPresent(value)) {
-      const name = type === undefined ? "" : ` of model_type ${JSON.stringify(type)}`;
-      refuse(`${part} (${key}: ${JSON.stringify(value).slice(0, 40)})${name}`);
+      const name = type === undefined ? "" : ` of model_type ${shown(type)}`;
+      refuse(`${part} (${key}: ${shown(value)})${name}`);
     }
   }
   const byType = typeof type === "string" ? DECODERS.get(type) : undefined;
-  if (isPresent(type) && byType === undefined) refuse(`model_type ${JSON.stringify(type)}`);
+  if (isPresent(type) && byType === undefined) refuse(`model_type ${shown(type)}`);
   const known = [...DECODERS.values()];
   const named = Array.isArray(architectures) ? architectures : [architectures].filter(isPresent);
   const found = named.map((name) => known.find(({ architecture }) => architecture === name));
   const unknown = found.findIndex((decoder) => decoder === undefined || decoder !== (byType ?? decoder));
   if (unknown >= 0) {
-    const ofType = byType === undefined ? "" : ` of model_type ${JSON.stringify(type)}`;
-    refuse(`architecture ${JSON.stringify(named[unknown])}${ofType}`);
+    const ofType = byType === undefined ? "" : ` of model_type ${shown(type)}`;
+    refuse(`architecture ${shown(named[unknown])}${ofType}`);
   }
   const layers = Array.isArray(fields.layer_types) ? fields.layer_types : [];
   const other = layers.find((layer) => layer !== "full_attention" && layer !== "sliding_attention");
-  if (other !== undefined) refuse(`a layer of type ${JSON.stringify(other)} (layer_types)`);
+  if (other !== undefined) refuse(`a layer of type ${shown(other)} (layer_types)`);
   return byType ?? found[0];
 }
 

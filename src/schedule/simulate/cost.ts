@@ -1,4 +1,5 @@
 import { counted } from "../../errors/counted.ts";
+import { shown } from "../../errors/shown.ts";
 import { ScheduleError } from "../program/schedule-error.ts";
 
 /** One cost for all stages, or one for each. */
@@ -58,7 +59,7 @@ export function spreadOverStages(subject: string, cost: PerStage, numStages: num
     throw new ScheduleError(
       "INVALID_COST",
       `cost: ${subject} must be a finite number of at least 0, or one for each of ${counted(numStages, "stage")}; ` +
-        `got ${JSON.stringify(cost).slice(0, 60)}; correct it`,
+        `got ${shown(cost)}; correct it`,
     );
   }
   return values;

@@ -1,3 +1,4 @@
+import { shown } from "../../errors/shown.ts";
 import type { ComputationKind } from "../program/action.ts";
 import { ScheduleError } from "../program/schedule-error.ts";
 import type { CostModel, LinkCost, PerStage } from "./cost.ts";
@@ -137,6 +138,6 @@ function isCost(value: unknown): value is number {
 function failAt(key: string, rule: string, given: unknown): never {
   throw new ScheduleError(
     "INVALID_COST",
-    `profile: ${key} must be ${rule}; got ${JSON.stringify(given)?.slice(0, 60)}; write the file with dualpipe train --profile`,
+    `profile: ${key} must be ${rule}; got ${shown(given)}; write the file with dualpipe train --profile`,
   );
 }

@@ -123,6 +123,22 @@ describe("parseConfig", () => {
     parseConfig("model: {numLayers: 6}\npipeline: {schedule: dualpipev, ranks: 3, microBatches: 7}");
   });
 
+  it.each([
+    ["an alias to itself", "model: &m\n  a: *m", "an alias must not be inside of what it stands for"],
+    ["a text that is one", "&r\nmodel: [*r]", "an alias must not be inside of what it stands for"],
+    ["too many brackets", `model: ${"[".repeat(20_000)}`, "values must not be nested that deeply"],
+  ])("explains %s", (_what, text, problem) => {
+    expect(configFailure(text)).toMatchObject({
+      code: "CONFIG_BAD_YAML",
+      message: expect.stringContaining(`c.yaml: ${problem}`),
+    });
+    const override = `model=${text.replace("model: ", "").replace("\n", "\n ")}`;
+    expect(configFailure("", [override])).toMatchObject({
+      code: "CONFIG_BAD_OVERRIDE",
+      message: expect.stringContaining(`the value must be YAML: ${problem}`),
+    });
+  });
+
   it.each(["a: b: c", "model: {}\nmodel: {}", "a: *x", "a: 1\n---\nb: 1"])("refuses the YAML %j", (text) => {
     expect(configFailure(text)).toMatchObject({
       code: "CONFIG_BAD_YAML",

@@ -1,9 +1,8 @@
 import type { z } from "zod";
+import { shown } from "../../errors/shown.ts";
 import { closestName, didYouMean } from "../../errors/suggestion.ts";
 import type { ConfigIssue } from "./config-error.ts";
 import { knownKeys, sectionNames } from "./schema.ts";
-
-const VALUE_LENGTH_MAX = 60;
 
 /** Describes what the schema found. @param given The value that was checked. */
 export function describeIssues(issues: readonly z.core.$ZodIssue[], given: unknown): readonly ConfigIssue[] {
@@ -17,7 +16,7 @@ export function describeIssues(issues: readonly z.core.$ZodIssue[], given: unkno
       typeof value === "string" && issue.message.startsWith("one of ") && !issue.message.includes("(")
         ? didYouMean(closestName(value, issue.message.slice("one of ".length).split(", ")))
         : "";
-    return [{ path, problem: `must be ${issue.message}; got ${formatValue(value)}${suggestion}` }];
+    return [{ path, problem: `must be ${issue.message}; got ${shown(value)}${suggestion}` }];
   });
   // A value can break several bounds of a key, which all have the same words.
   return [...new Map(described.map((issue) => [issue.path, issue])).values()];
@@ -33,7 +32,7 @@ function describeUnknownKey(path: readonly PropertyKey[], key: string, section: 
   const suggestion = meant ?? (elsewhere === undefined ? undefined : `${elsewhere}.${key}`);
   return {
     path: [...path, key].join("."),
-    problem: `there is no such key (its value is ${formatValue(valueAt(section, [key]))})${didYouMean(suggestion)}; ${where} has ${known.join(", ")}`,
+    problem: `there is no such key (its value is ${shown(valueAt(section, [key]))})${didYouMean(suggestion)}; ${where} has ${known.join(", ")}`,
   };
 }
 
@@ -44,10 +43,4 @@ function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
     value = isHolder ? (value as Record<PropertyKey, unknown>)[key] : undefined;
   }
   return value;
-}
-
-function formatValue(value: unknown): string {
-  const isNonFinite = typeof value === "number" && !Number.isFinite(value);
-  const text = isNonFinite ? String(value) : (JSON.stringify(value) ?? "nothing");
-  return text.length > VALUE_LENGTH_MAX ? `${text.slice(0, VALUE_LENGTH_MAX)}…` : text;
 }

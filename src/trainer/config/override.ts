@@ -1,5 +1,6 @@
+import { shown } from "../../errors/shown.ts";
 import { ConfigError } from "./config-error.ts";
-import { yaml } from "./yaml-text.ts";
+import { plainCopy, problemOfYaml, yaml } from "./yaml-text.ts";
 
 /** A value that `--set` puts in place of a configuration's. */
 export interface Override {
@@ -23,9 +24,10 @@ export function parseOverride(text: string): Override {
   if (path.some((key) => key === ""))
     throw badOverride(text, "must be KEY=VALUE, e.g. --set model.hiddenSize=256");
   try {
-    return { text, path, value: yaml().parse(text.slice(separator + 1), { merge: true }) as unknown };
+    const value = yaml().parse(text.slice(separator + 1), { merge: true }) as unknown;
+    return { text, path, value: plainCopy(value) };
   } catch (error) {
-    throw badOverride(text, `the value must be YAML: ${(error as Error).message.trim()}`);
+    throw badOverride(text, `the value must be YAML: ${problemOfYaml(error as Error)}`);
   }
 }
 
@@ -39,7 +41,7 @@ export function withOverride(root: unknown, { text, path, value }: Override): un
       if (!/^\d+$/.test(key) || Number(key) > holder.length)
         throw badOverride(
           text,
-          `${key} must be a position in the list ${name}, from 0 to ${holder.length}; got ${JSON.stringify(holder)}`,
+          `${key} must be a position in the list ${name}, from 0 to ${holder.length}; got ${shown(holder)}`,
         );
       const items = [...(holder as readonly unknown[])];
       items[Number(key)] = set(items[Number(key)], depth + 1);
@@ -48,7 +50,7 @@ export function withOverride(root: unknown, { text, path, value }: Override): un
     // A section without keys is null in YAML.
     const section = holder ?? {};
     if (typeof section !== "object")
-      throw badOverride(text, `${name || "the configuration"} has no keys; it is ${JSON.stringify(section)}`);
+      throw badOverride(text, `${name || "the configuration"} has no keys; it is ${shown(section)}`);
     const inner = Object.hasOwn(section, key) ? (section as Record<string, unknown>)[key] : undefined;
     return { ...section, [key]: set(inner, depth + 1) };
   };

@@ -7,6 +7,7 @@
  */
 import { createRequire } from "node:module";
 import type { Document, LineCounter, ParsedNode, YAMLMap } from "yaml";
+import { problemOf } from "../../errors/dualpipe-error.ts";
 import { ConfigError } from "./config-error.ts";
 
 const require = createRequire(import.meta.url);
@@ -31,8 +32,13 @@ export class YamlText {
       merge: true,
     });
     const [yamlError] = this.#document.errors;
-    if (yamlError !== undefined) throw badYaml(file, yamlError.message.trim());
-    this.value = plainCopy(toPlain(this.#document, file), file, []);
+    if (yamlError !== undefined) throw badYaml(file, yamlError);
+    try {
+      this.value = plainCopy(this.#document.toJS());
+    } catch (error) {
+      // YAML refuses aliases without an anchor, and aliases that expand without limit.
+      throw badYaml(file, error as Error);
+    }
   }
 
   /** The line of a value, or undefined when the text does not give it. @param path The keys that lead to it. */
@@ -72,29 +78,29 @@ function keyOf(key: unknown): string | undefined {
   return typeof key.value === "symbol" ? key.value.description : String(key.value);
 }
 
-function badYaml(file: string, problem: string): ConfigError {
-  return new ConfigError("CONFIG_BAD_YAML", `${file}: ${problem}`);
+function badYaml(file: string, error: Error): ConfigError {
+  return new ConfigError("CONFIG_BAD_YAML", `${file}: ${problemOfYaml(error)}`);
 }
 
-function toPlain(document: Document.Parsed, file: string): unknown {
-  try {
-    return document.toJS();
-  } catch (error) {
-    // YAML refuses aliases without an anchor, and aliases that expand without limit.
-    throw badYaml(file, (error as Error).message);
-  }
+/** What is wrong with a text of YAML, according to what reading it has thrown. */
+export function problemOfYaml(error: Error): string {
+  // The reader follows the nesting of the text by recursion.
+  const [, where = ""] = /^Maximum call stack size exceeded( at line \d+)?/.exec(error.message) ?? [];
+  const isTooDeep = error instanceof RangeError || where !== "";
+  return isTooDeep ? `values must not be nested that deeply${where}` : problemOf(error).trim();
 }
 
 /**
- * A copy without the keys that begin with `x-`, in which no two places share an object.
+ * A copy of a value of YAML without the keys that begin with `x-`, in which no two places share an object.
  * @param holders The objects on the way here, which an alias may contain again.
- * @throws ConfigError when a value contains itself
+ * @throws ConfigError CONFIG_BAD_YAML when a value contains itself
  */
-function plainCopy(value: unknown, file: string, holders: readonly object[]): unknown {
+export function plainCopy(value: unknown, holders: readonly object[] = []): unknown {
   if (typeof value !== "object" || value === null) return value;
-  if (holders.includes(value)) throw badYaml(file, "an alias must not be inside of what it stands for");
+  if (holders.includes(value))
+    throw new ConfigError("CONFIG_BAD_YAML", "an alias must not be inside of what it stands for");
   const inside = [...holders, value];
-  if (Array.isArray(value)) return value.map((item) => plainCopy(item, file, inside));
+  if (Array.isArray(value)) return value.map((item) => plainCopy(item, inside));
   const kept = Object.entries(value).filter(([key]) => !key.startsWith("x-"));
-  return Object.fromEntries(kept.map(([key, item]) => [key, plainCopy(item, file, inside)]));
+  return Object.fromEntries(kept.map(([key, item]) => [key, plainCopy(item, inside)]));
 }
