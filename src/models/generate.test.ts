@@ -44,7 +44,8 @@ test("at temperature 0 it takes the likeliest token each time, also beyond the c
   expect(new Set(tokens.slice(config.contextLength)).size).toBeGreaterThan(2);
   expect(generate(stages, [3], { numTokens: 11, temperature: 0 })).toEqual(tokens.slice(1));
   expect(generate(stages, [3], { numTokens: 11, topK: 1 })).toEqual(tokens.slice(1));
-  expect(generate(stages, [3], { numTokens: 11, temperature: 1e-4 })).toEqual(tokens.slice(1));
+  for (const temperature of [1e-4, 1e-29, 1e-31, Number.MIN_VALUE])
+    expect(generate(stages, [3], { numTokens: 11, temperature })).toEqual(tokens.slice(1));
 });
 
 test("a seed decides what is drawn, and neither the runtime's generator nor a graph is touched", () => {

@@ -16,6 +16,9 @@ export interface GenerateOptions {
   readonly seed?: number | undefined;
 }
 
+/** Below it, quotients of logits are infinite in float32, and no token but the likeliest would be drawn anyway. */
+const LEAST_TEMPERATURE = 1e-30;
+
 /**
  * Continues a prompt: draws one token at a time from the model's distribution. Of a text longer than the context, the
  * model sees the end.
@@ -56,7 +59,7 @@ function lastLogits(stages: readonly LanguageStage[], tokens: readonly number[])
 }
 
 function draw(logits_V: Tensor, { temperature = 1, topK }: GenerateOptions): number {
-  if (temperature === 0) return kernels.argmax(logits_V).item();
+  if (temperature < LEAST_TEMPERATURE) return kernels.argmax(logits_V).item();
   const numCandidates = Math.min(topK ?? Number.POSITIVE_INFINITY, logits_V.numElements);
   const [values, tokens] = kernels.topk(logits_V, numCandidates);
   const probabilities = kernels.softmaxInDtype(kernels.div(values, temperature), 0, "float64");

@@ -79,6 +79,16 @@ describe("loadCorpus", () => {
     expect(cached()).toHaveLength(3);
   });
 
+  it.each([
+    ["letters", "x".repeat(255)],
+    ["characters of four bytes", "😀".repeat(60)],
+  ])("keeps the tokens of a file with as long a name of %s as there can be", async (_what, name) => {
+    source = join(folder, name);
+    writeFileSync(source, DOCUMENTS[9]!);
+    await load();
+    expect(readdirSync(join(folder, "cache", "tokens"))).toHaveLength(1);
+  });
+
   it("tokenizes again when the cache is damaged", async () => {
     writeFileSync(source, DOCUMENTS[9]!);
     const first = await load();
