@@ -155,6 +155,29 @@ describe("a process's place", () => {
     });
   });
 
+  test.each([
+    ["torchrun", { ...TORCHRUN, RANK: "0", WORLD_SIZE: "1", LOCAL_RANK: "0" }],
+    [
+      "torchrun's agent",
+      { ...TORCHRUN, RANK: "0", WORLD_SIZE: "1", LOCAL_RANK: "0", TORCHELASTIC_USE_AGENT_STORE: "True" },
+    ],
+    [
+      "Slurm",
+      { SLURM_PROCID: "0", SLURM_LOCALID: "0", SLURM_STEP_NUM_TASKS: "1", SLURM_STEP_NUM_NODES: "1" },
+    ],
+    [
+      "Open MPI",
+      {
+        OMPI_COMM_WORLD_RANK: "0",
+        OMPI_COMM_WORLD_SIZE: "1",
+        OMPI_COMM_WORLD_LOCAL_RANK: "0",
+        OMPI_COMM_WORLD_LOCAL_SIZE: "1",
+      },
+    ],
+  ])("the only process of %s has no other to connect to", async (_launcher, variables) => {
+    expect(await processPlacement(4, variables)).toBeUndefined();
+  });
+
   test("a secret can be given", async () => {
     expect((await processPlacement(4, TORCHRUN))?.secret).toBeUndefined();
     expect((await processPlacement(4, { ...TORCHRUN, DUALPIPE_SECRET: "abc" }))?.secret).toBe("abc");

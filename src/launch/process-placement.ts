@@ -34,7 +34,7 @@ export const ADDRESS_VARIABLE = "DUALPIPE_ADDRESS";
  * The placement of this process in a run of `numRanks` ranks, according to its launcher's variables.
  * `DUALPIPE_ADDRESS` sets the address at which it listens for the others, `DUALPIPE_SECRET` the secret of the
  * run. A variable that is empty is unset.
- * @returns Undefined when no launcher has started this process.
+ * @returns Undefined when no launcher has started this process, or this is the only one that it started.
  * @throws LaunchError INCOMPLETE_VARIABLES, UNEVEN_RANKS
  */
 export async function processPlacement(
@@ -45,6 +45,8 @@ export async function processPlacement(
   const launch = readLaunchVariables(env);
   if (launch === undefined) return undefined;
   const { process, numProcesses, masterAddress, masterPort, hub } = launch;
+  // There is no other process to connect to, and no port to agree on.
+  if (numProcesses === 1 && hub !== "launcher") return undefined;
   if (numRanks % numProcesses !== 0)
     throw new LaunchError(
       "UNEVEN_RANKS",
