@@ -162,7 +162,7 @@ async function runLaunch(
       masterAddress: masterAddr,
       masterPort,
       address: env[ADDRESS_VARIABLE],
-      secret: env[SECRET_VARIABLE] ?? publicSecret(masterAddr, masterPort),
+      secret: env[SECRET_VARIABLE] ?? publicSecret(masterPort),
       maxRestarts,
       rendezvousTimeoutMs: 1000 * options.meetTimeout,
       heartbeatTimeoutMs: 1000 * options.silenceTimeout,

@@ -64,9 +64,12 @@ export async function processPlacement(
   };
 }
 
-/** The secret of a run that was given none. It only keeps two runs from mixing by accident: anyone can compute it. */
-export function publicSecret(masterAddress: string, masterPort: number): string {
-  return `dualpipe at ${masterAddress}:${masterPort}`;
+/**
+ * The secret of a run that was given none. It only keeps runs at different ports from mixing: anyone can compute it. It
+ * does not depend on the master's address, which its processes may write in different ways.
+ */
+export function publicSecret(masterPort: number): string {
+  return `dualpipe at port ${masterPort}`;
 }
 
 /** The description of a run that all its processes have. */

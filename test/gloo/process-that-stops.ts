@@ -7,7 +7,7 @@ import { publicSecret } from "../../src/launch/process-placement.ts";
 const address = "127.0.0.1";
 const port = Number(process.argv[2]);
 await HubMember.join({
-  locate: async () => ({ address, port, secret: publicSecret(address, port) }),
+  locate: async () => ({ address, port, secret: publicSecret(port) }),
   noun: "process",
   member: 1,
   numMembers: 2,

@@ -97,7 +97,7 @@ test.each([
   const masterPort = await freePort();
   const placement = loopbackPlacement(masterPort, { process: 0, numProcesses: 2, ranksPerProcess: 1 });
   const connecting = ConnectedProcesses.connect(addon, placement, { rendezvousTimeoutMs: 60_000 });
-  const secret = publicSecret("127.0.0.1", masterPort);
+  const secret = publicSecret(masterPort);
   const other = HubMember.join({
     locate: async () => ({ address: "127.0.0.1", port: masterPort, secret }),
     noun: "process",

@@ -29,5 +29,5 @@ dns.lookup = (name, options, callback = options) => {
   });
 };
 const { lookup: lookupAsync } = dns.promises;
-dns.promises.lookup = async (name, ...rest) => (name === NAME ? answer() : lookupAsync(name, ...rest));
+dns.promises.lookup = async (name, ...rest) => (name === NAME ? [answer()] : lookupAsync(name, ...rest));
 syncBuiltinESMExports();

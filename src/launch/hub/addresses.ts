@@ -16,12 +16,17 @@ import { type Membership, Waiting } from "./waiting.ts";
 /** How a name is answered that does not exist, or not yet. */
 export const UNRESOLVED_CODES: readonly string[] = ["ENOTFOUND", "EAI_AGAIN", "EAI_NODATA"];
 
-/** Waits until a name has an address. @throws LaunchError RENDEZVOUS_TIMEOUT */
-export async function untilResolved(name: string, membership: Membership): Promise<void> {
+/**
+ * Waits until a name has an address.
+ * @returns The address, which is one of IPv4 if there is one, so that all members choose the same.
+ * @throws LaunchError RENDEZVOUS_TIMEOUT
+ */
+export async function untilResolved(name: string, membership: Membership): Promise<string> {
   const waiting = new Waiting(membership);
-  await waiting.until(async () => {
+  return waiting.until(async () => {
     try {
-      return await lookup(name);
+      const found = await lookup(name, { all: true });
+      return (found.find(({ family }) => family === 4) ?? found[0])?.address;
     } catch (error) {
       const { code = "", message } = error as NodeJS.ErrnoException;
       if (!UNRESOLVED_CODES.includes(code)) throw error;

@@ -37,7 +37,7 @@ export async function findHub(
   const { masterAddress, masterPort, hub, process, numProcesses } = placement;
   if (typeof hub === "object")
     return findByStore(new TorchrunStore(addon, masterAddress, masterPort, hub.storeKey), placement, address);
-  const secret = placement.secret ?? publicSecret(masterAddress, masterPort);
+  const secret = placement.secret ?? publicSecret(masterPort);
   const location = { address: masterAddress, port: masterPort, secret };
   if (hub === "launcher" || process !== 0) return { locate: async () => location, served: undefined };
   const own = { ...location, address };

@@ -33,8 +33,10 @@ import type { StopSignals } from "./stop-signals.ts";
 export async function launch(options: LaunchOptions, signals: StopSignals): Promise<Failure | undefined> {
   if (options.hostIndex > 0) return followLeader(options, signals);
   const { numHosts, masterPort, secret } = options;
-  const address = options.address ?? options.masterAddress;
-  await untilResolved(address, membershipOf(options, signals.signal));
+  const address = await untilResolved(
+    options.address ?? options.masterAddress,
+    membershipOf(options, signals.signal),
+  );
   const hub =
     numHosts > 1
       ? await Hub.listen({
