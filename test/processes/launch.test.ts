@@ -106,6 +106,24 @@ test("each host starts its own processes, once all hosts have joined", async () 
   }
 });
 
+test("of two launchers with the same index one is told so, and the others go on", async () => {
+  const port = String(await freePort());
+  const options = ["--nnodes", "3", "--master-addr", "127.0.0.1", "--master-port", port];
+  const host = (index: number) => startScript(1, [...options, "--node-rank", String(index)]);
+  const ready = connections(3);
+  const [first, ...seconds] = [host(0), host(1), host(1)];
+  const refused = await Promise.race(seconds.map(({ ended }) => ended));
+  expect(refused).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining("has a host 1 that answers; start this one with another --node-rank"),
+  });
+  const third = host(2);
+  await ready;
+  for (const socket of sockets.values()) socket.write("end");
+  const ended = await Promise.all([first!, ...seconds, third].map((each) => each.ended));
+  expect(ended.map(({ status }) => status).sort()).toEqual([0, 0, 0, 1]);
+});
+
 test.each([
   ["fail", 7, "process 1 ended with exit status 7"],
   ["die", 3, "process 1 was killed by SIGKILL"],

@@ -131,6 +131,9 @@ export class HubMember {
               signal.removeEventListener("abort", abort);
               resolve(new HubMember(wire));
               break;
+            case "ping":
+              wire.send({ kind: "pong" });
+              break;
             case "message":
               deliver(message.from, message.body);
               break;
@@ -181,6 +184,9 @@ function missingFrom(present: readonly number[], numMembers: number): number[] {
   return Array.from({ length: numMembers }, (_, i) => i).filter((member) => !present.includes(member));
 }
 
+/** Where the numbers of members come from. */
+const NUMBERS = { process: "RANK", host: "--node-rank" } as const;
+
 function describeRefusal(
   refusal: Refusal,
   { noun, member, numMembers, run }: Membership & { readonly run: string },
@@ -193,7 +199,9 @@ function describeRefusal(
     case "run":
       return `all ${members} that join a hub must belong to the same run; ${noun} ${member} belongs to ${run}, and the hub at ${address} serves ${refusal.run}; start all with the same config and options, or give each run a port of its own`;
     case "session":
-      return `the hub at ${address} still has an earlier ${noun} ${member} or an earlier session of the run`;
+      return `the hub at ${address} still has an earlier session of the run`;
+    case "member":
+      return `every ${noun} of a run must have a number of its own; the hub at ${address} has a ${noun} ${member} that answers; start this one with another ${NUMBERS[noun]}, or give each run a port of its own`;
     case "protocol":
       return `all ${members} must speak the same protocol; the hub at ${address} does not understand ${noun} ${member}; start all with the same version of dualpipe, or give each run a port of its own`;
     default:

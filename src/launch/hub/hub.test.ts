@@ -93,6 +93,23 @@ test("a new session starts when all have left, and a member that joins early wai
   expect(inboxes.map(({ received }) => received)).toEqual([[], [], []]);
 });
 
+test("a second member of a number is refused once the first has answered, in a session and before one", async () => {
+  const refused = {
+    code: "REFUSED",
+    message: expect.stringMatching(
+      /every process of a run must have a number of its own; the hub at .* has a process 1 that answers; start this one with another RANK/,
+    ),
+  };
+  const first = join(1);
+  const seconds = [join(1), join(1)];
+  // Either of them may be the first to arrive.
+  const [zero, two] = [join(0), join(2)];
+  const outcomes = await Promise.allSettled([first, ...seconds]);
+  expect(outcomes.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected", "rejected"]);
+  await Promise.all([zero, two]);
+  await expect(join(1)).rejects.toMatchObject(refused);
+});
+
 /** A link between a member and the hub that can be cut, or go dead as if its cable was pulled. */
 class Link {
   readonly #sockets: Socket[] = [];

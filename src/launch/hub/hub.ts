@@ -16,6 +16,9 @@
  * A connection over which anything but the messages of protocol.ts comes, in their order, is closed, and nothing else
  * happens: a client that knows the secret may still be no process of ours.
  *
+ * Two members with the same number are a mistake, unless the first is a dead one whose end the hub has not noticed yet.
+ * So the hub asks the first; only when that answers is the second refused, and when that goes the second is admitted.
+ *
  * Invariant: a session starts with all members, no member joins it later, and the next one starts only after
  * the last member is gone. So members of two attempts at the same run never talk to each other.
  */
@@ -47,6 +50,8 @@ export class Hub {
   readonly #ownRun: string | undefined;
   readonly #onUnresponsive: HubOptions["onUnresponsive"];
   readonly #members = new Map<number, MemberWire>();
+  /** Those that want to join as a member that is there already, by that member. */
+  readonly #queues = new Map<number, Map<MemberWire, Join>>();
   /** All members have joined, and some are still there. */
   #isInSession = false;
   #run = "";
@@ -110,12 +115,12 @@ export class Hub {
 
   #join(wire: MemberWire, join: Join): void {
     const refusal = this.#refusalOf(join);
-    if (refusal) {
-      wire.send({ kind: "refused", refusal });
-      wire.close();
-      return;
-    }
-    const { member, run, heartbeatTimeoutMs } = join;
+    if (refusal) refuse(wire, refusal);
+    else if (this.#members.has(join.member)) this.#queue(wire, join);
+    else this.#admit(wire, join);
+  }
+
+  #admit(wire: MemberWire, { member, run, heartbeatTimeoutMs }: Join): void {
     this.#run = run;
     this.#members.set(member, wire);
     wire.become({
@@ -132,10 +137,29 @@ export class Hub {
 
   #refusalOf({ member, numMembers, run }: Join): Refusal | undefined {
     if (numMembers !== this.#numMembers) return { kind: "numMembers", numMembers: this.#numMembers };
-    if (this.#isInSession || this.#members.has(member)) return { kind: "session" };
-    const wanted = this.#ownRun ?? (this.#members.size > 0 ? this.#run : run);
-    if (run !== wanted) return { kind: "run", run: wanted };
+    const isAnother = run !== (this.#ownRun ?? (this.#members.size > 0 ? this.#run : run));
+    if (isAnother && !this.#isInSession) return { kind: "run", run: this.#ownRun ?? this.#run };
+    if (this.#isInSession && !this.#members.has(member)) return { kind: "session" };
     return undefined;
+  }
+
+  /** Asks the member that is there already whether it still is, and lets the new one wait for the answer. */
+  #queue(wire: MemberWire, join: Join): void {
+    const { member, heartbeatTimeoutMs } = join;
+    const queue = this.#queues.get(member) ?? new Map<MemberWire, Join>();
+    this.#queues.set(member, queue.set(wire, join));
+    wire.become({
+      heartbeatTimeoutMs,
+      isMessage: isToHub,
+      onMessage: () => wire.reject(),
+      onDisconnect: () => queue.delete(wire),
+    });
+    this.#members.get(member)!.send({ kind: "ping" });
+  }
+
+  #refuseQueue(member: number): void {
+    for (const wire of this.#queues.get(member)?.keys() ?? []) refuse(wire, { kind: "member" });
+    this.#queues.delete(member);
   }
 
   #handle(from: number, wire: MemberWire, message: ToHub): void {
@@ -151,6 +175,9 @@ export class Hub {
       case "leave":
         wire.close();
         this.#remove(from);
+        break;
+      case "pong":
+        this.#refuseQueue(from);
         break;
       case "join":
         wire.reject();
@@ -168,14 +195,23 @@ export class Hub {
 
   #remove(member: number): void {
     this.#members.delete(member);
-    if (this.#members.size > 0) return;
-    this.#isInSession = false;
-    for (const end of this.#emptyListeners) end();
+    if (this.#members.size === 0) {
+      this.#isInSession = false;
+      for (const end of this.#emptyListeners) end();
+    }
+    const queue = this.#queues.get(member) ?? [];
+    this.#queues.delete(member);
+    for (const [wire, join] of queue) this.#join(wire, join);
   }
 
   #broadcast(message: FromHub, except?: number): void {
     for (const [member, wire] of this.#members) if (member !== except) wire.send(message);
   }
+}
+
+function refuse(wire: MemberWire, refusal: Refusal): void {
+  wire.send({ kind: "refused", refusal });
+  wire.close();
 }
 
 function explain(error: NodeJS.ErrnoException, { address, port }: HubOptions): Error {

@@ -16,8 +16,12 @@ const locationOf = ({ port }: Hub) => ({ address: "127.0.0.1", port, secret: SEC
 
 const JOIN = '{"kind":"join","member":2,"numMembers":3,"run":"this run","heartbeatTimeoutMs":20000}';
 
-/** Sends lines as someone who knows the secret. @returns The kinds of the answers, once the hub has closed. */
-async function answersTo(lines: readonly string[]): Promise<string[]> {
+/**
+ * Sends lines as a client that knows the secret.
+ * @param last The text of the answer after which it leaves; by default it leaves at once.
+ * @returns The kinds of the answers, once the hub has closed.
+ */
+async function answersTo(lines: readonly string[], last = ""): Promise<string[]> {
   const socket = await connectSecurely(locationOf(hub), AbortSignal.timeout(20_000));
   let text = "";
   socket.setEncoding("utf8").on("data", (data: string) => {
@@ -25,6 +29,7 @@ async function answersTo(lines: readonly string[]): Promise<string[]> {
   });
   socket.on("error", () => {});
   socket.write(lines.map((line) => `${line}\n`).join(""));
+  while (!text.includes(last)) await once(socket, "data");
   socket.end();
   await once(socket, "close");
   return text.split("\n").flatMap((line) => (line === "" ? [] : (JSON.parse(line) as { kind: string }).kind));
@@ -48,10 +53,21 @@ test.each([
 test.each([
   ["null", "null"],
   ["another join", JOIN],
+  ["an answer that was not asked for and another join", `{"kind":"pong"}\n${JOIN}`],
   ["a message before all are there", '{"kind":"send","to":0,"body":"1"}'],
 ])("a member that sends %s makes way for another one", async (_what, line) => {
   expect(await answersTo([JOIN, line])).toEqual(["present"]);
   expect(await answersTo([JOIN])).toEqual(["present"]);
+});
+
+test("a member takes the place of one of its number that does not answer, once its heartbeats are missed", async () => {
+  const silent = await connectSecurely(locationOf(hub), AbortSignal.timeout(20_000));
+  silent.on("error", () => {});
+  silent.write(`${JOIN.replace("20000", "200")}\n`);
+  const [answer] = await once(silent, "data");
+  expect(String(answer)).toContain("present");
+  expect(await answersTo([JOIN], "present")).toEqual(["present"]);
+  silent.destroy();
 });
 
 test("a member that sends what a receiver does not know is gone for that receiver", async () => {

@@ -22,14 +22,18 @@ const TO_HUB = {
   /** The body is JSON for the receiver. The hub does not read it, so no body can harm the hub. */
   send: { to: either(isCount, exactly("others")), body: isText },
   leave: {},
+  /** The answer to `ping`. */
+  pong: {},
 };
 
 /** Why a hub does not admit a member. */
 const REFUSALS = {
   numMembers: { numMembers: isCount },
   run: { run: isText },
-  /** Its predecessor, or the session before, is still there; a retry may succeed. */
+  /** The session before is not over; a retry may succeed. */
   session: {},
+  /** Another member of the same number is there, and answers. */
+  member: {},
   /** The hub does not understand the member. */
   protocol: {},
 };
@@ -42,6 +46,8 @@ const FROM_HUB = {
   /** All members have joined: the session starts. */
   everyone: {},
   message: { from: isCount, body: isText },
+  /** Asks for an answer, because another one wants to join as this member. */
+  ping: {},
   disconnected: { member: isCount, cause: isDisconnectCause },
 };
 
