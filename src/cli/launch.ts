@@ -23,10 +23,11 @@ import { StopSignals } from "../launch/launcher/stop-signals.ts";
 import { DEFAULT_MASTER_PORT } from "../launch/launcher-variables.ts";
 import { ADDRESS_VARIABLE, publicSecret, SECRET_VARIABLE } from "../launch/process-placement.ts";
 import { wasStartedByNohup } from "./nohup.ts";
+import { numProcessesFor, type ProcessCount, processCount } from "./process-count.ts";
 import { orVariable, UsageError } from "./usage.ts";
 
 interface LaunchCommandOptions {
-  readonly nprocPerNode: number;
+  readonly nprocPerNode: ProcessCount;
   readonly nnodes: number;
   readonly nodeRank: number;
   readonly masterAddr?: string;
@@ -48,9 +49,18 @@ export function launchCommand(): Command {
     .argument("[args...]", "options and arguments for train or the script")
     .allowUnknownOption()
     .passThroughOptions()
-    .addOption(count("--nproc-per-node <n>", "processes on this host", "PET_NPROC_PER_NODE", 1).default(1))
     .addOption(
-      count("--nnodes <n>", "hosts of the run; dualpipe launch runs on each", "PET_NNODES", 1).default(1),
+      orVariable(
+        new Option("--nproc-per-node <n>", "processes on this host, or auto, gpu, cpu as for torchrun"),
+        "PET_NPROC_PER_NODE",
+      )
+        .argParser(processCount)
+        .default(1),
+    )
+    .addOption(
+      orVariable(new Option("--nnodes <n>", "hosts of the run; dualpipe launch runs on each"), "PET_NNODES")
+        .argParser(hostCount)
+        .default(1),
     )
     .addOption(count("--node-rank <n>", "index of this host, from 0", "PET_NODE_RANK", 0).default(0))
     .addOption(
@@ -116,6 +126,15 @@ function count(
   });
 }
 
+/** torchrun takes a range of hosts as well, and PyTorchJob gives one even where both ends are the same. */
+function hostCount(text: string): number {
+  const [, least, most = least] = /^(\d+)(?::(\d+))?$/.exec(text) ?? [];
+  if (least !== undefined && Number(least) >= 1 && Number(least) === Number(most)) return Number(least);
+  throw new InvalidArgumentError(
+    "It must be a whole number of at least 1. A run cannot go on with fewer hosts, so a range must have the same ends.",
+  );
+}
+
 function nonEmpty(text: string): string {
   if (text !== "") return text;
   throw new InvalidArgumentError("It must not be empty.");
@@ -156,7 +175,7 @@ async function runLaunch(
     {
       program: isConfig ? fileURLToPath(main) : program,
       args: isConfig ? ["train", program, ...args] : args,
-      numProcessesPerHost: nprocPerNode,
+      numProcessesPerHost: numProcessesFor(nprocPerNode, isConfig),
       numHosts: nnodes,
       hostIndex: nodeRank,
       masterAddress: masterAddr,

@@ -1,6 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
+import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { freePort } from "../gloo/free-port.ts";
@@ -43,9 +44,16 @@ function connections(numProcesses: number): Promise<void> {
   });
 }
 
-function startScript(numProcesses: number, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}) {
+function startScript(
+  numProcesses: number | undefined,
+  args: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
+) {
   const { port } = server.address() as AddressInfo;
-  const options = ["--nproc-per-node", String(numProcesses), ...args];
+  const options = [
+    ...(numProcesses === undefined ? [] : ["--nproc-per-node", String(numProcesses)]),
+    ...args,
+  ];
   const launcher = startDualpipe(["launch", ...options, SCRIPT, String(port)], env);
   launchers.push(launcher.child);
   return launcher;
@@ -125,6 +133,21 @@ test("of two launchers with the same index one is told so, and the others go on"
 });
 
 test.each([
+  ["cpu", "1:1"],
+  ["auto", "1"],
+])("a script gets as many processes as torchrun would start for %s", async (word, hosts) => {
+  const numProcesses = availableParallelism();
+  const ready = connections(numProcesses);
+  // No card is visible.
+  const env = { PET_NPROC_PER_NODE: word, PET_NNODES: hosts, CUDA_VISIBLE_DEVICES: "" };
+  const { ended } = startScript(undefined, [], env);
+  await ready;
+  for (const socket of sockets.values()) socket.write("end");
+  expect((await ended).status).toBe(0);
+  expect(greetings[0]).toContain(`of ${numProcesses}`);
+});
+
+test.each([
   ["fail", 7, "process 1 ended with exit status 7"],
   ["die", 3, "process 1 was killed by SIGKILL"],
 ])("when a process does %s, all are ended and the exit status says so", async (word, status, message) => {
@@ -195,7 +218,10 @@ test.each([
     "--node-rank must be less than --nnodes; got 2 with --nnodes 2",
   ],
   [["--max-restarts", "9", "none.yaml"], 2, "the program must be an existing file; there is no none.yaml"],
-  [["--nproc-per-node", "none", "x.js"], 2, "must be a whole number of at least 1"],
+  [["--nproc-per-node", "none", "x.js"], 2, "must be a whole number of at least 1, or auto, gpu, cpu"],
+  [["--nproc-per-node", "0", "x.js"], 2, "must be a whole number of at least 1, or auto, gpu, cpu"],
+  [["--nproc-per-node", "gpu", SCRIPT], 2, "--nproc-per-node gpu needs a card; this host has none"],
+  [["--nnodes", "1:4", "x.js"], 2, "A run cannot go on with fewer hosts"],
   [["--meet-timeout", "3000000", "x.js"], 2, "must be a whole number from 1 to 2000000"],
   [["--silence-timeout", "2147484", "x.js"], 2, "must be a whole number from 1 to 2000000"],
   [["--master-port", "65536", "x.js"], 2, "must be a whole number from 1 to 65535"],

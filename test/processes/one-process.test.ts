@@ -10,6 +10,15 @@ afterAll(() => {
   run[Symbol.dispose]();
 });
 
+test.each(["auto", "gpu", "cpu"])("PyTorchJob's %s is one process for a config", async (word) => {
+  const { closed, output } = run.spawn(run.dir(word), ["training.steps=4"], {
+    resume: false,
+    launch: [],
+    env: { PET_NPROC_PER_NODE: word, PET_NNODES: "1", PET_NODE_RANK: "0", PET_MASTER_ADDR: "localhost" },
+  });
+  expect(await closed, output()).toEqual([0, null]);
+});
+
 test("the only process of a run needs no port", async () => {
   taken.listen(0, "127.0.0.1");
   await once(taken, "listening");
