@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { parseAllDocuments } from "yaml";
+import { parseAllDocuments, parseDocument } from "yaml";
 import { ADDRESS_VARIABLE, SECRET_VARIABLE } from "../../src/launch/process-placement.ts";
 import { runDualpipe } from "../cli/run-dualpipe.ts";
 import { ROOT } from "./markdown.ts";
@@ -27,6 +27,20 @@ interface Container {
   readonly command: readonly string[];
   readonly env: readonly { readonly name: string }[];
 }
+
+test("a PyTorchJob starts the launcher with options that it and train have", () => {
+  const document = parseDocument(readFileSync(join(FOLDER, "pytorch-job.yaml"), "utf8"));
+  expect(document.errors).toEqual([]);
+  const { Master, Worker } = document.toJS().spec.pytorchReplicaSpecs;
+  expect(Worker).toEqual(Master);
+  const [container] = Master.template.spec.containers as [Container & { name: string }];
+  expect(container.name).toBe("pytorch");
+  const [program, command, ...args] = container.command;
+  expect([program, command]).toEqual(["node_modules/.bin/dualpipe", "launch"]);
+  const help = helpOf("launch") + helpOf("train");
+  for (const option of args.filter((arg) => arg.startsWith("--"))) expect(help).toContain(option);
+  for (const { name } of container.env) expect([ADDRESS_VARIABLE, SECRET_VARIABLE]).toContain(name);
+});
 
 test("the pods of kubernetes.yaml give the launcher variables that it reads", () => {
   const documents = parseAllDocuments(readFileSync(join(FOLDER, "kubernetes.yaml"), "utf8"));
