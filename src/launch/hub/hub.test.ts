@@ -222,9 +222,13 @@ test("a wrong secret and a wrong number of members are refused by name", async (
 
 test("a port that is taken, and an address of another host, are explained", async () => {
   const options = { address: ADDRESS, port: hub.port, secret: SECRET, numMembers: 1 };
-  await expect(Hub.listen(options)).rejects.toMatchObject({ code: "ADDRESS_TAKEN" });
+  await expect(Hub.listen(options)).rejects.toMatchObject({
+    code: "ADDRESS_TAKEN",
+    message: expect.stringContaining("another --node-rank or RANK if the other is the first of this run"),
+  });
   await expect(Hub.listen({ ...options, address: "192.0.2.1", port: 0 })).rejects.toMatchObject({
     code: "ADDRESS_NOT_HERE",
+    message: expect.stringContaining("another --node-rank or RANK if it is not the first"),
   });
 });
 

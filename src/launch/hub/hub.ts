@@ -218,12 +218,12 @@ function explain(error: NodeJS.ErrnoException, { address, port }: HubOptions): E
   if (error.code === "EADDRINUSE")
     return new LaunchError(
       "ADDRESS_TAKEN",
-      `the port of the rendezvous must be free; ${address}:${port} is in use; stop the program that uses it, or choose another port with --master-port or MASTER_PORT`,
+      `the port of the rendezvous must be free; ${address}:${port} is in use; stop the program that uses it, choose another port with --master-port or MASTER_PORT, or give this one another --node-rank or RANK if the other is the first of this run`,
     );
   if (error.code === "EADDRNOTAVAIL")
     return new LaunchError(
       "ADDRESS_NOT_HERE",
-      `the rendezvous must be at an address of the first host; ${address} is not an address of this host; give one with --master-addr or MASTER_ADDR, or set DUALPIPE_ADDRESS to the address to listen at`,
+      `the rendezvous must be at an address of the first host; ${address} is not an address of this host; give one with --master-addr or MASTER_ADDR, set DUALPIPE_ADDRESS to the address to listen at, or give this host another --node-rank or RANK if it is not the first`,
     );
   return error;
 }
