@@ -157,7 +157,9 @@ function compilation() {
   const sources = listFiles(join(ROOT, "src")).filter((path) => !path.endsWith(".test.ts"));
   const inputs = [
     ...sources,
-    ...["package-lock.json", "tsconfig.json", "tsconfig.build.json"].map((name) => join(ROOT, name)),
+    ...["package-lock.json", "tsconfig.json", "tsconfig.build.json", "studio.config.ts"].map((name) =>
+      join(ROOT, name),
+    ),
   ];
   const hash = createHash("sha256");
   for (const path of inputs) hash.update(`${path}:${statSync(path).mtimeMs}:${statSync(path).size}\n`);
@@ -181,6 +183,8 @@ function removeOrphans(sources) {
   const stems = new Set(sources.map((path) => path.slice(join(ROOT, "src").length).replace(/\.ts$/, "")));
   const dist = join(ROOT, "dist");
   for (const path of listFiles(dist)) {
+    // The studio's page is a bundle, which is written whole.
+    if (path.startsWith(join(dist, "studio"))) continue;
     const stem = path.slice(dist.length).replace(/(\.d\.ts|\.js)(\.map)?$/, "");
     if (stem !== path.slice(dist.length) && !stems.has(stem)) rmSync(path);
   }

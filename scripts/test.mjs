@@ -37,10 +37,14 @@ exitOnSignals();
 process.chdir(ROOT);
 // Tests over several hosts use network namespaces; without `ip` they are skipped.
 const hasIp = spawnSync("ip", ["-V"], { stdio: "ignore" }).status === 0;
-const isReady = await setUpOrExplain({ wanted: hasIp ? [] : ["iproute2"] });
+// Tests of the studio use a browser. It is large, so only continuous integration installs one; others skip them.
+const hasBrowser = spawnSync("chromium", ["--version"], { stdio: "ignore" }).status === 0;
+const wanted = [...(hasIp ? [] : ["iproute2"]), ...(hasBrowser || !process.env.CI ? [] : ["chromium"])];
+const isReady = await setUpOrExplain({ wanted });
 count("build", isReady);
 if (isReady) {
   await check("types", binOf("typescript", "tsc"), "-p", "tsconfig.json");
+  await check("types of the studio", binOf("typescript", "tsc"), "-p", "tsconfig.studio.json");
   await check("lint and format", binOf("@biomejs/biome", "biome"), "check", "--error-on-warnings", ".");
   await runTests();
 }

@@ -61,6 +61,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./schedules/plan.ts")).planCommand(),
   },
   {
+    name: "studio",
+    summary: "open a page that draws, compares and explains schedules",
+    load: async () => (await import("./studio/studio.ts")).studioCommand(),
+  },
+  {
     name: "doctor",
     summary: "show what dualpipe found on this machine, what is missing and how to fix it",
     load: async () => (await import("./doctor.ts")).doctorCommand(),

@@ -9,20 +9,10 @@ import {
   TimelineTrack,
   timelineGrid,
 } from "../../src/schedule/index.ts";
+import { colours, FIGURE_HALF, FIGURE_ROWS } from "./figure-colours.ts";
 import { figureLayout } from "./figure-layout.ts";
 
 const FIGURE_COST = { F: 1, I: 1, W: 1, FB: 3, link: { latency: 0 } };
-
-/**
- * The colours of the figures of the DeepSeek-V3 report and of the reference implementation's DualPipeV, one
- * letter per unit of time: forward, backward (for inputs, or whole), backward for weights, bubble.
- */
-const FIGURE_HALF = [
-  "FFFFFFFFBWFBWFBWFFBB...FBBFBBFBBFBBFBB.BBFBB.BBFBB.BBFBBBBBWBWBWBW",
-  ".FFFFFFFFBWFBWFFBB..FBBFBBFBBFBBFBBFBBFBB.BBFBB.BBFBB.BBBBBBWBWBWW",
-  "..FFFFFFFFBWFFBB.FBBFBBFBBFBBFBBFBBFBBFBBFBB.BBFBB.BB.BBBBBBBWBWWW",
-  "...FFFFFFFFFBBFBBFBBFBBFBBFBBFBBFBBFBBFBBFBBFBB.BB.BB.BBBBBBBBWWWW",
-];
 
 function figureTimeline(schedule: string, numRanks: number, numMicroBatches: number): Timeline {
   const program = lower(buildProgram(schedule, { numRanks, numMicroBatches }));
@@ -30,25 +20,6 @@ function figureTimeline(schedule: string, numRanks: number, numMicroBatches: num
   expect(makespan).toBe(66);
   const tracks = figureLayout(timeline).map((events) => TimelineTrack.from(events, numMicroBatches));
   return { schedule, ranks: tracks };
-}
-
-/** The letter of what a rank does in the unit of time that began `age` units after the action. */
-function colour(action: Action, age: number): string {
-  if (action.kind === "OVERLAP_F_B") return age === 0 ? "F" : "B";
-  return action.kind === "I" ? "B" : action.kind;
-}
-
-function colours(timeline: Timeline): string[] {
-  return timelineGrid(timeline, { unit: 1 }).map((row) => {
-    let age = 0;
-    return row
-      .map((cell) => {
-        if (cell === undefined) return ".";
-        age = cell.isStart ? 0 : age + 1;
-        return colour(cell.action, age);
-      })
-      .join("");
-  });
 }
 
 function label(action: Action): string {
@@ -74,7 +45,7 @@ function picture(timeline: Timeline): string {
 describe("published figures, F = I = W = 1 and F&B = 3", () => {
   it("draws 8 ranks and 20 micro-batches of DualPipe cell for cell", () => {
     const timeline = figureTimeline("dualpipe", 8, 20);
-    expect(colours(timeline)).toEqual([...FIGURE_HALF, ...FIGURE_HALF.toReversed()]);
+    expect(colours(timeline)).toEqual(FIGURE_ROWS);
     expect(picture(timeline)).toMatchSnapshot();
   });
 

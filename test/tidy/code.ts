@@ -78,7 +78,7 @@ export function findMissingHeaders(
   const gone = listed.filter((path) => !texts.has(path));
   const bare = [...texts].filter(([path, text]) => {
     const isLong = text.trimEnd().split("\n").length > LINES_WITH_HEADER;
-    const needsHeader = listed.includes(path) || (isLong && path.endsWith(".ts") && isSource(path));
+    const needsHeader = listed.includes(path) || (isLong && /\.tsx?$/.test(path) && isSource(path));
     return needsHeader && !/^\/[*/]/.test(text);
   });
   return [

@@ -7,8 +7,8 @@ interface Layer {
   /** Folders or files of the repository. */
   readonly paths: readonly string[];
   readonly below: readonly string[];
-  /** Whether built-ins of Node and npm packages may be imported; a layer for browsers may not. */
-  readonly packages: "all" | "node" | "none";
+  /** Whether built-ins of Node and npm packages may be imported; a layer for browsers may only import some packages. */
+  readonly packages: "all" | "node" | "none" | readonly string[];
 }
 
 const EVERYTHING_BELOW_TRAINER = [
@@ -28,6 +28,12 @@ const EVERYTHING_BELOW_TRAINER = [
 export const LAYERS: readonly Layer[] = [
   { name: "errors", paths: ["src/errors/"], below: [], packages: "none" },
   { name: "schedule", paths: ["src/schedule/"], below: ["errors"], packages: "none" },
+  {
+    name: "studio",
+    paths: ["src/studio/"],
+    below: ["schedule"],
+    packages: ["preact", "preact/hooks", "@preact/signals", "uplot"],
+  },
   { name: "files", paths: ["src/files/"], below: ["errors"], packages: "node" },
   { name: "native", paths: ["src/native/"], below: ["errors"], packages: "node" },
   { name: "tensor", paths: ["src/tensor/"], below: ["native", "errors"], packages: "all" },
@@ -87,11 +93,20 @@ export function findUpwardImports(files: readonly SourceFile[]): Violation[] {
 }
 
 function checkImport(file: string, layer: Layer, target: string): Violation[] {
-  const inRepository = target.includes("/") && target.endsWith(".ts");
+  const inRepository = target.includes("/") && /\.tsx?$/.test(target);
   if (!inRepository) {
-    const allowed = layer.packages === "all" || (layer.packages === "node" && target.startsWith("node:"));
+    const { packages } = layer;
+    const allowed =
+      typeof packages !== "string"
+        ? packages.includes(target)
+        : packages === "all" || (packages === "node" && target.startsWith("node:"));
     if (allowed) return [];
-    const what = layer.packages === "none" ? "nothing outside itself" : "nothing but built-ins of Node";
+    const what =
+      typeof packages !== "string"
+        ? `only ${packages.join(", ")}`
+        : packages === "none"
+          ? "nothing outside itself"
+          : "nothing but built-ins of Node";
     return [
       {
         file,

@@ -60,7 +60,7 @@ export function readTexts(root: string, folder = root): Map<string, string> {
 
 /** Parses those texts that are TypeScript. */
 export function parseSources(texts: ReadonlyMap<string, string>): SourceFile[] {
-  return [...texts].filter(([path]) => path.endsWith(".ts")).map(([path, text]) => parseSource(path, text));
+  return [...texts].filter(([path]) => /\.tsx?$/.test(path)).map(([path, text]) => parseSource(path, text));
 }
 
 export const isTest = (path: string): boolean => path.endsWith(".test.ts");

@@ -12,12 +12,12 @@ export const LIMITS = {
 
 const numLines = (text: string) => text.trimEnd().split("\n").length;
 const isCpp = (path: string) => /^native\/.*\.(cpp|h|cu)$/.test(path);
-const isCode = (path: string) => /\.(m?ts|mjs|cpp|h|cu|py|sh)$/.test(path);
+const isCode = (path: string) => /\.(m?tsx?|mjs|cpp|h|cu|py|sh)$/.test(path);
 
 /** Files over the limits on length. */
 export function findLongFiles(texts: ReadonlyMap<string, string>): Violation[] {
   return [...texts].flatMap(([file, text]) => {
-    if (!isCpp(file) && !file.endsWith(".ts")) return [];
+    if (!isCpp(file) && !/\.tsx?$/.test(file)) return [];
     const limit = isCpp(file) ? LIMITS.cppLines : LIMITS.typescriptLines;
     if (numLines(text) <= limit) return [];
     const rule = `a file has at most ${limit} lines, this one has ${numLines(text)}`;

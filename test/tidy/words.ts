@@ -100,7 +100,7 @@ const ENGLISH: readonly BannedWord[] = [
   { pattern: /\/\*\* (Of|By|Undefined but|None but) /, say: "start the docstring with its noun or verb" },
 ];
 
-const IS_READ = /\.(ts|mjs|md|cpp|h|ya?ml|sh|sbatch|py|txt)$/;
+const IS_READ = /\.(tsx?|mjs|md|cpp|h|ya?ml|sh|sbatch|py|txt)$/;
 // Data of other programs; this list and its test; the changelog, which gives old names.
 const IS_EXEMPT = /\/golden\/|^test\/tidy\/(words|checker\.test)\.ts$|^CHANGELOG\.md$/;
 

@@ -8,9 +8,9 @@
  * after two stages or more, the point of a V. A jump back after a single stage, from the last rank to the first as in
  * interleaved schedules, is no turn.
  */
-import type { Action } from "../program/action.ts";
+import type { ActionList } from "../program/action-list.ts";
+import { hasForward, isTransfer, Opcode } from "../program/opcode.ts";
 import type { Timeline } from "../simulate/timeline.ts";
-import { barsOf } from "./bars.ts";
 
 /** 0 from the first rank to the last, 1 from the last to the first. */
 export type ChartDirection = 0 | 1;
@@ -37,9 +37,8 @@ export class ChartRows {
     this.#directions = directionsOf(timeline, this.#numMicroBatches);
     this.#stages = timeline.ranks.map((track) => {
       const sets = [new Set<number>(), new Set<number>()] as const;
-      for (const { action } of track)
-        for (const { stage, microBatch } of partsOf(action))
-          sets[this.directionOf(stage, microBatch)].add(stage);
+      for (const cell of computedCells(track.actions))
+        sets[this.#directions[cell] === 1 ? 1 : 0].add(track.actions.stageOf(cell));
       return [ascending(sets[0]), ascending(sets[1])] as const;
     });
     const counts = this.#stages.map(([first, second]) => [first.length, second.length] as const);
@@ -55,6 +54,11 @@ export class ChartRows {
     return this.#directions[stage * this.#numMicroBatches + microBatch] === 1 ? 1 : 0;
   }
 
+  /** The stages of a rank in one direction, in ascending order. */
+  stagesOf(rank: number, direction: ChartDirection): readonly number[] {
+    return this.#stages[rank]![direction];
+  }
+
   /** The title of a rank's row, such as "rank 3 ↓3 ↑4". */
   titleOf(rank: number): string {
     if (this.isPlain) return `rank ${rank}`;
@@ -65,17 +69,26 @@ export class ChartRows {
   }
 }
 
-const partsOf = (action: Action) => barsOf(action, 0, 1);
+/** The cells of all computations, both of a pair. */
+function* computedCells({ opcodes, cells, backwardCells, length }: ActionList): Generator<number> {
+  for (let index = 0; index < length; index++) {
+    if (isTransfer(opcodes[index]!)) continue;
+    yield cells[index]!;
+    if (opcodes[index] === Opcode.OVERLAP_F_B) yield backwardCells[index]!;
+  }
+}
 
 const ascending = (values: Iterable<number>) => [...values].sort((a, b) => a - b);
 
 function directionsOf(timeline: Timeline, numMicroBatches: number): Uint8Array {
-  const rankOf: number[] = [];
-  for (const [rank, track] of timeline.ranks.entries())
-    for (const { action } of track)
-      for (const { kind, stage, microBatch } of partsOf(action))
-        if (kind === "F") rankOf[stage * numMicroBatches + microBatch] = rank;
-  const numStages = Math.ceil(rankOf.length / Math.max(1, numMicroBatches));
+  let numCells = 0;
+  for (const { actions } of timeline.ranks)
+    for (const cell of computedCells(actions)) numCells = Math.max(numCells, cell + 1);
+  const rankOf = new Uint32Array(numCells);
+  for (const [rank, { actions }] of timeline.ranks.entries())
+    for (let index = 0; index < actions.length; index++)
+      if (hasForward(actions.opcodes[index]!)) rankOf[actions.cells[index]!] = rank;
+  const numStages = Math.ceil(numCells / Math.max(1, numMicroBatches));
   const directions = new Uint8Array(numStages * numMicroBatches);
   for (let microBatch = 0; microBatch < numMicroBatches; microBatch++) {
     const ranks = Array.from(

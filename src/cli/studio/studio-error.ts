@@ -1,0 +1,12 @@
+import { DualPipeError } from "../../errors/dualpipe-error.ts";
+
+export type StudioErrorCode =
+  /** The page has not been built. */
+  | "PAGE_MISSING"
+  /** The address cannot be listened to. */
+  | "STUDIO_ADDRESS";
+
+/** The studio cannot be served. */
+export class StudioError extends DualPipeError<StudioErrorCode> {
+  override readonly name = "StudioError";
+}

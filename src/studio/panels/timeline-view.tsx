@@ -1,0 +1,91 @@
+/** The chart of a step with its tooltip. The canvas is for eyes; the table after it says the same to screen readers. */
+import { type Signal, useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { describeBlock, describeRelations } from "../chart/block-text.ts";
+import type { Camera } from "../chart/camera.ts";
+import type { DrawnBlock } from "../chart/drawn-step.ts";
+import type { Layout } from "../chart/painter.ts";
+import type { Theme } from "../chart/palette.ts";
+import { TimelineChart } from "../chart/timeline-chart.ts";
+import type { LoadedStep } from "../session.ts";
+
+/** Where a chart's camera is, for charts that share its axis. */
+export interface CameraState {
+  readonly camera: Camera;
+  readonly layout: Layout;
+}
+
+interface Tooltip {
+  readonly block: DrawnBlock;
+  readonly x: number;
+  readonly y: number;
+}
+
+interface TimelineViewProps {
+  readonly name: string;
+  readonly step: LoadedStep;
+  readonly theme: Theme;
+  readonly height: number;
+  readonly cameraState: Signal<CameraState | undefined>;
+}
+
+const KEYS_HELP =
+  "Arrow keys go from block to block. Plus and minus zoom, Shift with the left and right arrows and the page keys scroll, 0 shows everything.";
+
+export function TimelineView({ name, step, theme, height, cameraState }: TimelineViewProps) {
+  const surface = useRef<HTMLDivElement>(null);
+  const base = useRef<HTMLCanvasElement>(null);
+  const overlay = useRef<HTMLCanvasElement>(null);
+  const chart = useRef<TimelineChart>(undefined);
+  const tooltip = useSignal<Tooltip | undefined>(undefined);
+  useEffect(() => {
+    const made = new TimelineChart(surface.current!, base.current!, overlay.current!, {
+      select: (block, x, y) => {
+        tooltip.value = block && { block, x, y };
+      },
+      move: (camera, layout) => {
+        cameraState.value = { camera, layout };
+      },
+    });
+    chart.current = made;
+    // Tests read the blocks that the canvas draws from here.
+    Object.assign(surface.current!, { chart: made });
+    return () => made.close();
+  }, []);
+  useEffect(() => chart.current?.show({ drawn: step.drawn, finder: step.finder, theme }), [step, theme]);
+  return (
+    <div class="timeline" style={{ height: `${height}px` }}>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: an application is interactive; keys move this one */}
+      <div ref={surface} class="surface" role="application" tabIndex={0} aria-label={`${name}. ${KEYS_HELP}`}>
+        <canvas ref={base} />
+        <canvas ref={overlay} class="overlay" />
+      </div>
+      {tooltip.value && (
+        <TooltipBox tooltip={tooltip.value} step={step} width={overlay.current?.clientWidth ?? 0} />
+      )}
+      <p class="hidden" aria-live="polite">
+        {tooltip.value && describeBlock(tooltip.value.block)}
+      </p>
+    </div>
+  );
+}
+
+const TOOLTIP_WIDTH = 320;
+
+function TooltipBox({ tooltip, step, width }: { tooltip: Tooltip; step: LoadedStep; width: number }) {
+  const { block, x, y } = tooltip;
+  const lines = describeRelations(block, step.finder.relationsOf(block));
+  const left = Math.max(4, Math.min(x + 14, width - TOOLTIP_WIDTH - 8));
+  return (
+    <div
+      class="tooltip"
+      role="tooltip"
+      style={{ left: `${left}px`, top: `${y + 18}px`, maxWidth: `${TOOLTIP_WIDTH}px` }}
+    >
+      <strong>{describeBlock(block)}</strong>
+      {lines.map((line) => (
+        <span key={line}>{line}</span>
+      ))}
+    </div>
+  );
+}

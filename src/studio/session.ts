@@ -1,0 +1,99 @@
+/*
+ * What the page knows: the view that a person has chosen, and the step that the worker made of it. Everything else on
+ * the page follows from these signals. The view and the address are two sides of one thing: a change of the one is a
+ * change of the other. A slider that is dragged changes one entry of the browser's history, not a hundred.
+ */
+import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import { DrawnStep } from "./chart/drawn-step.ts";
+import type { Theme } from "./chart/palette.ts";
+import { BlockFinder } from "./chart/relations.ts";
+import type { StepSettings } from "./view/settings.ts";
+import { formatView, parseView, type View } from "./view/view.ts";
+import { type StepResult, timelineOfResult } from "./worker/step-result.ts";
+import type { WorkerClient } from "./worker/worker-client.ts";
+
+/** A step that was simulated, ready to be drawn and asked. */
+export interface LoadedStep {
+  readonly result: StepResult;
+  readonly drawn: DrawnStep;
+  readonly finder: BlockFinder;
+}
+
+/** Prepares a result of the worker for the page. */
+function loadStep(result: StepResult): LoadedStep {
+  const drawn = new DrawnStep(timelineOfResult(result));
+  return { result, drawn, finder: new BlockFinder(drawn) };
+}
+
+const THEME_KEY = "dualpipe-studio-theme";
+
+export class Session {
+  readonly view: Signal<View>;
+  readonly theme: Signal<Theme>;
+  /** The newest step; it stays while settings are wrong. */
+  readonly step = signal<LoadedStep | undefined>(undefined);
+  readonly problem = signal<string | undefined>(undefined);
+  /** Whether the worker is busy with newer settings than those of `step`. */
+  readonly isBusy = signal(true);
+  readonly settings: ReadonlySignal<StepSettings>;
+  readonly client: WorkerClient;
+  readonly #window: Window;
+  #lastControl: string | undefined;
+
+  constructor(window: Window, client: WorkerClient) {
+    this.#window = window;
+    this.client = client;
+    this.view = signal(parseView(window.location.hash));
+    this.theme = signal(this.#firstTheme());
+    this.settings = computed(() => this.view.value.settings);
+    window.addEventListener("hashchange", () => {
+      this.#lastControl = undefined;
+      this.view.value = parseView(window.location.hash);
+    });
+    this.view.subscribe(({ settings }) => this.#simulate(settings));
+  }
+
+  /** Changes the view. @param control What was used; repeated changes by one control are one step back. */
+  navigate(view: View, control: string): void {
+    const address = `#${formatView(view)}`;
+    if (control === this.#lastControl) this.#window.history.replaceState(null, "", address);
+    else this.#window.history.pushState(null, "", address);
+    this.#lastControl = control;
+    this.view.value = view;
+  }
+
+  change(change: Partial<StepSettings>, control: string): void {
+    const view = this.view.value;
+    this.navigate({ ...view, settings: { ...view.settings, ...change } }, control);
+  }
+
+  setTheme(theme: Theme): void {
+    this.theme.value = theme;
+    try {
+      this.#window.localStorage.setItem(THEME_KEY, theme);
+    } catch {
+      // A browser may forbid it; the theme then lasts until the page is closed.
+    }
+  }
+
+  #simulate(settings: StepSettings): void {
+    this.isBusy.value = true;
+    this.client.ask("step", settings, (answer) => {
+      if (settings !== this.settings.value) return;
+      this.isBusy.value = false;
+      if ("step" in answer) this.step.value = loadStep(answer.step);
+      this.problem.value = "step" in answer ? undefined : answer.problem;
+    });
+  }
+
+  #firstTheme(): Theme {
+    let stored: string | null = null;
+    try {
+      stored = this.#window.localStorage.getItem(THEME_KEY);
+    } catch {
+      // As above.
+    }
+    if (stored === "dark" || stored === "light") return stored;
+    return this.#window.matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  }
+}

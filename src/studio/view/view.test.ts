@@ -1,0 +1,45 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { COST_KEYS, DEFAULT_SETTINGS, MEMORY_KEYS, type StepSettings } from "./settings.ts";
+import { formatView, parseView } from "./view.ts";
+
+const count = fc.integer({ min: 1, max: 999_999 });
+const texts = <Key extends string>(keys: readonly Key[]) =>
+  fc
+    .dictionary(fc.constantFrom(...keys), fc.string({ minLength: 1 }))
+    .map((values) => ({ ...values }) as Partial<Record<Key, string>>);
+
+const settings: fc.Arbitrary<StepSettings> = fc.record(
+  {
+    schedule: fc.string(),
+    numRanks: count,
+    numMicroBatches: count,
+    stagesPerRank: count,
+    costs: texts(COST_KEYS),
+    memory: texts(MEMORY_KEYS),
+    whole: fc.boolean(),
+    order: fc.constantFrom("eager" as const, "reference" as const),
+    program: fc.string(),
+  },
+  {
+    requiredKeys: [
+      ...(["schedule", "numRanks", "numMicroBatches", "stagesPerRank"] as const),
+      ...(["costs", "memory", "whole", "order"] as const),
+    ],
+  },
+);
+
+it("an address restores its view, whatever was typed into the fields", () => {
+  fc.assert(
+    fc.property(settings, (given) => {
+      const view = { page: "design" as const, settings: given };
+      expect(parseView(`#${formatView(view)}`)).toEqual(view);
+    }),
+  );
+});
+
+it("an address that cannot be read is the default view", () => {
+  expect(formatView(parseView(""))).toBe("/design");
+  for (const hash of ["#", "#/nowhere", "#/design?ranks=-1&micro-batches=1e9&order=random", "#%%%"])
+    expect(parseView(hash).settings).toEqual(DEFAULT_SETTINGS);
+});

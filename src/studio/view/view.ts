@@ -1,0 +1,77 @@
+/*
+ * A view is everything that a person has chosen on the page. Its address is the view as text behind the `#`, so that a
+ * bookmark, a link in a paper, a reload and the back button all restore it, also where the page is a static file.
+ * Whatever equals the default is left out, so that addresses stay short. What cannot be read falls back to the default:
+ * an address is typed and cut off by people.
+ */
+import { COST_KEYS, DEFAULT_SETTINGS, MEMORY_KEYS, type StepSettings } from "./settings.ts";
+
+const PAGES = ["design"] as const;
+export type Page = (typeof PAGES)[number];
+
+export interface View {
+  readonly page: Page;
+  readonly settings: StepSettings;
+}
+
+const DEFAULT_VIEW: View = { page: "design", settings: DEFAULT_SETTINGS };
+
+/** The view as what follows the `#` of the address. */
+export function formatView({ page, settings }: View): string {
+  const text = formatSettings(settings).toString();
+  return `/${page}${text === "" ? "" : `?${text}`}`;
+}
+
+/** Reads what follows the `#` of an address, with or without it. */
+export function parseView(hash: string): View {
+  const [path = "", query = ""] = splitOnce(hash.replace(/^#/, ""), "?");
+  const page = PAGES.find((each) => `/${each}` === path) ?? DEFAULT_VIEW.page;
+  return { page, settings: parseSettings(new URLSearchParams(query)) };
+}
+
+function splitOnce(text: string, separator: string): string[] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+const COUNTS = {
+  numRanks: "ranks",
+  numMicroBatches: "micro-batches",
+  stagesPerRank: "stages-per-rank",
+} as const;
+
+function formatSettings(settings: StepSettings): URLSearchParams {
+  const query = new URLSearchParams();
+  if (settings.schedule !== DEFAULT_SETTINGS.schedule) query.set("schedule", settings.schedule);
+  for (const [key, name] of Object.entries(COUNTS) as [keyof typeof COUNTS, string][])
+    if (settings[key] !== DEFAULT_SETTINGS[key]) query.set(name, String(settings[key]));
+  for (const key of COST_KEYS) if (settings.costs[key] !== undefined) query.set(key, settings.costs[key]);
+  for (const key of MEMORY_KEYS) if (settings.memory[key] !== undefined) query.set(key, settings.memory[key]);
+  if (settings.whole) query.set("whole", "1");
+  if (settings.order === "reference") query.set("order", "reference");
+  if (settings.program !== undefined) query.set("program", settings.program);
+  return query;
+}
+
+function parseSettings(query: URLSearchParams): StepSettings {
+  const count = (key: keyof typeof COUNTS) => {
+    const text = query.get(COUNTS[key]);
+    return text !== null && /^\d{1,6}$/.test(text) ? Number(text) : DEFAULT_SETTINGS[key];
+  };
+  const texts = <Key extends string>(keys: readonly Key[]) =>
+    Object.fromEntries(keys.flatMap((key) => (query.has(key) ? [[key, query.get(key)!]] : []))) as Partial<
+      Record<Key, string>
+    >;
+  const program = query.get("program");
+  return {
+    schedule: query.get("schedule") ?? DEFAULT_SETTINGS.schedule,
+    numRanks: count("numRanks"),
+    numMicroBatches: count("numMicroBatches"),
+    stagesPerRank: count("stagesPerRank"),
+    costs: texts(COST_KEYS),
+    memory: texts(MEMORY_KEYS),
+    whole: query.get("whole") === "1",
+    order: query.get("order") === "reference" ? "reference" : "eager",
+    ...(program === null ? {} : { program }),
+  };
+}

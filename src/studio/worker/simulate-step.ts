@@ -1,0 +1,75 @@
+import {
+  buildProgram,
+  buildReferenceOrder,
+  findSchedule,
+  formatProblem,
+  lower,
+  memoryOverTime,
+  type Program,
+  type ProgramSizes,
+  parseCost,
+  parseMemoryModel,
+  parseProgramCsv,
+  type Simulation,
+  simulate,
+  verify,
+} from "../../schedule/index.ts";
+import { costText, memoryText, type StepSettings } from "../view/settings.ts";
+import type { StepAnswer, StepResult } from "./step-result.ts";
+
+/** Builds, verifies and simulates a step. Answers what is wrong where the settings allow none. */
+export function simulateStep(settings: StepSettings): StepAnswer {
+  try {
+    const built = programOf(settings);
+    const program = built.communication === "none" ? lower(built) : built;
+    const { problems } = verify(program, { sends: "buffered" });
+    if (problems.length > 0) return { problem: formatProblem(program, problems[0]!), problems };
+    const simulation = simulate(program, parseCost(costText(settings)), {
+      wholeComputations: settings.whole,
+    });
+    return { step: resultOf(program, simulation, settings) };
+  } catch (error) {
+    if (error instanceof Error && "problem" in error) return { problem: String(error.problem) };
+    throw error;
+  }
+}
+
+/** The sizes; the stages per rank only where the schedule leaves a choice. */
+function sizesOf({ schedule, numRanks, numMicroBatches, stagesPerRank }: StepSettings): ProgramSizes {
+  const { atLeast, atMost } = findSchedule(schedule).constraints.stagesPerRank;
+  const sizes = { numRanks, numMicroBatches };
+  return atLeast === atMost ? sizes : { ...sizes, stagesPerRank };
+}
+
+/** The program of the settings, with or without its communication. */
+function programOf(settings: StepSettings): Program {
+  const { schedule, program, order } = settings;
+  if (program !== undefined) return parseProgramCsv(program, schedule);
+  const sizes = sizesOf(settings);
+  return order === "reference" ? buildReferenceOrder(schedule, sizes) : buildProgram(schedule, sizes);
+}
+
+function resultOf(program: Program, simulation: Simulation, settings: StepSettings): StepResult {
+  const { timeline, ...rest } = simulation;
+  const memory = memoryOverTime(timeline, program.placement, parseMemoryModel(memoryText(settings)));
+  const definition = settings.program === undefined ? findSchedule(settings.schedule) : undefined;
+  return {
+    schedule: program.schedule,
+    title: definition?.title ?? program.schedule,
+    source: definition?.source ?? "a program of your own",
+    numRanks: program.numRanks,
+    numStages: program.numStages,
+    numMicroBatches: program.numMicroBatches,
+    placement: program.placement,
+    tracks: timeline.ranks.map(({ actions, startsMs, endsMs }) => {
+      const { opcodes, cells, backwardCells } = actions;
+      return { opcodes, cells, backwardCells, startsMs, endsMs };
+    }),
+    ...rest,
+    memory: memory.map(({ times, amounts, peak }) => ({
+      times: Float64Array.from(times),
+      amounts: Float64Array.from(amounts),
+      peak,
+    })),
+  };
+}

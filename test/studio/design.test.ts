@@ -1,0 +1,174 @@
+// The page as a person uses it: controls, pointer, keyboard, address, history, themes, and what screen readers find.
+import AxeBuilder from "axe-core";
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, expect } from "vitest";
+import { buildProgram, lower, simulate, UNIT_COST } from "../../src/schedule/index.ts";
+import { BROWSER, inBrowser, paintedBlocks, StudioInBrowser, settled } from "./browser.ts";
+
+const stepOf = (page: Page) => page.locator(".summary tr", { hasText: "Step" }).locator("td").innerText();
+
+/** The rules of axe-core that the page breaks. */
+async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(AxeBuilder.source);
+  return (await page.evaluate(
+    "axe.run().then(({ violations }) => violations.map(({ id, nodes }) => id + ': ' + nodes[0].html))",
+  )) as string[];
+}
+
+let studio: StudioInBrowser;
+beforeAll(async () => {
+  if (BROWSER !== undefined) studio = await StudioInBrowser.start();
+});
+afterAll(() => studio?.[Symbol.asyncDispose]());
+
+inBrowser("shows what the simulator says, for every schedule that can be chosen", async () => {
+  const page = await studio.open("#/design?micro-batches=16");
+  const names = (await page.evaluate(
+    "[...document.querySelectorAll('#schedule option')].map(({ value }) => value)",
+  )) as string[];
+  expect(names).toContain("zbv");
+  for (const name of names) {
+    await page.locator("#schedule").selectOption(name);
+    await settled(page);
+    const blocks = await paintedBlocks(page);
+    const numRanks = Math.max(...blocks.map(({ rank }) => rank)) + 1;
+    const numStages = Math.max(...blocks.map(({ stage }) => stage)) + 1;
+    const numMicroBatches = Math.max(...blocks.map(({ microBatch }) => microBatch)) + 1;
+    const perRank = name === "interleaved" ? numStages / numRanks : undefined;
+    const sizes = { numRanks, numMicroBatches, stagesPerRank: perRank };
+    const { makespan } = simulate(lower(buildProgram(name, sizes)), UNIT_COST);
+    expect(`${name} ${await stepOf(page)}`).toBe(`${name} ${Number(makespan.toPrecision(4))}`);
+  }
+  expect(studio.errors).toEqual([]);
+});
+
+inBrowser(
+  "a dragged slider changes the chart, and is one step of the history; the address restores it",
+  async () => {
+    const page = await studio.open();
+    expect(await stepOf(page)).toBe("63");
+    const slider = page.getByRole("slider", { name: "Latency" });
+    for (let i = 0; i < 6; i++) await slider.press("ArrowRight");
+    await settled(page);
+    expect(await page.locator("#field-link").inputValue()).toBe("0.3");
+    const withLatency = await stepOf(page);
+    expect(Number(withLatency)).toBeGreaterThan(63);
+
+    const fresh = await studio.open(new URL(page.url()).hash);
+    expect(await stepOf(fresh)).toBe(withLatency);
+    await fresh.reload();
+    await settled(fresh);
+    expect(await stepOf(fresh)).toBe(withLatency);
+
+    await page.goBack();
+    await settled(page);
+    expect(await stepOf(page)).toBe("63");
+    await page.goForward();
+    await settled(page);
+    expect(await stepOf(page)).toBe(withLatency);
+  },
+);
+
+inBrowser(
+  "a field takes one cost for each stage, and a wrong one is explained while the chart stays",
+  async () => {
+    const page = await studio.open("#/design?schedule=1f1b&ranks=4&micro-batches=8");
+    await page.locator("#field-F").fill("1/1/2/1");
+    await settled(page);
+    const blocks = await paintedBlocks(page);
+    expect(
+      blocks.filter(({ kind, stage }) => kind === "F" && stage === 2).map(({ start, end }) => end - start),
+    ).toEqual(new Array(8).fill(2));
+    await page.locator("#field-F").fill("1/1");
+    await settled(page);
+    expect(await page.getByRole("alert").innerText()).toContain("one for each of 4 stages");
+    expect((await paintedBlocks(page)).length).toBe(blocks.length);
+    await page.locator("#field-F").fill("");
+    await settled(page);
+    expect(await page.getByRole("alert").count()).toBe(0);
+  },
+);
+
+inBrowser("the pointer, and the keyboard alone, find a block and what it waited for", async () => {
+  const page = await studio.open("#/design?schedule=gpipe&ranks=2&micro-batches=2");
+  await page.locator(".surface").focus();
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("ArrowDown");
+  const tooltip = page.getByRole("tooltip");
+  expect(await tooltip.innerText()).toContain("micro-batch 0: forward of stage 1 on rank 1, from 1 to 2");
+  expect(await tooltip.innerText()).toContain("waited for 0F0 on rank 0, which ended at 1");
+  expect(await page.locator("[aria-live]").innerText()).toContain("forward of stage 1");
+  await page.keyboard.press("Escape");
+  expect(await tooltip.count()).toBe(0);
+  const box = (await page.locator(".surface").boundingBox())!;
+  await page.mouse.move(box.x + box.width - 30, box.y + 10);
+  expect(await tooltip.innerText()).toContain("on rank 0");
+});
+
+inBrowser("wheel, drag, keys and fingers zoom and pan", async () => {
+  const page = await studio.open();
+  const camera = async () =>
+    (await page.evaluate("document.querySelector('.surface').chart.camera")) as {
+      start: number;
+      scale: number;
+    };
+  const fitted = await camera();
+  const box = (await page.locator(".surface").boundingBox())!;
+  const middle = [box.x + box.width / 2, box.y + box.height / 2] as const;
+  await page.mouse.move(...middle);
+  await page.mouse.wheel(0, -600);
+  await expect.poll(async () => (await camera()).scale).toBeGreaterThan(2 * fitted.scale);
+  const zoomed = await camera();
+  await page.mouse.down();
+  await page.mouse.move(middle[0] - 100, middle[1]);
+  await page.mouse.up();
+  expect((await camera()).start).toBeCloseTo(zoomed.start + 100 / zoomed.scale, 6);
+  await page.keyboard.press("Tab");
+  await page.locator(".surface").focus();
+  await page.keyboard.press("0");
+  expect(await camera()).toEqual(fitted);
+  await page.keyboard.press("+");
+  expect((await camera()).scale).toBeCloseTo(1.3 * fitted.scale, 6);
+  await page.keyboard.press("0");
+  await page.evaluate(`(() => {
+    const surface = document.querySelector(".surface");
+    surface.setPointerCapture = () => {};
+    const { left, top } = surface.getBoundingClientRect();
+    const fire = (type, pointerId, x) => surface.dispatchEvent(
+      new PointerEvent(type, { pointerId, clientX: left + x, clientY: top + 50, bubbles: true, pointerType: "touch" }));
+    fire("pointerdown", 1, 400); fire("pointerdown", 2, 500); fire("pointermove", 2, 600);
+  })()`);
+  expect((await camera()).scale).toBeCloseTo(2 * fitted.scale, 6);
+});
+
+inBrowser("every number is drawn when all fit, and none otherwise", async () => {
+  const page = await studio.open();
+  const size = () =>
+    page.evaluate(
+      "(() => { const { chart } = document.querySelector('.surface'); return chart.labelSize; })()",
+    );
+  expect(await size()).toBeGreaterThanOrEqual(8);
+  await page.locator("#field-numMicroBatches").fill("200");
+  await settled(page);
+  expect(await size()).toBeUndefined();
+});
+
+inBrowser(
+  "has no violation of accessibility in both themes, and a table of what the canvas shows",
+  async () => {
+    for (const dark of [false, true]) {
+      const page = await studio.open("#/design?schedule=zb1p&ranks=4&micro-batches=8", { dark });
+      expect(await page.evaluate("document.documentElement.dataset.theme")).toBe(dark ? "dark" : "light");
+      expect(await violations(page)).toEqual([]);
+      const row = page.getByRole("row", { name: /^rank 1/ });
+      expect(await row.innerText()).toContain("1F0 1F1");
+      await page.getByRole("button", { name: /theme/ }).click();
+      expect(await page.evaluate("document.documentElement.dataset.theme")).toBe(dark ? "light" : "dark");
+    }
+  },
+);
+
+inBrowser("fits a small screen", async () => {
+  const page = await studio.open("", { width: 380, height: 700 });
+  expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(380);
+});
