@@ -65,7 +65,7 @@ function parseOptions(args: readonly string[]): Options {
 async function run({ isQuick, numRounds, reference }: Options): Promise<Report> {
   let referenceTorch: string | undefined;
   const runtime = Runtime.load();
-  const hasGloo = runtime.addon.gloo !== null;
+  const hasGloo = runtime.addon.processes.hasGloo;
   const results: Result[] = [];
   for (const workload of workloads(isQuick))
     results.push(

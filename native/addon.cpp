@@ -3,7 +3,7 @@
 #include <torch/csrc/api/include/torch/version.h>
 
 #include "cuda.h"
-#include "gloo_group.h"
+#include "processes.h"
 #include "dispatch.h"
 #include "environment.h"
 #include "guard.h"
@@ -26,7 +26,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   dualpipe::defineMemory(exports);
   dualpipe::defineMailbox(exports);
   dualpipe::defineCuda(exports);
-  dualpipe::defineGloo(exports);
+  dualpipe::defineProcesses(exports);
   dualpipe::defineOracle(exports);
   return exports;
 }

@@ -1,8 +1,7 @@
-// A store of torch.distributed whose keys travel over the program's own connections: `publish` gets the keys that Gloo
+// A store of torch.distributed whose keys travel over the program's own connections: `publish` gets the keys that a wire
 // sets here, and `learn` adds those of the other processes. Unlike the TCPStore it opens no port.
 #pragma once
 
-#if DUALPIPE_WITH_GLOO
 #include <functional>
 #include <string>
 #include <thread>
@@ -33,5 +32,3 @@ class RelayedStore : public c10d::HashStore {
 };
 
 }  // namespace dualpipe
-
-#endif

@@ -2,17 +2,21 @@
  * The processes of a run, from their rendezvous to their end, as one of them sees them. There are three phases:
  *
  * 1. Rendezvous: the main threads join a hub (hub/), which tells all when all are there, or who is missing.
- * 2. Connecting: led by process 0, they connect to one another over Gloo (connection-attempts.ts). From then on
+ * 2. Connecting: led by process 0, they connect to one another (connection-attempts.ts). From then on
  *    ranks communicate directly, without a main thread.
  * 3. The run: main threads exchange messages through the hub, and each is told when another process
- *    disconnects, by the hub or because its heartbeats stop. Gloo alone would notice a closed connection, but
+ *    disconnects, by the hub or because its heartbeats stop. They alone would notice a closed connection, but
  *    not a process that hangs.
  */
 
 import { randomBytes, randomInt, randomUUID } from "node:crypto";
 import type { Addon } from "../native/addon.ts";
-import { disconnectProcesses, glooOf, type ProcessLayout } from "../transport/gloo/connect-processes.ts";
 import { CHANNEL_KINDS } from "../transport/process-group.ts";
+import {
+  checkNetwork,
+  disconnectProcesses,
+  type ProcessLayout,
+} from "../transport/processes/connect-processes.ts";
 import type { SentCount } from "../transport/returned-ranks.ts";
 import { ATTEMPT_MESSAGES, ConnectionAttempts } from "./connection-attempts.ts";
 import { type DisconnectCause, describeDisconnect, MALFORMED } from "./disconnect.ts";
@@ -58,6 +62,8 @@ const DEFAULT_HEARTBEAT_TIMEOUT_MS = 30_000;
 
 export class ConnectedProcesses {
   readonly layout: ProcessLayout;
+  /** The index of this process on its host. */
+  readonly localProcess: number;
   readonly #addon: Addon;
   readonly #hub: ProcessHub;
   readonly #rendezvousTimeoutMs: number;
@@ -76,8 +82,8 @@ export class ConnectedProcesses {
     placement: ProcessPlacement,
     options: RendezvousOptions = {},
   ): Promise<ConnectedProcesses> {
-    // A LibTorch without Gloo is reported now, not after the rendezvous.
-    glooOf(addon);
+    // A missing network is reported now, not after the rendezvous.
+    checkNetwork(addon, placement.network);
     const {
       rendezvousTimeoutMs = DEFAULT_RENDEZVOUS_TIMEOUT_MS,
       heartbeatTimeoutMs = DEFAULT_HEARTBEAT_TIMEOUT_MS,
@@ -99,12 +105,13 @@ export class ConnectedProcesses {
 
   private constructor(
     addon: Addon,
-    { process, numProcesses, ranksPerProcess }: ProcessPlacement,
+    { process, numProcesses, ranksPerProcess, localProcess = 0, network }: ProcessPlacement,
     address: string,
     hub: ProcessHub,
     times: { readonly rendezvousTimeoutMs: number; readonly heartbeatTimeoutMs: number },
   ) {
     this.layout = { process, numProcesses, ranksPerProcess };
+    this.localProcess = localProcess;
     this.#addon = addon;
     this.#hub = hub;
     this.#rendezvousTimeoutMs = times.rendezvousTimeoutMs;
@@ -112,8 +119,9 @@ export class ConnectedProcesses {
       ...times,
       addon,
       layout: this.layout,
+      network,
       name: `processes-${randomUUID()}`,
-      address: addressForGloo(address),
+      address: addressForOthers(address),
       send: (to, message) => this.#member.send(to, message),
     });
   }
@@ -244,10 +252,10 @@ export class ConnectedProcesses {
 }
 
 /**
- * The address at which Gloo listens while it connects. Every address from 127.0.0.1 to 127.255.255.254 is this
+ * The address at which this process listens while it connects. Every address from 127.0.0.1 to 127.255.255.254 is this
  * host's own, so processes of one host use a random one, where no scanner of well-known addresses looks.
  */
-function addressForGloo(address: string): string {
+function addressForOthers(address: string): string {
   if (address !== "127.0.0.1") return address;
   const [a, b] = randomBytes(2);
   return `127.${a}.${b}.${1 + randomInt(254)}`;

@@ -11,13 +11,13 @@ afterEach(() => {
 
 /** Process 0 of two, whose own connections always succeed, and what it sends. */
 function leadAttempts(rendezvousTimeoutMs: number) {
-  const gloo = {
+  const processes = {
     connect: () => ({ store: 0, connected: Promise.resolve() }),
     disconnect: () => {},
   };
   const sent: AttemptMessage[] = [];
   const attempts = new ConnectionAttempts({
-    addon: { gloo } as unknown as Addon,
+    addon: { processes } as unknown as Addon,
     layout: { process: 0, numProcesses: 2, ranksPerProcess: 1 },
     name: "test",
     address: "127.0.0.1",

@@ -1,13 +1,13 @@
 /**
- * Connecting all processes of a run to one another over Gloo, when all of them have joined the hub.
+ * Connecting all processes of a run to one another, when all of them have joined the hub.
  *
- * Gloo connects each pair of processes by a port that one of them opens for some milliseconds, and takes the
+ * Gloo (native/gloo_wire.cpp) connects each pair of processes by a port that one of them opens for some milliseconds, and takes the
  * first client that comes. Nothing authenticates that client, so a port scanner can take a peer's place, and
  * then this process fails to connect while others have succeeded. A retry by one process alone would not help:
  * its peers already hold connections that lead nowhere.
  *
  * So an attempt is collective. Process 0 announces it with a fresh secret and a timeout. Every process
- * publishes its Gloo keys through the hub, connects, and proves to each peer with a token derived from the
+ * publishes its keys through the hub, connects, and proves to each peer with a token derived from the
  * secret that it belongs to this attempt; then it reports its result to process 0. If one process failed,
  * process 0 starts another attempt, with twice the time, and everyone drops the connections of the one before.
  * The attempts end when all processes succeeded in the same one, or when the time of the rendezvous is over.
@@ -20,8 +20,9 @@ import {
   type Connecting,
   connectProcesses,
   disconnectProcesses,
+  type Network,
   type ProcessLayout,
-} from "../transport/gloo/connect-processes.ts";
+} from "../transport/processes/connect-processes.ts";
 import { LaunchError } from "./launch-error.ts";
 import { either, exactly, isCount, isDuration, isText, type MessageOf } from "./message-shapes.ts";
 
@@ -43,6 +44,7 @@ export type AttemptMessage = MessageOf<typeof ATTEMPT_MESSAGES>;
 export interface ConnectionAttemptsOptions {
   readonly addon: Addon;
   readonly layout: ProcessLayout;
+  readonly network?: Network | undefined;
   /** The name of this process's connections, to which the number of the attempt is added. */
   readonly name: string;
   /** Where this process listens. */
@@ -167,12 +169,13 @@ export class ConnectionAttempts {
 
   /** @returns What went wrong, or null. */
   async #try(attempt: number, secret: string, timeoutMs: number): Promise<string | null> {
-    const { addon, layout, address, rendezvousTimeoutMs, send } = this.#options;
+    const { addon, layout, network, address, rendezvousTimeoutMs, send } = this.#options;
     // The attempt before may have succeeded here and failed elsewhere.
     disconnectProcesses(addon, this.bridge);
     const connecting = connectProcesses(addon, {
       name: this.#nameOf(attempt),
       layout,
+      network,
       address,
       secret,
       connectTimeoutMs: timeoutMs,

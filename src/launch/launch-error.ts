@@ -5,6 +5,8 @@ export type LaunchErrorCode =
   | "INCOMPLETE_VARIABLES"
   /** The ranks cannot be spread evenly over the processes. */
   | "UNEVEN_RANKS"
+  /** What connects the processes has an unknown name. */
+  | "UNKNOWN_NETWORK"
   /** A rank's program has no default export, or this Node cannot import it. */
   | "INVALID_RANK_PROGRAM"
   /** Ranks of several processes cannot compute on cards. */

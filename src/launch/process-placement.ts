@@ -9,7 +9,8 @@
  */
 import { counted } from "../errors/counted.ts";
 import { type Environment, readEnvironment } from "../errors/environment.ts";
-import type { ProcessLayout } from "../transport/gloo/connect-processes.ts";
+import { shown } from "../errors/shown.ts";
+import type { Network, ProcessLayout } from "../transport/processes/connect-processes.ts";
 import { LaunchError } from "./launch-error.ts";
 import { type HubServer, readLaunchVariables } from "./launcher-variables.ts";
 
@@ -23,19 +24,26 @@ export interface ProcessPlacement extends ProcessLayout {
   readonly address: string | undefined;
   /** A text that only the processes of the run know; undefined when none was given. */
   readonly secret: string | undefined;
+  /** What connects the processes; undefined for Gloo where LibTorch has it, and else sockets. */
+  readonly network?: Network | undefined;
+  /** The index of the process on its host, by which its ranks choose their cards. Default: 0. */
+  readonly localProcess?: number | undefined;
 }
 
 /** The variable with the secret text that only the processes of a run know. */
 export const SECRET_VARIABLE = "DUALPIPE_SECRET";
 /** The variable with the address at which a host listens for the others. */
 export const ADDRESS_VARIABLE = "DUALPIPE_ADDRESS";
+/** The variable with what connects the processes. */
+export const NETWORK_VARIABLE = "DUALPIPE_NETWORK";
+const NETWORKS: readonly Network[] = ["gloo", "sockets"];
 
 /**
  * The placement of this process in a run of `numRanks` ranks, according to its launcher's variables.
  * `DUALPIPE_ADDRESS` sets the address at which it listens for the others, `DUALPIPE_SECRET` the secret of the
- * run. A variable that is empty is unset.
+ * run, and `DUALPIPE_NETWORK` what connects them, `gloo` or `sockets`. A variable that is empty is unset.
  * @returns Undefined when no launcher has started this process, or this is the only one that it started.
- * @throws LaunchError INCOMPLETE_VARIABLES, UNEVEN_RANKS
+ * @throws LaunchError INCOMPLETE_VARIABLES, UNEVEN_RANKS, UNKNOWN_NETWORK
  */
 export async function processPlacement(
   numRanks: number,
@@ -44,7 +52,7 @@ export async function processPlacement(
   const env = readEnvironment(variables);
   const launch = readLaunchVariables(env);
   if (launch === undefined) return undefined;
-  const { process, numProcesses, masterAddress, masterPort, hub } = launch;
+  const { process, numProcesses, localProcess, masterAddress, masterPort, hub } = launch;
   // There is no other process to connect to, and no port to agree on.
   if (numProcesses === 1 && hub !== "launcher") return undefined;
   if (numRanks % numProcesses !== 0)
@@ -61,7 +69,18 @@ export async function processPlacement(
     hub,
     address: env[ADDRESS_VARIABLE],
     secret: env[SECRET_VARIABLE],
+    network: networkOf(env[NETWORK_VARIABLE]),
+    localProcess,
   };
+}
+
+function networkOf(given: string | undefined): Network | undefined {
+  const network = NETWORKS.find((each) => each === given);
+  if (given === undefined || network !== undefined) return network;
+  throw new LaunchError(
+    "UNKNOWN_NETWORK",
+    `${NETWORK_VARIABLE} must be one of ${NETWORKS.join(", ")}; got ${shown(given)}; unset it for gloo where LibTorch has it, and else sockets`,
+  );
 }
 
 /**

@@ -14,9 +14,9 @@ import { DualPipeError, problemOf } from "../errors/dualpipe-error.ts";
 import type { Device } from "../tensor/device.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import { seedFor } from "../tensor/seed.ts";
-import { abortProcesses, type ProcessLayout } from "../transport/gloo/connect-processes.ts";
-import { GlooGroup } from "../transport/gloo/gloo-group.ts";
 import { InProcessGroup } from "../transport/in-process/in-process-group.ts";
+import { BridgedGroup } from "../transport/processes/bridged-group.ts";
+import { abortProcesses, type ProcessLayout } from "../transport/processes/connect-processes.ts";
 import { type RankRange, ReturnedRanks, type SentCount } from "../transport/returned-ranks.ts";
 import { TransportError } from "../transport/transport-error.ts";
 import { markAsRank } from "./inside-rank.ts";
@@ -65,7 +65,7 @@ async function main(threadData: RankThreadData): Promise<void> {
   const localRank = rank - threadData.returned.ranks.firstRank;
   const runtime = Runtime.load({ device: threadData.device, localRank });
   runtime.seed(seedFor(seed, `rank ${rank}`));
-  let group: InProcessGroup | GlooGroup | undefined;
+  let group: InProcessGroup | BridgedGroup | undefined;
   const returned = new ReturnedRanks(threadData.returned.ranks, threadData.returned.memory);
   let well = false;
   try {
@@ -79,7 +79,7 @@ async function main(threadData: RankThreadData): Promise<void> {
     const report: RankContext["report"] = (value, transfer) => send({ kind: "report", value }, transfer);
     const context = { rank, numRanks, runtime, processGroup: group, data, report };
     const value = await run(context);
-    send({ kind: "result", value, sent: group instanceof GlooGroup ? group.sent : [] });
+    send({ kind: "result", value, sent: group instanceof BridgedGroup ? group.sent : [] });
     returned.add(rank);
     well = true;
   } catch (thrown) {
@@ -91,7 +91,7 @@ async function main(threadData: RankThreadData): Promise<void> {
       else abortProcesses(runtime.addon, processes.bridge, reason);
     }
   } finally {
-    if (group instanceof GlooGroup) group.leave({ well });
+    if (group instanceof BridgedGroup) group.leave({ well });
   }
 }
 
@@ -116,11 +116,11 @@ function openGroup(
   runtime: Runtime,
   threadData: RankThreadData,
   returned: ReturnedRanks,
-): InProcessGroup | GlooGroup {
+): InProcessGroup | BridgedGroup {
   const { groupName, rank, numRanks, timeoutMs, processes } = threadData;
   return processes === undefined
     ? new InProcessGroup(runtime, { name: groupName, rank, size: numRanks, timeoutMs, returned })
-    : new GlooGroup(runtime, { ...processes, rank, timeoutMs, returned });
+    : new BridgedGroup(runtime, { ...processes, rank, timeoutMs, returned });
 }
 
 /** The tsx that started the process, which `npx tsx` keeps outside of the project. */

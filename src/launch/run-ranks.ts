@@ -19,7 +19,7 @@ import { prepareAddon } from "../native/load.ts";
 import { cryptoModule } from "../native/programs.ts";
 import type { Device } from "../tensor/device.ts";
 import { type DeviceChoice, deviceKindOf } from "../tensor/device-choice.ts";
-import { abortProcesses } from "../transport/gloo/connect-processes.ts";
+import { abortProcesses } from "../transport/processes/connect-processes.ts";
 import { type RankRange, ReturnedRanks } from "../transport/returned-ranks.ts";
 import type { ConnectedProcesses } from "./connected-processes.ts";
 import { refuseInsideRank } from "./inside-rank.ts";

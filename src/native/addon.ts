@@ -90,8 +90,9 @@ export interface Addon {
     /** Ends every wait of these phases, now and later, in each set whose name has this prefix; all waits by default. */
     close(prefix: string, reason: string, level?: number, fromPhase?: number): void;
   };
-  /** Absent when LibTorch was built without Gloo. */
-  readonly gloo: {
+  readonly processes: {
+    /** Whether LibTorch was built with Gloo, and its headers are there. */
+    readonly hasGloo: boolean;
     /**
      * Connects this process to the others, in a thread of its own; `attach` then finds the bridge by its name. The
      * other processes must `learn` each key that `publish` is called with.
@@ -136,7 +137,7 @@ export interface Addon {
     leave(bridge: Bridge, well: boolean): void;
     /** Ends the connections of a process whose ranks have not left and never will. */
     disconnect(bridgeName: string): void;
-  } | null;
+  };
   /** LibTorch's own autograd, for tests to compare with. */
   readonly oracle: {
     enable(enabled: boolean): void;
@@ -217,6 +218,8 @@ export interface BridgeOptions {
   readonly connectTimeoutMs: number;
   /** The time that they have to leave, once this process has left. */
   readonly leaveTimeoutMs: number;
+  /** Over Gloo, or else over TCP sockets. */
+  readonly overGloo: boolean;
   /** The first bytes sent to each process, and those that it must send first. Gloo itself accepts any connection. */
   readonly ownTokens: readonly string[];
   readonly theirTokens: readonly string[];

@@ -6,7 +6,7 @@
 //
 // So `MailboxGroup` keeps it once, on top of the mailboxes of this process (native/mailbox.cpp), and a Carrier does the
 // rest: it puts a message into the receiver's mailbox, wherever the receiver is. Between threads that is one call;
-// between processes a bridge over Gloo does it, and another transport would be a third Carrier.
+// between processes a bridge does it (native/process_bridge.cpp), and another transport would be a third Carrier.
 // test/ranks/conformance.ts is the contract as a test, which every transport must pass.
 //
 // Invariants: messages of one channel are put in the order in which they were sent; `send` does not wait for the

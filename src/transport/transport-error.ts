@@ -6,7 +6,7 @@ import type { ChannelKind, ProcessGroup } from "./process-group.ts";
  * MISMATCHED_MESSAGE: a message arrived that is not the one that was expected.
  * RETURNED: the program of the rank that was waited for has returned.
  * INVALID_PEER: there is no such rank. INVALID_CHANNEL: there is no such kind of message.
- * NO_GLOO: this LibTorch has no Gloo.
+ * NO_GLOO: Gloo was asked for, and this LibTorch has none.
  */
 export type TransportErrorCode =
   | "ABORTED"

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { RankContext } from "../../src/launch/rank-context.ts";
-import { GlooGroup } from "../../src/transport/gloo/gloo-group.ts";
+import { BridgedGroup } from "../../src/transport/processes/bridged-group.ts";
 import { runConformance } from "../ranks/conformance.ts";
 
 export interface GroupRankData {
@@ -16,7 +16,7 @@ export interface GroupRankData {
 export default function run({ rank, runtime, data }: RankContext<GroupRankData>): unknown {
   const { ranksPerProcess, numProcesses, bridges, timeoutMs = 20_000 } = data;
   const process = Math.floor(rank / ranksPerProcess);
-  const group = new GlooGroup(runtime, {
+  const group = new BridgedGroup(runtime, {
     bridge: bridges[process]!,
     layout: { process, numProcesses, ranksPerProcess },
     rank,
@@ -41,7 +41,7 @@ const behaviours = {
   conformance: runConformance,
 
   /** Sizes that grow and shrink, so that frames are foreseen, announced and much smaller than foreseen. */
-  changingSizes: (group: GlooGroup): void => {
+  changingSizes: (group: BridgedGroup): void => {
     const { runtime, rank } = group;
     const sizes = [1, 5000, 5000, 5000, 3, 5000, 2, 2, 70_000, 1, 70_000, 70_000, 70_000, 0, 5000, 1];
     if (rank === 0)
@@ -56,7 +56,7 @@ const behaviours = {
   },
 
   /** Every rank sends its number to every other, on all edges: within a process and between two. */
-  everyone: (group: GlooGroup): number[] => {
+  everyone: (group: BridgedGroup): number[] => {
     const { runtime, rank, size } = group;
     const peers = Array.from({ length: size }, (_, peer) => peer).filter((peer) => peer !== rank);
     for (const peer of peers) group.send(peer, "gradients", [runtime.tensor([10 * rank + peer])]);
@@ -64,12 +64,12 @@ const behaviours = {
   },
 
   /** Rank 1 leaves without telling; rank 0 waits for it. */
-  deserted: (group: GlooGroup): void => {
+  deserted: (group: BridgedGroup): void => {
     if (group.rank === 1) throw new Desertion();
     group.receive(1, "gradients").wait();
   },
 
-  idle: (group: GlooGroup): void => {
+  idle: (group: BridgedGroup): void => {
     if (group.rank === 0) group.receive(1, "gradients").wait();
     else group.receive(0, "control").wait();
   },

@@ -127,12 +127,12 @@ function opened(before: readonly ListeningSocket[]): ListeningSocket[] {
 
 /** An addon at whose first attempt a stranger connects to each of Gloo's ports before the other process does. */
 function disturbed(sent: Uint8Array | undefined): Addon {
-  const gloo: Addon["gloo"] = {
-    ...addon.gloo!,
+  const processes: Addon["processes"] = {
+    ...addon.processes,
     connect: (options, publish) => {
       const before = listeningSockets();
       let sending = Promise.resolve();
-      return addon.gloo!.connect(options, (key, value) => {
+      return addon.processes.connect(options, (key, value) => {
         sending = sending.then(async () => {
           if (options.name.endsWith("-0/"))
             await Promise.all(opened(before).map((socket) => visit(socket, sent)));
@@ -141,7 +141,7 @@ function disturbed(sent: Uint8Array | undefined): Addon {
       });
     },
   };
-  return { ...addon, gloo };
+  return { ...addon, processes };
 }
 
 async function visit({ port, address }: ListeningSocket, sent: Uint8Array | undefined): Promise<void> {

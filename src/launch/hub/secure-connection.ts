@@ -1,7 +1,7 @@
 /**
  * Connections that only those who know the run's secret can open, and only they can read.
  *
- * A hub tells processes which code paths to take and carries the tokens that protect Gloo's connections, so a
+ * A hub tells processes which code paths to take and carries the tokens that protect the connections of ranks, so a
  * stranger who could join it, or read along, would own the run. Certificates would solve this, but a run has no
  * authority to issue them, and its hosts often have no names. All that its processes share is a text,
  * `DUALPIPE_SECRET`. TLS with a pre-shared key (RFC 4279) needs nothing else: a handshake succeeds only when

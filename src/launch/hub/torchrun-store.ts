@@ -7,7 +7,6 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import type { Addon } from "../../native/addon.ts";
-import { glooOf } from "../../transport/gloo/connect-processes.ts";
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const ANSWER_TIMEOUT_MS = 2_000;
@@ -44,7 +43,7 @@ export class TorchrunStore {
   async #exchange(value: Uint8Array | undefined, signal: AbortSignal): Promise<Uint8Array | string> {
     try {
       await this.#untilConnected(signal);
-      return await glooOf(this.#addon).exchange(
+      return await this.#addon.processes.exchange(
         this.#address,
         this.#port,
         this.#key,

@@ -1,5 +1,5 @@
 import type { TensorEntry } from "../../files/safetensors.ts";
-import type { ProcessLayout } from "../../transport/gloo/connect-processes.ts";
+import type { ProcessLayout } from "../../transport/processes/connect-processes.ts";
 import type { TrainConfig } from "../config/config.ts";
 
 /** What process 0 finds for the ranks of all processes. */

@@ -1,13 +1,11 @@
 // The connections between the processes of a run, for JavaScript: one bridge per process, shared by its threads.
-#include "gloo_group.h"
-
-#if DUALPIPE_WITH_GLOO
+#include "processes.h"
 
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
-#include "gloo_bridge.h"
 #include "convert.h"
 #include "guard.h"
+#include "process_bridge.h"
 #include "relayed_store.h"
 #include "settlement.h"
 
@@ -42,15 +40,18 @@ BridgeOptions optionsOf(const Napi::CallbackInfo& info) {
   auto given = info[0].As<Napi::Object>();
   auto whole = [&](const char* key) { return static_cast<int>(number(env, given.Get(key), key)); };
   auto time = [&](const char* key) { return milliseconds(env, given.Get(key), key); };
-  return {text(env, given.Get("name"), "name"),
-          text(env, given.Get("address"), "address"),
-          whole("process"),
-          whole("numProcesses"),
-          whole("ranksPerProcess"),
-          time("connectTimeoutMs"),
-          time("leaveTimeoutMs"),
-          texts(given.Get("ownTokens"), "ownTokens"),
-          texts(given.Get("theirTokens"), "theirTokens")};
+  BridgeOptions options;
+  options.name = text(env, given.Get("name"), "name");
+  options.address = text(env, given.Get("address"), "address");
+  options.process = whole("process");
+  options.numProcesses = whole("numProcesses");
+  options.ranksPerProcess = whole("ranksPerProcess");
+  options.connectTimeout = time("connectTimeoutMs");
+  options.leaveTimeout = time("leaveTimeoutMs");
+  options.ownTokens = texts(given.Get("ownTokens"), "ownTokens");
+  options.theirTokens = texts(given.Get("theirTokens"), "theirTokens");
+  options.overGloo = boolean(env, given.Get("overGloo"), "overGloo");
+  return options;
 }
 
 RelayedStore::Value bytesOf(const Napi::Value& value) {
@@ -178,28 +179,21 @@ Napi::Value disconnect(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-void defineGloo(Napi::Object& exports) {
-  auto gloo = Napi::Object::New(exports.Env());
-  define<connect>(gloo, "connect");
-  define<learn>(gloo, "learn");
-  define<exchange>(gloo, "exchange");
-  define<attach>(gloo, "attach");
-  define<open>(gloo, "open");
-  define<send>(gloo, "send");
-  define<listen>(gloo, "listen");
-  define<numReceived>(gloo, "numReceived");
-  define<abort>(gloo, "abort");
-  define<leave>(gloo, "leave");
-  define<disconnect>(gloo, "disconnect");
-  exports.Set("gloo", gloo);
+void defineProcesses(Napi::Object& exports) {
+  auto processes = Napi::Object::New(exports.Env());
+  define<connect>(processes, "connect");
+  define<learn>(processes, "learn");
+  define<exchange>(processes, "exchange");
+  define<attach>(processes, "attach");
+  define<open>(processes, "open");
+  define<send>(processes, "send");
+  define<listen>(processes, "listen");
+  define<numReceived>(processes, "numReceived");
+  define<abort>(processes, "abort");
+  define<leave>(processes, "leave");
+  define<disconnect>(processes, "disconnect");
+  processes.Set("hasGloo", Napi::Boolean::New(exports.Env(), DUALPIPE_WITH_GLOO != 0));
+  exports.Set("processes", processes);
 }
 
 }  // namespace dualpipe
-
-#else
-
-namespace dualpipe {
-void defineGloo(Napi::Object& exports) { exports.Set("gloo", exports.Env().Null()); }
-}  // namespace dualpipe
-
-#endif

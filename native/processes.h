@@ -1,5 +1,5 @@
 #pragma once
 #include <napi.h>
 namespace dualpipe {
-void defineGloo(Napi::Object& exports);
+void defineProcesses(Napi::Object& exports);
 }

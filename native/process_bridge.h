@@ -1,34 +1,26 @@
-// One process's connections to the other processes of a run, over Gloo; see gloo_bridge.cpp.
+// One process's connections to the other processes of a run; see process_bridge.cpp.
 #pragma once
-
-#if DUALPIPE_WITH_GLOO
-#define USE_C10D_GLOO
-#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 
 #include <map>
 #include <memory>
 #include <set>
 
+#include <thread>
+
 #include "frame.h"
 #include "mailbox.h"
+#include "wire.h"
 
 namespace dualpipe {
 
-struct BridgeOptions {
+struct BridgeOptions : WireOptions {
   // Unique in this process; the prefix of the names of its sets of mailboxes.
   std::string name;
-  // The address at which this process listens for the others.
-  std::string address;
-  int process;
-  int numProcesses;
   int ranksPerProcess;
-  // The time that the others have to connect.
-  std::chrono::milliseconds connectTimeout;
-  // The time that they have to leave, once this process has left.
+  // The time that the others have to leave, once this process has left.
   std::chrono::milliseconds leaveTimeout;
-  // By process: the first bytes that this process sends to it, and the first that it must send.
-  std::vector<std::string> ownTokens;
-  std::vector<std::string> theirTokens;
+  // Over Gloo, or else over sockets.
+  bool overGloo;
 };
 
 // The sending or the receiving end of a channel, with its thread.
@@ -40,12 +32,12 @@ class ChannelEnd {
 
  protected:
   // False when stopped.
-  bool finish(const c10::intrusive_ptr<c10d::Work>& work);
+  bool finish(const std::shared_ptr<Transfer>& transfer);
 
   std::mutex mutex_;
   std::condition_variable changed_;
   bool stopped_ = false;
-  c10::intrusive_ptr<c10d::Work> current_;
+  std::shared_ptr<Transfer> current_;
   std::thread thread_;
 };
 
@@ -53,7 +45,7 @@ class Bridge {
  public:
   // Blocks until all processes are connected and have shown their tokens. The store is needed until then. Throws when
   // one of them does not come within the timeout, or another program answers in its place.
-  Bridge(BridgeOptions options, const c10::intrusive_ptr<c10d::Store>& store);
+  Bridge(BridgeOptions options, const StorePointer& store);
   ~Bridge();
 
   void send(int process, int tag, Packet packet);
@@ -70,7 +62,7 @@ class Bridge {
   bool leave(bool well);
 
   const BridgeOptions& options() const { return options_; }
-  c10d::ProcessGroupGloo& gloo() { return *gloo_; }
+  Wire& wire() { return *wire_; }
   void received(int process, Packet packet);
   void disconnected(int process, const std::string& why);
 
@@ -88,7 +80,7 @@ class Bridge {
   bool flush(std::chrono::milliseconds timeout);
 
   const BridgeOptions options_;
-  c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo_;
+  std::unique_ptr<Wire> wire_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::map<Channel, std::unique_ptr<Outbox>> outboxes_;
@@ -104,5 +96,3 @@ class Bridge {
 };
 
 }  // namespace dualpipe
-
-#endif

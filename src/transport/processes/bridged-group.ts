@@ -4,9 +4,9 @@ import type { Carrier, Channel, Closing, Parcel } from "../carrier.ts";
 import { MailboxGroup } from "../mailbox-group.ts";
 import { CHANNEL_KINDS } from "../process-group.ts";
 import type { ReturnedRanks, SentCount } from "../returned-ranks.ts";
-import { glooOf, type ProcessLayout } from "./connect-processes.ts";
+import type { ProcessLayout } from "./connect-processes.ts";
 
-export interface GlooOptions {
+export interface BridgedGroupOptions {
   /** The name by which this process was connected. */
   readonly bridge: string;
   readonly layout: ProcessLayout;
@@ -20,30 +20,27 @@ export interface GlooOptions {
 /** Frames of the expected size, and announced ones. */
 const TAGS_PER_CHANNEL = 2;
 
-type Gloo = NonNullable<Addon["gloo"]>;
-
 /**
- * Ranks of several processes, which communicate over Gloo; those of one process hand tensors over without a copy. The
+ * Ranks of several processes, which communicate over a bridge; those of one process hand tensors over without a copy. The
  * process must be connected to the others already.
  */
-export class GlooGroup extends MailboxGroup {
-  readonly #gloo: Gloo;
+export class BridgedGroup extends MailboxGroup {
+  readonly #addon: Addon;
   readonly #bridge: Bridge;
-  readonly #carrier: GlooCarrier;
+  readonly #carrier: BridgeCarrier;
 
-  constructor(runtime: Runtime, options: GlooOptions) {
-    const gloo = glooOf(runtime.addon);
+  constructor(runtime: Runtime, options: BridgedGroupOptions) {
     const { rank, timeoutMs, layout } = options;
-    const bridge = gloo.attach(options.bridge);
+    const bridge = runtime.addon.processes.attach(options.bridge);
     const size = layout.numProcesses * layout.ranksPerProcess;
-    const carrier = new GlooCarrier(runtime.addon, gloo, bridge, options);
+    const carrier = new BridgeCarrier(runtime.addon, bridge, options);
     super(runtime, carrier, {
       name: "ranks",
       rank,
       size,
       timeoutMs,
     });
-    this.#gloo = gloo;
+    this.#addon = runtime.addon;
     this.#bridge = bridge;
     this.#carrier = carrier;
   }
@@ -58,27 +55,25 @@ export class GlooGroup extends MailboxGroup {
    * everything sent is on its way and, when all ranks ended well, until the other processes leave.
    */
   leave({ well }: { readonly well: boolean }): void {
-    this.#gloo.leave(this.#bridge, well);
+    this.#addon.processes.leave(this.#bridge, well);
   }
 }
 
-class GlooCarrier implements Carrier {
+class BridgeCarrier implements Carrier {
   readonly #addon: Addon;
-  readonly #gloo: Gloo;
   readonly #bridge: Bridge;
-  readonly #options: GlooOptions;
+  readonly #options: BridgedGroupOptions;
   /** The counts, by tag. */
   readonly #sent = new Map<number, SentCount>();
 
-  constructor(addon: Addon, gloo: Gloo, bridge: Bridge, options: GlooOptions) {
+  constructor(addon: Addon, bridge: Bridge, options: BridgedGroupOptions) {
     this.#addon = addon;
-    this.#gloo = gloo;
     this.#bridge = bridge;
     this.#options = options;
   }
 
   open(name: string, numMailboxes: number): Mailboxes {
-    return this.#gloo.open(this.#bridge, name, numMailboxes);
+    return this.#addon.processes.open(this.#bridge, name, numMailboxes);
   }
 
   send(mailboxes: Mailboxes, channel: Channel, { handles, label, phases }: Parcel): void {
@@ -89,7 +84,7 @@ class GlooCarrier implements Carrier {
       return;
     }
     const tag = this.#tagOf(channel);
-    this.#gloo.send(this.#bridge, mailboxes, index, process, tag, handles, label, ...phases);
+    this.#addon.processes.send(this.#bridge, mailboxes, index, process, tag, handles, label, ...phases);
     this.#sent.set(tag, { destination, kind, count: 1 + (this.#sent.get(tag)?.count ?? 0) });
   }
 
@@ -102,17 +97,17 @@ class GlooCarrier implements Carrier {
     if (numSent === undefined) return false;
     const process = this.#processOf(channel.source);
     if (process === this.#options.layout.process) return true;
-    return this.#gloo.numReceived(this.#bridge, process, this.#tagOf(channel)) >= numSent;
+    return this.#addon.processes.numReceived(this.#bridge, process, this.#tagOf(channel)) >= numSent;
   }
 
   expect(channel: Channel): void {
     const process = this.#processOf(channel.source);
     if (process !== this.#options.layout.process)
-      this.#gloo.listen(this.#bridge, process, this.#tagOf(channel));
+      this.#addon.processes.listen(this.#bridge, process, this.#tagOf(channel));
   }
 
   close(prefix: string, { reason, level, fromPhase }: Closing): void {
-    this.#gloo.abort(this.#options.bridge, prefix, reason, level, fromPhase);
+    this.#addon.processes.abort(this.#options.bridge, prefix, reason, level, fromPhase);
   }
 
   #processOf(rank: number): number {

@@ -1,13 +1,13 @@
-// Messages between the processes of a run, over Gloo.
+// Messages between the processes of a run.
 //
-// Gloo has blocking sends and receives between two processes, told apart by a number (the tag). It knows no mailboxes,
-// no sizes, no reasons for a failure, and one timeout of Gloo's closes every connection. Built on that, a rank must be
-// able to send without waiting for the receiver, one slow channel must not hold up another, and a failure must reach
-// every rank with its reason.
+// A wire (wire.h), such as Gloo, has blocking sends and receives between two processes, told apart by a number (the
+// tag). It knows no mailboxes, no sizes, no reasons for a failure, and one timeout of Gloo's closes every connection.
+// Built on that, a rank must be able to send without waiting for the receiver, one slow channel must not hold up
+// another, and a failure must reach every rank with its reason.
 //
 // So each channel (a directed edge between two ranks, of one kind) has a thread at both ends. The Outbox packs packets
 // into frames and sends them one after another; the Inbox receives frames and puts their messages into the mailboxes
-// (mailbox.cpp), where ranks wait as they wait for messages of their own process. Gloo's own waits never time out: how
+// (mailbox.cpp), where ranks wait as they wait for messages of their own process. The wire's waits never time out: how
 // long a rank waits is decided at its mailbox.
 //
 // A receive needs the size of the frame in advance. Both ends predict it from the frame kNumAhead before, so that
@@ -18,9 +18,7 @@
 // A control channel per process carries aborts and goodbyes. A connection that breaks before a goodbye aborts
 // everything. A send ends only when the other end receives, and that starts when a rank first waits for the channel. So
 // a process that leaves names the channels on which messages are left, or it would wait for ranks that never will.
-#include "gloo_bridge.h"
-
-#if DUALPIPE_WITH_GLOO
+#include "process_bridge.h"
 
 #include <cstring>
 
@@ -64,13 +62,13 @@ void ChannelEnd::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-bool ChannelEnd::finish(const c10::intrusive_ptr<c10d::Work>& work) {
+bool ChannelEnd::finish(const std::shared_ptr<Transfer>& transfer) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     if (stopped_) return false;
-    current_ = work;
+    current_ = transfer;
   }
-  bool done = work->wait(kForever);
+  bool done = transfer->wait(kForever);
   std::lock_guard<std::mutex> lock(mutex_);
   current_.reset();
   return done && !stopped_;
@@ -138,8 +136,7 @@ class Bridge::Outbox : public ChannelEnd {
   }
 
   bool transmit(const at::Tensor& bytes, int tag) {
-    std::vector<at::Tensor> list{bytes};
-    return finish(bridge_.gloo().send(list, channel_.first, tag));
+    return finish(bridge_.wire().send(bytes, channel_.first, tag));
   }
 
   Bridge& bridge_;
@@ -161,7 +158,7 @@ class Bridge::Inbox : public ChannelEnd {
  private:
   struct Posted {
     at::Tensor frame;
-    c10::intrusive_ptr<c10d::Work> work;
+    std::shared_ptr<Transfer> transfer;
   };
 
   void run() {
@@ -177,11 +174,11 @@ class Bridge::Inbox : public ChannelEnd {
   bool receiveNext() {
     Posted next = std::move(posted_.front());
     posted_.pop_front();
-    if (!finish(next.work)) return false;
+    if (!finish(next.transfer)) return false;
     int64_t numBytes = frameBytes(next.frame);
     if (isAnnouncement(next.frame)) {
       next = post(numBytes, channel_.second + 1);
-      if (!finish(next.work)) return false;
+      if (!finish(next.transfer)) return false;
     }
     posted_.push_back(post(std::max(kMinFrameBytes, numBytes), channel_.second));
     // A small message must not keep a large frame alive.
@@ -192,8 +189,8 @@ class Bridge::Inbox : public ChannelEnd {
   }
 
   Posted post(int64_t numBytes, int tag) {
-    std::vector<at::Tensor> list{emptyFrame(numBytes)};
-    return {list[0], bridge_.gloo().recv(list, channel_.first, tag)};
+    at::Tensor frame = emptyFrame(numBytes);
+    return {frame, bridge_.wire().receive(frame, channel_.first, tag)};
   }
 
   Bridge& bridge_;
@@ -203,13 +200,19 @@ class Bridge::Inbox : public ChannelEnd {
   std::atomic<int64_t> numReceived_{0};
 };
 
-Bridge::Bridge(BridgeOptions options, const c10::intrusive_ptr<c10d::Store>& store) : options_(std::move(options)) {
-  // While it connects, Gloo waits five times as long as this.
-  auto glooOptions = c10d::ProcessGroupGloo::Options::create(options_.connectTimeout / 5);
-  glooOptions->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(options_.address));
-  // For collectives, which we do not use.
-  glooOptions->threads = 1;
-  gloo_ = c10::make_intrusive<c10d::ProcessGroupGloo>(store, options_.process, options_.numProcesses, glooOptions);
+namespace {
+
+std::unique_ptr<Wire> connectWire(const BridgeOptions& options, const StorePointer& store) {
+#if DUALPIPE_WITH_GLOO
+  if (options.overGloo) return connectGloo(options, store);
+#endif
+  TORCH_CHECK(!options.overGloo, "this LibTorch has no Gloo");
+  return connectSockets(options, store);
+}
+
+}  // namespace
+
+Bridge::Bridge(BridgeOptions options, const StorePointer& store) : options_(std::move(options)), wire_(connectWire(options_, store)) {
   exchangeTokens();
   for (int process = 0; process < options_.numProcesses; process++)
     if (process != options_.process) listen(process, controlTag());
@@ -218,26 +221,27 @@ Bridge::Bridge(BridgeOptions options, const c10::intrusive_ptr<c10d::Store>& sto
 // Gloo accepts the first connection, whichever program makes it; so each process first proves that it belongs to the
 // run.
 void Bridge::exchangeTokens() {
-  std::vector<c10::intrusive_ptr<c10d::Work>> works;
-  // Buffers must outlive Gloo's work on them.
-  std::vector<std::vector<at::Tensor>> own, theirs;
+  std::vector<std::shared_ptr<Transfer>> transfers;
+  // Buffers must outlive the transfers.
+  std::vector<at::Tensor> own, theirs;
   std::vector<int> processes;
   for (int process = 0; process < options_.numProcesses; process++) {
     if (process == options_.process) continue;
     const std::string& token = options_.ownTokens.at(process);
-    own.push_back({emptyFrame(static_cast<int64_t>(token.size()))});
-    std::memcpy(own.back()[0].data_ptr(), token.data(), token.size());
-    theirs.push_back({emptyFrame(static_cast<int64_t>(options_.theirTokens.at(process).size()))});
+    own.push_back(emptyFrame(static_cast<int64_t>(token.size())));
+    std::memcpy(own.back().data_ptr(), token.data(), token.size());
+    theirs.push_back(emptyFrame(static_cast<int64_t>(options_.theirTokens.at(process).size())));
     processes.push_back(process);
   }
   for (size_t i = 0; i < processes.size(); i++) {
-    works.push_back(gloo_->recv(theirs[i], processes[i], controlTag()));
-    works.push_back(gloo_->send(own[i], processes[i], controlTag()));
+    transfers.push_back(wire_->receive(theirs[i], processes[i], controlTag()));
+    transfers.push_back(wire_->send(own[i], processes[i], controlTag()));
   }
-  for (auto& work : works) work->wait(options_.connectTimeout);
+  for (auto& transfer : transfers)
+    TORCH_CHECK(transfer->wait(options_.connectTimeout), "a process did not answer within ", options_.connectTimeout.count(), " ms");
   for (size_t i = 0; i < processes.size(); i++) {
     const std::string& expected = options_.theirTokens.at(processes[i]);
-    TORCH_CHECK(std::memcmp(theirs[i][0].data_ptr(), expected.data(), expected.size()) == 0, "another program answered in the place of process ", processes[i]);
+    TORCH_CHECK(std::memcmp(theirs[i].data_ptr(), expected.data(), expected.size()) == 0, "another program answered in the place of process ", processes[i]);
   }
 }
 
@@ -400,5 +404,3 @@ bool Bridge::leave(bool well) {
 }
 
 }  // namespace dualpipe
-
-#endif

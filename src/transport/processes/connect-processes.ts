@@ -12,6 +12,9 @@ export interface ProcessLayout {
   readonly ranksPerProcess: number;
 }
 
+/** What connects processes: LibTorch's Gloo, or plain TCP sockets. */
+export type Network = "gloo" | "sockets";
+
 export interface ConnectOptions {
   /** The name of the connections in this process. */
   readonly name: string;
@@ -23,6 +26,8 @@ export interface ConnectOptions {
   readonly connectTimeoutMs: number;
   /** The time that the other processes have to leave, once this one has left. */
   readonly leaveTimeoutMs: number;
+  /** Gloo where this LibTorch has it, unless said otherwise; the same in all processes. */
+  readonly network?: Network | undefined;
   /** Called with each key that all other processes must `learn`. */
   readonly publish: (key: string, value: Uint8Array) => void;
 }
@@ -35,46 +40,48 @@ export interface Connecting {
 }
 
 /**
- * Connects this process to all others over Gloo, without blocking this thread.
- * @throws TransportError NO_GLOO when this LibTorch has no Gloo.
+ * Connects this process to all others, without blocking this thread.
+ * @throws TransportError NO_GLOO when Gloo was asked for, and this LibTorch has none.
  */
 export function connectProcesses(addon: Addon, options: ConnectOptions): Connecting {
   const { name, layout, address, secret, connectTimeoutMs, leaveTimeoutMs, publish } = options;
-  const gloo = glooOf(addon);
+  const { hasGloo } = addon.processes;
+  const { network = hasGloo ? "gloo" : "sockets" } = options;
+  checkNetwork(addon, network);
   const token = (from: number, to: number): string =>
     cryptoModule().createHmac("sha256", secret).update(`${from} to ${to}`).digest("hex");
   const processes = Array.from({ length: layout.numProcesses }, (_, process) => process);
-  const { store, connected } = gloo.connect(
+  const { store, connected } = addon.processes.connect(
     {
       name,
       ...layout,
       address,
       connectTimeoutMs,
       leaveTimeoutMs,
+      overGloo: network === "gloo",
       ownTokens: processes.map((other) => token(layout.process, other)),
       theirTokens: processes.map((other) => token(other, layout.process)),
     },
     publish,
   );
-  return { learn: (key, value) => gloo.learn(store, key, value), connected };
+  return { learn: (key, value) => addon.processes.learn(store, key, value), connected };
 }
 
 /** Ends every wait of a run's ranks, in all processes, from any thread. Returns false when they are not connected. */
 export function abortProcesses(addon: Addon, name: string, reason: string): boolean {
-  return glooOf(addon).abort(name, "", reason);
+  return addon.processes.abort(name, "", reason);
 }
 
 /** Ends the connections of a process whose ranks have not left and never will. */
 export function disconnectProcesses(addon: Addon, name: string): void {
-  glooOf(addon).disconnect(name);
+  addon.processes.disconnect(name);
 }
 
 /** @throws TransportError NO_GLOO */
-export function glooOf({ gloo }: Addon): NonNullable<Addon["gloo"]> {
-  if (gloo === null)
+export function checkNetwork({ processes }: Addon, network: Network | undefined): void {
+  if (network === "gloo" && !processes.hasGloo)
     throw new TransportError(
       "NO_GLOO",
-      "ranks in several processes need Gloo, which this LibTorch was built without; see: npx dualpipe doctor",
+      "the processes shall connect over Gloo, which this LibTorch was built without; let them use sockets, or see: npx dualpipe doctor",
     );
-  return gloo;
 }
