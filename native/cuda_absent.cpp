@@ -1,5 +1,6 @@
-// Takes the place of cuda_device.cpp and cuda_transfer.cpp in a build without CUDA.
+// Takes the place of the other files of CUDA in a build without it.
 #include "cuda.h"
+#include "cuda_processes.h"
 
 namespace dualpipe {
 
@@ -10,5 +11,17 @@ void departFromCard(Message&, Mailboxes&, Mailbox&) {}
 void arriveOnCard(Message&, Mailboxes&, Mailbox&) {}
 
 void awaitCard() {}
+
+struct ArrivalStream {};
+
+bool hasTensorOnCard(const Message&) { return false; }
+
+void announceDeparture(Message&) {}
+
+std::string cardLabel(const Message&) { return {}; }
+
+std::shared_ptr<ArrivalStream> arrivalStreamOfThread() { return nullptr; }
+
+void copyFromProcess(Message&, const std::string&, ArrivalStream&, std::function<void()>) {}
 
 }  // namespace dualpipe

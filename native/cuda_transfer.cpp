@@ -105,14 +105,14 @@ void recordStream(const at::Tensor& tensor, const CUDAStream& stream) {
   c10::cuda::CUDACachingAllocator::recordStream(tensor.storage().data_ptr(), stream);
 }
 
-at::Tensor emptyOn(Card card, const at::Tensor& like) {
+}  // namespace
+
+at::Tensor emptyForMessage(Card card, at::IntArrayRef sizes, at::IntArrayRef strides, const at::TensorOptions& options) {
   // The allocator asks for events and memory, which a thread that captures may do in this mode alone.
   c10::cuda::CUDAStreamCaptureModeGuard relaxed(cudaStreamCaptureModeRelaxed);
   c10::cuda::CUDAStreamGuard guard(memoryStream(card));
-  return at::empty_strided(like.sizes(), like.strides(), like.options().device(at::Device(at::kCUDA, card)));
+  return at::empty_strided(sizes, strides, options);
 }
-
-}  // namespace
 
 void enablePeerAccess(Card from, Card to) {
   if (from == to) return;
@@ -163,6 +163,8 @@ class Passage {
   std::shared_ptr<Flag> full_, busy_;
 };
 
+std::shared_ptr<Passage> passageAfter(const CUDAStream& stream) { return std::make_shared<Passage>(stream); }
+
 // The copy stream of an edge; used by the sender's thread alone.
 struct CopyEdge {
   CUDAStream stream;
@@ -174,7 +176,7 @@ namespace {
 void copyTensors(Message& message, Card to, const CUDAStream& copies) {
   for (auto& tensor : message) {
     if (!isOnCard(tensor)) continue;
-    at::Tensor copy = emptyOn(to, tensor);
+    at::Tensor copy = emptyForMessage(to, tensor.sizes(), tensor.strides(), tensor.options().device(at::Device(at::kCUDA, to)));
     if (tensor.nbytes() > 0) {
       C10_CUDA_CHECK(cudaMemcpyAsync(copy.data_ptr(), tensor.data_ptr(), tensor.nbytes(), cudaMemcpyDeviceToDevice, copies.stream()));
       recordStream(tensor, copies);

@@ -12,11 +12,12 @@ namespace {
 constexpr int64_t kWordBytes = sizeof(int64_t);
 // LibTorch aligns tensors to this, and its kernels expect it.
 constexpr int64_t kAlignmentBytes = 64;
+// In place of a dtype.
 constexpr int64_t kAbsent = -1;
 // Words that every frame begins with: its size, whether it is only announced, then the fields of Packet.
 enum Word {
   kNumBytes, kAnnounced, kKind, kMailboxesBytes, kTextBytes, kNumMailboxes, kMailbox, kNumTensors,
-  kLevel, kFromPhase, kFirstPhase, kNumWords = kFirstPhase + kMaxLevels,
+  kLevel, kFromPhase, kLoan, kCardLabelBytes, kFirstPhase, kNumWords = kFirstPhase + kMaxLevels,
 };
 
 // Labels differ by a digit or two from message to message; their frames must not differ in size.
@@ -83,16 +84,19 @@ at::Tensor packFrame(const Packet& packet) {
   for (size_t level = 0; level < kMaxLevels; level++) words[kFirstPhase + level] = packet.mail.phases[level];
   words[kNumMailboxes] = packet.numMailboxes;
   words[kMailbox] = packet.mailbox;
+  words[kLoan] = packet.loan;
+  words[kCardLabelBytes] = static_cast<int64_t>(packet.cardLabel.size());
   words[kNumTensors] = static_cast<int64_t>(packet.mail.message.size());
   std::vector<at::Tensor> contiguous;
   for (const auto& tensor : packet.mail.message) {
-    words.push_back(tensor.defined() ? static_cast<int64_t>(tensor.scalar_type()) : kAbsent);
-    words.push_back(tensor.defined() ? tensor.dim() : 0);
-    if (!tensor.defined()) continue;
+    bool isHere = tensor.defined() && tensor.is_cpu();
+    words.push_back(isHere ? static_cast<int64_t>(tensor.scalar_type()) : kAbsent);
+    words.push_back(isHere ? tensor.dim() : 0);
+    if (!isHere) continue;
     words.insert(words.end(), tensor.sizes().begin(), tensor.sizes().end());
     contiguous.push_back(tensor.contiguous());
   }
-  int64_t numBytes = static_cast<int64_t>(words.size()) * kWordBytes + words[kMailboxesBytes] + roomOfText(words[kTextBytes]);
+  int64_t numBytes = static_cast<int64_t>(words.size()) * kWordBytes + words[kMailboxesBytes] + words[kCardLabelBytes] + roomOfText(words[kTextBytes]);
   for (const auto& tensor : contiguous) numBytes = aligned(numBytes) + static_cast<int64_t>(tensor.nbytes());
   words[kNumBytes] = numBytes;
 
@@ -105,6 +109,7 @@ at::Tensor packFrame(const Packet& packet) {
   };
   append(words.data(), static_cast<int64_t>(words.size()) * kWordBytes);
   append(packet.mailboxes.data(), words[kMailboxesBytes]);
+  append(packet.cardLabel.data(), words[kCardLabelBytes]);
   append(text.data(), words[kTextBytes]);
   offset += roomOfText(words[kTextBytes]) - words[kTextBytes];
   for (const auto& tensor : contiguous) {
@@ -127,6 +132,7 @@ Packet unpackFrame(const at::Tensor& frame) {
   Packet packet;
   packet.kind = static_cast<PacketKind>(words[kKind]);
   packet.mailboxes = reader.text(words[kMailboxesBytes]);
+  packet.cardLabel = reader.text(words[kCardLabelBytes]);
   (packet.kind == PacketKind::Abort ? packet.closing.reason : packet.mail.label) = reader.text(words[kTextBytes]);
   reader.skip(roomOfText(words[kTextBytes]) - words[kTextBytes]);
   packet.closing.level = static_cast<size_t>(words[kLevel]);
@@ -135,6 +141,7 @@ Packet unpackFrame(const at::Tensor& frame) {
   for (size_t level = 0; level < kMaxLevels; level++) packet.mail.phases[level] = words[kFirstPhase + level];
   packet.numMailboxes = words[kNumMailboxes];
   packet.mailbox = words[kMailbox];
+  packet.loan = words[kLoan];
   for (const auto& head : heads) packet.mail.message.push_back(tensorIn(frame, reader, head));
   return packet;
 }

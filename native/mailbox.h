@@ -15,6 +15,8 @@ namespace dualpipe {
 
 // Of a message between cards: the event after which it is there (cuda_transfer.cpp).
 class Passage;
+// Of a message for a card of another process: when its tensors are computed (cuda_processes.cpp).
+class Departure;
 // The stream in which messages of one mailbox are copied to another card (cuda_transfer.cpp).
 struct CopyEdge;
 
@@ -26,6 +28,7 @@ struct Message : std::vector<at::Tensor> {
   Message(std::vector<at::Tensor> tensors) : std::vector<at::Tensor>(std::move(tensors)) {}
   // Null for a message whose tensors are all on the CPU.
   std::shared_ptr<Passage> passage;
+  std::shared_ptr<Departure> departure;
 };
 
 // When something happens: the number of the phase in the group and, before it, in each group that it is a subgroup of.

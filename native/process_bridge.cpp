@@ -22,6 +22,7 @@
 
 #include <cstring>
 
+#include "cuda_processes.h"
 #include "guard.h"
 
 namespace dualpipe {
@@ -120,9 +121,13 @@ class Bridge::Outbox : public ChannelEnd {
       if (stopped_) return false;
       Packet& first = packets_.front();
       lock.unlock();
+      if (hasTensorOnCard(first.mail.message)) {
+        first.cardLabel = cardLabel(first.mail.message);
+        first.loan = bridge_.lend(first.mail.message);
+      }
       frame = packFrame(first);
       // Frees the tensors, or gives them back to a sender that changes them in place.
-      first.mail.message.clear();
+      first.mail.message = {};
     }
     int64_t numBytes = frame.numel();
     bool expected = numBytes <= expected_.next();
@@ -148,7 +153,7 @@ class Bridge::Outbox : public ChannelEnd {
 
 class Bridge::Inbox : public ChannelEnd {
  public:
-  Inbox(Bridge& bridge, Channel channel) : bridge_(bridge), channel_(channel) {
+  Inbox(Bridge& bridge, Channel channel) : bridge_(bridge), channel_(channel), arrivals_(arrivalStreamOfThread()) {
     thread_ = std::thread([this] { run(); });
   }
   ~Inbox() override { stop(); }
@@ -183,9 +188,19 @@ class Bridge::Inbox : public ChannelEnd {
     posted_.push_back(post(std::max(kMinFrameBytes, numBytes), channel_.second));
     // A small message must not keep a large frame alive.
     bool roomy = next.frame.numel() > 2 * numBytes;
-    bridge_.received(channel_.first, unpackFrame(roomy ? next.frame.narrow(0, 0, numBytes).clone() : next.frame));
+    Packet packet = unpackFrame(roomy ? next.frame.narrow(0, 0, numBytes).clone() : next.frame);
+    if (!packet.cardLabel.empty()) copyToCard(packet);
+    bridge_.received(channel_.first, std::move(packet));
     numReceived_++;
     return true;
+  }
+
+  void copyToCard(Packet& packet) {
+    TORCH_CHECK(arrivals_ != nullptr, "a message came from a card to a rank that has none");
+    auto giveBack = [bridge = bridge_.weak_from_this(), process = channel_.first, loan = packet.loan] {
+      if (auto alive = bridge.lock()) alive->giveBack(process, loan);
+    };
+    copyFromProcess(packet.mail.message, packet.cardLabel, *arrivals_, std::move(giveBack));
   }
 
   Posted post(int64_t numBytes, int tag) {
@@ -195,6 +210,8 @@ class Bridge::Inbox : public ChannelEnd {
 
   Bridge& bridge_;
   const Channel channel_;
+  // Null without cards.
+  const std::shared_ptr<ArrivalStream> arrivals_;
   std::deque<Posted> posted_;
   // Messages that are in their mailboxes.
   std::atomic<int64_t> numReceived_{0};
@@ -328,6 +345,13 @@ void Bridge::received(int process, Packet packet) {
       break;
     }
     case PacketKind::Abort: recordAbort(packet.mailboxes, packet.closing); break;
+    case PacketKind::Returned: {
+      Message returned;
+      std::lock_guard<std::mutex> lock(mutex_);
+      std::swap(returned, loans_[packet.loan]);
+      loans_.erase(packet.loan);
+      break;
+    }
     case PacketKind::Channel: listen(process, static_cast<int>(packet.mailbox)); break;
     case PacketKind::Bye: {
       std::lock_guard<std::mutex> lock(mutex_);
@@ -336,6 +360,19 @@ void Bridge::received(int process, Packet packet) {
       break;
     }
   }
+}
+
+int64_t Bridge::lend(Message message) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  loans_[++numLoans_] = std::move(message);
+  return numLoans_;
+}
+
+void Bridge::giveBack(int process, int64_t loan) {
+  Packet packet;
+  packet.kind = PacketKind::Returned;
+  packet.loan = loan;
+  send(process, controlTag(), std::move(packet));
 }
 
 void Bridge::disconnected(int process, const std::string& why) {

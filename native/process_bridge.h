@@ -41,7 +41,7 @@ class ChannelEnd {
   std::thread thread_;
 };
 
-class Bridge {
+class Bridge : public std::enable_shared_from_this<Bridge> {
  public:
   // Blocks until all processes are connected and have shown their tokens. The store is needed until then. Throws when
   // one of them does not come within the timeout, or another program answers in its place.
@@ -64,6 +64,10 @@ class Bridge {
   const BridgeOptions& options() const { return options_; }
   Wire& wire() { return *wire_; }
   void received(int process, Packet packet);
+  // Keeps the tensors that another process copies until it returns them. Returns their number.
+  int64_t lend(Message message);
+  // Tells a process that its tensors have been copied.
+  void giveBack(int process, int64_t loan);
   void disconnected(int process, const std::string& why);
 
  private:
@@ -87,6 +91,9 @@ class Bridge {
   std::map<Channel, std::unique_ptr<Inbox>> inboxes_;
   // Prefixes of closed sets of mailboxes, oldest first: late messages to them are dropped.
   std::vector<std::pair<std::string, Closing>> aborts_;
+  // Messages that other processes copy from this one's cards.
+  std::map<int64_t, Message> loans_;
+  int64_t numLoans_ = 0;
   std::set<int> gone_;
   int numLeft_ = 0;
   bool allWell_ = true;

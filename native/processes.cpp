@@ -4,6 +4,7 @@
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include "convert.h"
+#include "cuda_processes.h"
 #include "guard.h"
 #include "process_bridge.h"
 #include "relayed_store.h"
@@ -140,6 +141,7 @@ Napi::Value send(const Napi::CallbackInfo& info) {
   packet.mail.label = text(info.Env(), info[6], "label");
   packet.mail.phases = phases;
   packet.mail.message = tensors(Environment::of(info.Env()), info.Env(), info[5], "tensors");
+  announceDeparture(packet.mail.message);
   bridge.send(integer(info, 3, "process"), integer(info, 4, "tag"), std::move(packet));
   return info.Env().Undefined();
 }

@@ -24,7 +24,7 @@ import type { Device, DeviceGraph } from "../tensor/device.ts";
 import * as kernels from "../tensor/kernels/index.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import type { Message } from "../transport/process-group.ts";
+import type { Message, ProcessGroup } from "../transport/process-group.ts";
 import { StepError } from "./errors/step-error.ts";
 import { type Batch, SameForAll } from "./micro-batches.ts";
 import type { PipelineOptions } from "./pipeline-options.ts";
@@ -56,12 +56,12 @@ export class StepGraphs {
 
   /**
    * @param parameters Those that get gradients.
-   * @param numRanks Ranks of this process.
+   * @param ranks All ranks of the run.
    */
-  constructor(runtime: Runtime, parameters: readonly Parameter[], numRanks: number) {
+  constructor(runtime: Runtime, parameters: readonly Parameter[], ranks: ProcessGroup) {
     this.#runtime = runtime;
     this.#parameters = parameters;
-    this.#problem = whyNoGraphs(runtime.device, numRanks);
+    this.#problem = whyNoGraphs(runtime.device, ranks);
     this.#isPossible = this.#problem === undefined;
   }
 
@@ -75,7 +75,7 @@ export class StepGraphs {
   ): StepGraphs | undefined {
     const { runtime, rank, root } = processGroup;
     if (!useGraphs) return undefined;
-    if (recorder === undefined) return new StepGraphs(runtime, parameters, root.size);
+    if (recorder === undefined) return new StepGraphs(runtime, parameters, root);
     throw new StepError(
       "INVALID_INPUT",
       { rank },
@@ -187,8 +187,12 @@ export class StepGraphs {
   }
 }
 
-function whyNoGraphs({ capture, numDevices }: Device, numRanks: number): string | undefined {
+function whyNoGraphs(
+  { capture, numDevices }: Device,
+  { size: numRanks, isWithinProcess }: ProcessGroup,
+): string | undefined {
   if (capture === undefined) return "only ranks on cards run steps as graphs";
+  if (!isWithinProcess) return "only ranks of one process run steps as graphs";
   if (numRanks <= RANKS_PER_CARD_MAX * numDevices) return undefined;
   return `at most ${RANKS_PER_CARD_MAX} ranks of a card run steps as graphs; got ${numRanks} ranks on ${numDevices} cards`;
 }

@@ -9,8 +9,6 @@ export type LaunchErrorCode =
   | "UNKNOWN_NETWORK"
   /** A rank's program has no default export, or this Node cannot import it. */
   | "INVALID_RANK_PROGRAM"
-  /** Ranks of several processes cannot compute on cards. */
-  | "CARDS_NEED_ONE_PROCESS"
   /** A rank called `runRanks` or `train`. */
   | "RUN_INSIDE_RANK"
   /** The port of the rendezvous is in use. */

@@ -29,6 +29,8 @@ export interface RankThreadData {
   readonly program: string;
   readonly groupName: string;
   readonly rank: number;
+  /** The rank among those of its host. */
+  readonly localRank: number;
   readonly numRanks: number;
   readonly data: unknown;
   /** The seed of the run: each rank seeds its generator with it and its rank. */
@@ -58,11 +60,10 @@ export type RankMessage =
 const TSX: string = "tsx/esm/api";
 
 async function main(threadData: RankThreadData): Promise<void> {
-  const { program, groupName, rank, numRanks, data, seed, processes } = threadData;
+  const { program, groupName, rank, localRank, numRanks, data, seed, processes } = threadData;
   markAsRank(rank);
   const send = (message: RankMessage, transfer?: readonly ArrayBuffer[]): void =>
     parentPort!.postMessage(message, transfer);
-  const localRank = rank - threadData.returned.ranks.firstRank;
   const runtime = Runtime.load({ device: threadData.device, localRank });
   runtime.seed(seedFor(seed, `rank ${rank}`));
   let group: InProcessGroup | BridgedGroup | undefined;

@@ -23,7 +23,6 @@ import { abortProcesses } from "../transport/processes/connect-processes.ts";
 import { type RankRange, ReturnedRanks } from "../transport/returned-ranks.ts";
 import type { ConnectedProcesses } from "./connected-processes.ts";
 import { refuseInsideRank } from "./inside-rank.ts";
-import { LaunchError } from "./launch-error.ts";
 import type { ProcessPlacement } from "./process-placement.ts";
 import { RankError } from "./rank-error.ts";
 import type { RankMessage, RankThreadData } from "./rank-thread.ts";
@@ -39,7 +38,7 @@ export interface RunRanksOptions {
   readonly seed?: number | undefined;
   /**
    * Where the ranks compute: each on a card, rank `r` of the machine on card `r` modulo the number of cards, or all on
-   * the CPU. By default `auto`: on cards where there are any. The ranks of several processes compute on the CPU.
+   * the CPU. By default `auto`: on cards where there are any. Processes that share cards must be on one host.
    */
   readonly device?: DeviceChoice | undefined;
   readonly onReport?: (rank: number, value: unknown) => void;
@@ -112,6 +111,8 @@ class RankThreads {
   readonly #groupName = `ranks-${cryptoModule().randomUUID()}`;
   readonly #returned: ReturnedRanks;
   readonly #ranks: RankRange;
+  /** The first rank of this process among those of its host. */
+  readonly #firstLocalRank: number;
   readonly #workers: Worker[] = [];
   /** In the order in which they were reported. */
   readonly #errors: RankError[] = [];
@@ -127,12 +128,13 @@ class RankThreads {
     this.#addon = addon;
     this.#program = program;
     this.#options = options;
-    this.#device = deviceOfRanks(addon, options.device ?? "auto", processes !== undefined);
+    this.#device = deviceKindOf(addon, options.device ?? "auto");
     this.#processes = processes;
     const { process, ranksPerProcess } = processes?.layout ?? {
       process: 0,
       ranksPerProcess: options.numRanks,
     };
+    this.#firstLocalRank = (processes?.localProcess ?? 0) * ranksPerProcess;
     this.#ranks = {
       numRanks: options.numRanks,
       firstRank: process * ranksPerProcess,
@@ -226,6 +228,7 @@ class RankThreads {
       program: this.#program.href,
       groupName: this.#groupName,
       rank,
+      localRank: this.#firstLocalRank + rank - this.#ranks.firstRank,
       numRanks,
       data,
       seed,
@@ -240,17 +243,6 @@ class RankThreads {
     );
     return new Worker(entry, { workerData });
   }
-}
-
-/** @throws DeviceError; LaunchError for cards in a run of several processes */
-function deviceOfRanks(addon: Addon, choice: DeviceChoice, hasProcesses: boolean): Device["kind"] {
-  if (!hasProcesses) return deviceKindOf(addon, choice);
-  if (choice !== "cuda") return "cpu";
-  throw new LaunchError(
-    "CARDS_NEED_ONE_PROCESS",
-    "ranks on cards must be threads of one process, because messages between processes travel over Gloo, between CPUs; " +
-      "start one process with all ranks, or choose the device cpu",
-  );
 }
 
 /** Calls the listener when the signal is aborted, or now if it was; not after the disposal. */

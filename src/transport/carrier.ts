@@ -41,6 +41,8 @@ export interface Closing {
 }
 
 export interface Carrier {
+  /** Whether all ranks are threads of this process. */
+  readonly isWithinProcess: boolean;
   /** This process's set of mailboxes of that name, made at the first call. */
   open(name: string, numMailboxes: number): Mailboxes;
   /** Brings a message into the mailbox of the same set at the channel's destination. */

@@ -11,6 +11,7 @@ export class GroupView implements ProcessGroup {
   readonly root: ProcessGroup;
   readonly rank: number;
   readonly size: number;
+  readonly isWithinProcess: boolean;
   readonly #group: ProcessGroup;
   readonly #ranks: readonly number[];
 
@@ -20,6 +21,7 @@ export class GroupView implements ProcessGroup {
     this.#ranks = ranks;
     this.runtime = group.runtime;
     this.root = group.root;
+    this.isWithinProcess = group.isWithinProcess;
     this.rank = ranks.indexOf(group.rank);
     this.size = ranks.length;
     if (this.rank < 0)

@@ -85,6 +85,10 @@ export class MailboxGroup implements ProcessGroup {
     this.#inbox = this.#open();
   }
 
+  get isWithinProcess(): boolean {
+    return this.#carrier.isWithinProcess;
+  }
+
   send(peer: number, kind: ChannelKind, message: Message, label = ""): void {
     const channel = this.#channel(this.rank, peer, kind);
     const handles = message.map((tensor) => tensor?.handle ?? null);

@@ -40,6 +40,8 @@ export interface ProcessGroup {
   readonly root: ProcessGroup;
   readonly rank: number;
   readonly size: number;
+  /** Whether all ranks are threads of this process. */
+  readonly isWithinProcess: boolean;
   /**
    * Returns at once. The tensors stay the caller's, and must not be changed after the send.
    * @param label Says what the message is; the receiver must expect the same. In `step 3: the outputs of stage 1`, what

@@ -13,6 +13,8 @@ export interface MlpSteps {
   readonly numMicroBatches: number;
   readonly numSteps: number;
   readonly useGraphs?: boolean;
+  /** Reports the end of the third step. */
+  readonly onStep?: boolean;
 }
 
 export interface MlpStepsReport {
@@ -34,7 +36,8 @@ export default function runSteps({
   numRanks,
   runtime,
   processGroup,
-  data: { hidden, numMicroBatches, numSteps, useGraphs = false },
+  report,
+  data: { hidden, numMicroBatches, numSteps, useGraphs = false, onStep = false },
 }: RankContext<MlpSteps>): MlpStepsReport {
   const { device } = runtime;
   const stages = [rank, numRanks - 1 - rank].map((stage) => stageOf(runtime, hidden, stage)) as [MLP, MLP];
@@ -59,6 +62,7 @@ export default function runSteps({
       loss?.dispose();
       for (const parameter of parameters) parameter.grad = null;
       // All ranks of a card are between two steps, before and after.
+      if (onStep && i === 2) report(i);
       synchronize(processGroup);
       liveBytes.push(device.memory().liveBytes);
       synchronize(processGroup);

@@ -60,6 +60,7 @@ export class BridgedGroup extends MailboxGroup {
 }
 
 class BridgeCarrier implements Carrier {
+  readonly isWithinProcess = false;
   readonly #addon: Addon;
   readonly #bridge: Bridge;
   readonly #options: BridgedGroupOptions;

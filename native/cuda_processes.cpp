@@ -1,0 +1,283 @@
+// Messages between cards of different processes of one host, by CUDA IPC.
+//
+// A process can open memory and events of another one by a handle of 64 bytes. So the bridge carries a small frame with
+// handles through the host (process_bridge.cpp), and the copy engine carries the elements, at the speed of the link.
+//
+//  - The sender records an event in its compute stream, behind the kernels that make the message, keeps the tensors, and
+//    sends the frame at once: the host is far ahead of the card.
+//  - The reader's bridge opens the handles and has the tensors copied to the reader's card, in a stream of the channel
+//    that waits for the event. The reader's compute stream waits for the copy, as within a process.
+//  - When the copy is done, the reader's process gives the tensors back by their number, and the sender frees them.
+//
+// The reader pulls. Memory is opened under the reader's card: opened under the card where it lies, the same copies take
+// ten times as long. Opened handles stay open, because LibTorch's allocator gives out the same memory again and again.
+//
+// Invariant: no function here waits for a card.
+#include "cuda_processes.h"
+
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+
+#include <array>
+#include <cstring>
+#include <fstream>
+#include <map>
+
+#include "cuda_graph.h"
+#include "cuda_transfer.h"
+
+namespace dualpipe {
+
+using c10::cuda::CUDAStream;
+using Card = c10::DeviceIndex;
+
+struct ArrivalStream {
+  CUDAStream stream;
+};
+
+namespace {
+
+// An event that other processes can open.
+struct SharedEvent {
+  cudaEvent_t event;
+  cudaIpcEventHandle_t handle;
+};
+
+// To use again: making one takes longer than recording it.
+class SharedEvents {
+ public:
+  static SharedEvents& of(Card card) {
+    // Never destroyed: messages that were not taken give their events back at the very end of the process.
+    static auto& pools = *new std::array<SharedEvents, 64>();
+    return pools.at(static_cast<size_t>(card));
+  }
+
+  SharedEvent take() {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      if (!events_.empty()) {
+        SharedEvent event = events_.back();
+        events_.pop_back();
+        return event;
+      }
+    }
+    SharedEvent event;
+    C10_CUDA_CHECK(cudaEventCreateWithFlags(&event.event, cudaEventDisableTiming | cudaEventInterprocess));
+    C10_CUDA_CHECK(cudaIpcGetEventHandle(&event.handle, event.event));
+    return event;
+  }
+
+  void giveBack(SharedEvent event) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    events_.push_back(event);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<SharedEvent> events_;
+};
+
+constexpr size_t kBusIdBytes = 16;
+constexpr int64_t kNumDimsMax = 16;
+
+struct LabelHead {
+  // Of the host.
+  char bootId[40];
+  // Of the sender's card, which may have another number in another process.
+  char busId[kBusIdBytes];
+  cudaIpcEventHandle_t event;
+  int64_t numTensors;
+};
+
+struct LabelTensor {
+  int64_t index, dtype, numDims;
+  int64_t sizes[kNumDimsMax], strides[kNumDimsMax];
+  int64_t numBytes, offset;
+  cudaIpcMemHandle_t memory;
+};
+
+void readBootId(char* bootId) {
+  static const std::string text = [] {
+    std::string line;
+    std::ifstream("/proc/sys/kernel/random/boot_id") >> line;
+    return line;
+  }();
+  std::strncpy(bootId, text.c_str(), sizeof(LabelHead::bootId) - 1);
+}
+
+bool isOnCard(const at::Tensor& tensor) { return tensor.defined() && tensor.is_cuda(); }
+
+template <typename Value>
+void append(std::string& bytes, const Value& value) {
+  bytes.append(reinterpret_cast<const char*>(&value), sizeof(value));
+}
+
+template <typename Value>
+Value take(const std::string& bytes, size_t& offset) {
+  TORCH_CHECK(offset + sizeof(Value) <= bytes.size(), "a message of another process ends too early");
+  Value value;
+  std::memcpy(&value, bytes.data() + offset, sizeof(value));
+  offset += sizeof(value);
+  return value;
+}
+
+template <typename Handle>
+std::string keyOf(Card card, const Handle& handle) {
+  return std::to_string(card) + ":" + std::string(reinterpret_cast<const char*>(&handle), sizeof(handle));
+}
+
+// What other processes have, opened once.
+class Opened {
+ public:
+  static Opened& instance() {
+    static auto& opened = *new Opened();
+    return opened;
+  }
+
+  // Memory of another process as this card reads it.
+  char* memory(Card reader, const cudaIpcMemHandle_t& handle) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    void*& base = memory_[keyOf(reader, handle)];
+    if (base == nullptr) {
+      c10::cuda::CUDAGuard guard(reader);
+      C10_CUDA_CHECK(cudaIpcOpenMemHandle(&base, handle, cudaIpcMemLazyEnablePeerAccess));
+    }
+    return static_cast<char*>(base);
+  }
+
+  cudaEvent_t event(Card owner, const cudaIpcEventHandle_t& handle) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    cudaEvent_t& event = events_[keyOf(owner, handle)];
+    if (event == nullptr) {
+      c10::cuda::CUDAGuard guard(owner);
+      C10_CUDA_CHECK(cudaIpcOpenEventHandle(&event, handle));
+    }
+    return event;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, void*> memory_;
+  std::map<std::string, cudaEvent_t> events_;
+};
+
+Card cardAt(const char* busId) {
+  int card = -1;
+  cudaError_t outcome = cudaDeviceGetByPCIBusId(&card, busId);
+  (void)cudaGetLastError();
+  TORCH_CHECK(outcome == cudaSuccess, "a message comes from the card at ", busId, ", which this process does not see; let CUDA_VISIBLE_DEVICES show each process the cards of all");
+  return static_cast<Card>(card);
+}
+
+void CUDART_CB runAndDelete(void* body) {
+  std::unique_ptr<std::function<void()>> owned(static_cast<std::function<void()>*>(body));
+  (*owned)();
+}
+
+}  // namespace
+
+class Departure {
+ public:
+  explicit Departure(const CUDAStream& stream) : card_(stream.device_index()), shared_(SharedEvents::of(card_).take()) {
+    C10_CUDA_CHECK(cudaEventRecord(shared_.event, stream.stream()));
+    std::memset(busId_, 0, sizeof(busId_));
+    C10_CUDA_CHECK(cudaDeviceGetPCIBusId(busId_, sizeof(busId_), card_));
+  }
+  ~Departure() { SharedEvents::of(card_).giveBack(shared_); }
+  Departure(const Departure&) = delete;
+  Departure& operator=(const Departure&) = delete;
+
+  const cudaIpcEventHandle_t& handle() const { return shared_.handle; }
+  const char* busId() const { return busId_; }
+
+ private:
+  const Card card_;
+  const SharedEvent shared_;
+  char busId_[kBusIdBytes];
+};
+
+bool hasTensorOnCard(const Message& message) {
+  for (const auto& tensor : message)
+    if (isOnCard(tensor)) return true;
+  return false;
+}
+
+void announceDeparture(Message& message) {
+  if (!hasTensorOnCard(message)) return;
+  TORCH_CHECK(captureOfThread() == nullptr, "a step cannot be a graph when its ranks are in several processes");
+  for (auto& tensor : message)
+    if (isOnCard(tensor) && !tensor.is_non_overlapping_and_dense()) tensor = tensor.contiguous();
+  message.departure = std::make_shared<Departure>(c10::cuda::getCurrentCUDAStream());
+}
+
+std::string cardLabel(const Message& message) {
+  LabelHead head{};
+  readBootId(head.bootId);
+  std::memcpy(head.busId, message.departure->busId(), sizeof(head.busId));
+  head.event = message.departure->handle();
+  std::string tensors;
+  for (size_t i = 0; i < message.size(); i++) {
+    const at::Tensor& tensor = message[i];
+    if (!isOnCard(tensor)) continue;
+    head.numTensors++;
+    LabelTensor label{};
+    label.index = static_cast<int64_t>(i);
+    label.dtype = static_cast<int64_t>(tensor.scalar_type());
+    label.numDims = tensor.dim();
+    TORCH_CHECK(label.numDims <= kNumDimsMax, "a tensor with ", label.numDims, " dimensions cannot be sent to another process; ", kNumDimsMax, " can");
+    std::copy(tensor.sizes().begin(), tensor.sizes().end(), label.sizes);
+    std::copy(tensor.strides().begin(), tensor.strides().end(), label.strides);
+    label.numBytes = static_cast<int64_t>(tensor.nbytes());
+    if (label.numBytes > 0) {
+      c10::cuda::CUDAGuard guard(tensor.device().index());
+      void* base = c10::cuda::CUDACachingAllocator::getBaseAllocation(tensor.data_ptr(), nullptr);
+      label.offset = static_cast<char*>(tensor.data_ptr()) - static_cast<char*>(base);
+      C10_CUDA_CHECK(cudaIpcGetMemHandle(&label.memory, base));
+    }
+    append(tensors, label);
+  }
+  std::string bytes;
+  append(bytes, head);
+  return bytes + tensors;
+}
+
+std::shared_ptr<ArrivalStream> arrivalStreamOfThread() {
+  int numCards = 0;
+  if (cudaGetDeviceCount(&numCards) != cudaSuccess || numCards == 0) {
+    (void)cudaGetLastError();
+    return nullptr;
+  }
+  return std::make_shared<ArrivalStream>(ArrivalStream{c10::cuda::getStreamFromPool(/*isHighPriority=*/true, c10::cuda::current_device())});
+}
+
+void copyFromProcess(Message& message, const std::string& cardLabel, ArrivalStream& arrivals, std::function<void()> done) {
+  size_t offset = 0;
+  auto head = take<LabelHead>(cardLabel, offset);
+  char bootId[sizeof(head.bootId)] = {};
+  readBootId(bootId);
+  TORCH_CHECK(std::memcmp(bootId, head.bootId, sizeof(bootId)) == 0, "messages between cards of different hosts are not supported; start all processes on one host, or choose the device cpu");
+  head.busId[kBusIdBytes - 1] = 0;
+  const CUDAStream& stream = arrivals.stream;
+  Card here = stream.device_index();
+  c10::cuda::CUDAGuard guard(here);
+  C10_CUDA_CHECK(cudaStreamWaitEvent(stream.stream(), Opened::instance().event(cardAt(head.busId), head.event), 0));
+  for (int64_t i = 0; i < head.numTensors; i++) {
+    auto label = take<LabelTensor>(cardLabel, offset);
+    TORCH_CHECK(label.index >= 0 && label.index < static_cast<int64_t>(message.size()) && label.numDims >= 0 && label.numDims <= kNumDimsMax, "a message of another process has no such tensor");
+    auto numDims = static_cast<size_t>(label.numDims);
+    auto options = at::TensorOptions().dtype(static_cast<at::ScalarType>(label.dtype)).device(at::Device(at::kCUDA, here));
+    at::Tensor copy = emptyForMessage(here, {label.sizes, numDims}, {label.strides, numDims}, options);
+    TORCH_CHECK(static_cast<int64_t>(copy.nbytes()) == label.numBytes, "a message of another process has another size than its tensors");
+    if (label.numBytes > 0) {
+      const char* source = Opened::instance().memory(here, label.memory) + label.offset;
+      C10_CUDA_CHECK(cudaMemcpyAsync(copy.data_ptr(), source, static_cast<size_t>(label.numBytes), cudaMemcpyDeviceToDevice, stream.stream()));
+      c10::cuda::CUDACachingAllocator::recordStream(copy.storage().data_ptr(), stream);
+    }
+    message[static_cast<size_t>(label.index)] = std::move(copy);
+  }
+  message.passage = passageAfter(stream);
+  C10_CUDA_CHECK(cudaLaunchHostFunc(stream.stream(), runAndDelete, new std::function<void()>(std::move(done))));
+}
+
+}  // namespace dualpipe
