@@ -63,7 +63,12 @@ async function measureRound(
   const pipeline = await run("./pipeline-rank.ts", numRanks);
   add("pipeline", stepTimesMs(spansOf(pipeline)));
   if (hasGloo) {
-    const processes = await measureProcesses(workload);
+    const processes = await measureProcesses<RankMeasurement>(
+      "./pipeline-rank.ts",
+      workload,
+      numRanks,
+      "cpu",
+    );
     compareLosses("the pipeline over Gloo", lossesOf(processes), lossesOf(pipeline));
     add("processes", stepTimesMs(spansOf(processes)));
   }

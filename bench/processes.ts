@@ -1,18 +1,33 @@
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import type { RankMeasurement } from "./step-spans.ts";
-import type { Workload } from "./workload.ts";
+import type { DeviceChoice } from "../src/index.ts";
 
 // Relative to build/bench, where this file runs as JavaScript.
 const LAUNCHER = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
-const PROGRAM = fileURLToPath(new URL("./pipeline-process.js", import.meta.url));
+const PROGRAM = fileURLToPath(new URL("./rank-process.js", import.meta.url));
 const LIMIT_MS = 20 * 60_000;
 
-/** Runs the pipeline with one process per rank, connected by Gloo. @returns What each measured, by rank. */
-export async function measureProcesses(workload: Workload): Promise<RankMeasurement[]> {
-  const { numRanks } = workload.configuration;
-  const args = ["launch", "--nproc-per-node", String(numRanks), PROGRAM, JSON.stringify(workload)];
+/**
+ * Runs a rank program with one process per rank.
+ * @param program Relative to this folder.
+ * @returns What each measured, by rank.
+ */
+export async function measureProcesses<Measurement>(
+  program: string,
+  data: unknown,
+  numRanks: number,
+  device: DeviceChoice,
+): Promise<Measurement[]> {
+  const args = [
+    "launch",
+    "--nproc-per-node",
+    String(numRanks),
+    PROGRAM,
+    program,
+    JSON.stringify(data),
+    device,
+  ];
   const { stdout } = await promisify(execFile)(process.execPath, [LAUNCHER, ...args], {
     timeout: LIMIT_MS,
     maxBuffer: 256 * 1024 * 1024,
@@ -20,6 +35,6 @@ export async function measureProcesses(workload: Workload): Promise<RankMeasurem
   return stdout
     .trim()
     .split("\n")
-    .map((line) => JSON.parse(line.replace(/^\[process \d+\] /, "")) as RankMeasurement & { rank: number })
+    .map((line) => JSON.parse(line.replace(/^\[process \d+\] /, "")) as Measurement & { rank: number })
     .sort((a, b) => a.rank - b.rank);
 }

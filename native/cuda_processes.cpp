@@ -9,8 +9,9 @@
 //    that waits for the event. The reader's compute stream waits for the copy, as within a process.
 //  - When the copy is done, the reader's process gives the tensors back by their number, and the sender frees them.
 //
-// The reader pulls. Memory is opened under the reader's card: opened under the card where it lies, the same copies take
-// ten times as long. Opened handles stay open, because LibTorch's allocator gives out the same memory again and again.
+// The reader pulls. It opens memory and events under its own card, and needs no context on the sender's. Opened under the
+// card where it lies, memory is copied at a tenth of the speed, and to wait for an event crashes the driver (580.159).
+// Opened handles stay open, because LibTorch's allocator gives out the same memory again and again.
 //
 // Invariant: no function here waits for a card.
 #include "cuda_processes.h"
@@ -32,7 +33,7 @@ namespace dualpipe {
 using c10::cuda::CUDAStream;
 using Card = c10::DeviceIndex;
 
-struct ArrivalStream {
+struct Arrivals::Stream {
   CUDAStream stream;
 };
 
@@ -78,14 +79,11 @@ class SharedEvents {
   std::vector<SharedEvent> events_;
 };
 
-constexpr size_t kBusIdBytes = 16;
 constexpr int64_t kNumDimsMax = 16;
 
 struct LabelHead {
   // Of the host.
   char bootId[40];
-  // Of the sender's card, which may have another number in another process.
-  char busId[kBusIdBytes];
   cudaIpcEventHandle_t event;
   int64_t numTensors;
 };
@@ -146,11 +144,11 @@ class Opened {
     return static_cast<char*>(base);
   }
 
-  cudaEvent_t event(Card owner, const cudaIpcEventHandle_t& handle) {
+  cudaEvent_t event(Card reader, const cudaIpcEventHandle_t& handle) {
     std::lock_guard<std::mutex> lock(mutex_);
-    cudaEvent_t& event = events_[keyOf(owner, handle)];
+    cudaEvent_t& event = events_[keyOf(reader, handle)];
     if (event == nullptr) {
-      c10::cuda::CUDAGuard guard(owner);
+      c10::cuda::CUDAGuard guard(reader);
       C10_CUDA_CHECK(cudaIpcOpenEventHandle(&event, handle));
     }
     return event;
@@ -161,14 +159,6 @@ class Opened {
   std::map<std::string, void*> memory_;
   std::map<std::string, cudaEvent_t> events_;
 };
-
-Card cardAt(const char* busId) {
-  int card = -1;
-  cudaError_t outcome = cudaDeviceGetByPCIBusId(&card, busId);
-  (void)cudaGetLastError();
-  TORCH_CHECK(outcome == cudaSuccess, "a message comes from the card at ", busId, ", which this process does not see; let CUDA_VISIBLE_DEVICES show each process the cards of all");
-  return static_cast<Card>(card);
-}
 
 void CUDART_CB runAndDelete(void* body) {
   std::unique_ptr<std::function<void()>> owned(static_cast<std::function<void()>*>(body));
@@ -181,20 +171,16 @@ class Departure {
  public:
   explicit Departure(const CUDAStream& stream) : card_(stream.device_index()), shared_(SharedEvents::of(card_).take()) {
     C10_CUDA_CHECK(cudaEventRecord(shared_.event, stream.stream()));
-    std::memset(busId_, 0, sizeof(busId_));
-    C10_CUDA_CHECK(cudaDeviceGetPCIBusId(busId_, sizeof(busId_), card_));
   }
   ~Departure() { SharedEvents::of(card_).giveBack(shared_); }
   Departure(const Departure&) = delete;
   Departure& operator=(const Departure&) = delete;
 
   const cudaIpcEventHandle_t& handle() const { return shared_.handle; }
-  const char* busId() const { return busId_; }
 
  private:
   const Card card_;
   const SharedEvent shared_;
-  char busId_[kBusIdBytes];
 };
 
 bool hasTensorOnCard(const Message& message) {
@@ -214,7 +200,6 @@ void announceDeparture(Message& message) {
 std::string cardLabel(const Message& message) {
   LabelHead head{};
   readBootId(head.bootId);
-  std::memcpy(head.busId, message.departure->busId(), sizeof(head.busId));
   head.event = message.departure->handle();
   std::string tensors;
   for (size_t i = 0; i < message.size(); i++) {
@@ -242,26 +227,33 @@ std::string cardLabel(const Message& message) {
   return bytes + tensors;
 }
 
-std::shared_ptr<ArrivalStream> arrivalStreamOfThread() {
-  int numCards = 0;
-  if (cudaGetDeviceCount(&numCards) != cudaSuccess || numCards == 0) {
-    (void)cudaGetLastError();
-    return nullptr;
-  }
-  return std::make_shared<ArrivalStream>(ArrivalStream{c10::cuda::getStreamFromPool(/*isHighPriority=*/true, c10::cuda::current_device())});
+namespace {
+
+// Without making a context on it.
+int cardOfThread() {
+  int card = kNoCard;
+  if (cudaGetDevice(&card) == cudaSuccess) return card;
+  (void)cudaGetLastError();
+  return kNoCard;
 }
 
-void copyFromProcess(Message& message, const std::string& cardLabel, ArrivalStream& arrivals, std::function<void()> done) {
+}  // namespace
+
+Arrivals::Arrivals() : card_(cardOfThread()) {}
+Arrivals::~Arrivals() = default;
+
+void Arrivals::copy(Message& message, const std::string& cardLabel, std::function<void()> done) {
+  TORCH_CHECK(card_ != kNoCard, "a message came from a card to a rank that has none");
+  auto here = static_cast<Card>(card_);
+  c10::cuda::CUDAGuard guard(here);
+  if (!stream_) stream_ = std::make_unique<Stream>(Stream{c10::cuda::getStreamFromPool(/*isHighPriority=*/true, here)});
+  const CUDAStream& stream = stream_->stream;
   size_t offset = 0;
   auto head = take<LabelHead>(cardLabel, offset);
   char bootId[sizeof(head.bootId)] = {};
   readBootId(bootId);
   TORCH_CHECK(std::memcmp(bootId, head.bootId, sizeof(bootId)) == 0, "messages between cards of different hosts are not supported; start all processes on one host, or choose the device cpu");
-  head.busId[kBusIdBytes - 1] = 0;
-  const CUDAStream& stream = arrivals.stream;
-  Card here = stream.device_index();
-  c10::cuda::CUDAGuard guard(here);
-  C10_CUDA_CHECK(cudaStreamWaitEvent(stream.stream(), Opened::instance().event(cardAt(head.busId), head.event), 0));
+  C10_CUDA_CHECK(cudaStreamWaitEvent(stream.stream(), Opened::instance().event(here, head.event), 0));
   for (int64_t i = 0; i < head.numTensors; i++) {
     auto label = take<LabelTensor>(cardLabel, offset);
     TORCH_CHECK(label.index >= 0 && label.index < static_cast<int64_t>(message.size()) && label.numDims >= 0 && label.numDims <= kNumDimsMax, "a message of another process has no such tensor");

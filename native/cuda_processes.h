@@ -12,9 +12,6 @@ namespace dualpipe {
 // When the tensors of a message for another process are computed.
 class Departure;
 
-// The stream in which a channel's messages are copied to its reader's card.
-struct ArrivalStream;
-
 bool hasTensorOnCard(const Message& message);
 
 // Call in the sender's thread, before the message is given to the bridge.
@@ -24,11 +21,22 @@ void announceDeparture(Message& message);
 // are there. They must be kept until it has given them back.
 std::string cardLabel(const Message& message);
 
-// The stream for the channel that this thread reads; null when it has no card.
-std::shared_ptr<ArrivalStream> arrivalStreamOfThread();
+// Where the messages of a channel arrive: the card of its reader, and the stream in which they are copied there.
+class Arrivals {
+ public:
+  // Of the thread that reads the channel.
+  Arrivals();
+  ~Arrivals();
 
-// Puts copies in place of the tensors that the label describes, and calls `done`, in a thread of the driver, when they
-// have been made.
-void copyFromProcess(Message& message, const std::string& cardLabel, ArrivalStream& stream, std::function<void()> done);
+  // Puts copies in place of the tensors that the label describes, and calls `done`, in a thread of the driver, when they
+  // have been made.
+  void copy(Message& message, const std::string& cardLabel, std::function<void()> done);
+
+ private:
+  struct Stream;
+  const int card_;
+  // Made by the first message.
+  std::unique_ptr<Stream> stream_;
+};
 
 }  // namespace dualpipe

@@ -105,6 +105,8 @@ class Bridge::Outbox : public ChannelEnd {
     try {
       while (sendNext()) {
       }
+    } catch (const c10::Error& e) {
+      bridge_.disconnected(channel_.first, e.what_without_backtrace());
     } catch (const std::exception& e) {
       bridge_.disconnected(channel_.first, e.what());
     }
@@ -153,7 +155,7 @@ class Bridge::Outbox : public ChannelEnd {
 
 class Bridge::Inbox : public ChannelEnd {
  public:
-  Inbox(Bridge& bridge, Channel channel) : bridge_(bridge), channel_(channel), arrivals_(arrivalStreamOfThread()) {
+  Inbox(Bridge& bridge, Channel channel) : bridge_(bridge), channel_(channel) {
     thread_ = std::thread([this] { run(); });
   }
   ~Inbox() override { stop(); }
@@ -171,6 +173,8 @@ class Bridge::Inbox : public ChannelEnd {
       for (size_t i = 0; i < kNumAhead; i++) posted_.push_back(post(kMinFrameBytes, channel_.second));
       while (receiveNext()) {
       }
+    } catch (const c10::Error& e) {
+      bridge_.disconnected(channel_.first, e.what_without_backtrace());
     } catch (const std::exception& e) {
       bridge_.disconnected(channel_.first, e.what());
     }
@@ -196,11 +200,10 @@ class Bridge::Inbox : public ChannelEnd {
   }
 
   void copyToCard(Packet& packet) {
-    TORCH_CHECK(arrivals_ != nullptr, "a message came from a card to a rank that has none");
     auto giveBack = [bridge = bridge_.weak_from_this(), process = channel_.first, loan = packet.loan] {
       if (auto alive = bridge.lock()) alive->giveBack(process, loan);
     };
-    copyFromProcess(packet.mail.message, packet.cardLabel, *arrivals_, std::move(giveBack));
+    arrivals_.copy(packet.mail.message, packet.cardLabel, std::move(giveBack));
   }
 
   Posted post(int64_t numBytes, int tag) {
@@ -210,8 +213,7 @@ class Bridge::Inbox : public ChannelEnd {
 
   Bridge& bridge_;
   const Channel channel_;
-  // Null without cards.
-  const std::shared_ptr<ArrivalStream> arrivals_;
+  Arrivals arrivals_;
   std::deque<Posted> posted_;
   // Messages that are in their mailboxes.
   std::atomic<int64_t> numReceived_{0};

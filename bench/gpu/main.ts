@@ -19,14 +19,15 @@ const USAGE = `npm run bench -- gpu [options]      ranks on the cards of this ma
 ${GPU_OPTIONS_USAGE}`;
 
 const VARIANTS = [
-  { useGraphs: false, shardUpdates: false },
-  { useGraphs: false, shardUpdates: true },
-  { useGraphs: true, shardUpdates: false },
+  { useGraphs: false, shardUpdates: false, inProcesses: false },
+  { useGraphs: false, shardUpdates: true, inProcesses: false },
+  { useGraphs: true, shardUpdates: false, inProcesses: false },
+  { useGraphs: false, shardUpdates: false, inProcesses: true },
 ];
 
-const nameOfVariant = ({ useGraphs, shardUpdates }: MeasuredWorkload): string =>
+const nameOfVariant = ({ useGraphs, shardUpdates, inProcesses }: (typeof VARIANTS)[number]): string =>
   [
-    "dualpipe, ranks in threads",
+    `dualpipe, ranks in ${inProcesses ? "processes over CUDA IPC" : "threads"}`,
     `gradients summed ${shardUpdates ? "by the rank that updates" : "on both ranks"}`,
     ...(useGraphs ? ["a step as one graph"] : []),
   ].join(", ");
@@ -83,8 +84,10 @@ async function measureAll(options: Options, numCards: number): Promise<GpuResult
     console.error(`dualpipe: ${nameOf(workload)}`);
     for (const variant of VARIANTS) {
       if (workload.model === "gpt" && variant.useGraphs) continue;
-      const data = { ...workload, ...variant, schedule: "dualpipe" };
-      ours.push(resultOf(nameOf(workload), nameOfVariant(data), await runWorkload(data, numCards)));
+      const { inProcesses, ...options } = variant;
+      const data: MeasuredWorkload = { ...workload, ...options, schedule: "dualpipe" };
+      const ranks = await runWorkload(data, numCards, inProcesses);
+      ours.push(resultOf(nameOf(workload), nameOfVariant(variant), ranks));
     }
   }
   return [...ours, ...measurePeers(options, WORKLOADS, numCards)];

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { ParseArgsConfig } from "node:util";
 import { runRanks } from "../../src/index.ts";
+import { measureProcesses } from "../processes.ts";
 import { stepTimesMs } from "../step-spans.ts";
 import type { GpuResult } from "./report.ts";
 import type { GpuMeasurement, MeasuredWorkload } from "./step-rank.ts";
@@ -34,9 +35,14 @@ export function checkReferenceCheckout({ reference }: PeerOptions): void {
     throw new Error(`dualpipe: --reference must be a checkout of the Python DualPipe; got ${reference}`);
 }
 
-/** What all ranks measured, by rank. */
-export async function runWorkload(data: MeasuredWorkload, numRanks: number): Promise<GpuMeasurement[]> {
-  const program = new URL(`./step-rank${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
+/** What all ranks measured, by rank: threads of this process, or processes. */
+export async function runWorkload(
+  data: MeasuredWorkload,
+  numRanks: number,
+  inProcesses = false,
+): Promise<GpuMeasurement[]> {
+  if (inProcesses) return measureProcesses("./gpu/step-rank.ts", data, numRanks, "cuda");
+  const program = new URL("./step-rank.ts", import.meta.url);
   return runRanks<GpuMeasurement>(program, { numRanks, data, device: "cuda" });
 }
 
