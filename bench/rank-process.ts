@@ -1,5 +1,5 @@
-// A process with one rank, as `dualpipe launch` starts it: runs the rank program of its first argument on the data of its
-// second, on the device of its third, and prints one line of JSON.
+// A process with one rank, as `dualpipe launch` starts it: runs the rank program of its first argument on the data of
+// its second, on the device of its third, and prints one line of JSON.
 import { type DeviceChoice, processPlacement, runRanks } from "../src/index.ts";
 
 const [program, data, device] = process.argv.slice(2) as [string, string, DeviceChoice];

@@ -3,15 +3,15 @@
 // A process can open memory and events of another one by a handle of 64 bytes. So the bridge carries a small frame with
 // handles through the host (process_bridge.cpp), and the copy engine carries the elements, at the speed of the link.
 //
-//  - The sender records an event in its compute stream, behind the kernels that make the message, keeps the tensors, and
-//    sends the frame at once: the host is far ahead of the card.
+//  - The sender records an event in its compute stream, behind the kernels that make the message, keeps the tensors,
+//    and sends the frame at once: the host is far ahead of the card.
 //  - The reader's bridge opens the handles and has the tensors copied to the reader's card, in a stream of the channel
 //    that waits for the event. The reader's compute stream waits for the copy, as within a process.
 //  - When the copy is done, the reader's process gives the tensors back by their number, and the sender frees them.
 //
-// The reader pulls. It opens memory and events under its own card, and needs no context on the sender's. Opened under the
-// card where it lies, memory is copied at a tenth of the speed, and to wait for an event crashes the driver (580.159).
-// Opened handles stay open, because LibTorch's allocator gives out the same memory again and again.
+// The reader pulls. It opens memory and events under its own card, and needs no context on the sender's. Opened under
+// the card where it lies, memory is copied at a tenth of the speed, and to wait for an event crashes the driver
+// (580.159). Opened handles stay open, because LibTorch's allocator gives out the same memory again and again.
 //
 // Invariant: no function here waits for a card.
 #include "cuda_processes.h"

@@ -28,8 +28,8 @@ class Arrivals {
   Arrivals();
   ~Arrivals();
 
-  // Puts copies in place of the tensors that the label describes, and calls `done`, in a thread of the driver, when they
-  // have been made.
+  // Puts copies in place of the tensors that the label describes, and calls `done`, in a thread of the driver, when
+  // they have been made.
   void copy(Message& message, const std::string& cardLabel, std::function<void()> done);
 
  private:

@@ -7,7 +7,8 @@
 // A group of ranks has one numbered mailbox for each channel (sender, receiver, kind), a FIFO with a lock of its own,
 // and finds the whole set by its name. Only messages of one channel are ordered, so a receiver never waits behind a
 // message that it did not ask for. Messages from other processes are put into the same mailboxes by the threads of a
-// bridge (process_bridge.cpp), so there is one way to wait: until a message is here, the time is up, or the set is closed.
+// bridge (process_bridge.cpp), so there is one way to wait: until a message is here, the time is up, or the set is
+// closed.
 //
 // Closing is how a failure travels. It ends every wait, now and later, with the reason, and frees the messages that
 // were not taken; the ranks then open a new set under the next name. A rank may fail in a later step than the one that

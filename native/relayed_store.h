@@ -1,5 +1,5 @@
-// A store of torch.distributed whose keys travel over the program's own connections: `publish` gets the keys that a wire
-// sets here, and `learn` adds those of the other processes. Unlike the TCPStore it opens no port.
+// A store of torch.distributed whose keys travel over the program's own connections: `publish` gets the keys that a
+// wire sets here, and `learn` adds those of the other processes. Unlike the TCPStore it opens no port.
 #pragma once
 
 #include <functional>

@@ -1,5 +1,5 @@
-// A wire of TCP sockets, for a LibTorch that has no Gloo, such as the wheels of PyTorch: one connection for each pair of
-// processes.
+// A wire of TCP sockets, for a LibTorch that has no Gloo, such as the wheels of PyTorch: one connection for each pair
+// of processes.
 //
 // Each connection has a thread at both ends for each direction. The reader takes what arrives at once, whether it is
 // asked for or not, so no message waits behind one that its receiver does not want yet; what was not asked for is kept.
@@ -158,7 +158,7 @@ class Peer {
  private:
   struct Channel {
     std::deque<TransferPointer> expected;
-    // Frames that nobody has asked for yet.
+    // Frames that were not asked for yet.
     std::deque<at::Tensor> arrived;
   };
 

@@ -1,10 +1,10 @@
 /**
  * Connecting all processes of a run to one another, when all of them have joined the hub.
  *
- * Gloo (native/gloo_wire.cpp) connects each pair of processes by a port that one of them opens for some milliseconds, and takes the
- * first client that comes. Nothing authenticates that client, so a port scanner can take a peer's place, and
- * then this process fails to connect while others have succeeded. A retry by one process alone would not help:
- * its peers already hold connections that lead nowhere.
+ * Gloo (native/gloo_wire.cpp) connects each pair of processes by a port that one of them opens for some milliseconds,
+ * and takes the first client that comes. Nothing authenticates that client, so a port scanner can take a peer's place,
+ * and then this process fails to connect while others have succeeded. A retry by one process alone would not help: its
+ * peers already hold connections that lead nowhere.
  *
  * So an attempt is collective. Process 0 announces it with a fresh secret and a timeout. Every process
  * publishes its keys through the hub, connects, and proves to each peer with a token derived from the

@@ -35,7 +35,7 @@ export const SECRET_VARIABLE = "DUALPIPE_SECRET";
 /** The variable with the address at which a host listens for the others. */
 export const ADDRESS_VARIABLE = "DUALPIPE_ADDRESS";
 /** The variable with what connects the processes. */
-export const NETWORK_VARIABLE = "DUALPIPE_NETWORK";
+const NETWORK_VARIABLE = "DUALPIPE_NETWORK";
 const NETWORKS: readonly Network[] = ["gloo", "sockets"];
 
 /**

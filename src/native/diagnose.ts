@@ -95,12 +95,9 @@ function libtorchFinding(
 function glooFinding(libtorch: LibTorch, install: string): Finding {
   const name = "Gloo";
   if (libtorch.hasGloo) return { name, status: "ok", detail: `headers in ${libtorch.glooIncludeDir}` };
-  const detail = "no headers that fit this LibTorch: ranks on CPUs can only be threads of one process";
-  const remedy =
-    libtorch.source === "system"
-      ? install
-      : "none for this LibTorch: train with ranks as threads, or use a LibTorch that includes Gloo's headers";
-  return { name, status: "lacking", detail, remedy };
+  const detail = "no headers that fit this LibTorch: processes connect over TCP sockets instead";
+  if (libtorch.source !== "system") return { name, status: "ok", detail };
+  return { name, status: "lacking", detail, remedy: install };
 }
 
 function blasFinding(install: string): Finding {

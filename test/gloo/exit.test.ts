@@ -3,16 +3,17 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import type { Network } from "../../src/transport/processes/connect-processes.ts";
 import { freePort } from "./free-port.ts";
 
 const PROGRAM = fileURLToPath(new URL("exiting-process.mjs", import.meta.url));
 const NUM_REPEATS = 5;
 
 /** Runs both processes. @returns The status or signal of each, and what they printed. */
-async function runBoth() {
+async function runBoth(network: Network) {
   const port = await freePort();
   const run = async (process: number) => {
-    const args = [PROGRAM, String(process), String(port)];
+    const args = [PROGRAM, String(process), String(port), network];
     const child: ChildProcess = spawn(globalThis.process.execPath, args, {
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -29,10 +30,13 @@ async function runBoth() {
   return Promise.all([run(0), run(1)]);
 }
 
-test(`two processes that leave messages to each other end well, ${NUM_REPEATS} times`, async () => {
-  for (let i = 0; i < NUM_REPEATS; i++)
-    expect(await runBoth()).toEqual([
-      [0, "done\n"],
-      [0, "done\n"],
-    ]);
-});
+test.each<Network>(["gloo", "sockets"])(
+  `two processes that leave messages to each other over %s end well, ${NUM_REPEATS} times`,
+  async (network) => {
+    for (let i = 0; i < NUM_REPEATS; i++)
+      expect(await runBoth(network)).toEqual([
+        [0, "done\n"],
+        [0, "done\n"],
+      ]);
+  },
+);

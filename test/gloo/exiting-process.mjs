@@ -2,7 +2,8 @@
 // wrong with the memory of the addon shows here, at the latest in the destructors at the end.
 import { add, InProcessGroup, operator, Runtime, runRanks } from "dualpipe";
 
-const [process0, masterPort] = process.argv.slice(2).map(Number);
+const [process0, masterPort] = process.argv.slice(2, 4).map(Number);
+const network = process.argv[4];
 const runtime = Runtime.load();
 const { addon } = runtime;
 
@@ -62,6 +63,7 @@ await runRanks(new URL("./exiting-rank.mjs", import.meta.url), {
     hub: "process 0",
     address: "127.0.0.1",
     secret: undefined,
+    network,
   },
 });
 console.log("done");

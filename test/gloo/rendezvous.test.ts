@@ -8,6 +8,7 @@ import { isAnything } from "../../src/launch/message-shapes.ts";
 import { publicSecret, runOfProcesses } from "../../src/launch/process-placement.ts";
 import type { Addon } from "../../src/native/addon.ts";
 import { loadAddon } from "../../src/native/load.ts";
+import type { Network } from "../../src/transport/processes/connect-processes.ts";
 import { freePort } from "./free-port.ts";
 import { type ListeningSocket, listeningSockets } from "./listening-sockets.ts";
 import { loopbackPlacement } from "./loopback-placement.ts";
@@ -19,18 +20,22 @@ afterEach(() => {
 });
 
 /** Processes of a run that all live in this one. Each has an addon of its own, which a stranger may disturb. */
-async function connectAll(addons: readonly Addon[], ranksPerProcess = [1, 1]): Promise<ConnectedProcesses[]> {
+async function connectAll(
+  addons: readonly Addon[],
+  ranksPerProcess = [1, 1],
+  network?: Network,
+): Promise<ConnectedProcesses[]> {
   const masterPort = await freePort();
   const controller = new AbortController();
   const { signal } = controller;
   const connections = addons.map((own, process) =>
     ConnectedProcesses.connect(
       own,
-      loopbackPlacement(masterPort, {
-        process,
-        numProcesses: addons.length,
-        ranksPerProcess: ranksPerProcess[process]!,
-      }),
+      loopbackPlacement(
+        masterPort,
+        { process, numProcesses: addons.length, ranksPerProcess: ranksPerProcess[process]! },
+        network,
+      ),
       { rendezvousTimeoutMs: 60_000, signal },
     ),
   );
@@ -155,15 +160,17 @@ async function visit({ port, address }: ListeningSocket, sent: Uint8Array | unde
   if (sent !== undefined) socket.write(sent);
 }
 
-describe("a stranger that takes a process's place while all connect", () => {
-  test.each([
-    ["nothing", undefined],
-    ["garbage", Buffer.from("garbage that is longer than what Gloo sends before each of its messages")],
-    ["half of a Gloo greeting", Buffer.alloc(20)],
-  ])(
+const GARBAGE = [
+  ["nothing", undefined],
+  ["garbage", Buffer.from("garbage that is longer than what Gloo sends before each of its messages")],
+  ["half of a Gloo greeting", Buffer.alloc(20)],
+] as const;
+
+describe("a stranger that takes a process's place while all connect over Gloo", () => {
+  test.each(GARBAGE)(
     "and sends %s costs an attempt, not the run",
     async (_what, sent) => {
-      const processes = await connectAll([disturbed(sent), disturbed(sent)]);
+      const processes = await connectAll([disturbed(sent), disturbed(sent)], [1, 1], "gloo");
       expect(processes.map(({ bridge }) => bridge.endsWith("-1/"))).toEqual([true, true]);
       await leave(processes);
     },
@@ -171,10 +178,23 @@ describe("a stranger that takes a process's place while all connect", () => {
   );
 });
 
-test("once all are connected, only the hub's port stays open", async () => {
-  const before = listeningSockets();
-  const processes = await connectAll([addon, addon, addon], [1, 1, 1]);
-  expect(opened(before)).toHaveLength(1);
-  await leave(processes);
-  expect(opened(before)).toEqual([]);
-});
+test.each(GARBAGE)(
+  "a stranger that sends %s while all connect over sockets costs nothing",
+  async (_what, sent) => {
+    const processes = await connectAll([disturbed(sent), disturbed(sent)], [1, 1], "sockets");
+    expect(strangers.length).toBeGreaterThan(0);
+    expect(processes.map(({ bridge }) => bridge.endsWith("-0/"))).toEqual([true, true]);
+    await leave(processes);
+  },
+);
+
+test.each<Network>(["gloo", "sockets"])(
+  "once all are connected over %s, only the hub's port stays open",
+  async (network) => {
+    const before = listeningSockets();
+    const processes = await connectAll([addon, addon, addon], [1, 1, 1], network);
+    expect(opened(before)).toHaveLength(1);
+    await leave(processes);
+    expect(opened(before)).toEqual([]);
+  },
+);

@@ -1,5 +1,5 @@
-// Prints losses and gradients of three steps of DualPipe, on 4 ranks and the cards that are visible: of all ranks, or in
-// a run of several processes of those of this one.
+// Prints losses and gradients of three steps of DualPipe, on 4 ranks and the cards that are visible: of all ranks, or
+// in a run of several processes of those of this one.
 import { processPlacement } from "../../src/launch/process-placement.ts";
 import { runRanks } from "../../src/launch/run-ranks.ts";
 import type { MlpSteps, MlpStepsReport } from "./mlp-steps-rank.ts";

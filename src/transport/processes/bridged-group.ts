@@ -21,8 +21,8 @@ export interface BridgedGroupOptions {
 const TAGS_PER_CHANNEL = 2;
 
 /**
- * Ranks of several processes, which communicate over a bridge; those of one process hand tensors over without a copy. The
- * process must be connected to the others already.
+ * Ranks of several processes, which communicate over a bridge; those of one process hand tensors over without a copy.
+ * The process must be connected to the others already.
  */
 export class BridgedGroup extends MailboxGroup {
   readonly #addon: Addon;
