@@ -12,6 +12,7 @@
 export { barsOf } from "./draw/bars.ts";
 export { type ChromeTrace, chromeTrace, type TraceEvent } from "./draw/chrome-trace.ts";
 export { type GridCell, type GridOptions, timelineGrid } from "./draw/grid.ts";
+export { readChromeTrace } from "./draw/read-chrome-trace.ts";
 export { type SvgOptions, timelineSvg } from "./draw/svg.ts";
 export { DEFAULT_RECEIVE_WINDOW, type LowerOptions, lower } from "./lower/lower.ts";
 export type { Candidate, PlannedRun, PlanRequest } from "./plan/candidate.ts";
@@ -72,6 +73,7 @@ export { parseCost, parseMemoryModel } from "./simulate/cost-text.ts";
 export { type MemoryModel, type MemoryTrack, memoryOverTime } from "./simulate/memory.ts";
 export { costOf, type Profile, parseProfile, profileOf } from "./simulate/profile.ts";
 export { type SimulateOptions, type Simulation, simulate } from "./simulate/simulate.ts";
+export type { Stall } from "./simulate/stalls.ts";
 export { makespanOf, type Timeline, type TimelineEvent, TimelineTrack } from "./simulate/timeline.ts";
 export { type ActionLocation, formatProblem, type Problem, type ProblemCode } from "./verify/problem.ts";
 export type { SendModel } from "./verify/progress.ts";

@@ -1,10 +1,29 @@
 import { useEffect } from "preact/hooks";
+import { ComparePage } from "./panels/compare-page.tsx";
 import { DesignPage } from "./panels/design-page.tsx";
+import { ExplainPage } from "./panels/explain-page.tsx";
 import type { Session } from "./session.ts";
+import { formatView, PAGES, type Page } from "./view/view.ts";
+
+const TITLES: Readonly<Record<Page, string>> = { design: "Design", compare: "Compare", explain: "Explain" };
+
+function PageOf({ page, session }: { page: Page; session: Session }) {
+  switch (page) {
+    case "design":
+      return <DesignPage session={session} />;
+    case "compare":
+      return <ComparePage session={session} />;
+    case "explain":
+      return <ExplainPage session={session} />;
+    default:
+      return page satisfies never;
+  }
+}
 
 /** The page: its head, and the view that is open. */
 export function App({ session }: { session: Session }) {
   const theme = session.theme.value;
+  const view = session.view.value;
   useEffect(() => {
     document.documentElement.dataset.theme = theme;
   }, [theme]);
@@ -14,6 +33,17 @@ export function App({ session }: { session: Session }) {
         <h1>
           dualpipe <span>studio</span>
         </h1>
+        <nav aria-label="Views">
+          {PAGES.map((page) => (
+            <a
+              key={page}
+              href={`#${formatView({ ...view, page })}`}
+              aria-current={page === view.page ? "page" : undefined}
+            >
+              {TITLES[page]}
+            </a>
+          ))}
+        </nav>
         <button
           type="button"
           class="quiet"
@@ -23,7 +53,7 @@ export function App({ session }: { session: Session }) {
         </button>
       </header>
       <main>
-        <DesignPage session={session} />
+        <PageOf page={view.page} session={session} />
       </main>
     </>
   );

@@ -3,12 +3,15 @@
  * the page follows from these signals. The view and the address are two sides of one thing: a change of the one is a
  * change of the other. A slider that is dragged changes one entry of the browser's history, not a hundred.
  */
+
 import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import type { Timeline } from "../schedule/index.ts";
 import { DrawnStep } from "./chart/drawn-step.ts";
 import type { Theme } from "./chart/palette.ts";
 import { BlockFinder } from "./chart/relations.ts";
 import type { StepSettings } from "./view/settings.ts";
 import { formatView, parseView, type View } from "./view/view.ts";
+import { resultOfTimeline } from "./worker/measured-step.ts";
 import { type StepResult, timelineOfResult } from "./worker/step-result.ts";
 import type { WorkerClient } from "./worker/worker-client.ts";
 
@@ -20,10 +23,24 @@ export interface LoadedStep {
 }
 
 /** Prepares a result of the worker for the page. */
-function loadStep(result: StepResult): LoadedStep {
+export function loadStep(result: StepResult): LoadedStep {
   const drawn = new DrawnStep(timelineOfResult(result));
   return { result, drawn, finder: new BlockFinder(drawn) };
 }
+
+/** A measured timeline, with the numbers that follow from it. */
+export function loadTimeline(timeline: Timeline): LoadedStep {
+  return loadStep(resultOfTimeline(timeline));
+}
+
+/** A step that was measured, from a file. */
+export interface MeasuredStep {
+  readonly name: string;
+  readonly timeline: Timeline;
+}
+
+/** Browsers slow down pages that change their address more often than a few times a second. */
+const ADDRESS_MS = 250;
 
 const THEME_KEY = "dualpipe-studio-theme";
 
@@ -35,10 +52,13 @@ export class Session {
   readonly problem = signal<string | undefined>(undefined);
   /** Whether the worker is busy with newer settings than those of `step`. */
   readonly isBusy = signal(true);
+  /** A measured step that was opened from a file. */
+  readonly measured = signal<MeasuredStep | undefined>(undefined);
   readonly settings: ReadonlySignal<StepSettings>;
   readonly client: WorkerClient;
   readonly #window: Window;
   #lastControl: string | undefined;
+  #addressTimer: number | undefined;
 
   constructor(window: Window, client: WorkerClient) {
     this.#window = window;
@@ -48,18 +68,31 @@ export class Session {
     this.settings = computed(() => this.view.value.settings);
     window.addEventListener("hashchange", () => {
       this.#lastControl = undefined;
+      window.clearTimeout(this.#addressTimer);
+      this.#addressTimer = undefined;
       this.view.value = parseView(window.location.hash);
     });
-    this.view.subscribe(({ settings }) => this.#simulate(settings));
+    this.settings.subscribe((settings) => this.#simulate(settings));
   }
 
   /** Changes the view. @param control What was used; repeated changes by one control are one step back. */
   navigate(view: View, control: string): void {
-    const address = `#${formatView(view)}`;
-    if (control === this.#lastControl) this.#window.history.replaceState(null, "", address);
-    else this.#window.history.pushState(null, "", address);
+    if (control !== this.#lastControl) {
+      this.#writeAddress();
+      this.#window.history.pushState(null, "", `#${formatView(view)}`);
+    } else {
+      this.#addressTimer ??= this.#window.setTimeout(() => this.#writeAddress(), ADDRESS_MS);
+    }
     this.#lastControl = control;
     this.view.value = view;
+  }
+
+  /** Brings the address up to date with repeated changes by one control. */
+  #writeAddress(): void {
+    if (this.#addressTimer === undefined) return;
+    this.#window.clearTimeout(this.#addressTimer);
+    this.#addressTimer = undefined;
+    this.#window.history.replaceState(null, "", `#${formatView(this.view.value)}`);
   }
 
   change(change: Partial<StepSettings>, control: string): void {

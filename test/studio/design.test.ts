@@ -53,6 +53,7 @@ inBrowser(
     expect(await page.locator("#field-link").inputValue()).toBe("0.3");
     const withLatency = await stepOf(page);
     expect(Number(withLatency)).toBeGreaterThan(63);
+    await expect.poll(() => page.url()).toContain("link=0.3");
 
     const fresh = await studio.open(new URL(page.url()).hash);
     expect(await stepOf(fresh)).toBe(withLatency);

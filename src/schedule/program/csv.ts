@@ -121,6 +121,6 @@ export function parseProgramCsv(text: string, schedule = "custom"): Program {
 }
 
 /** Writes a program in the format that `parseProgramCsv` and torch.distributed.pipelining read. */
-export function formatProgramCsv(program: Program): string {
-  return program.ranks.map((actions) => `${Array.from(actions, formatAction).join(",")}\r\n`).join("");
+export function formatProgramCsv({ ranks }: Pick<Program, "ranks">): string {
+  return ranks.map((actions) => `${Array.from(actions, formatAction).join(",")}\r\n`).join("");
 }

@@ -6,6 +6,7 @@ export type ScheduleErrorCode =
   | "INVALID_ACTION"
   | "INVALID_CSV"
   | "INVALID_COST"
+  | "INVALID_TRACE"
   | "INVALID_PROGRAM"
   | "INVALID_PLAN";
 

@@ -33,6 +33,24 @@ export interface StepCounts {
   readonly numMicroBatchesPerDirection: number;
 }
 
+/** The number of computations that a rank does in each of the eight steps; a pair counts once. */
+export function stepLengths({ depth, numDepths, numMicroBatchesPerDirection }: StepCounts): number[] {
+  const distanceToMiddle = numDepths - 1 - depth;
+  const numRounds = numMicroBatchesPerDirection - 2 * numDepths + depth + 1;
+  // The first pair of the middle rank is its two computations, one after the other.
+  const numSeparate = distanceToMiddle === 0 ? 1 : 0;
+  return [
+    2 * distanceToMiddle,
+    2 * (depth + 1),
+    3 * distanceToMiddle,
+    2 * numRounds + numSeparate,
+    2 * distanceToMiddle,
+    2 * (depth + 1),
+    2 * distanceToMiddle,
+    depth + 1,
+  ];
+}
+
 /** Writes the actions of one rank. */
 export function writeSteps(actions: BidirectionalActions, counts: StepCounts): void {
   const { depth, numDepths, numMicroBatchesPerDirection } = counts;

@@ -18,6 +18,8 @@ export interface ScheduleDefinition {
   generate(sizes: ProgramSizes): Program;
   /** The communication order of the reference implementation, where there is one. */
   generateReferenceOrder?(sizes: ProgramSizes): Program;
+  /** The number of computations of a rank in each of the eight steps of DualPipe and DualPipeV. */
+  stepLengths?(sizes: ProgramSizes, rank: number): number[];
 }
 
 /** The stages on each rank when there are `numStages` in one direction, or the only number that the schedule allows. */

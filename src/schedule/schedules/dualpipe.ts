@@ -3,6 +3,7 @@ import type { Program } from "../program/program.ts";
 import type { ProgramSizes } from "../program/sizes.ts";
 import type { RankDirection } from "./bidirectional-actions.ts";
 import { bidirectionalProgram } from "./bidirectional-program.ts";
+import { stepLengths } from "./bidirectional-steps.ts";
 import type { ScheduleDefinition } from "./definition.ts";
 
 function dualPipeProgram(sizes: ProgramSizes, withCommunication: boolean): Program {
@@ -41,4 +42,10 @@ export const dualpipe: ScheduleDefinition = {
   placement: ({ numRanks, numMicroBatches }) => bidirectionalPlacement(numRanks, numMicroBatches),
   generate: (sizes) => dualPipeProgram(sizes, false),
   generateReferenceOrder: (sizes) => dualPipeProgram(sizes, true),
+  stepLengths: ({ numRanks, numMicroBatches }, rank) =>
+    stepLengths({
+      depth: Math.min(rank, numRanks - 1 - rank),
+      numDepths: numRanks / 2,
+      numMicroBatchesPerDirection: numMicroBatches / 2,
+    }),
 };

@@ -2,6 +2,7 @@ import { vPlacement } from "../program/placement.ts";
 import type { Program } from "../program/program.ts";
 import type { ProgramSizes } from "../program/sizes.ts";
 import { bidirectionalProgram } from "./bidirectional-program.ts";
+import { stepLengths } from "./bidirectional-steps.ts";
 import type { ScheduleDefinition } from "./definition.ts";
 
 function dualPipeVProgram(sizes: ProgramSizes, withCommunication: boolean): Program {
@@ -36,4 +37,6 @@ export const dualpipev: ScheduleDefinition = {
   placement: ({ numRanks, numMicroBatches }) => vPlacement(numRanks, numMicroBatches),
   generate: (sizes) => dualPipeVProgram(sizes, false),
   generateReferenceOrder: (sizes) => dualPipeVProgram(sizes, true),
+  stepLengths: ({ numRanks, numMicroBatches }, rank) =>
+    stepLengths({ depth: rank, numDepths: numRanks, numMicroBatchesPerDirection: numMicroBatches }),
 };

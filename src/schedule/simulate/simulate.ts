@@ -21,6 +21,7 @@ import { ScheduleError } from "../program/schedule-error.ts";
 import { type BubbleCauses, bubbleCauses } from "./bubble-causes.ts";
 import { type CostModel, type StageCosts, stageCosts } from "./cost.ts";
 import { RankClock } from "./rank-clock.ts";
+import { type Stall, Stalls } from "./stalls.ts";
 import { makespanOf, type Timeline } from "./timeline.ts";
 import { Transfers } from "./transfers.ts";
 
@@ -30,6 +31,8 @@ export interface SimulateOptions {
    * The engine is faster, because it moves values in the middle of a B and of a pair.
    */
   readonly wholeComputations?: boolean | undefined;
+  /** Ranks and links that stand still for a while. */
+  readonly stalls?: readonly Stall[] | undefined;
 }
 
 /** The predicted step; times are in the cost model's unit. */
@@ -57,12 +60,15 @@ class Simulator {
   readonly #cells: Cells;
   readonly #isBatched: boolean;
   readonly #isWhole: boolean;
+  readonly #stalls: Stalls;
 
-  constructor(program: Program, cost: CostModel, { wholeComputations = false }: SimulateOptions) {
+  constructor(program: Program, cost: CostModel, options: SimulateOptions) {
+    const { wholeComputations = false, stalls = [] } = options;
     this.#program = program;
     this.#stages = stageCosts(cost, program.numStages);
     this.#cells = new Cells(program);
-    this.#transfers = new Transfers(this.#cells, program.numRanks, cost, this.#stages);
+    this.#stalls = new Stalls(stalls, program.numRanks);
+    this.#transfers = new Transfers(this.#cells, program.numRanks, cost, this.#stages, this.#stalls);
     const builder = new ActionListBuilder(program.numMicroBatches);
     this.#clocks = program.ranks.map((actions) => new RankClock(actions, builder));
     this.#isBatched = program.communication === "batched";
@@ -135,6 +141,7 @@ class Simulator {
     const cell = clock.actions.cells[clock.index]!;
     const needed = hasForward(opcode) ? "F" : "B";
     if (opcode !== Opcode.W && !this.#waitForInput(clock, needed, cell)) return false;
+    this.#waitForStall(rank, clock);
     const start = clock.time;
     clock.nextIndex = clock.index + 1;
     const stage = this.#cells.stageOf(cell);
@@ -174,6 +181,7 @@ class Simulator {
 
     if (Number.isNaN(clock.pairStart)) {
       if (!this.#waitForInput(clock, "F", cell)) return false;
+      this.#waitForStall(rank, clock);
       clock.nextIndex = clock.index + 1;
       if (!this.#isWhole) {
         clock.pairStart = clock.time;
@@ -182,6 +190,7 @@ class Simulator {
       }
     }
     if (!this.#waitForInput(clock, "B", backward)) return false;
+    if (this.#isWhole) this.#waitForStall(rank, clock);
     const start = clock.time;
     if (this.#isWhole) {
       clock.record(start, start + duration, duration);
@@ -224,6 +233,11 @@ class Simulator {
     const other = this.#clocks[peer]!;
     if (peer !== rank && other.awaitedValue === value && other.awaitedFlow === flow)
       this.#runnable.push(peer);
+  }
+
+  /** Moves the clock behind the stall that it is in; the others wait for data. */
+  #waitForStall(rank: number, clock: RankClock): void {
+    if (this.#stalls.hasRanks) clock.waitUntil(this.#stalls.startOnRank(rank, clock.time), 0);
   }
 
   /** Waits for what the cell takes in this flow, unless the flow begins there. */

@@ -1,5 +1,6 @@
 import type { Cells, Flow } from "../program/cells.ts";
 import type { CostModel, StageCosts } from "./cost.ts";
+import type { Stalls } from "./stalls.ts";
 
 /** The value has not been computed, sent or asked for. */
 const UNKNOWN = Number.NaN;
@@ -22,7 +23,10 @@ export class Transfers {
   /** The time from the start of both sides to the arrival; absent where every transfer takes the latency. */
   readonly #durations: Readonly<Record<Flow, Float32Array>> | undefined;
 
-  constructor(cells: Cells, numRanks: number, cost: CostModel, stages: StageCosts) {
+  readonly #stalls: Stalls;
+
+  constructor(cells: Cells, numRanks: number, cost: CostModel, stages: StageCosts, stalls: Stalls) {
+    this.#stalls = stalls;
     const { numCells } = cells;
     this.#cells = cells;
     this.#numRanks = numRanks;
@@ -38,7 +42,7 @@ export class Transfers {
     };
     this.#awaited = { F: new Uint8Array(numCells), B: new Uint8Array(numCells) };
     this.#durations =
-      this.#bandwidth === Infinity && this.#edges.size === 0
+      this.#bandwidth === Infinity && this.#edges.size === 0 && !stalls.hasLinks
         ? undefined
         : { F: new Float32Array(numCells), B: new Float32Array(numCells) };
   }
@@ -89,12 +93,14 @@ export class Transfers {
   /** The time of arrival over the edge's own link, after the values before it in the channel. */
   #sendThroughLink(flow: Flow, value: number, ready: number): number {
     const producer = this.#cells.producerOf(flow, value);
-    const edge = this.#cells.rankOf(producer) * this.#numRanks + this.#cells.rankOf(value);
+    const [sender, receiver] = [this.#cells.rankOf(producer), this.#cells.rankOf(value)];
+    const edge = sender * this.#numRanks + receiver;
     const { latency, bandwidth } = this.#edges.get(edge) ?? {
       latency: this.#latency,
       bandwidth: this.#bandwidth,
     };
-    const start = Math.max(ready, this.#channelFree[flow].get(edge) ?? 0);
+    const free = Math.max(ready, this.#channelFree[flow].get(edge) ?? 0);
+    const start = this.#stalls.startOnLink(sender, receiver, free);
     // An activation gradient has the shape of its activation, which is an output of the earlier of the two stages.
     const earlierStage = this.#cells.stageOf(Math.min(producer, value));
     const end = start + this.#bytes[earlierStage]! / bandwidth;

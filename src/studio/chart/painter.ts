@@ -24,12 +24,9 @@ const LABEL_SIZE_MAX = 12;
 const TICK_WIDTH = 84;
 const FONT = "11px system-ui, sans-serif";
 
-/** The layout of a canvas of this size. */
-export function layoutOf(step: DrawnStep, width: number, height: number): Layout {
-  const longest = Math.max(
-    ...step.timeline.ranks.slice(0, 2000).map((_, rank) => step.rows.titleOf(rank).length),
-  );
-  return { width, height, left: Math.min(150, Math.round(14 + 6.2 * longest)), bottom: 24 };
+/** The layout of a canvas of this size; charts of the same size have the same, so that their axes agree. */
+export function layoutOf(width: number, height: number): Layout {
+  return { width, height, left: width < 600 ? 74 : 116, bottom: 24 };
 }
 
 /** Draws one step in one theme. */
@@ -213,5 +210,28 @@ export function paintHighlight(
   context.globalAlpha = 1;
   context.lineWidth = 2.5;
   context.strokeRect(...boxOf(selected));
+  context.restore();
+}
+
+/** Draws lines through all lanes at these times. */
+export function paintMarks(
+  context: CanvasRenderingContext2D,
+  { start, scale }: Camera,
+  { left, width, height, bottom }: Layout,
+  theme: Theme,
+  marks: readonly number[],
+): void {
+  context.save();
+  context.strokeStyle = SURFACES[theme].accent;
+  context.lineWidth = 1.5;
+  context.setLineDash([5, 3]);
+  context.beginPath();
+  for (const time of marks) {
+    const x = left + (time - start) * scale;
+    if (x < left || x > width) continue;
+    context.moveTo(x, 0);
+    context.lineTo(x, height - bottom);
+  }
+  context.stroke();
   context.restore();
 }

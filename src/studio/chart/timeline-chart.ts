@@ -15,7 +15,7 @@ import {
 } from "./camera.ts";
 import type { DrawnBlock, DrawnStep } from "./drawn-step.ts";
 import { type GestureTarget, listenToGestures } from "./gestures.ts";
-import { type Layout, layoutOf, Painter, paintHighlight } from "./painter.ts";
+import { type Layout, layoutOf, Painter, paintHighlight, paintMarks } from "./painter.ts";
 import type { Theme } from "./palette.ts";
 import type { BlockFinder } from "./relations.ts";
 
@@ -24,6 +24,10 @@ export interface ChartContent {
   readonly drawn: DrawnStep;
   readonly finder: BlockFinder;
   readonly theme: Theme;
+  /** The length of the axis, where it is longer than the step. */
+  readonly clock?: number | undefined;
+  /** Times with a line through all lanes. */
+  readonly marks?: readonly number[] | undefined;
 }
 
 export interface ChartListener {
@@ -89,9 +93,20 @@ export class TimelineChart implements GestureTarget {
     this.#content = content;
     this.#painter = new Painter(content.drawn, content.theme);
     this.#selected = undefined;
-    this.#layout = layoutOf(content.drawn, this.#layout.width, this.#layout.height);
+    this.#layout = layoutOf(this.#layout.width, this.#layout.height);
     const isNew = before?.numRanks !== content.drawn.numRanks || wasFitted;
+
     this.#setCamera(isNew || !this.#camera ? fitCamera(this.#extent()) : this.#camera);
+  }
+
+  /** Shows the same times as another chart. */
+  follow(start: number, scale: number): void {
+    const camera = this.#camera;
+    if (camera === undefined || !this.#hasSize() || (camera.start === start && camera.scale === scale))
+      return;
+    this.#camera = clampCamera({ ...camera, start, scale }, this.#extent());
+    this.#isBaseStale = true;
+    this.#schedulePaint();
   }
 
   close(): void {
@@ -204,15 +219,20 @@ export class TimelineChart implements GestureTarget {
     const { width, height, left, bottom } = this.#layout;
     const drawn = this.#content?.drawn;
     return {
-      makespan: drawn?.makespan ?? 0,
+      makespan: this.#content?.clock ?? drawn?.makespan ?? 0,
       numRows: drawn?.numRanks ?? 1,
       width: Math.max(1, width - left - 8),
       height: Math.max(1, height - bottom),
     };
   }
 
+  /** Whether the page has given the chart its size; no camera means anything before. */
+  #hasSize(): boolean {
+    return this.#layout.width > 1;
+  }
+
   #isFitted(): boolean {
-    if (this.#camera === undefined || this.#content === undefined) return true;
+    if (this.#camera === undefined || this.#content === undefined || !this.#hasSize()) return true;
     const fit = fitCamera(this.#extent());
     return this.#camera.scale <= fit.scale * 1.001 && this.#camera.rowHeight <= fit.rowHeight * 1.001;
   }
@@ -229,7 +249,7 @@ export class TimelineChart implements GestureTarget {
       this.#layout = { ...this.#layout, width, height };
       return;
     }
-    this.#layout = layoutOf(this.#content.drawn, width, height);
+    this.#layout = layoutOf(width, height);
     this.#setCamera(
       wasFitted || !this.#camera ? fitCamera(this.#extent()) : clampCamera(this.#camera, this.#extent()),
     );
@@ -238,7 +258,7 @@ export class TimelineChart implements GestureTarget {
   #setCamera(camera: Camera): void {
     this.#camera = clampCamera(camera, this.#extent());
     this.#isBaseStale = true;
-    this.#listener.move(this.#camera, this.#layout);
+    if (this.#hasSize()) this.#listener.move(this.#camera, this.#layout);
     this.#schedulePaint();
   }
 
@@ -258,7 +278,7 @@ export class TimelineChart implements GestureTarget {
 
   #paint(): void {
     const [camera, content] = [this.#camera, this.#content];
-    if (camera === undefined || content === undefined || this.#layout.width <= 1) return;
+    if (camera === undefined || content === undefined || !this.#hasSize()) return;
     const base = this.#base.getContext("2d", { alpha: false });
     const overlay = this.#overlay.getContext("2d");
     if (base === null || overlay === null) return;
@@ -266,6 +286,7 @@ export class TimelineChart implements GestureTarget {
     this.#isBaseStale = false;
     overlay.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
     overlay.clearRect(0, 0, this.#layout.width, this.#layout.height);
+    paintMarks(overlay, camera, this.#layout, content.theme, content.marks ?? []);
     const selected = this.#selected;
     if (selected === undefined) return;
     const path = content.finder.pathOf(selected.microBatch);

@@ -11,6 +11,7 @@ import {
 } from "../view/controls.ts";
 import type { CostKey, MemoryKey, StepSettings } from "../view/settings.ts";
 import { NumberField } from "./number-field.tsx";
+import { WhatIfPanel } from "./what-if-panel.tsx";
 
 export function ControlsPanel({ session }: { session: Session }) {
   const settings = session.settings.value;
@@ -48,6 +49,7 @@ export function ControlsPanel({ session }: { session: Session }) {
         ))}
       </fieldset>
       <Counting session={session} settings={settings} />
+      <WhatIfPanel session={session} settings={settings} />
     </form>
   );
 }

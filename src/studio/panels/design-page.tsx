@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { Session } from "../session.ts";
 import { ControlsPanel } from "./controls-panel.tsx";
+import { FilesPanel } from "./files-panel.tsx";
 import { Legend } from "./legend.tsx";
 import { MemoryChart } from "./memory-chart.tsx";
 import { RankTable } from "./rank-table.tsx";
@@ -59,7 +60,10 @@ export function DesignPage({ session }: { session: Session }) {
           </>
         )}
       </section>
-      {step && <Summary step={step} settings={session.settings.value} />}
+      <div class="side">
+        {step && <Summary step={step} settings={session.settings.value} />}
+        <FilesPanel session={session} step={step} />
+      </div>
     </div>
   );
 }

@@ -14,7 +14,7 @@ export interface SummaryLine {
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 /** The lines of a step's summary. */
-function summaryLines(result: StepResult): SummaryLine[] {
+export function summaryLines(result: StepResult): SummaryLine[] {
   const { makespan, bubbleRatio, bubbleCauses, numRanks, numStages, placement, peakActivations, memory } =
     result;
   const all = makespan * numRanks;

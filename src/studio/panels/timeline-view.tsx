@@ -26,13 +26,23 @@ interface TimelineViewProps {
   readonly step: LoadedStep;
   readonly theme: Theme;
   readonly height: number;
+  /** Charts with the same state move together. */
   readonly cameraState: Signal<CameraState | undefined>;
+  /** The length of the axis, where it is longer than the step. */
+  readonly clock?: number | undefined;
+  /** Times with a line through all lanes. */
+  readonly marks?: readonly number[] | undefined;
+  /** Handles a key that the chart does not; true when it did. */
+  readonly onKey?: ((key: string) => boolean) | undefined;
 }
 
 const KEYS_HELP =
   "Arrow keys go from block to block. Plus and minus zoom, Shift with the left and right arrows and the page keys scroll, 0 shows everything.";
 
-export function TimelineView({ name, step, theme, height, cameraState }: TimelineViewProps) {
+export function TimelineView(props: TimelineViewProps) {
+  const { name, step, theme, height, cameraState, clock, marks = [] } = props;
+  const onKey = useRef(props.onKey);
+  onKey.current = props.onKey;
   const surface = useRef<HTMLDivElement>(null);
   const base = useRef<HTMLCanvasElement>(null);
   const overlay = useRef<HTMLCanvasElement>(null);
@@ -46,13 +56,23 @@ export function TimelineView({ name, step, theme, height, cameraState }: Timelin
       move: (camera, layout) => {
         cameraState.value = { camera, layout };
       },
+      key: (key) => onKey.current?.(key) ?? false,
     });
     chart.current = made;
     // Tests read the blocks that the canvas draws from here.
     Object.assign(surface.current!, { chart: made });
     return () => made.close();
   }, []);
-  useEffect(() => chart.current?.show({ drawn: step.drawn, finder: step.finder, theme }), [step, theme]);
+  useEffect(
+    () => chart.current?.show({ drawn: step.drawn, finder: step.finder, theme, clock, marks }),
+    [step, theme, clock, marks.join()],
+  );
+  const shared = cameraState.value?.camera;
+  useEffect(() => {
+    // The newest, which may be newer than that of this rendering.
+    const newest = cameraState.peek()?.camera;
+    if (newest) chart.current?.follow(newest.start, newest.scale);
+  }, [shared?.start, shared?.scale]);
   return (
     <div class="timeline" style={{ height: `${height}px` }}>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: an application is interactive; keys move this one */}

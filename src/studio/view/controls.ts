@@ -138,5 +138,34 @@ export function withSchedule(settings: StepSettings, schedule: string): StepSett
   return { ...changed, ...allowedSizes(changed) };
 }
 
+/**
+ * The settings with another schedule for the same model: where it cuts the model into twice as many stages, each costs
+ * and keeps half.
+ */
+export function withScheduleForModel(settings: StepSettings, schedule: string): StepSettings {
+  const other = withSchedule(settings, schedule);
+  const share = numStagesOf(settings) / numStagesOf(other);
+  if (share === 1 || !(share > 0)) return other;
+  const scaled = (text: string | undefined, fallback: number) => {
+    const value = text === undefined ? fallback : Number(text);
+    return Number.isFinite(value) ? String(Number((value * share).toPrecision(6))) : text!;
+  };
+  const { costs, memory } = settings;
+  return {
+    ...other,
+    costs: {
+      ...costs,
+      ...{ F: scaled(costs.F, 1), I: scaled(costs.I, 1), W: scaled(costs.W, 1) },
+      ...(costs.FB === undefined ? {} : { FB: scaled(costs.FB, 3) }),
+    },
+    memory: { ...memory, weights: scaled(memory.weights, 0), activations: scaled(memory.activations, 1) },
+  };
+}
+
+function numStagesOf({ schedule, numRanks, numMicroBatches, stagesPerRank }: StepSettings): number {
+  if (!isSchedule(schedule)) return Number.NaN;
+  return findSchedule(schedule).placement({ numRanks, numMicroBatches, stagesPerRank }).numStages;
+}
+
 /** Whether there is a schedule of this name, which an address may get wrong. */
 export const isSchedule = (name: string): boolean => schedules.some((schedule) => schedule.name === name);

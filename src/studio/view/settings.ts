@@ -10,6 +10,11 @@ export interface StepSettings {
   /** Whether values leave a computation only at its end, as papers count; the engine sends earlier. */
   readonly whole: boolean;
   readonly order: "eager" | "reference";
+  /** Disturbances, as what-if.ts writes them. */
+  readonly stalls: readonly string[];
+  readonly slowStages: readonly string[];
+  /** Whether the two computations of a pair run one after the other, without overlap. */
+  readonly separatesPairs: boolean;
   /** The program of a file, in CSV, in place of a named schedule. */
   readonly program?: string | undefined;
 }
@@ -29,6 +34,9 @@ export const DEFAULT_SETTINGS: StepSettings = {
   memory: {},
   whole: false,
   order: "eager",
+  stalls: [],
+  slowStages: [],
+  separatesPairs: false,
 };
 
 /** The costs as the text that `dualpipe simulate --cost` takes. */
@@ -41,9 +49,14 @@ export function memoryText({ memory }: StepSettings): string {
   return MEMORY_KEYS.flatMap((key) => (memory[key] === undefined ? [] : [`${key}=${memory[key]}`])).join(",");
 }
 
-/** The command that prints what the page shows; undefined for the program of a file. */
+/** Whether the step is disturbed in a way that the command line has no option for. */
+export function isDisturbed({ stalls, slowStages, separatesPairs }: StepSettings): boolean {
+  return stalls.length > 0 || slowStages.length > 0 || separatesPairs;
+}
+
+/** The command that prints what the page shows, where there is one. */
 export function commandOf(settings: StepSettings): string | undefined {
-  if (settings.program !== undefined) return undefined;
+  if (settings.program !== undefined || isDisturbed(settings)) return undefined;
   const { schedule, numRanks, numMicroBatches, stagesPerRank, whole, order } = settings;
   return [
     `npx dualpipe simulate ${schedule} --ranks ${numRanks} --micro-batches ${numMicroBatches}`,

@@ -19,20 +19,24 @@ const settings: fc.Arbitrary<StepSettings> = fc.record(
     memory: texts(MEMORY_KEYS),
     whole: fc.boolean(),
     order: fc.constantFrom("eager" as const, "reference" as const),
+    stalls: fc.array(fc.string()),
+    slowStages: fc.array(fc.string()),
+    separatesPairs: fc.boolean(),
     program: fc.string(),
   },
   {
     requiredKeys: [
       ...(["schedule", "numRanks", "numMicroBatches", "stagesPerRank"] as const),
-      ...(["costs", "memory", "whole", "order"] as const),
+      ...(["costs", "memory", "whole", "order", "stalls", "slowStages"] as const),
+      "separatesPairs" as const,
     ],
   },
 );
 
 it("an address restores its view, whatever was typed into the fields", () => {
   fc.assert(
-    fc.property(settings, (given) => {
-      const view = { page: "design" as const, settings: given };
+    fc.property(settings, fc.array(settings), fc.nat(), (given, others, time) => {
+      const view = { page: "compare" as const, settings: given, others, time };
       expect(parseView(`#${formatView(view)}`)).toEqual(view);
     }),
   );

@@ -6,19 +6,26 @@
  */
 import { COST_KEYS, DEFAULT_SETTINGS, MEMORY_KEYS, type StepSettings } from "./settings.ts";
 
-const PAGES = ["design"] as const;
+export const PAGES = ["design", "compare", "explain"] as const;
 export type Page = (typeof PAGES)[number];
 
 export interface View {
   readonly page: Page;
   readonly settings: StepSettings;
+  /** Further steps to compare with. */
+  readonly others: readonly StepSettings[];
+  /** Where Explain stands, in the unit of the costs. */
+  readonly time: number;
 }
 
-const DEFAULT_VIEW: View = { page: "design", settings: DEFAULT_SETTINGS };
+const DEFAULT_VIEW: View = { page: "design", settings: DEFAULT_SETTINGS, others: [], time: 0 };
 
 /** The view as what follows the `#` of the address. */
-export function formatView({ page, settings }: View): string {
-  const text = formatSettings(settings).toString();
+export function formatView({ page, settings, others, time }: View): string {
+  const query = formatSettings(settings);
+  for (const other of others) query.append("with", formatSettings(other).toString());
+  if (time > 0) query.set("time", String(time));
+  const text = query.toString();
   return `/${page}${text === "" ? "" : `?${text}`}`;
 }
 
@@ -26,7 +33,10 @@ export function formatView({ page, settings }: View): string {
 export function parseView(hash: string): View {
   const [path = "", query = ""] = splitOnce(hash.replace(/^#/, ""), "?");
   const page = PAGES.find((each) => `/${each}` === path) ?? DEFAULT_VIEW.page;
-  return { page, settings: parseSettings(new URLSearchParams(query)) };
+  const own = new URLSearchParams(query);
+  const others = own.getAll("with").map((text) => parseSettings(new URLSearchParams(text)));
+  const time = Number(own.get("time") ?? 0);
+  return { page, settings: parseSettings(own), others, time: time > 0 && time < Infinity ? time : 0 };
 }
 
 function splitOnce(text: string, separator: string): string[] {
@@ -49,6 +59,9 @@ function formatSettings(settings: StepSettings): URLSearchParams {
   for (const key of MEMORY_KEYS) if (settings.memory[key] !== undefined) query.set(key, settings.memory[key]);
   if (settings.whole) query.set("whole", "1");
   if (settings.order === "reference") query.set("order", "reference");
+  for (const stall of settings.stalls) query.append("stall", stall);
+  for (const slow of settings.slowStages) query.append("slow", slow);
+  if (settings.separatesPairs) query.set("pairs", "separate");
   if (settings.program !== undefined) query.set("program", settings.program);
   return query;
 }
@@ -72,6 +85,9 @@ function parseSettings(query: URLSearchParams): StepSettings {
     memory: texts(MEMORY_KEYS),
     whole: query.get("whole") === "1",
     order: query.get("order") === "reference" ? "reference" : "eager",
+    stalls: query.getAll("stall"),
+    slowStages: query.getAll("slow"),
+    separatesPairs: query.get("pairs") === "separate",
     ...(program === null ? {} : { program }),
   };
 }

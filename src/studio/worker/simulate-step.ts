@@ -1,4 +1,5 @@
 import {
+  ActionList,
   buildProgram,
   buildReferenceOrder,
   findSchedule,
@@ -15,17 +16,24 @@ import {
   verify,
 } from "../../schedule/index.ts";
 import { costText, memoryText, type StepSettings } from "../view/settings.ts";
+import { parseSlowStage, parseStall, slowedCost } from "../view/what-if.ts";
 import type { StepAnswer, StepResult } from "./step-result.ts";
 
 /** Builds, verifies and simulates a step. Answers what is wrong where the settings allow none. */
 export function simulateStep(settings: StepSettings): StepAnswer {
   try {
-    const built = programOf(settings);
+    const built = settings.separatesPairs ? withoutPairs(programOf(settings)) : programOf(settings);
     const program = built.communication === "none" ? lower(built) : built;
+    const cost = slowedCost(
+      parseCost(costText(settings)),
+      settings.slowStages.map(parseSlowStage),
+      program.numStages,
+    );
     const { problems } = verify(program, { sends: "buffered" });
     if (problems.length > 0) return { problem: formatProblem(program, problems[0]!), problems };
-    const simulation = simulate(program, parseCost(costText(settings)), {
+    const simulation = simulate(program, cost, {
       wholeComputations: settings.whole,
+      stalls: settings.stalls.map(parseStall),
     });
     return { step: resultOf(program, simulation, settings) };
   } catch (error) {
@@ -47,6 +55,17 @@ function programOf(settings: StepSettings): Program {
   if (program !== undefined) return parseProgramCsv(program, schedule);
   const sizes = sizesOf(settings);
   return order === "reference" ? buildReferenceOrder(schedule, sizes) : buildProgram(schedule, sizes);
+}
+
+/** The program with each pair as its forward and then its backward. */
+function withoutPairs(program: Program): Program {
+  const ranks = program.ranks.map((actions) => {
+    const separate = [...actions].flatMap((action) =>
+      action.kind === "OVERLAP_F_B" ? [action.forward, action.backward] : [action],
+    );
+    return ActionList.from(separate, program.numMicroBatches);
+  });
+  return { ...program, ranks };
 }
 
 function resultOf(program: Program, simulation: Simulation, settings: StepSettings): StepResult {
