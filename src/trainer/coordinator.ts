@@ -20,7 +20,7 @@ import { CheckpointCompletion } from "./checkpoint/completion.ts";
 import { PartWriter } from "./checkpoint/part-writer.ts";
 import type { CheckpointRequests } from "./checkpoint/requests.ts";
 import type { ResumePoint } from "./checkpoint/resume.ts";
-import type { CheckpointContent } from "./checkpoint/store.ts";
+import { type CheckpointContent, partsOf } from "./checkpoint/store.ts";
 import { batchShapeOf, modelContextOf, numRanks, type TrainConfig } from "./config/config.ts";
 import type { Corpus } from "./data/corpus.ts";
 import { isProcessMessage, type ProcessMessage } from "./process-messages.ts";
@@ -199,14 +199,14 @@ class Coordinator {
   }
 
   #sharedData(): SharedData {
-    const { config, corpus, point, listeners } = this.#run;
+    const { config, corpus, folder, point, listeners } = this.#run;
     return {
       config,
       train: sharedCopy(corpus.train),
       validation: sharedCopy(corpus.validation),
       timelineIntervals: listeners.flatMap(({ timelineEverySteps }) => timelineEverySteps ?? []),
       resume: point && {
-        checkpoint: point.name,
+        files: partsOf(folder.store.pathOf(point.name), point.manifest),
         step: point.manifest.step,
         isSameLayout: point.isSameLayout,
       },

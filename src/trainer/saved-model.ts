@@ -5,7 +5,7 @@ import { writeFileAtomically } from "../files/atomic-file.ts";
 import { readSafetensorsHeader, type TensorEntry, writeSafetensors } from "../files/safetensors.ts";
 import { CheckpointError } from "./checkpoint/checkpoint-error.ts";
 import { MANIFEST_FILE, type Manifest, TOKENIZER_FILE } from "./checkpoint/manifest.ts";
-import { CheckpointStore, readCheckpoint } from "./checkpoint/store.ts";
+import { CheckpointStore, partsOf, readCheckpoint } from "./checkpoint/store.ts";
 import { formatConfig, loadConfig, type TrainConfig } from "./config/config.ts";
 
 export const CONFIG_FILE = "config.yaml";
@@ -65,11 +65,14 @@ export async function findSavedModel(source: string, print: (text: string) => vo
   );
 }
 
-function savedIn(folder: string, { step, config, files }: Manifest): SavedModel {
-  const weightFiles = files
-    .filter(({ name }) => name.endsWith(".safetensors"))
-    .map(({ name }) => join(folder, name));
-  return { step, config, weightFiles, tokenizerFile: join(folder, TOKENIZER_FILE) };
+function savedIn(folder: string, manifest: Manifest): SavedModel {
+  const { step, config } = manifest;
+  return {
+    step,
+    config,
+    weightFiles: partsOf(folder, manifest),
+    tokenizerFile: join(folder, TOKENIZER_FILE),
+  };
 }
 
 /** The final model of a run, if the run that the folder's `config.yaml` is from has ended. */

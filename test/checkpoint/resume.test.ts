@@ -1,7 +1,7 @@
 import { readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { readSafetensors, type TensorEntry } from "../../src/files/safetensors.ts";
+import { readSafetensors, type TensorEntry, writeSafetensors } from "../../src/files/safetensors.ts";
 import { exportModel } from "../../src/trainer/export-model.ts";
 import { TrainingRun } from "./training-run.ts";
 
@@ -226,4 +226,21 @@ test("an export is one model, with the blocks' matrices as GPT-2 has them", asyn
   const tokenizer = (dir: string) => readFileSync(join(dir, "tokenizer.json"), "utf8");
   expect(tokenizer(fromRun)).toBe(tokenizer(run.dir("whole")));
   expect(tokenizer(fromCheckpoint)).toBe(tokenizer(run.dir("whole")));
+});
+
+test("only the parts that the manifest names are loaded", async () => {
+  run.copy("whole", "stray");
+  removeNewest("stray");
+  rmSync(join(run.dir("stray"), "model.safetensors"));
+  const folder = join(run.dir("stray"), "checkpoints", "step-000010");
+  const part = join(folder, "rank-00000.safetensors");
+  const { tensors } = await readSafetensors(part);
+  const changed = tensors.map(({ data, ...tensor }) => ({
+    ...tensor,
+    data: new Uint8Array(data.byteLength),
+  }));
+  await writeSafetensors(join(folder, "rank-00009.safetensors"), changed);
+  writeFileSync(join(folder, "._rank-00000.safetensors"), "of another system");
+  await run.train("stray", [EVERY], true);
+  expect(await run.weights("stray")).toBe(await run.weights("whole"));
 });

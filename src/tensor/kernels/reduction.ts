@@ -29,6 +29,11 @@ export function vectorNorm(x: Tensor, dims: readonly number[] | null, dtype: DTy
   return x.runtime.kernel(VECTOR_NORM, x, 2, dims, false, dtypeCode(dtype));
 }
 
+/** The largest absolute value; NaN if an element is. */
+export function largestMagnitude(x: Tensor): Tensor {
+  return x.runtime.kernel(VECTOR_NORM, x, Number.POSITIVE_INFINITY, null, false, null);
+}
+
 /** The index of the largest element. */
 export function argmax(x: Tensor): Tensor {
   return x.runtime.kernel(ARGMAX, x);

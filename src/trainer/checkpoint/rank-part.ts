@@ -8,8 +8,6 @@
  * layout is the one of the checkpoint, and the device of the same kind, whose states have one size; otherwise the ranks
  * draw new numbers.
  */
-import { readdir } from "node:fs/promises";
-import { join } from "node:path";
 import { readSafetensors, readSafetensorsHeader, type TensorEntry } from "../../files/safetensors.ts";
 import { dtypeOfSafetensors } from "../../nn/safetensors-dtypes.ts";
 import { loadParameters } from "../../nn/state-dict.ts";
@@ -45,27 +43,34 @@ export function isWeight(name: string): boolean {
  * Copies a rank's own parameters, its optimizer's state and its random generator's state. The next call overwrites the
  * copies.
  */
-export function takePart({ runtime, rank, owned, optimizer, copies }: RankState): CopiedTensor[] {
-  return runtime.scope(() => {
-    const state = Object.entries(optimizer.stateDict());
-    return copies.copy([
-      ...owned,
-      ...state.map(([key, tensor]) => [OPTIMIZER_PREFIX + key, tensor] as const),
-      [`${RANDOM_PREFIX}${rank}`, runtime.randomState()],
-    ]);
-  });
+export function takePart(state: RankState): CopiedTensor[] {
+  const { runtime, rank, copies } = state;
+  return runtime.scope(() =>
+    copies.copy([...tensorsOfState(state), [`${RANDOM_PREFIX}${rank}`, runtime.randomState()]]),
+  );
+}
+
+/** A rank's own parameters and its optimizer's state, by their names in a checkpoint. */
+export function tensorsOfState({ owned, optimizer }: RankState): (readonly [name: string, Tensor])[] {
+  const state = Object.entries(optimizer.stateDict());
+  return [...owned, ...state.map(([key, tensor]) => [OPTIMIZER_PREFIX + key, tensor] as const)];
 }
 
 /**
  * Sets a rank's parameters and its optimizer's state to those of a checkpoint.
+ * @param files The paths of the parts, those of the manifest: other files in the folder are not the checkpoint's.
  * @param withRandomState Whether to continue the random numbers of the rank with the same number.
  * @throws SafetensorsError; StateDictError when the checkpoint is of another model.
  */
-export async function loadPart(folder: string, into: RankState, withRandomState: boolean): Promise<void> {
+export async function loadPart(
+  files: readonly string[],
+  into: RankState,
+  withRandomState: boolean,
+): Promise<void> {
   const { runtime, rank, parameters, owned, optimizer } = into;
   const names = new Set(parameters.map(([name]) => name));
   const ownedNames = new Set(owned.map(([name]) => name));
-  const entries = await readTensors(folder, (key) => {
+  const entries = await readTensors(files, (key) => {
     if (key.startsWith(RANDOM_PREFIX)) return withRandomState && key === `${RANDOM_PREFIX}${rank}`;
     if (key.startsWith(OPTIMIZER_PREFIX))
       return ownedNames.has(parameterOf(key.slice(OPTIMIZER_PREFIX.length)));
@@ -81,17 +86,18 @@ export async function loadPart(folder: string, into: RankState, withRandomState:
       } else if (name.startsWith(OPTIMIZER_PREFIX)) state[name.slice(OPTIMIZER_PREFIX.length)] = tensor;
       else weights[name] = tensor;
     }
-    loadParameters(`the model that ${folder} is loaded into`, parameters, weights, true);
+    loadParameters("the model that the checkpoint is loaded into", parameters, weights, true);
     optimizer.loadStateDict(state);
   });
 }
 
 /** Reads the wanted tensors from the files of all ranks. */
-async function readTensors(folder: string, isWanted: (name: string) => boolean): Promise<TensorEntry[]> {
-  const files = (await readdir(folder)).filter((name) => name.endsWith(".safetensors")).sort();
+async function readTensors(
+  files: readonly string[],
+  isWanted: (name: string) => boolean,
+): Promise<TensorEntry[]> {
   const found: TensorEntry[] = [];
-  for (const file of files) {
-    const path = join(folder, file);
+  for (const path of files) {
     const wanted = (await readSafetensorsHeader(path)).tensors.map(({ name }) => name).filter(isWanted);
     if (wanted.length > 0) found.push(...(await readSafetensors(path, wanted)).tensors);
   }

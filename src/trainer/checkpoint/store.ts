@@ -18,8 +18,14 @@ import { readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { syncFolder, writeFileAtomically } from "../../files/atomic-file.ts";
 import { fileErrorOf } from "../../files/file-error.ts";
+import { areFinite } from "../../files/finite.ts";
 import { makeFolder } from "../../files/folder.ts";
-import { type TensorSource, writeSafetensors } from "../../files/safetensors.ts";
+import {
+  readSafetensors,
+  readSafetensorsHeader,
+  type TensorSource,
+  writeSafetensors,
+} from "../../files/safetensors.ts";
 import { CheckpointError } from "./checkpoint-error.ts";
 import { type Manifest, type ManifestFile, readManifest, TOKENIZER_FILE, writeManifest } from "./manifest.ts";
 
@@ -141,13 +147,19 @@ export class CheckpointStore {
   }
 }
 
+/** The paths of the parts of a checkpoint. */
+export function partsOf(folder: string, { files }: Pick<Manifest, "files">): string[] {
+  return files.filter(({ name }) => name.endsWith(".safetensors")).map(({ name }) => join(folder, name));
+}
+
 /**
- * Reads a checkpoint's manifest and checks every byte of its files.
+ * Reads a checkpoint's manifest, and checks every byte of its files and that its numbers are finite.
  * @throws CheckpointError
  */
 export async function readCheckpoint(folder: string): Promise<Manifest> {
   const manifest = await readManifest(folder);
   for (const file of manifest.files) await checkFile(folder, file);
+  for (const path of partsOf(folder, manifest)) await checkFinite(path);
   return manifest;
 }
 
@@ -161,6 +173,17 @@ async function checkFile(folder: string, file: ManifestFile): Promise<void> {
       "CHECKPOINT_DAMAGED",
       `${path} was changed after it was written: its checksum differs`,
     );
+}
+
+async function checkFinite(path: string): Promise<void> {
+  for (const { name } of (await readSafetensorsHeader(path)).tensors) {
+    const [tensor] = (await readSafetensors(path, [name])).tensors;
+    if (areFinite(tensor!.data, tensor!.dtype)) continue;
+    throw new CheckpointError(
+      "CHECKPOINT_DAMAGED",
+      `${path} is of no use: ${name} has numbers that are infinite or NaN`,
+    );
+  }
 }
 
 async function checkSize(folder: string, { name, bytes }: ManifestFile, remedy?: string): Promise<void> {

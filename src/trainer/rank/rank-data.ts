@@ -11,10 +11,11 @@ export interface SharedData {
   readonly validation: Uint16Array;
   /** A step that is a multiple of any of these has its timeline reported when it ends. */
   readonly timelineIntervals: readonly number[];
-  /** The checkpoint in `output.dir` to resume from. */
+  /** The checkpoint to resume from. */
   readonly resume:
     | {
-        readonly checkpoint: string;
+        /** The paths of its parts. */
+        readonly files: readonly string[];
         /** Steps that it has done. */
         readonly step: number;
         /** Whether each rank does what it did before the checkpoint. */

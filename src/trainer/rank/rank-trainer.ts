@@ -16,7 +16,6 @@ import { allGatherNumbers } from "../../transport/collectives.ts";
 import { CopyBuffer } from "../checkpoint/copy-buffer.ts";
 import { loadPart, type RankState, takePart } from "../checkpoint/rank-part.ts";
 import { type CheckpointRequest, RequestsOfRank } from "../checkpoint/requests.ts";
-import { CheckpointStore } from "../checkpoint/store.ts";
 import { batchShapeOf, type TrainConfig } from "../config/config.ts";
 import { learningRateOf } from "../config/learning-rate.ts";
 import { BatchSampler, type MicroBatch, validationBatches } from "../data/batches.ts";
@@ -24,6 +23,7 @@ import { NUM_LAST_TIMELINES } from "../report/listener.ts";
 import { gatherValues, sumOverRanks } from "./group-values.ts";
 import { makeOptimizer } from "./make-optimizer.ts";
 import { NonFiniteLossError } from "./non-finite-loss.ts";
+import { checkFiniteWeights } from "./non-finite-weights.ts";
 import { peakFlopsOf } from "./peak-flops.ts";
 import type { RankData, RankResult, SharedData } from "./rank-data.ts";
 import type { RankReport } from "./rank-report.ts";
@@ -61,9 +61,8 @@ export class RankTrainer {
   /** Loads the checkpoint to resume from, if there is one. */
   async resume(): Promise<void> {
     if (this.#shared.resume === undefined) return;
-    const { checkpoint, isSameLayout } = this.#shared.resume;
-    const folder = new CheckpointStore(this.#config.output.dir).pathOf(checkpoint);
-    await loadPart(folder, this.#state, isSameLayout);
+    const { files, isSameLayout } = this.#shared.resume;
+    await loadPart(files, this.#state, isSameLayout);
   }
 
   /** Trains to the last step, or to the checkpoint after which the run was asked to stop. */
@@ -82,6 +81,13 @@ export class RankTrainer {
       if (validationSet === undefined) return;
       if (step % validation.everySteps === 0 || step === training.steps) this.#validate(step, validationSet);
     };
+    let checkedStep = 0;
+    const checkBefore = (step: number): void => {
+      if (checkedStep === step) return;
+      checkedStep = step;
+      const lossSum = this.#pipeline.evaluate([sampler.batchAt(step)]);
+      checkFiniteWeights(this.#context.processGroup, step, this.#state, lossSum);
+    };
     let step = this.#shared.resume?.step ?? 0;
     // A checkpoint is taken before the validation that follows its step.
     if (step > 0) validateIfDue(step);
@@ -90,11 +96,15 @@ export class RankTrainer {
       const request = this.#trainStep(step, sampler.batchAt(step - 1), learningRate(step - 1));
       this.#reportTimelines(this.#recorded.add(step, this.#track!));
       const isDue = checkpoint.everySteps > 0 && step % checkpoint.everySteps === 0;
-      if (isDue || request !== "none") this.#sendCheckpoint(step);
+      if (isDue || request !== "none") {
+        checkBefore(step);
+        this.#sendCheckpoint(step);
+      }
       if (request === "stop" && step < training.steps) break;
       validateIfDue(step);
     }
     this.#reportTimelines(this.#recorded.end());
+    checkBefore(step);
     return { step, weights: this.#weights() };
   }
 
