@@ -1,4 +1,5 @@
 import { EXIT_STATUS } from "../launch/exit-status.ts";
+import { describeFailure } from "./failure.ts";
 import { wasStartedByNohup } from "./nohup.ts";
 
 /** The end of a command that cleans up after an interrupt. */
@@ -15,6 +16,12 @@ const SIGNALS = {
 } as const;
 
 export type StopSignal = keyof typeof SIGNALS;
+
+/** Those of the commands that end in their own way. */
+const controllers = new Set<AbortController>();
+
+/** The time that a command has to end after an exception that nothing caught. */
+const LAST_WORDS_MS = 15_000;
 
 // A terminal sends Ctrl-C to npm and to us, and npm passes its own on: both arrive within milliseconds.
 const SAME_PRESS_MS = 500;
@@ -41,6 +48,22 @@ export function exitOnInterrupt(): void {
 }
 
 /**
+ * Ends the command at an exception that nothing caught, with that exception as its failure. Node would end the process,
+ * and then wait for ranks that wait for messages of one another, without hearing a signal.
+ */
+export function endOnUncaught(): void {
+  process.on("uncaughtException", (error) => {
+    if (controllers.size === 0) {
+      const { text, exitCode } = describeFailure(error, true);
+      process.stderr.write(`${text}\n`);
+      process.exit(exitCode);
+    }
+    for (const controller of controllers) controller.abort(error);
+    setTimeout(() => process.kill(process.pid, "SIGKILL"), LAST_WORDS_MS).unref();
+  });
+}
+
+/**
  * Lets a command end in its own way at the first signal; Ctrl-C or SIGTERM more than `samePressMs` later ends the
  * process.
  * @param onStop Called at the first signal; when it returns true the command ends by itself, without an abort.
@@ -50,6 +73,7 @@ export function catchInterrupt(
   onStop: (signal: StopSignal) => boolean = () => false,
 ): Interrupt {
   const controller = new AbortController();
+  controllers.add(controller);
   let firstMs: number | undefined;
   const onSignal = (name: StopSignal) => {
     // The end of a terminal may be told several times; it is not pressed like Ctrl-C.
@@ -64,6 +88,7 @@ export function catchInterrupt(
   return {
     signal: controller.signal,
     [Symbol.dispose]() {
+      controllers.delete(controller);
       for (const name of names) process.off(name, onSignal);
     },
   };

@@ -5,7 +5,7 @@ import { describeSystemError } from "../errors/system-error.ts";
 import { EXIT_STATUS } from "../launch/exit-status.ts";
 import { closeUnwantedDebugger } from "./debugger.ts";
 import { describeFailure } from "./failure.ts";
-import { exitOnInterrupt } from "./interrupt.ts";
+import { endOnUncaught, exitOnInterrupt } from "./interrupt.ts";
 
 interface CommandEntry {
   readonly name: string;
@@ -76,6 +76,7 @@ const COMMANDS: readonly CommandEntry[] = [
 export async function runCli(args: readonly string[]): Promise<number> {
   closeUnwantedDebugger();
   exitOnInterrupt();
+  endOnUncaught();
   handleClosedOutputs();
   try {
     const wanted = wantedCommand(args);

@@ -11,9 +11,10 @@
  * must not appear twice.
  */
 import { createHash } from "node:crypto";
-import { mkdtemp } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { problemOf } from "../errors/dualpipe-error.ts";
 import { writeFileAtomically } from "../files/atomic-file.ts";
 import { FileError } from "../files/file-error.ts";
 import { refuseInsideRank } from "../launch/inside-rank.ts";
@@ -160,10 +161,14 @@ async function saveWeights(
   } catch (error) {
     if (!(error instanceof FileError)) throw error;
     const elsewhere = await mkdtemp(join(tmpdir(), "dualpipe-weights-"));
-    const { weights } = await saveFinalModel(elsewhere, model);
-    throw new FileError(error.code, `${error.problem}; the weights are saved in ${weights}`, {
-      cause: error,
-    });
+    const outcome = await saveFinalModel(elsewhere, model).then(
+      ({ weights }) => `the weights are saved in ${weights}`,
+      async (second: unknown) => {
+        await rm(elsewhere, { recursive: true, force: true });
+        return `nor could the weights be saved in the temporary folder: ${problemOf(second)}`;
+      },
+    );
+    throw new FileError(error.code, `${error.problem}; ${outcome}`, { cause: error });
   }
 }
 
