@@ -8,6 +8,8 @@ export class FolderError extends DualPipeError<"FOLDER_UNUSABLE"> {
 }
 
 export type RunFolderErrorCode =
+  /** Another run has the folder. */
+  | "OUTPUT_IN_USE"
   /** The folder already has files, of a run or others. */
   | "OUTPUT_EXISTS"
   /** A run without checkpoints is done, so there is nothing to resume. */

@@ -145,7 +145,9 @@ class Coordinator {
     await folder.claim(config, point?.manifest.step ?? 0);
     this.#reports.begin();
     const processes = this.#processes;
-    const signal = AbortSignal.any([this.#listenerFailed.signal, this.#run.signal ?? []].flat());
+    const signal = AbortSignal.any(
+      [this.#listenerFailed.signal, folder.lost ?? [], this.#run.signal ?? []].flat(),
+    );
     const data = { config, requests: requests.memory, layout: processes?.layout, shared: this.#sharedData() };
     try {
       const results = await trainOnRanks(data, {
@@ -157,7 +159,7 @@ class Coordinator {
       await Promise.race([this.#completion.finish(), ...(processes ? [disconnectOf(processes)] : [])]);
       return results;
     } catch (error) {
-      throw this.#reports.failure ?? error;
+      throw this.#reports.failure ?? (folder.lost?.aborted ? folder.lost.reason : error);
     } finally {
       requests.isOpen = false;
       await this.#parts.finish();

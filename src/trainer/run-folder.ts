@@ -4,6 +4,8 @@
  * changes before it is certain that the run starts, which is after the data were read and all processes have joined:
  * with `--overwrite` and a rendezvous that fails, the earlier run must still be there.
  *
+ * From then until its end the run has the folder alone (run-lock.ts).
+ *
  * `--overwrite` replaces the files of an earlier run, and only those. Files that are not a run's are never removed.
  */
 import { readdir, rm } from "node:fs/promises";
@@ -15,6 +17,7 @@ import { TOKENIZER_FILE } from "./checkpoint/manifest.ts";
 import { CheckpointStore } from "./checkpoint/store.ts";
 import { formatConfig, type TrainConfig } from "./config/config.ts";
 import { cutMetrics } from "./report/metrics.ts";
+import { RunLock } from "./run-lock.ts";
 import { CONFIG_FILE, WEIGHTS_FILE } from "./saved-model.ts";
 
 /** What a run makes of an earlier run in its folder. */
@@ -24,13 +27,14 @@ export const METRICS_FILE = "metrics.jsonl";
 const TRACE_FILE = "trace.json";
 
 /** The folder of a run, and the paths of what is written there. */
-export class RunFolder {
+export class RunFolder implements Disposable {
   readonly path: string;
   readonly configPath: string;
   readonly metricsPath: string;
   readonly tracePath: string;
   readonly store: CheckpointStore;
   readonly #existingRun: ExistingRun;
+  #lock: RunLock | undefined;
 
   constructor(path: string, existingRun: ExistingRun) {
     this.path = path;
@@ -41,9 +45,14 @@ export class RunFolder {
     this.#existingRun = existingRun;
   }
 
-  /** Checks that the run may use the folder, and changes nothing. @throws FolderError, RunFolderError */
-  async check(): Promise<void> {
+  /**
+   * Checks that the run may use the folder, and changes nothing.
+   * @param print Called with a line before it waits to see whether another host's run is alive.
+   * @throws FolderError, RunFolderError
+   */
+  async check(print: (text: string) => void): Promise<void> {
     await checkFolder("output.dir", this.path);
+    await RunLock.check(this.path, { onWait: print });
     const names = await this.#names();
     if (names.length === 0) return;
     const own = names.filter((name) => this.#ownNames.includes(name));
@@ -64,12 +73,23 @@ export class RunFolder {
    */
   async claim(config: TrainConfig, step: number): Promise<void> {
     await makeFolder(this.path);
+    this.#lock = await RunLock.take(this.path);
     await removeTemporaryFiles(this.path);
     await this.store.removeTemporary();
     if (this.#existingRun === "overwrite")
       for (const name of this.#ownNames) await rm(join(this.path, name), { recursive: true, force: true });
     await writeFileAtomically(this.configPath, (file) => file.writeFile(formatConfig(config)));
     if (this.#existingRun === "resume") await cutMetrics(this.metricsPath, step);
+  }
+
+  /** Aborted when another run has taken the folder over; the reason is a RunFolderError. */
+  get lost(): AbortSignal | undefined {
+    return this.#lock?.lost;
+  }
+
+  /** Gives the folder free for other runs. */
+  [Symbol.dispose](): void {
+    this.#lock?.[Symbol.dispose]();
   }
 
   get #checkpoints(): string {

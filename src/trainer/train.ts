@@ -85,6 +85,7 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
   refuseInsideRank("train");
   const { config, signal } = options;
   const run = await prepareRun(options);
+  using _folder = run.folder;
   const files: Files = { config: run.folder.configPath, metrics: run.folder.metricsPath };
   try {
     const { results, validationLoss, timelines } = await follow(run, options, files);
@@ -114,9 +115,9 @@ async function prepareRun(options: TrainOptions): Promise<RunToFollow> {
   const { config, output, profilePath, resume = false, overwrite = false } = options;
   const existingRun: ExistingRun = resume ? "resume" : overwrite ? "overwrite" : "refuse";
   const folder = new RunFolder(config.output.dir, existingRun);
-  await folder.check();
-  if (profilePath !== undefined) await checkFolder("the folder of the profile", dirname(profilePath));
   const print = (text: string): void => void output?.write(`${text}\n`);
+  await folder.check(print);
+  if (profilePath !== undefined) await checkFolder("the folder of the profile", dirname(profilePath));
   const point = resume ? await findResumePoint(folder.store, config, print) : undefined;
   const corpus = await loadCorpus(config.data);
   const tokensSha256 = hashTokens(corpus);
