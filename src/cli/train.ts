@@ -1,3 +1,10 @@
+/*
+ * `dualpipe train`: a run from a config file, with its ranks in this process or in several.
+ *
+ * A run must survive what happens to a long job: SIGTERM, a closed terminal and Ctrl-C end it with a checkpoint where
+ * one is of use, and at once when pressed again. With several processes, each gets the signals, in any order, and they
+ * must stop after the same step. So only process 0 decides; the others pass their signals on to it.
+ */
 import { Command, Option } from "commander";
 import { readEnvironment } from "../errors/environment.ts";
 import { EXIT_STATUS } from "../launch/exit-status.ts";
@@ -9,12 +16,14 @@ import { Participant } from "../trainer/participant.ts";
 import { bubbleInWords } from "../trainer/report/bubble.ts";
 import { type TrainSummary, train } from "../trainer/train.ts";
 import { catchInterrupt, type StopSignal } from "./interrupt.ts";
+import { wholeNumber } from "./usage.ts";
 
 interface TrainCommandOptions {
   readonly set: readonly string[];
   readonly profile?: string;
   readonly resume?: true;
   readonly overwrite?: true;
+  readonly studio?: true | number;
 }
 
 /** `dualpipe train CONFIG.yaml`. */
@@ -37,6 +46,11 @@ export function trainCommand(): Command {
       ),
     )
     .option("--profile <file>", "write the times of the last steps' computations, for simulate and plan")
+    .option(
+      "--studio [port]",
+      "serve a page that follows the run, on loopback; any free port unless one is given",
+      wholeNumber,
+    )
     .addHelpText(
       "after",
       "\nSIGUSR1 writes a checkpoint; SIGTERM and, without nohup, SIGHUP (a closed terminal) write one and end the run. Ctrl-C does too if checkpoint.everySteps is over 0, and pressed again ends the run at once.",
@@ -61,6 +75,8 @@ async function runTrain(path: string, options: TrainCommandOptions): Promise<voi
     requests.request("goOn");
   };
   process.on("SIGUSR1", requestCheckpoint);
+  const studio = options.studio === undefined ? undefined : await import("./studio/follow-run.ts");
+  const live = await studio?.followRun(config, options.studio === true ? 0 : options.studio!);
   try {
     const summary = await train({
       config,
@@ -72,6 +88,7 @@ async function runTrain(path: string, options: TrainCommandOptions): Promise<voi
       overwrite: overwrite ?? false,
       requests,
       profilePath: profile,
+      listeners: live === undefined ? [] : [live.listener],
     });
     process.stdout.write(describeSummary(summary, config.pipeline.ranks));
   } catch (error) {
@@ -82,6 +99,7 @@ async function runTrain(path: string, options: TrainCommandOptions): Promise<voi
     // The signal that stopped the run may have been another process's.
     process.exitCode ??= EXIT_STATUS.terminated;
   } finally {
+    live?.close();
     process.off("SIGUSR1", requestCheckpoint);
   }
 }

@@ -2,10 +2,16 @@ import { useEffect } from "preact/hooks";
 import { ComparePage } from "./panels/compare-page.tsx";
 import { DesignPage } from "./panels/design-page.tsx";
 import { ExplainPage } from "./panels/explain-page.tsx";
+import { RunPage } from "./panels/run-page.tsx";
 import type { Session } from "./session.ts";
 import { formatView, PAGES, type Page } from "./view/view.ts";
 
-const TITLES: Readonly<Record<Page, string>> = { design: "Design", compare: "Compare", explain: "Explain" };
+const TITLES: Readonly<Record<Page, string>> = {
+  design: "Design",
+  compare: "Compare",
+  explain: "Explain",
+  run: "Run",
+};
 
 function PageOf({ page, session }: { page: Page; session: Session }) {
   switch (page) {
@@ -15,6 +21,14 @@ function PageOf({ page, session }: { page: Page; session: Session }) {
       return <ComparePage session={session} />;
     case "explain":
       return <ExplainPage session={session} />;
+    case "run":
+      return session.run === undefined ? (
+        <p class="page plain">
+          This page follows no run. Open one with: dualpipe studio FOLDER, or dualpipe train CONFIG --studio
+        </p>
+      ) : (
+        <RunPage session={session} store={session.run} />
+      );
     default:
       return page satisfies never;
   }
@@ -34,7 +48,7 @@ export function App({ session }: { session: Session }) {
           dualpipe <span>studio</span>
         </h1>
         <nav aria-label="Views">
-          {PAGES.map((page) => (
+          {PAGES.filter((page) => page !== "run" || session.run !== undefined).map((page) => (
             <a
               key={page}
               href={`#${formatView({ ...view, page })}`}

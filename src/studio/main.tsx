@@ -1,8 +1,13 @@
 // The entry of the page: a worker that simulates, a session, and the components that show it.
 import { render } from "preact";
 import { App } from "./app.tsx";
+import { RunStore } from "./run/run-store.ts";
 import { Session } from "./session.ts";
 import { WorkerClient } from "./worker/worker-client.ts";
 
 const worker = new Worker(new URL("./worker/worker.ts", import.meta.url), { type: "module" });
-render(<App session={new Session(window, new WorkerClient(worker))} />, document.getElementById("app")!);
+// The server says in the page whether it has a run to follow; a static site has none.
+const hasRun = "run" in document.documentElement.dataset;
+const run = hasRun ? new RunStore(new EventSource("run/events")) : undefined;
+if (hasRun && window.location.hash === "") window.location.replace("#/run");
+render(<App session={new Session(window, new WorkerClient(worker), run)} />, document.getElementById("app")!);

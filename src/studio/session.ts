@@ -9,6 +9,7 @@ import type { Timeline } from "../schedule/index.ts";
 import { DrawnStep } from "./chart/drawn-step.ts";
 import type { Theme } from "./chart/palette.ts";
 import { BlockFinder } from "./chart/relations.ts";
+import type { RunStore } from "./run/run-store.ts";
 import type { StepSettings } from "./view/settings.ts";
 import { formatView, parseView, type View } from "./view/view.ts";
 import { resultOfTimeline } from "./worker/measured-step.ts";
@@ -56,11 +57,14 @@ export class Session {
   readonly measured = signal<MeasuredStep | undefined>(undefined);
   readonly settings: ReadonlySignal<StepSettings>;
   readonly client: WorkerClient;
+  readonly run: RunStore | undefined;
   readonly #window: Window;
   #lastControl: string | undefined;
   #addressTimer: number | undefined;
 
-  constructor(window: Window, client: WorkerClient) {
+  /** @param run That the server follows. */
+  constructor(window: Window, client: WorkerClient, run: RunStore | undefined) {
+    this.run = run;
     this.#window = window;
     this.client = client;
     this.view = signal(parseView(window.location.hash));

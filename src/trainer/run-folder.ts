@@ -24,7 +24,7 @@ import { CONFIG_FILE, WEIGHTS_FILE } from "./saved-model.ts";
 export type ExistingRun = "refuse" | "resume" | "overwrite";
 
 export const METRICS_FILE = "metrics.jsonl";
-const TRACE_FILE = "trace.json";
+export const TRACE_FILE = "trace.json";
 
 /** The folder of a run, and the paths of what is written there. */
 export class RunFolder implements Disposable {

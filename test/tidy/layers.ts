@@ -32,7 +32,7 @@ export const LAYERS: readonly Layer[] = [
     name: "studio",
     paths: ["src/studio/"],
     below: ["schedule"],
-    packages: ["preact", "preact/hooks", "@preact/signals", "uplot"],
+    packages: ["preact", "preact/hooks", "@preact/signals", "uplot", "uplot/dist/uPlot.min.css"],
   },
   { name: "files", paths: ["src/files/"], below: ["errors"], packages: "node" },
   { name: "native", paths: ["src/native/"], below: ["errors"], packages: "node" },
@@ -61,7 +61,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "cli",
     paths: ["src/cli/"],
-    below: ["trainer", "launch", "native", "files", "schedule", "errors"],
+    below: ["trainer", "launch", "native", "files", "studio", "schedule", "errors"],
     packages: "all",
   },
   {

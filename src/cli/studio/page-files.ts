@@ -23,9 +23,10 @@ const PAGE_FOLDER = fileURLToPath(new URL("../../../dist/studio", import.meta.ur
 
 /**
  * All files of the page by their path on the server. They are read once, so a request cannot name any other file.
+ * @param hasRun Tells the page that the server has a run to show.
  * @throws StudioError `PAGE_MISSING`
  */
-export function readPageFiles(folder = PAGE_FOLDER): Map<string, PageFile> {
+export function readPageFiles({ hasRun = false, folder = PAGE_FOLDER } = {}): Map<string, PageFile> {
   if (!existsSync(join(folder, "index.html")))
     throw new StudioError(
       "PAGE_MISSING",
@@ -36,9 +37,13 @@ export function readPageFiles(folder = PAGE_FOLDER): Map<string, PageFile> {
     const type = TYPES[extname(name)];
     if (type === undefined) continue;
     const path = `/${name.split(sep).join("/")}`;
-    const file = { type, body: readFileSync(join(folder, name)), isHashed: path.startsWith("/assets/") };
+    const isPage = path === "/index.html";
+    const content = readFileSync(join(folder, name));
+    const body =
+      isPage && hasRun ? Buffer.from(content.toString().replace("<html", "<html data-run")) : content;
+    const file = { type, body, isHashed: path.startsWith("/assets/") };
     files.set(path, file);
-    if (path === "/index.html") files.set("/", file);
+    if (isPage) files.set("/", file);
   }
   return files;
 }

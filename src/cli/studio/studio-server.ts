@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describeSystemError } from "../../errors/system-error.ts";
 import { type PageFile, readPageFiles } from "./page-files.ts";
 import { guard, isLoopback } from "./request-guard.ts";
+import type { RunEvents } from "./run-events.ts";
 import { StudioError } from "./studio-error.ts";
 
 export interface StudioServerOptions {
@@ -11,12 +12,9 @@ export interface StudioServerOptions {
   readonly host: string;
   /** 0 for any that is free. */
   readonly port: number;
-  /** Answers requests under paths that are no file of the page. */
-  readonly routes?: ReadonlyMap<string, Route> | undefined;
+  /** What happens in a run, which the page then shows. */
+  readonly events?: RunEvents | undefined;
 }
-
-/** Answers one request. */
-export type Route = (request: IncomingMessage, response: ServerResponse) => void;
 
 /** A server that listens. */
 export interface StudioServer {
@@ -25,6 +23,8 @@ export interface StudioServer {
   /** Ends all connections. */
   close(): void;
 }
+
+const EVENTS_PATH = "/run/events";
 
 const SAFETY_HEADERS = {
   "Content-Security-Policy":
@@ -35,12 +35,8 @@ const SAFETY_HEADERS = {
 };
 
 /** Serves the page. @throws StudioError */
-export async function startStudioServer({
-  host,
-  port,
-  routes = new Map(),
-}: StudioServerOptions): Promise<StudioServer> {
-  const files = readPageFiles();
+export async function startStudioServer({ host, port, events }: StudioServerOptions): Promise<StudioServer> {
+  const files = readPageFiles({ hasRun: events !== undefined });
   const token = isLoopback(host) ? undefined : randomBytes(24).toString("hex");
   const server = createServer((request, response) => {
     const { port } = server.address() as AddressInfo;
@@ -55,9 +51,8 @@ export async function startStudioServer({
         response.writeHead(303, { "Set-Cookie": decision.cookie, Location: "/" }).end();
         break;
       case "answer": {
-        const route = routes.get(decision.path);
         const file = files.get(decision.path);
-        if (route !== undefined) route(request, response);
+        if (decision.path === EVENTS_PATH && events !== undefined) events.route(request, response);
         else if (file !== undefined) answerFile(response, file, method === "HEAD");
         else answerText(response, 404, "there is no such page");
         break;
@@ -72,8 +67,9 @@ export async function startStudioServer({
   return {
     address: `http://${name}:${taken}/${token === undefined ? "" : `?token=${token}`}`,
     close: () => {
+      events?.close();
       server.close();
-      server.closeAllConnections();
+      server.closeIdleConnections();
     },
   };
 }

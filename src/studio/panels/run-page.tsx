@@ -1,0 +1,144 @@
+/** A run: its numbers, and its last measured step next to the plan at the same costs. */
+import { useComputed, useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import type { ColumnName, Connection, RunStore } from "../run/run-store.ts";
+import { planOf } from "../run/run-store.ts";
+import { type LoadedStep, loadStep, loadTimeline, type Session } from "../session.ts";
+import { CompareTable } from "./compare-table.tsx";
+import { LineChart } from "./line-chart.tsx";
+import { type CameraState, TimelineView } from "./timeline-view.tsx";
+
+const CHARTS: readonly (readonly [ColumnName, string])[] = [
+  ["loss", "Loss"],
+  ["tokensPerSecond", "Tokens/s"],
+  ["gradientNorm", "Gradient norm"],
+  ["learningRate", "Learning rate"],
+  ["bubble", "Bubble"],
+];
+
+const CONNECTIONS: Readonly<Record<Connection, string>> = {
+  connecting: "connecting",
+  open: "following the run",
+  lost: "the connection is lost; the page reconnects by itself, and shows what it knew until then",
+  ended: "the run has ended",
+};
+
+export function RunPage({ session, store }: { session: Session; store: RunStore }) {
+  const info = store.info.value;
+  const columns = store.columns.value;
+  return (
+    <div class="page run">
+      <section class="stage" aria-label="Run" aria-busy={info === undefined}>
+        <h2>
+          {info === undefined
+            ? "A run"
+            : `${info.folder}: ${info.schedule}, ${info.numRanks} ranks, ${info.numMicroBatches} micro-batches`}
+        </h2>
+        <p class={`connection connection-${store.connection.value}`} role="status">
+          {CONNECTIONS[store.connection.value]}
+        </p>
+        <RunNumbers store={store} />
+        <div class="line-charts">
+          {CHARTS.map(([name, title]) => (
+            <LineChart
+              key={name}
+              title={title}
+              steps={columns.step}
+              values={columns[name]}
+              theme={session.theme.value}
+            />
+          ))}
+        </div>
+        <MeasuredAndPlanned session={session} store={store} />
+        <Notes store={store} />
+      </section>
+    </div>
+  );
+}
+
+function RunNumbers({ store }: { store: RunStore }) {
+  const last = store.last.value;
+  const info = store.info.value;
+  if (last === undefined || info === undefined) return <p class="note">No step is done yet.</p>;
+  const number = (value: number | string, digits = 4) => String(Number(Number(value).toPrecision(digits)));
+  const entries: readonly (readonly [string, string])[] = [
+    ["Step", `${last.step} of ${info.numSteps}`],
+    ["Loss", number(last.loss)],
+    ["Tokens/s", number(last.tokensPerSecond, 3)],
+    ["Gradient norm", number(last.gradientNorm)],
+    ["Learning rate", number(last.learningRate, 3)],
+    ["Bubble", `${(100 * Number(last.bubble)).toFixed(1)} %`],
+    ["Memory", `${(Number(last.peakBytes) / 1e6).toFixed(0)} MB`],
+    ["Elapsed", `${Number(last.elapsedSeconds).toFixed(0)} s`],
+    ["Replicas", String(info.numReplicas)],
+    ["Restarts", String(info.numRestarts)],
+    ...(info.host === undefined ? [] : [["Host", `${info.host}, process ${info.process}`] as const]),
+  ];
+  return (
+    <dl class="numbers">
+      {entries.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function MeasuredAndPlanned({ session, store }: { session: Session; store: RunStore }) {
+  const cameraState = useSignal<CameraState | undefined>(undefined);
+  const planned = useSignal<LoadedStep | undefined>(undefined);
+  const measured = useComputed(() => store.timeline.value && loadTimeline(store.timeline.value.timeline));
+  const timeline = store.timeline.value;
+  const info = store.info.value;
+  useEffect(() => {
+    if (timeline === undefined || info === undefined) return;
+    session.client.ask("plan of the run", planOf(info, timeline), (answer) => {
+      planned.value = "step" in answer ? loadStep(answer.step) : undefined;
+    });
+  }, [timeline, info]);
+  if (timeline === undefined || measured.value === undefined)
+    return <p class="note">No step has been measured yet; one of twenty is, and the last.</p>;
+  const steps = [
+    { name: `measured, step ${timeline.step}`, step: measured.value },
+    ...(planned.value ? [{ name: "planned at the same costs", step: planned.value }] : []),
+  ];
+  const clock = Math.max(...steps.map(({ step }) => step.drawn.makespan));
+  return (
+    <>
+      {steps.map(({ name, step }) => (
+        <div key={name.split(",")[0]}>
+          <h2>{name}, in ms</h2>
+          <TimelineView
+            name={name}
+            step={step}
+            theme={session.theme.value}
+            height={Math.min(360, step.drawn.numRanks * 28 + 26)}
+            cameraState={cameraState}
+            clock={clock}
+            marks={steps.map((other) => other.step.drawn.makespan)}
+          />
+        </div>
+      ))}
+      <CompareTable steps={steps} />
+    </>
+  );
+}
+
+function Notes({ store }: { store: RunStore }) {
+  const notes = store.notes.value;
+  if (notes.length === 0) return null;
+  return (
+    <>
+      <h2>What happened</h2>
+      <ul class="notes">
+        {notes.toReversed().map(({ step, text }) => (
+          <li key={`${step} ${text}`}>
+            step {step}: {text}
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
