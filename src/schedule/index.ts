@@ -72,7 +72,8 @@ export { type CostModel, type EdgeCost, type LinkCost, type PerStage, UNIT_COST 
 export { parseCost, parseMemoryModel } from "./simulate/cost-text.ts";
 export { type MemoryModel, type MemoryTrack, memoryOverTime } from "./simulate/memory.ts";
 export { costOf, type Profile, parseProfile, profileOf } from "./simulate/profile.ts";
-export { type SimulateOptions, type Simulation, simulate } from "./simulate/simulate.ts";
+export { simulate } from "./simulate/simulate.ts";
+export type { SimulateOptions, Simulation } from "./simulate/simulation.ts";
 export type { Stall } from "./simulate/stalls.ts";
 export { makespanOf, type Timeline, type TimelineEvent, TimelineTrack } from "./simulate/timeline.ts";
 export { type ActionLocation, formatProblem, type Problem, type ProblemCode } from "./verify/problem.ts";

@@ -5,9 +5,12 @@ import { RunStore } from "./run/run-store.ts";
 import { Session } from "./session.ts";
 import { WorkerClient } from "./worker/worker-client.ts";
 
-const worker = new Worker(new URL("./worker/worker.ts", import.meta.url), { type: "module" });
+const makeWorker = () => new Worker(new URL("./worker/worker.ts", import.meta.url), { type: "module" });
 // The server says in the page whether it has a run to follow; a static site has none.
 const hasRun = "run" in document.documentElement.dataset;
 const run = hasRun ? new RunStore(new EventSource("run/events")) : undefined;
 if (hasRun && window.location.hash === "") window.location.replace("#/run");
-render(<App session={new Session(window, new WorkerClient(worker), run)} />, document.getElementById("app")!);
+const root = document.getElementById("app")!;
+// What was painted before the scripts came.
+root.replaceChildren();
+render(<App session={new Session(window, new WorkerClient(makeWorker), run)} />, root);

@@ -115,9 +115,9 @@ export class Session {
 
   #simulate(settings: StepSettings): void {
     this.isBusy.value = true;
-    this.client.ask("step", settings, (answer) => {
+    this.client.ask("step", settings, (answer, isLast) => {
       if (settings !== this.settings.value) return;
-      this.isBusy.value = false;
+      this.isBusy.value = !isLast;
       if ("step" in answer) this.step.value = loadStep(answer.step);
       this.problem.value = "step" in answer ? undefined : answer.problem;
     });

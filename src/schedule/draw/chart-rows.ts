@@ -37,8 +37,11 @@ export class ChartRows {
     this.#directions = directionsOf(timeline, this.#numMicroBatches);
     this.#stages = timeline.ranks.map((track) => {
       const sets = [new Set<number>(), new Set<number>()] as const;
-      for (const cell of computedCells(track.actions))
-        sets[this.#directions[cell] === 1 ? 1 : 0].add(track.actions.stageOf(cell));
+      visitCells(track.actions, (cell) => {
+        const set = sets[this.#directions[cell] === 1 ? 1 : 0];
+        const stage = Math.floor(cell / this.#numMicroBatches);
+        if (!set.has(stage)) set.add(stage);
+      });
       return [ascending(sets[0]), ascending(sets[1])] as const;
     });
     const counts = this.#stages.map(([first, second]) => [first.length, second.length] as const);
@@ -69,12 +72,16 @@ export class ChartRows {
   }
 }
 
-/** The cells of all computations, both of a pair. */
-function* computedCells({ opcodes, cells, backwardCells, length }: ActionList): Generator<number> {
+/** Visits the cells of all computations, both of a pair. */
+function visitCells(
+  { opcodes, cells, backwardCells, length }: ActionList,
+  visit: (cell: number) => void,
+): void {
   for (let index = 0; index < length; index++) {
-    if (isTransfer(opcodes[index]!)) continue;
-    yield cells[index]!;
-    if (opcodes[index] === Opcode.OVERLAP_F_B) yield backwardCells[index]!;
+    const opcode = opcodes[index]!;
+    if (isTransfer(opcode)) continue;
+    visit(cells[index]!);
+    if (opcode === Opcode.OVERLAP_F_B) visit(backwardCells[index]!);
   }
 }
 
@@ -83,7 +90,9 @@ const ascending = (values: Iterable<number>) => [...values].sort((a, b) => a - b
 function directionsOf(timeline: Timeline, numMicroBatches: number): Uint8Array {
   let numCells = 0;
   for (const { actions } of timeline.ranks)
-    for (const cell of computedCells(actions)) numCells = Math.max(numCells, cell + 1);
+    visitCells(actions, (cell) => {
+      if (cell >= numCells) numCells = cell + 1;
+    });
   const rankOf = new Uint32Array(numCells);
   for (const [rank, { actions }] of timeline.ranks.entries())
     for (let index = 0; index < actions.length; index++)

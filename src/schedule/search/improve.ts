@@ -4,7 +4,8 @@ import { ActionList } from "../program/action-list.ts";
 import { peakActivations } from "../program/peak-activations.ts";
 import type { Program } from "../program/program.ts";
 import type { CostModel } from "../simulate/cost.ts";
-import { type Simulation, simulate } from "../simulate/simulate.ts";
+import { simulate } from "../simulate/simulate.ts";
+import type { Simulation } from "../simulate/simulation.ts";
 import type { ActionLocation } from "../verify/problem.ts";
 import { verify } from "../verify/verify.ts";
 

@@ -57,6 +57,8 @@ export class RankClock {
   /** What the rank computed and when. */
   track(): TimelineTrack {
     const { opcodes, cells, backwardCells, length } = this.actions;
+    // A program without communication is its own timeline.
+    if (this.#starts.length === length) return new TimelineTrack(this.actions, this.#starts, this.#ends);
     for (let index = 0; index < length; index++) {
       if (!isTransfer(opcodes[index]!)) {
         this.#computed.addCell(opcodes[index]!, cells[index]!, backwardCells[index]!);

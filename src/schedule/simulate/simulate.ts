@@ -18,37 +18,13 @@ import { hasForward, isSend, isTransfer, Opcode } from "../program/opcode.ts";
 import { peakActivations } from "../program/peak-activations.ts";
 import type { Program } from "../program/program.ts";
 import { ScheduleError } from "../program/schedule-error.ts";
-import { type BubbleCauses, bubbleCauses } from "./bubble-causes.ts";
+import { bubbleCauses } from "./bubble-causes.ts";
 import { type CostModel, type StageCosts, stageCosts } from "./cost.ts";
 import { RankClock } from "./rank-clock.ts";
-import { type Stall, Stalls } from "./stalls.ts";
+import type { SimulateOptions, Simulation } from "./simulation.ts";
+import { Stalls } from "./stalls.ts";
 import { makespanOf, type Timeline } from "./timeline.ts";
 import { Transfers } from "./transfers.ts";
-
-export interface SimulateOptions {
-  /**
-   * Computations need all their values when they start and give them when they end, as papers draw and count them.
-   * The engine is faster, because it moves values in the middle of a B and of a pair.
-   */
-  readonly wholeComputations?: boolean | undefined;
-  /** Ranks and links that stand still for a while. */
-  readonly stalls?: readonly Stall[] | undefined;
-}
-
-/** The predicted step; times are in the cost model's unit. */
-export interface Simulation {
-  readonly timeline: Timeline;
-  readonly makespan: number;
-  /** The time that each rank computes. */
-  readonly work: readonly number[];
-  /** The time of the step in which each rank does not compute. */
-  readonly bubble: readonly number[];
-  readonly bubbleCauses: readonly BubbleCauses[];
-  /** The bubbles' share of all ranks' time. */
-  readonly bubbleRatio: number;
-  /** The most activations that each rank holds, in micro-batches of one stage. */
-  readonly peakActivations: readonly number[];
-}
 
 /** Runs every rank as far as it can go, and again when the arrival of the value that it waits for is known. */
 class Simulator {
@@ -60,6 +36,7 @@ class Simulator {
   readonly #cells: Cells;
   readonly #isBatched: boolean;
   readonly #isWhole: boolean;
+  readonly #isWithoutTransfers: boolean;
   readonly #stalls: Stalls;
 
   constructor(program: Program, cost: CostModel, options: SimulateOptions) {
@@ -73,6 +50,7 @@ class Simulator {
     this.#clocks = program.ranks.map((actions) => new RankClock(actions, builder));
     this.#isBatched = program.communication === "batched";
     this.#isWhole = wholeComputations;
+    this.#isWithoutTransfers = program.communication === "none";
   }
 
   get clocks(): readonly RankClock[] {
@@ -217,6 +195,11 @@ class Simulator {
       return;
     }
     if (this.#isBatched) return;
+    if (this.#isWithoutTransfers) {
+      this.#transfers.send(flow, value, time);
+      this.#wake(flow, value, this.#cells.rankOf(value));
+      return;
+    }
     const { opcodes, cells } = clock.actions;
     const send = flow === "F" ? Opcode.SEND_F : Opcode.SEND_B;
     if (opcodes[clock.nextIndex] !== send) return;
@@ -228,11 +211,15 @@ class Simulator {
   #startTransfer(rank: number, opcode: number, cell: number, time: number): void {
     const flow = flowOf(opcode);
     const value = this.#cells.valueOf(opcode, cell);
-    if (!this.#transfers.start(flow, value, time) || !this.#transfers.isAwaited(flow, value)) return;
     const peer = this.#cells.rankOf(isSend(opcode) ? value : this.#cells.producerOf(flow, value));
+    if (this.#transfers.start(flow, value, time) && peer !== rank) this.#wake(flow, value, peer);
+  }
+
+  /** Lets a rank go on that waits for a value whose arrival is now known. */
+  #wake(flow: Flow, value: number, peer: number): void {
+    if (!this.#transfers.isAwaited(flow, value)) return;
     const other = this.#clocks[peer]!;
-    if (peer !== rank && other.awaitedValue === value && other.awaitedFlow === flow)
-      this.#runnable.push(peer);
+    if (other.awaitedValue === value && other.awaitedFlow === flow) this.#runnable.push(peer);
   }
 
   /** Moves the clock behind the stall that it is in; the others wait for data. */
@@ -272,7 +259,7 @@ function share(part: number, whole: number): number {
  * @throws ScheduleError `INVALID_PROGRAM` when it has no communication or cannot finish, or `INVALID_COST`
  */
 export function simulate(program: Program, cost: CostModel, options: SimulateOptions = {}): Simulation {
-  if (program.communication === "none" && program.numRanks > 1) {
+  if (program.communication === "none" && program.numRanks > 1 && !options.withoutLowering) {
     throw new ScheduleError(
       "INVALID_PROGRAM",
       `program ${program.schedule}: only a lowered program can be simulated; got computations only; lower it first`,

@@ -72,6 +72,18 @@ export class Transfers {
     (flow === "F" ? this.#times.F : this.#times.B)[value] = time;
   }
 
+  /** Both sides of the transfer start at `time`. */
+  send(flow: Flow, value: number, time: number): void {
+    if (this.#durations === undefined) this.handOver(flow, value, time + this.#latency);
+    else this.#arrive(flow, value, time);
+  }
+
+  #arrive(flow: Flow, value: number, ready: number): void {
+    const arrival = this.#sendThroughLink(flow, value, ready);
+    (flow === "F" ? this.#times.F : this.#times.B)[value] = arrival;
+    this.#durations![flow][value] = arrival - ready;
+  }
+
   /** One side of the transfer starts at `time`; returns whether the arrival is now known. */
   start(flow: Flow, value: number, time: number): boolean {
     const times = flow === "F" ? this.#times.F : this.#times.B;
@@ -83,10 +95,7 @@ export class Transfers {
     const ready = Math.max(-1 - known, time);
     if (this.#durations === undefined) {
       times[value] = ready + this.#latency;
-    } else {
-      times[value] = this.#sendThroughLink(flow, value, ready);
-      this.#durations[flow][value] = times[value]! - ready;
-    }
+    } else this.#arrive(flow, value, ready);
     return true;
   }
 

@@ -8,7 +8,7 @@ import type { LoadedStep } from "../session.ts";
 import type { MemoryColumns } from "../worker/step-result.ts";
 import type { CameraState } from "./timeline-view.tsx";
 
-const LINES_MAX = 64;
+const LINES_MAX = 32;
 
 interface MemoryChartProps {
   readonly step: LoadedStep;
@@ -44,7 +44,7 @@ function paintMemory(
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);
   const context = canvas.getContext("2d");
-  if (context === null) return;
+  if (context === null || result.memory.length === 0) return;
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, width, height);
   const { left } = state.layout;

@@ -40,7 +40,7 @@ export function summaryLines(result: StepResult): SummaryLine[] {
     },
     {
       name: "Memory",
-      value: timeText(Math.max(...memory.map(({ peak }) => peak))),
+      value: memory.length === 0 ? "…" : timeText(Math.max(...memory.map(({ peak }) => peak))),
       meaning: "of the fullest rank",
     },
     {

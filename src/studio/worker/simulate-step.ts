@@ -19,23 +19,34 @@ import { costText, memoryText, type StepSettings } from "../view/settings.ts";
 import { parseSlowStage, parseStall, slowedCost } from "../view/what-if.ts";
 import type { StepAnswer, StepResult } from "./step-result.ts";
 
-/** Builds, verifies and simulates a step. Answers what is wrong where the settings allow none. */
-export function simulateStep(settings: StepSettings): StepAnswer {
+/** A step with more computations than this is shown before it is lowered and verified. */
+const PREVIEW_FORWARDS = 200_000;
+
+/**
+ * Builds, verifies and simulates a step. Answers what is wrong where the settings allow none.
+ * @param showPreview Takes a first answer for a large step, simulated without lowering and without its memory.
+ */
+export function simulateStep(settings: StepSettings, showPreview: (answer: StepAnswer) => void): StepAnswer {
   try {
-    const built = settings.separatesPairs ? withoutPairs(programOf(settings)) : programOf(settings);
-    const program = built.communication === "none" ? lower(built) : built;
+    let built = programOf(settings);
+    const { numStages, numMicroBatches } = built;
     const cost = slowedCost(
       parseCost(costText(settings)),
       settings.slowStages.map(parseSlowStage),
-      program.numStages,
+      numStages,
     );
+    const options = { wholeComputations: settings.whole, stalls: settings.stalls.map(parseStall) };
+    const isNamed = settings.program === undefined && built.communication === "none";
+    if (isNamed && numStages * numMicroBatches > PREVIEW_FORWARDS) {
+      const first = simulate(built, cost, { ...options, withoutLowering: true });
+      showPreview({ step: resultOf(built, first, settings, false) });
+      // The memory of the first program has gone with its picture; building costs less than copying.
+      built = programOf(settings);
+    }
+    const program = built.communication === "none" ? lower(built) : built;
     const { problems } = verify(program, { sends: "buffered" });
     if (problems.length > 0) return { problem: formatProblem(program, problems[0]!), problems };
-    const simulation = simulate(program, cost, {
-      wholeComputations: settings.whole,
-      stalls: settings.stalls.map(parseStall),
-    });
-    return { step: resultOf(program, simulation, settings) };
+    return { step: resultOf(program, simulate(program, cost, options), settings, true) };
   } catch (error) {
     if (error instanceof Error && "problem" in error) return { problem: String(error.problem) };
     throw error;
@@ -51,6 +62,11 @@ function sizesOf({ schedule, numRanks, numMicroBatches, stagesPerRank }: StepSet
 
 /** The program of the settings, with or without its communication. */
 function programOf(settings: StepSettings): Program {
+  const program = chosenProgram(settings);
+  return settings.separatesPairs ? withoutPairs(program) : program;
+}
+
+function chosenProgram(settings: StepSettings): Program {
   const { schedule, program, order } = settings;
   if (program !== undefined) return parseProgramCsv(program, schedule);
   const sizes = sizesOf(settings);
@@ -68,9 +84,15 @@ function withoutPairs(program: Program): Program {
   return { ...program, ranks };
 }
 
-function resultOf(program: Program, simulation: Simulation, settings: StepSettings): StepResult {
+function resultOf(
+  program: Program,
+  simulation: Simulation,
+  settings: StepSettings,
+  hasMemory: boolean,
+): StepResult {
   const { timeline, ...rest } = simulation;
-  const memory = memoryOverTime(timeline, program.placement, parseMemoryModel(memoryText(settings)));
+  const model = parseMemoryModel(memoryText(settings));
+  const memory = hasMemory ? memoryOverTime(timeline, program.placement, model) : [];
   const definition = settings.program === undefined ? findSchedule(settings.schedule) : undefined;
   return {
     schedule: program.schedule,

@@ -42,6 +42,7 @@ export interface StepResult {
   readonly bubbleRatio: number;
   readonly bubbleCauses: readonly BubbleCauses[];
   readonly peakActivations: readonly number[];
+  /** Empty in the first answer for a large step. */
   readonly memory: readonly MemoryColumns[];
 }
 

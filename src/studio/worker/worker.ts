@@ -1,7 +1,7 @@
 // The thread that builds, verifies and simulates, so that the page never waits.
 import { simulateStep } from "./simulate-step.ts";
-import { buffersOf } from "./step-result.ts";
-import type { StepRequest } from "./worker-client.ts";
+import { buffersOf, type StepAnswer } from "./step-result.ts";
+import type { StepRequest, WorkerAnswer } from "./worker-client.ts";
 
 const scope = globalThis as unknown as {
   onmessage: ((event: MessageEvent<StepRequest>) => void) | null;
@@ -9,6 +9,12 @@ const scope = globalThis as unknown as {
 };
 
 scope.onmessage = ({ data: { id, settings } }) => {
-  const answer = simulateStep(settings);
-  scope.postMessage({ id, answer }, "step" in answer ? buffersOf(answer.step) : []);
+  const post = (answer: StepAnswer, isLast: boolean) => {
+    const buffers = "step" in answer ? buffersOf(answer.step) : [];
+    scope.postMessage({ id, answer, isLast } satisfies WorkerAnswer, buffers);
+  };
+  post(
+    simulateStep(settings, (preview) => post(preview, false)),
+    true,
+  );
 };
