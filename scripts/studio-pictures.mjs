@@ -16,7 +16,7 @@ const VIEWS = [
   ["edit", "#/edit?ranks=4&micro-batches=8", {}],
 ];
 const FOLDER = join(ROOT, "docs", "images");
-const SIZE = { width: 1280, height: 760 };
+const SIZE = { width: 1440, height: 800 };
 
 const { startStudioServer } = await importBuilt("cli/studio/studio-server.js");
 const { RunInFolder } = await importBuilt("cli/studio/run-in-folder.js");

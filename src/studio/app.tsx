@@ -1,6 +1,7 @@
 import { useEffect } from "preact/hooks";
 import { ComparePage } from "./panels/compare-page.tsx";
 import { DesignPage } from "./panels/design-page.tsx";
+import { EditPage } from "./panels/edit-page.tsx";
 import { ExplainPage } from "./panels/explain-page.tsx";
 import { RunPage } from "./panels/run-page.tsx";
 import type { Session } from "./session.ts";
@@ -10,6 +11,7 @@ const TITLES: Readonly<Record<Page, string>> = {
   design: "Design",
   compare: "Compare",
   explain: "Explain",
+  edit: "Edit",
   run: "Run",
 };
 
@@ -21,6 +23,8 @@ function PageOf({ page, session }: { page: Page; session: Session }) {
       return <ComparePage session={session} />;
     case "explain":
       return <ExplainPage session={session} />;
+    case "edit":
+      return <EditPage session={session} />;
     case "run":
       return session.run === undefined ? (
         <p class="page plain">

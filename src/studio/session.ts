@@ -5,7 +5,7 @@
  */
 
 import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
-import type { Timeline } from "../schedule/index.ts";
+import type { Problem, Timeline } from "../schedule/index.ts";
 import { DrawnStep } from "./chart/drawn-step.ts";
 import type { Theme } from "./chart/palette.ts";
 import { BlockFinder } from "./chart/relations.ts";
@@ -51,6 +51,8 @@ export class Session {
   /** The newest step; it stays while settings are wrong. */
   readonly step = signal<LoadedStep | undefined>(undefined);
   readonly problem = signal<string | undefined>(undefined);
+  /** What the verifier found, where a program is the problem. */
+  readonly problems = signal<readonly Problem[]>([]);
   /** Whether the worker is busy with newer settings than those of `step`. */
   readonly isBusy = signal(true);
   /** A measured step that was opened from a file. */
@@ -119,6 +121,7 @@ export class Session {
       if (settings !== this.settings.value) return;
       this.isBusy.value = !isLast;
       if ("step" in answer) this.step.value = loadStep(answer.step);
+      this.problems.value = "step" in answer ? [] : (answer.problems ?? []);
       this.problem.value = "step" in answer ? undefined : answer.problem;
     });
   }

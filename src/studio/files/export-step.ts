@@ -55,7 +55,7 @@ export function exportStep(kind: ExportKind, { result, drawn }: LoadedStep, addr
 type Step = Pick<LoadedStep, "result" | "drawn">;
 
 /** The program of a step, without its communication. */
-function computationsOf({ result, drawn }: Step): Program {
+export function computationsOf({ result, drawn }: Step): Program {
   const { schedule, numRanks, numStages, numMicroBatches, placement } = result;
   const sizes = { numRanks, numStages, numMicroBatches };
   const ranks = drawn.timeline.ranks.map(({ actions }) => actions);

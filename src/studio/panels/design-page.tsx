@@ -1,10 +1,10 @@
 import { useSignal } from "@preact/signals";
 import type { Session } from "../session.ts";
-import { ControlsPanel } from "./controls-panel.tsx";
 import { FilesPanel } from "./files-panel.tsx";
 import { Legend } from "./legend.tsx";
 import { MemoryChart } from "./memory-chart.tsx";
 import { RankTable } from "./rank-table.tsx";
+import { ControlsPanel } from "./settings/controls-panel.tsx";
 import { Summary } from "./summary.tsx";
 import { type CameraState, TimelineView } from "./timeline-view.tsx";
 

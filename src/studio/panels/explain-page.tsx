@@ -5,8 +5,8 @@ import { nameOf, timeText } from "../chart/block-text.ts";
 import { type DrawnStep, firstEndingAfter } from "../chart/drawn-step.ts";
 import { StepParts } from "../explain/parts.ts";
 import type { LoadedStep, Session } from "../session.ts";
-import { ControlsPanel } from "./controls-panel.tsx";
 import { Legend } from "./legend.tsx";
+import { ControlsPanel } from "./settings/controls-panel.tsx";
 import { type CameraState, TimelineView } from "./timeline-view.tsx";
 
 /** A step is played in this time. */

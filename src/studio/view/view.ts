@@ -6,7 +6,7 @@
  */
 import { COST_KEYS, DEFAULT_SETTINGS, MEMORY_KEYS, type StepSettings } from "./settings.ts";
 
-export const PAGES = ["design", "compare", "explain", "run"] as const;
+export const PAGES = ["design", "compare", "explain", "edit", "run"] as const;
 export type Page = (typeof PAGES)[number];
 
 export interface View {

@@ -43,14 +43,24 @@ export function simulateStep(settings: StepSettings, showPreview: (answer: StepA
       // The memory of the first program has gone with its picture; building costs less than copying.
       built = programOf(settings);
     }
+    // A program by hand is verified first, so that what is found names its own actions.
+    const found = settings.program === undefined ? undefined : problemOf(built);
+    if (found !== undefined) return found;
     const program = built.communication === "none" ? lower(built) : built;
-    const { problems } = verify(program, { sends: "buffered" });
-    if (problems.length > 0) return { problem: formatProblem(program, problems[0]!), problems };
+    const foundLowered = problemOf(program);
+    if (foundLowered !== undefined) return foundLowered;
     return { step: resultOf(program, simulate(program, cost, options), settings, true) };
   } catch (error) {
     if (error instanceof Error && "problem" in error) return { problem: String(error.problem) };
     throw error;
   }
+}
+
+/** What the verifier finds, if anything. */
+function problemOf(program: Program): StepAnswer | undefined {
+  const { problems } = verify(program, { sends: "buffered" });
+  if (problems.length === 0) return undefined;
+  return { problem: formatProblem(program, problems[0]!), problems };
 }
 
 /** The sizes; the stages per rank only where the schedule leaves a choice. */

@@ -1,8 +1,8 @@
 /** Disturbances to add to a step and to take away again. */
 import { useSignal } from "@preact/signals";
-import type { Session } from "../session.ts";
-import { isDisturbed, type StepSettings } from "../view/settings.ts";
-import { stallInWords } from "../view/what-if.ts";
+import type { Session } from "../../session.ts";
+import { isDisturbed, type StepSettings } from "../../view/settings.ts";
+import { stallInWords } from "../../view/what-if.ts";
 
 export function WhatIfPanel({ session, settings }: { session: Session; settings: StepSettings }) {
   const { stalls, slowStages, separatesPairs } = settings;

@@ -1,6 +1,6 @@
 /** The choices of a step: schedule, sizes, costs, memory, and how values are counted. */
-import { schedules } from "../../schedule/index.ts";
-import type { Session } from "../session.ts";
+import { schedules } from "../../../schedule/index.ts";
+import type { Session } from "../../session.ts";
 import {
   COST_CONTROLS,
   type CountKey,
@@ -8,8 +8,8 @@ import {
   isSchedule,
   MEMORY_CONTROLS,
   withSchedule,
-} from "../view/controls.ts";
-import type { CostKey, MemoryKey, StepSettings } from "../view/settings.ts";
+} from "../../view/controls.ts";
+import type { CostKey, MemoryKey, StepSettings } from "../../view/settings.ts";
 import { NumberField } from "./number-field.tsx";
 import { WhatIfPanel } from "./what-if-panel.tsx";
 

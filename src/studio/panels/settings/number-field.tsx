@@ -1,4 +1,4 @@
-import type { NumberControl } from "../view/controls.ts";
+import type { NumberControl } from "../../view/controls.ts";
 
 interface NumberFieldProps {
   readonly control: NumberControl<string>;
