@@ -1,8 +1,8 @@
-import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { readEnvironment } from "../errors/environment.ts";
 import { describeSystemError } from "../errors/system-error.ts";
 import { EXIT_STATUS } from "../launch/exit-status.ts";
+import { PACKAGE_VERSION } from "../launch/package-version.ts";
 import { closeUnwantedDebugger } from "./debugger.ts";
 import { describeFailure } from "./failure.ts";
 import { endOnUncaught, exitOnInterrupt } from "./interrupt.ts";
@@ -102,7 +102,7 @@ function wantedCommand(args: readonly string[]): string | undefined {
 async function makeProgram(wanted: string | undefined): Promise<Command> {
   const program = new Command("dualpipe")
     .description("Train neural networks across devices with DualPipe, the bidirectional pipeline schedule.")
-    .version(packageVersion())
+    .version(PACKAGE_VERSION)
     .exitOverride()
     // What follows the program of `launch` is that program's.
     .enablePositionalOptions()
@@ -119,12 +119,6 @@ async function makeProgram(wanted: string | undefined): Promise<Command> {
     program.addCommand(command.summary(summary).copyInheritedSettings(program));
   }
   return program;
-}
-
-function packageVersion(): string {
-  // The same from `src/cli` and from `dist/cli`.
-  const manifest = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(manifest) as { version: string }).version;
 }
 
 /**

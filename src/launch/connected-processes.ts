@@ -66,6 +66,7 @@ export class ConnectedProcesses {
   readonly localProcess: number;
   readonly #addon: Addon;
   readonly #hub: ProcessHub;
+  readonly #run: string;
   readonly #rendezvousTimeoutMs: number;
   readonly #attempts: ConnectionAttempts;
   readonly #messageListeners: MessageListener[] = [];
@@ -105,12 +106,14 @@ export class ConnectedProcesses {
 
   private constructor(
     addon: Addon,
-    { process, numProcesses, ranksPerProcess, localProcess = 0, network }: ProcessPlacement,
+    placement: ProcessPlacement,
     address: string,
     hub: ProcessHub,
     times: { readonly rendezvousTimeoutMs: number; readonly heartbeatTimeoutMs: number },
   ) {
+    const { process, numProcesses, ranksPerProcess, localProcess = 0, network } = placement;
     this.layout = { process, numProcesses, ranksPerProcess };
+    this.#run = runOfProcesses(addon, placement);
     this.localProcess = localProcess;
     this.#addon = addon;
     this.#hub = hub;
@@ -185,7 +188,7 @@ export class ConnectedProcesses {
       noun: "process",
       member: process,
       numMembers: numProcesses,
-      run: runOfProcesses(this.layout),
+      run: this.#run,
       rendezvousTimeoutMs: this.#rendezvousTimeoutMs,
       heartbeatTimeoutMs,
       signal,

@@ -12,6 +12,8 @@ export interface LaunchVariables {
   readonly masterAddress: string;
   readonly masterPort: number;
   readonly hub: HubServer;
+  /** What the launcher calls the run, the same in all of its processes and another one in each run. */
+  readonly job: string | undefined;
 }
 
 /**
@@ -49,6 +51,8 @@ function readTorchrun(env: Environment): LaunchVariables {
     masterAddress: variables.text("MASTER_ADDR"),
     masterPort: variables.port(),
     hub: hubOfTorchrun(env),
+    // What torchrun calls a run without a name.
+    job: env.TORCHELASTIC_RUN_ID === "none" ? undefined : env.TORCHELASTIC_RUN_ID,
   };
 }
 
@@ -72,6 +76,7 @@ function readOpenMpi(env: Environment): LaunchVariables {
     masterAddress: isOneHost ? (env.MASTER_ADDR ?? "127.0.0.1") : variables.text("MASTER_ADDR"),
     masterPort: variables.port(DEFAULT_MASTER_PORT),
     hub: "process 0",
+    job: env.PMIX_NAMESPACE,
   };
 }
 
@@ -86,6 +91,7 @@ function readSlurm(env: Environment): LaunchVariables {
     masterAddress: env.MASTER_ADDR ?? (isOneHost ? "127.0.0.1" : hosts()),
     masterPort: variables.port(DEFAULT_MASTER_PORT),
     hub: "process 0",
+    job: env.SLURM_JOB_ID && `${env.SLURM_JOB_ID}.${env.SLURM_STEP_ID ?? "0"}`,
   };
 }
 

@@ -10,9 +10,11 @@
 import { counted } from "../errors/counted.ts";
 import { type Environment, readEnvironment } from "../errors/environment.ts";
 import { shown } from "../errors/shown.ts";
+import type { Addon } from "../native/addon.ts";
 import type { Network, ProcessLayout } from "../transport/processes/connect-processes.ts";
 import { LaunchError } from "./launch-error.ts";
 import { type HubServer, readLaunchVariables } from "./launcher-variables.ts";
+import { PACKAGE_VERSION } from "./package-version.ts";
 
 /** The place of a process in a run, and how it finds the others. */
 export interface ProcessPlacement extends ProcessLayout {
@@ -28,12 +30,18 @@ export interface ProcessPlacement extends ProcessLayout {
   readonly network?: Network | undefined;
   /** The index of the process on its host, by which its ranks choose their cards. Default: 0. */
   readonly localProcess?: number | undefined;
+  /** What the launcher or the user calls the run; processes of runs with other names do not join it. */
+  readonly job?: string | undefined;
+  /** A short text for what the processes do, which must be the same in all of them. */
+  readonly purpose?: string | undefined;
 }
 
 /** The variable with the secret text that only the processes of a run know. */
 export const SECRET_VARIABLE = "DUALPIPE_SECRET";
 /** The variable with the address at which a host listens for the others. */
 export const ADDRESS_VARIABLE = "DUALPIPE_ADDRESS";
+/** The variable with a name of the run, in place of the launcher's. */
+const RUN_ID_VARIABLE = "DUALPIPE_RUN_ID";
 /** The variable with what connects the processes. */
 const NETWORK_VARIABLE = "DUALPIPE_NETWORK";
 const NETWORKS: readonly Network[] = ["gloo", "sockets"];
@@ -41,7 +49,8 @@ const NETWORKS: readonly Network[] = ["gloo", "sockets"];
 /**
  * The placement of this process in a run of `numRanks` ranks, according to its launcher's variables.
  * `DUALPIPE_ADDRESS` sets the address at which it listens for the others, `DUALPIPE_SECRET` the secret of the
- * run, and `DUALPIPE_NETWORK` what connects them, `gloo` or `sockets`. A variable that is empty is unset.
+ * run, `DUALPIPE_NETWORK` what connects them, `gloo` or `sockets`, and `DUALPIPE_RUN_ID` a name of the run in place of
+ * the launcher's. A variable that is empty is unset.
  * @returns Undefined when no launcher has started this process, or this is the only one that it started.
  * @throws LaunchError INCOMPLETE_VARIABLES, UNEVEN_RANKS, UNKNOWN_NETWORK
  */
@@ -52,7 +61,7 @@ export async function processPlacement(
   const env = readEnvironment(variables);
   const launch = readLaunchVariables(env);
   if (launch === undefined) return undefined;
-  const { process, numProcesses, localProcess, masterAddress, masterPort, hub } = launch;
+  const { process, numProcesses, localProcess, masterAddress, masterPort, hub, job } = launch;
   // There is no other process to connect to, and no port to agree on.
   if (numProcesses === 1 && hub !== "launcher") return undefined;
   if (numRanks % numProcesses !== 0)
@@ -71,6 +80,7 @@ export async function processPlacement(
     secret: env[SECRET_VARIABLE],
     network: networkOf(env[NETWORK_VARIABLE]),
     localProcess,
+    job: env[RUN_ID_VARIABLE] ?? job,
   };
 }
 
@@ -91,9 +101,22 @@ export function publicSecret(masterPort: number): string {
   return `dualpipe at port ${masterPort}`;
 }
 
-/** The description of a run that all its processes have. */
-export function runOfProcesses({ numProcesses, ranksPerProcess }: ProcessLayout): string {
-  return `a run of ${counted(numProcesses * ranksPerProcess, "rank")} in ${counted(numProcesses, "process")}`;
+/**
+ * The description of a run that all its processes have, and no others that may find its hub. Different versions would
+ * not compute the same bits, or not understand one another. A secret keeps strangers out, and so does a launcher's name
+ * of the run; with neither, runs at one port are told apart by what they do.
+ */
+export function runOfProcesses(
+  { libtorchVersion }: Pick<Addon, "libtorchVersion">,
+  { numProcesses, ranksPerProcess, job, secret, hub, purpose }: ProcessPlacement,
+): string {
+  const isKnown = secret !== undefined || job !== undefined || hub !== "process 0";
+  return [
+    `a run of ${counted(numProcesses * ranksPerProcess, "rank")} in ${counted(numProcesses, "process")}`,
+    `dualpipe ${PACKAGE_VERSION}, LibTorch ${libtorchVersion}`,
+    ...(job === undefined ? [] : [`job ${job}`]),
+    ...(isKnown || purpose === undefined ? [] : [purpose]),
+  ].join(", ");
 }
 
 function divisorsOf(whole: number): number[] {

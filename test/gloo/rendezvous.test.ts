@@ -108,7 +108,7 @@ test.each([
     noun: "process",
     member: 1,
     numMembers: 2,
-    run: runOfProcesses(placement),
+    run: runOfProcesses(addon, placement),
     rendezvousTimeoutMs: 60_000,
     heartbeatTimeoutMs: 20_000,
     isBody: isAnything,

@@ -36,6 +36,8 @@ test("processes whose programs differ say so and end, instead of training someth
       LOCAL_RANK: "0",
       MASTER_ADDR: "127.0.0.1",
       MASTER_PORT: port,
+      // It says that they are one run: without it process 1 would be taken for one of another run.
+      DUALPIPE_SECRET: "of this run",
     };
     return startDualpipe(["train", config], env).ended;
   };

@@ -36,17 +36,27 @@ export async function findHub(
 ): Promise<ProcessHub> {
   const { masterAddress, masterPort, hub, process, numProcesses } = placement;
   if (typeof hub === "object")
-    return findByStore(new TorchrunStore(addon, masterAddress, masterPort, hub.storeKey), placement, address);
+    return findByStore(
+      new TorchrunStore(addon, masterAddress, masterPort, hub.storeKey),
+      runOfProcesses(addon, placement),
+      placement,
+      address,
+    );
   const secret = placement.secret ?? publicSecret(masterPort);
   const location = { address: masterAddress, port: masterPort, secret };
   if (hub === "launcher" || process !== 0) return { locate: async () => location, served: undefined };
   const own = { ...location, address };
-  const served = await Hub.listen({ ...own, numMembers: numProcesses, run: runOfProcesses(placement) });
+  const served = await Hub.listen({
+    ...own,
+    numMembers: numProcesses,
+    run: runOfProcesses(addon, placement),
+  });
   return { locate: async () => own, served };
 }
 
 async function findByStore(
   store: TorchrunStore,
+  run: string,
   placement: ProcessPlacement,
   address: string,
 ): Promise<ProcessHub> {
@@ -59,7 +69,6 @@ async function findByStore(
     return { locate, served: undefined };
   }
   const secret = randomBytes(32).toString("hex");
-  const run = runOfProcesses(placement);
   const served = await Hub.listen({ address, port: 0, secret, numMembers: numProcesses, run });
   const location = { address, port: served.port, secret };
   return {

@@ -197,7 +197,7 @@ function describeRefusal(
     case "numMembers":
       return `all ${members} must agree on their number; ${noun} ${member} was told ${numMembers}, and the hub at ${address} expects ${refusal.numMembers}; start all with the same number, or give each run a port of its own`;
     case "run":
-      return `all ${members} that join a hub must belong to the same run; ${noun} ${member} belongs to ${run}, and the hub at ${address} serves ${refusal.run}; start all with the same config and options, or give each run a port of its own`;
+      return `all ${members} that join a hub must belong to the same run; ${noun} ${member} belongs to ${run}, and the hub at ${address} serves ${refusal.run}; start all with the same versions, config and options, or give each run a port, a secret or a DUALPIPE_RUN_ID of its own`;
     case "session":
       return `the hub at ${address} still has an earlier session of the run`;
     case "member":

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { ConfigError } from "./config-error.ts";
 import type { TrainConfig } from "./schema.ts";
 
@@ -33,6 +34,16 @@ export function checkSameConfig(own: TrainConfig, first: TrainConfig): void {
     "CONFIG_DIFFERS",
     `all processes of a run must have the same configuration; ${differences.join("; ")}; start them with the same file and options`,
   );
+}
+
+/** A short text that differs for configurations that `checkSameConfig` would refuse to mix. */
+export function checksumOfShared(config: TrainConfig): string {
+  const hash = createHash("sha256");
+  for (const name of SHARED_SECTIONS) {
+    const section = config[name] as unknown as Section;
+    for (const key of Object.keys(section).sort()) hash.update(`${name}.${key}=${inWords(section[key])}\n`);
+  }
+  return hash.digest("hex").slice(0, 8);
 }
 
 type Section = Readonly<Record<string, unknown>>;
