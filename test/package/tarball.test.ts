@@ -50,6 +50,7 @@ test("tests, tools and caches are not packed", () => {
     "test/tiny.test.ts",
   ]);
   expect(names).toContain("examples/gpt/config.yaml");
+  expect(names).toContain("dist/studio/index.html");
 });
 
 test("publint finds nothing wrong with the package", async () => {
@@ -77,6 +78,14 @@ test("package.json can be imported from outside", () => {
   const { version, keywords } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
   expect(stdout).toBe(`${version}\n`);
   expect(keywords).toContain("pipeline-parallelism");
+});
+
+test("the packed page of the studio is complete", () => {
+  expect(dualpipe("studio", "--export", "site").stdout).toContain("wrote the page to site");
+  const page = readFileSync(join(project.folder, "site", "index.html"), "utf8");
+  const files = [...page.matchAll(/(?:src|href)="\.\/([^"]+)"/g)].map(([, file]) => file!);
+  expect(files.length).toBeGreaterThanOrEqual(3);
+  expect(files.filter((file) => !existsSync(join(project.folder, "site", file)))).toEqual([]);
 });
 
 test("init writes a configuration that trains, and does not overwrite it", () => {

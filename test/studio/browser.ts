@@ -1,3 +1,4 @@
+import axe from "axe-core";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { test } from "vitest";
 import { type StudioServer, startStudioServer } from "../../src/cli/studio/studio-server.ts";
@@ -97,4 +98,12 @@ export async function paintedBlocks(page: Page, chart = 0): Promise<PaintedBlock
       }
     return blocks;
   })()`)) as PaintedBlock[];
+}
+
+/** The rules of axe-core that the page breaks. */
+export async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(axe.source);
+  return (await page.evaluate(
+    "axe.run().then(({ violations }) => violations.map(({ id, nodes }) => id + ': ' + nodes[0].html))",
+  )) as string[];
 }

@@ -1,19 +1,10 @@
 // The page as a person uses it: controls, pointer, keyboard, address, history, themes, and what screen readers find.
-import AxeBuilder from "axe-core";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect } from "vitest";
 import { buildProgram, lower, simulate, UNIT_COST } from "../../src/schedule/index.ts";
-import { BROWSER, inBrowser, paintedBlocks, StudioInBrowser, settled } from "./browser.ts";
+import { BROWSER, inBrowser, paintedBlocks, StudioInBrowser, settled, violations } from "./browser.ts";
 
 const stepOf = (page: Page) => page.locator(".summary tr", { hasText: "Step" }).locator("td").innerText();
-
-/** The rules of axe-core that the page breaks. */
-async function violations(page: Page): Promise<string[]> {
-  await page.evaluate(AxeBuilder.source);
-  return (await page.evaluate(
-    "axe.run().then(({ violations }) => violations.map(({ id, nodes }) => id + ': ' + nodes[0].html))",
-  )) as string[];
-}
 
 let studio: StudioInBrowser;
 beforeAll(async () => {

@@ -10,7 +10,7 @@ import { RunInFolder } from "../../src/cli/studio/run-in-folder.ts";
 import { type StudioServer, startStudioServer } from "../../src/cli/studio/studio-server.ts";
 import { formatConfig } from "../../src/trainer/config/config.ts";
 import { orderedWordsConfig } from "../trainer/ordered-words.ts";
-import { BROWSER, inBrowser, StudioInBrowser } from "./browser.ts";
+import { BROWSER, inBrowser, StudioInBrowser, violations } from "./browser.ts";
 
 const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "dualpipe-studio-"));
@@ -110,6 +110,7 @@ inBrowser("a finished run is opened from its folder, next to its plan", async ()
       "document.querySelector('.surface').chart.content.drawn.timeline.ranks.reduce((sum, track) => sum + track.length, 0)",
     );
     expect(drawn).toBe(numEvents);
+    expect(await violations(page)).toEqual([]);
     // What another process adds to the folder appears by itself.
     appendFileSync(
       join(runFolder, "metrics.jsonl"),

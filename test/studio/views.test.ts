@@ -11,7 +11,7 @@ import {
   simulate,
   UNIT_COST,
 } from "../../src/schedule/index.ts";
-import { BROWSER, inBrowser, paintedBlocks, StudioInBrowser, settled } from "./browser.ts";
+import { BROWSER, inBrowser, paintedBlocks, StudioInBrowser, settled, violations } from "./browser.ts";
 
 let studio: StudioInBrowser;
 beforeAll(async () => {
@@ -183,4 +183,18 @@ inBrowser("wrong files get a message that says what was wrong", async () => {
   );
   await settled(page);
   expect(await page.locator(".stage [role=alert]").innerText()).toMatch(/rank 0|order/);
+});
+
+inBrowser("no view has a violation of accessibility, in either theme", async () => {
+  const views = [
+    "compare?micro-batches=16&with=schedule%3D1f1b",
+    "explain?time=20",
+    "edit?ranks=2&micro-batches=4",
+  ];
+  for (const [i, view] of [...views, "design?stall=1@4%2B2"].entries()) {
+    const page = await studio.open(`#/${view}`, { dark: i % 2 === 0 });
+    expect(`${view}: ${(await violations(page)).join()}`).toBe(`${view}: `);
+    await page.getByRole("button", { name: /theme/ }).click();
+    expect(`${view}: ${(await violations(page)).join()}`).toBe(`${view}: `);
+  }
 });

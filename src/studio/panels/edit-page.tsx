@@ -112,7 +112,7 @@ function ActionLists({ session, program, problems }: ActionListsProps) {
               key={name}
               class={`action kind-${kindOf(name)} ${marked.has(`${rank} ${index}`) ? "wrong" : ""}`}
               data-at={`${rank} ${index}`}
-              aria-label={`${name}, action ${index} of rank ${rank}`}
+              aria-label={`${shortName(name)}, action ${index} of rank ${rank}`}
               draggable
               onDragStart={() => {
                 dragged.value = { rank, index };
@@ -132,7 +132,7 @@ function ActionLists({ session, program, problems }: ActionListsProps) {
                 else chipAt(box.current!, { rank, index: index + offset })?.focus();
               }}
             >
-              {name.replace("OVERLAP_F_B", "").replace(/[()]/g, "").replace(";", "+")}
+              {shortName(name)}
             </button>
           ))}
         </div>
@@ -144,6 +144,8 @@ function ActionLists({ session, program, problems }: ActionListsProps) {
 
 const keyOf = ({ rank, actionIndex }: { rank: number; actionIndex: number }) => `${rank} ${actionIndex}`;
 const kindOf = (name: string) => (name.startsWith("(") ? "pair" : /[FIWB]/.exec(name)?.[0]);
+/** A pair as `1F3+0B0`. */
+const shortName = (name: string) => name.replace("OVERLAP_F_B", "").replace(/[()]/g, "").replace(";", "+");
 const chipAt = (box: HTMLElement, { rank, index }: Position) =>
   box.querySelector<HTMLElement>(`[data-at="${rank} ${index}"]`);
 

@@ -19,7 +19,7 @@ export function FilesPanel({ session, step }: { session: Session; step: LoadedSt
   };
   return (
     <section class="files" aria-label="Files">
-      <h3>Files</h3>
+      <h2>Files</h2>
       <label class="open">
         Open a file <small>CSV, JSON, profile, Chrome trace</small>
         <input type="file" onChange={({ currentTarget }) => void open(currentTarget.files?.[0])} />
