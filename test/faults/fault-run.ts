@@ -28,11 +28,14 @@ export class FaultRun implements Disposable {
   readonly #seed: number;
   readonly #overrides: readonly string[];
 
-  /** @param stepsPerFault Enough steps that the run outlasts its faults, even on a slow machine. */
-  constructor(seed: number, stepsPerFault = STEPS_BETWEEN_FAULTS) {
+  /**
+   * @param stepsPerFault Enough steps that the run outlasts its faults, even on a slow machine.
+   * @param overrides More keys of its configuration.
+   */
+  constructor(seed: number, stepsPerFault = STEPS_BETWEEN_FAULTS, overrides: readonly string[] = []) {
     this.#seed = seed;
     this.random = new RandomNumbers(seed);
-    this.#overrides = [...OVERRIDES, `training.steps=${stepsPerFault * NUM_FAULTS + 2}`];
+    this.#overrides = [...OVERRIDES, `training.steps=${stepsPerFault * NUM_FAULTS + 2}`, ...overrides];
   }
 
   /** Trains without faults, on four threads of this process. Call it first. */
