@@ -8,6 +8,7 @@
  *
  * `--overwrite` replaces the files of an earlier run, and only those. Files that are not a run's are never removed.
  */
+import { existsSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { removeTemporaryFiles, writeFileAtomically } from "../files/atomic-file.ts";
@@ -46,13 +47,19 @@ export class RunFolder implements Disposable {
   }
 
   /**
-   * Checks that the run may use the folder, and changes nothing.
+   * Checks that the run may use the folder, and changes nothing in it. A folder that exists is the run's from now on,
+   * so that what is found in it stays true.
    * @param print Called with a line before it waits to see whether another host's run is alive.
    * @throws FolderError, RunFolderError
    */
   async check(print: (text: string) => void): Promise<void> {
     await checkFolder("output.dir", this.path);
-    await RunLock.check(this.path, { onWait: print });
+    if (!existsSync(this.path)) return;
+    this.#lock = await RunLock.take(this.path, { onWait: print });
+    await this.#checkContent();
+  }
+
+  async #checkContent(): Promise<void> {
     const names = await this.#names();
     if (names.length === 0) return;
     const own = names.filter((name) => this.#ownNames.includes(name));
@@ -72,8 +79,12 @@ export class RunFolder implements Disposable {
    * @param step The steps that were done before; the metrics of later steps are removed.
    */
   async claim(config: TrainConfig, step: number): Promise<void> {
-    await makeFolder(this.path);
-    this.#lock = await RunLock.take(this.path);
+    if (this.#lock === undefined) {
+      await makeFolder(this.path);
+      this.#lock = await RunLock.take(this.path);
+      // Another run may have come and gone since the check.
+      await this.#checkContent();
+    }
     await removeTemporaryFiles(this.path);
     await this.store.removeTemporary();
     if (this.#existingRun === "overwrite")

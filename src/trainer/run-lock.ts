@@ -76,11 +76,6 @@ export class RunLock implements Disposable {
     return new RunLock(path, owner, options.heartbeatMs ?? HEARTBEAT_MS);
   }
 
-  /** @throws RunFolderError OUTPUT_IN_USE if a run has the folder. Changes nothing. */
-  static async check(folder: string, options: RunLockOptions = {}): Promise<void> {
-    await goneOwner(folder, options);
-  }
-
   private constructor(path: string, owner: Owner, heartbeatMs: number) {
     const controller = new AbortController();
     this.lost = controller.signal;

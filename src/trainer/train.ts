@@ -112,11 +112,26 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
 
 /** Checks the folders, and finds the data and the checkpoint to resume from. Writes nothing but the cache. */
 async function prepareRun(options: TrainOptions): Promise<RunToFollow> {
-  const { config, output, profilePath, resume = false, overwrite = false } = options;
+  const { config, output, resume = false, overwrite = false } = options;
   const existingRun: ExistingRun = resume ? "resume" : overwrite ? "overwrite" : "refuse";
   const folder = new RunFolder(config.output.dir, existingRun);
   const print = (text: string): void => void output?.write(`${text}\n`);
-  await folder.check(print);
+  try {
+    await folder.check(print);
+    return await findData(options, folder, print);
+  } catch (error) {
+    folder[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** The rest of the preparation, once the folder was checked. */
+async function findData(
+  options: TrainOptions,
+  folder: RunFolder,
+  print: (text: string) => void,
+): Promise<RunToFollow> {
+  const { config, profilePath, resume = false } = options;
   if (profilePath !== undefined) await checkFolder("the folder of the profile", dirname(profilePath));
   const point = resume ? await findResumePoint(folder.store, config, print) : undefined;
   const corpus = await loadCorpus(config.data);
