@@ -1,6 +1,6 @@
 import type { ActionList } from "../program/action-list.ts";
-import { type Cells, type Flow, flowOf } from "../program/cells.ts";
-import { isReceive, Opcode } from "../program/opcode.ts";
+import { type Cells, type Flow, flowOf, NO_CELL } from "../program/cells.ts";
+import { hasBackwardInputs, hasForward, isReceive, isSend, Opcode } from "../program/opcode.ts";
 import type { Program } from "../program/program.ts";
 import { nameAction, type Problem } from "./problem.ts";
 
@@ -32,11 +32,63 @@ class SendReader {
 }
 
 /**
- * Finds, for each rank, the first RECV that is not at the same position in its channel as the SEND of its value.
+ * Finds, for each rank, the first SEND that is not in the order of the computations, and the first RECV that is not at
+ * the same position in its channel as the SEND of its value.
  * The program's SENDs and RECVs must be complete.
  */
 export function channelProblems(program: Program, cells: Cells): Problem[] {
-  return program.ranks.flatMap((_, rank) => receiverProblems(program, rank, cells));
+  return program.ranks.flatMap((_, rank) => [
+    ...senderProblems(program, rank, cells),
+    ...receiverProblems(program, rank, cells),
+  ]);
+}
+
+/** The values of one channel that were computed and not sent yet. */
+interface Computed {
+  readonly values: number[];
+  /** Those before it were sent. */
+  numSent: number;
+}
+
+/**
+ * Finds the first SEND of a rank that is not the next of its channel in the order of the computations. The engine sends
+ * a result as soon as it is computed, so the receiver would get another value than this program says.
+ */
+function senderProblems(program: Program, rank: number, cells: Cells): Problem[] {
+  const computed = { F: new Map<number, Computed>(), B: new Map<number, Computed>() };
+  const add = (flow: Flow, cell: number): void => {
+    const value = cells.consumerOf(flow, cell);
+    if (value === NO_CELL) return;
+    const receiver = cells.rankOf(value);
+    const channel = computed[flow].get(receiver);
+    if (channel === undefined) computed[flow].set(receiver, { values: [value], numSent: 0 });
+    else channel.values.push(value);
+  };
+  const actions = program.ranks[rank]!;
+  for (let index = 0; index < actions.length; index++) {
+    const opcode = actions.opcodes[index]!;
+    if (hasForward(opcode)) add("F", actions.cells[index]!);
+    if (hasBackwardInputs(opcode)) add("B", actions.backwardCellAt(index));
+    if (!isSend(opcode)) continue;
+    const flow = flowOf(opcode);
+    const value = cells.valueOf(opcode, actions.cells[index]!);
+    const channel = computed[flow].get(cells.rankOf(value))!;
+    const next = channel.values[channel.numSent++]!;
+    if (next === value) continue;
+    const sent = nameAction(program, { rank, actionIndex: index });
+    const first = cells.nameOf(flow === "F" ? "SEND_F" : "SEND_B", cells.producerOf(flow, next));
+    return [
+      {
+        code: "channel-order",
+        rank,
+        actionIndex: index,
+        message:
+          `program ${program.schedule}: the sends of a channel must have the order of the computations; rank ${rank} ` +
+          `has ${sent} before ${first}, whose value it computes first; swap them, and their receives`,
+      },
+    ];
+  }
+  return [];
 }
 
 function receiverProblems(program: Program, rank: number, cells: Cells): Problem[] {

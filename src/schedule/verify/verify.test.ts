@@ -11,6 +11,7 @@ import {
   lower,
   type Program,
   parseAction,
+  parseProgramCsv,
   simulate,
   UNIT_COST,
   verify,
@@ -121,10 +122,25 @@ describe("planted faults", () => {
       {
         code: "channel-order",
         message:
+          "program dualpipe: the sends of a channel must have the order of the computations; rank 0 has 0SEND_F1 before " +
+          "0SEND_F0, whose value it computes first; swap them, and their receives",
+      },
+      {
+        code: "channel-order",
+        message:
           "program dualpipe: receives must be posted in the order of the sends of their channel; rank 1 posts 1RECV_F0 " +
           "where rank 0 sends 0SEND_F1; swap one of them",
       },
     ]);
+  });
+
+  it("refuses sends in another order than that of the computations, in which the engine sends", () => {
+    const ranks = (sends: string) =>
+      `0F0,0SEND_F0,0F1,0SEND_F1,0RECV_B1,0RECV_B0,0B1,0B0\n1RECV_F0,1RECV_F1,1F0,1F1,${sends}\n`;
+    const check = (sends: string) =>
+      verify(parseProgramCsv(ranks(sends), "by hand")).problems.map(({ code }) => code);
+    expect(check("1B1,1SEND_B1,1B0,1SEND_B0")).toEqual([]);
+    expect(check("1B0,1B1,1SEND_B1,1SEND_B0")).toEqual(["channel-order"]);
   });
 
   it("finds an action on a rank that does not hold its stage", () => {
