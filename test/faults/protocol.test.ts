@@ -5,8 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { connectSecurely, type HubLocation } from "../../src/launch/hub/secure-connection.ts";
+import { runOfProcesses } from "../../src/launch/process-placement.ts";
+import type { Addon } from "../../src/native/addon.ts";
+import { loadAddon } from "../../src/native/load.ts";
 import { TrainingRun } from "../checkpoint/training-run.ts";
 import { freePort } from "../gloo/free-port.ts";
+import { loopbackPlacement } from "../gloo/loopback-placement.ts";
 import { startDualpipe } from "../processes/start-launcher.ts";
 import { mutatedLines } from "./mutated-lines.ts";
 import { RandomNumbers } from "./random-numbers.ts";
@@ -89,7 +93,9 @@ test("lines of strangers who know the secret neither end process 0 nor keep its 
       },
     });
   const first = start(0);
-  const lines = mutatedLines(validLines(3, "a run of 3 ranks in 3 processes"), new RandomNumbers(20_261_126));
+  const placement = loopbackPlacement(port, { process: 0, numProcesses: 3, ranksPerProcess: 1 });
+  const description = runOfProcesses(loadAddon<Addon>(), { ...placement, secret: SECRET });
+  const lines = mutatedLines(validLines(3, description), new RandomNumbers(20_261_126));
   const answers = await sendLines({ address: "127.0.0.1", port, secret: SECRET }, lines, first.child);
   // Some lines were those of a process of the run.
   expect([...answers].join("\n")).toContain('"present"');

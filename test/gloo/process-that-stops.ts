@@ -1,4 +1,5 @@
-// Process 1 of 2: joins the hub at the port given as its only argument, and stops when told to connect.
+// Process 1 of 2: joins the hub at the port of its first argument, as a process of the run that its second argument
+// describes, and stops when told to connect.
 
 import { HubMember } from "../../src/launch/hub/hub-member.ts";
 import { isAnything } from "../../src/launch/message-shapes.ts";
@@ -11,7 +12,7 @@ await HubMember.join({
   noun: "process",
   member: 1,
   numMembers: 2,
-  run: "a run of 2 ranks in 2 processes",
+  run: process.argv[3]!,
   rendezvousTimeoutMs: 60_000,
   heartbeatTimeoutMs: 200,
   isBody: isAnything,
