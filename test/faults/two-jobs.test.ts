@@ -3,6 +3,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { FaultRun, NUM_FAULTS } from "./fault-run.ts";
 import { childrenOf, processesNaming, until } from "./processes.ts";
 
+/** A run of both takes as long as ten other faults: `DUALPIPE_FAULTS=500` are 50 runs. */
+const NUM_RUNS = Math.ceil(NUM_FAULTS / 10);
 const NUM_SIGNALS = 2;
 const NUM_PROCESSES = 2;
 const LAUNCH = ["--nproc-per-node", String(NUM_PROCESSES), "--max-restarts", String(NUM_SIGNALS)];
@@ -56,7 +58,7 @@ async function trainDisturbed(job: FaultRun, dir: string): Promise<void> {
 }
 
 test("two jobs side by side end as if each were alone", async () => {
-  for (let round = 0; round < NUM_FAULTS; round++)
+  for (let round = 0; round < NUM_RUNS; round++)
     await Promise.all(jobs.map((job) => trainDisturbed(job, `round-${round}`)));
-  console.log(`two jobs side by side: ${NUM_FAULTS} runs of both, with ${NUM_SIGNALS} signals to each`);
+  console.log(`two jobs side by side: ${NUM_RUNS} runs of both, with ${NUM_SIGNALS} signals to each`);
 }, 3_600_000);
