@@ -65,7 +65,7 @@ test("a quick run measures every program but the reference, and says that it was
 test("a LibTorch without Gloo leaves out the processes, and says so", () => {
   // What the addon offers when it is built for such a LibTorch.
   const hideGloo = `const { dlopen } = process;
-    process.dlopen = (module, ...rest) => { dlopen(module, ...rest); module.exports.gloo = null; };`;
+    process.dlopen = (module, ...rest) => { dlopen(module, ...rest); if (module.exports.processes) module.exports.processes.hasGloo = false; };`;
   const { status, stdout, stderr } = runBenchWith(
     `--import=data:text/javascript,${encodeURIComponent(hideGloo)}`,
     "--quick",
