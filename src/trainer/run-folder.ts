@@ -36,6 +36,7 @@ export class RunFolder implements Disposable {
   readonly store: CheckpointStore;
   readonly #existingRun: ExistingRun;
   #lock: RunLock | undefined;
+  #wasOfRun = false;
 
   constructor(path: string, existingRun: ExistingRun) {
     this.path = path;
@@ -55,6 +56,8 @@ export class RunFolder implements Disposable {
   async check(print: (text: string) => void): Promise<void> {
     await checkFolder("output.dir", this.path);
     if (!existsSync(this.path)) return;
+    // A run that was killed at its very start has left nothing else that only a run has.
+    this.#wasOfRun = RunLock.isIn(this.path);
     this.#lock = await RunLock.take(this.path, { onWait: print });
     await this.#checkContent();
   }
@@ -63,7 +66,7 @@ export class RunFolder implements Disposable {
     const names = await this.#names();
     if (names.length === 0) return;
     const own = names.filter((name) => this.#ownNames.includes(name));
-    const isRun = this.#marksOfRun.some((mark) => own.includes(mark));
+    const isRun = this.#wasOfRun || this.#marksOfRun.some((mark) => own.includes(mark));
     if (this.#existingRun === "refuse") throw this.#occupied(isRun ? own : names, isRun);
     if (own.length > 0 && !isRun) throw this.#occupied(own, false);
     if (this.#existingRun === "resume" && own.includes(WEIGHTS_FILE) && !own.includes(this.#checkpoints))

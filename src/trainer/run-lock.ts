@@ -18,6 +18,7 @@ import { randomUUID } from "node:crypto";
 import {
   constants,
   copyFileSync,
+  existsSync,
   linkSync,
   readFileSync,
   readlinkSync,
@@ -74,6 +75,11 @@ export class RunLock implements Disposable {
       if (stale !== undefined) removeStale(path, stale);
     }
     return new RunLock(path, owner, options.heartbeatMs ?? HEARTBEAT_MS);
+  }
+
+  /** Whether a run has the folder, or was killed while it had it. */
+  static isIn(folder: string): boolean {
+    return existsSync(join(folder, LOCK_FILE));
   }
 
   private constructor(path: string, owner: Owner, heartbeatMs: number) {
