@@ -6,7 +6,9 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { FaultRun, NUM_FAULTS } from "./fault-run.ts";
 import { until } from "./processes.ts";
 
-const faults = new FaultRun(20_261_126, 12);
+// A slow `dd` fills the disk while the run goes on: with too few steps it would end before its last fault.
+const STEPS_PER_FAULT = 30;
+const faults = new FaultRun(20_261_126, STEPS_PER_FAULT);
 
 beforeAll(() => faults.trainUndisturbed());
 afterAll(() => faults[Symbol.dispose]());
@@ -27,11 +29,12 @@ test("when the disk is full the run goes on without checkpoints, and writes them
   const count = (text: string) => launcher.output().split(text).length - 1;
   for (let fault = 0; fault < NUM_FAULTS; fault++) {
     const numWritten = count(": checkpoint ") + 1 + faults.random.below(3);
-    await until("checkpoints are written", () => count(": checkpoint ") >= numWritten);
+    await until("checkpoints are written", () => count(": checkpoint ") >= numWritten, launcher.output);
     for (let i = faults.random.below(2000); i > 0; i--) await new Promise(setImmediate);
     const numGivenUp = count("no checkpoint could be written");
     inside(`dd if=/dev/zero of=${dir}/filler bs=4k 2>&1 || true`);
-    await until("a checkpoint is given up", () => count("no checkpoint could be written") > numGivenUp);
+    const isGivenUp = () => count("no checkpoint could be written") > numGivenUp;
+    await until("a checkpoint is given up", isGivenUp, launcher.output);
     inside(`rm ${dir}/filler`);
   }
   expect(await launcher.closed, launcher.output()).toEqual([0, null]);
