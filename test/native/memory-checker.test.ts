@@ -22,7 +22,6 @@ const CHECKED = [
   "src/files",
   "src/transport",
   "src/autograd/backward.test.ts",
-  "test/memory",
   "test/threads",
   "test/gloo",
   "test/ranks/failure.test.ts",
