@@ -10,6 +10,7 @@
 #include "mailbox.h"
 #include "memory.h"
 #include "oracle.h"
+#include "recording.h"
 #include "tensors.h"
 
 namespace {
@@ -27,6 +28,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   dualpipe::defineMailbox(exports);
   dualpipe::defineCuda(exports);
   dualpipe::defineProcesses(exports);
+  dualpipe::defineRecording(exports);
   dualpipe::defineOracle(exports);
   return exports;
 }

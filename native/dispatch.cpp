@@ -18,14 +18,17 @@
 // Nothing here knows any operator: whatever LibTorch has can be called, and another version of it needs no other code.
 //
 // Two rules hold for every call. Kernels run below LibTorch's autograd, which would otherwise save tensors that our own
-// autograd has saved or freed. And an argument that is a generator is always this thread's: LibTorch's default
-// generator belongs to the process, and its numbers would depend on the timing of threads.
+// autograd has saved or freed; only recorded calls (recording.cpp) run above it. And an argument that is a generator is
+// always this thread's: LibTorch's default generator belongs to the process, and its numbers would depend on the timing
+// of threads.
 #include "dispatch.h"
 
 #include <ATen/ScalarOps.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 
 #include <cmath>
+#include <sstream>
+#include <stdexcept>
 
 #include "convert.h"
 #include "guard.h"
@@ -263,26 +266,18 @@ napi_value unpack(Environment& state, napi_env env, c10::IValue value) {
   TORCH_CHECK(false, "it returns a ", value.tagKind(), ", which cannot be passed to JavaScript");
 }
 
-// What JavaScript calls an operator with: see the start of this file.
-struct Word {
-  size_t op;
-  uint64_t tensorBits;
-  explicit Word(double word)
-      : op(static_cast<uint64_t>(word) % kNumOperatorsMax), tensorBits(static_cast<uint64_t>(word) / kNumOperatorsMax) {}
-  bool isTensor(size_t position) const { return ((tensorBits >> position) & 1) != 0; }
-};
-
 // The arguments as an error shows them, from the JavaScript values: LibTorch may have consumed what was on the stack.
-std::vector<std::string> describeArguments(Environment& state, Operator& op, const Word& word, const Napi::CallbackInfo& info) {
+std::vector<std::string> describeArguments(Environment& state, Operator& op, const Word& word, const Napi::CallbackInfo& info,
+                                           size_t first) {
   std::vector<std::string> result;
-  for (size_t i = 0; i + 1 < info.Length(); i++) {
+  for (size_t i = 0; i + first < info.Length(); i++) {
     try {
       if (i < op.arguments.size() && isTensorKind(op.arguments[i].kind) != word.isTensor(i)) {
-        result.push_back(word.isTensor(i) ? "a tensor" : describe(info.Env(), info[i + 1]));
+        result.push_back(word.isTensor(i) ? "a tensor" : describe(info.Env(), info[i + first]));
         continue;
       }
       const Argument& argument = op.arguments.at(i);
-      c10::IValue value = packOrDefault(state, info.Env(), op, i, info[i + 1], word.isTensor(i));
+      c10::IValue value = packOrDefault(state, info.Env(), op, i, info[i + first], word.isTensor(i));
       bool isDtype = argument.name == "dtype" && value.isInt();
       result.push_back(isDtype ? dtypeName(static_cast<at::ScalarType>(value.toInt())) : describe(value));
     } catch (const std::exception&) {
@@ -301,30 +296,46 @@ void invoke(Environment& state, const Operator& op) {
   op.handle.callBoxed(&state.stack);
 }
 
-// call(word, ...arguments), leaving the results on the stack.
-void execute(const Napi::CallbackInfo& info) {
+// What was wrong with an argument, and what the operator takes.
+std::string withSchema(const std::exception& exception, const Operator& op) {
+  auto* ofLibTorch = dynamic_cast<const c10::Error*>(&exception);
+  std::ostringstream text;
+  text << (ofLibTorch ? ofLibTorch->what_without_backtrace() : exception.what()) << "; its schema is " << op.handle.schema();
+  return text.str();
+}
+
+// Puts the arguments from the position `first` on the stack and calls `invoke`, which leaves the results there.
+template <typename Invoke>
+void execute(const Napi::CallbackInfo& info, Word word, size_t first, const Invoke& invoke) {
   napi_env env = info.Env();
   Environment& state = Environment::of(env);
-  Word word(number(env, info[0], "operator"));
   TORCH_CHECK(word.op < state.operators.size(), "no operator of this thread has the number ", word.op);
   Operator& op = state.operators[word.op];
   state.stack.clear();
+  bool isPacked = false;
   try {
-    TORCH_CHECK(info.Length() - 1 <= op.arguments.size(), "it takes at most ", op.arguments.size(), " arguments; got ", info.Length() - 1);
+    size_t numGiven = info.Length() - first;
+    TORCH_CHECK(numGiven <= op.arguments.size(), "it takes at most ", op.arguments.size(), " arguments; got ", numGiven);
     for (size_t i = 0; i < op.arguments.size(); i++) {
-      napi_value value = i + 1 < info.Length() ? static_cast<napi_value>(info[i + 1]) : nullptr;
+      napi_value value = i < numGiven ? static_cast<napi_value>(info[i + first]) : nullptr;
       // Nearly every argument is a tensor; for one, nothing needs to be asked about the value.
       if (word.isTensor(i) && op.arguments[i].kind == ArgumentKind::Tensor)
         state.stack.emplace_back(state.tensors.get(number(env, value, op.arguments[i].name.c_str())));
       else
         state.stack.push_back(packOrDefault(state, env, op, i, value, word.isTensor(i)));
     }
+    isPacked = true;
     invoke(state, op);
   } catch (const std::exception& e) {
     state.stack.clear();
-    throw libTorchError(env, e, op.name, describeArguments(state, op, word, info));
+    auto arguments = describeArguments(state, op, word, info, first);
+    if (isPacked) throw libTorchError(env, e, op.name, arguments);
+    throw libTorchError(env, std::runtime_error(withSchema(e, op)), op.name, arguments);
   }
 }
+
+// call(word, ...arguments), leaving the results on the stack.
+void execute(const Napi::CallbackInfo& info) { execute(info, Word(number(info.Env(), info[0], "operator")), 1, invoke); }
 
 Napi::Value lookUpOperator(const Napi::CallbackInfo& info) {
   Environment& state = Environment::of(info.Env());
@@ -357,6 +368,12 @@ Napi::Value callInPlace(const Napi::CallbackInfo& info) {
 }
 
 }  // namespace
+
+Word::Word(double word) : op(static_cast<uint64_t>(word) % kNumOperatorsMax), tensorBits(static_cast<uint64_t>(word) / kNumOperatorsMax) {}
+
+void executeWith(const Napi::CallbackInfo& info, Word word, size_t first, const std::function<void(Environment&, Operator&)>& invoke) {
+  execute(info, word, first, invoke);
+}
 
 void defineDispatch(Napi::Object& exports) {
   define<lookUpOperator>(exports, "op");

@@ -6,8 +6,10 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <napi.h>
+#include <torch/csrc/autograd/edge.h>
 
 #include <cstdint>
+#include <unordered_map>
 #include <vector>
 
 namespace dualpipe {
@@ -60,12 +62,22 @@ struct Operator {
   std::vector<Argument> arguments;
 };
 
+// The graph that LibTorch's autograd made of one call (recording.cpp). Edges without a function stand for tensors
+// through which no gradient flows.
+struct Recording {
+  std::vector<torch::autograd::Edge> results;
+  std::vector<torch::autograd::Edge> tensors;
+};
+
 struct Environment {
   static Environment& of(napi_env env);
 
   TensorTable tensors;
   std::vector<Operator> operators;
   at::Generator generator;
+  // By numbers that are never used again.
+  std::unordered_map<double, Recording> recordings;
+  double numRecordings = 0;
   // The arguments of the operator that is being called, then its results; reused, to allocate nothing per call.
   torch::jit::Stack stack;
   // LibTorchError; empty until a runtime registers it.

@@ -60,6 +60,8 @@ export interface RecordOptions {
   /** I visits the node even if none of its inputs needs a gradient. */
   readonly alwaysRuns?: boolean | undefined;
   readonly lifetime?: SavedLifetime | undefined;
+  /** Is freed after the last half in which the node runs. */
+  readonly resource?: Disposable | undefined;
 }
 
 /**
@@ -137,7 +139,7 @@ export function record(
   }
   const saved =
     inputKeys === undefined
-      ? SavedTensors.byPosition(saves as readonly Save[], edges, lifetime)
+      ? SavedTensors.byPosition(saves as readonly Save[], edges, lifetime, options.resource)
       : SavedTensors.byName(saves as Readonly<Record<string, NamedSave<string>>>, inputKeys, edges, lifetime);
   const rule: Rule =
     inputKeys === undefined

@@ -32,11 +32,18 @@ export class SavedTensors {
   readonly #tensors: (Tensor | null)[];
   /** For each tensor, the halves whose gradients need it, as bits. */
   readonly #halves: readonly number[];
+  readonly #resource: Disposable | undefined;
 
-  constructor(byKey: SavedByKey, tensors: (Tensor | null)[], halves: readonly number[]) {
+  constructor(
+    byKey: SavedByKey,
+    tensors: (Tensor | null)[],
+    halves: readonly number[],
+    resource?: Disposable,
+  ) {
     this.byKey = byKey;
     this.#tensors = tensors;
     this.#halves = halves;
+    this.#resource = resource;
   }
 
   /**
@@ -68,15 +75,21 @@ export class SavedTensors {
     return new SavedTensors(byKey, tensors, halves);
   }
 
-  static byPosition(saves: readonly Save[], edges: Edges, lifetime: SavedLifetime): SavedTensors {
-    if (saves.length === 0) return NOTHING;
+  /** @param resource Is freed after the last half in which the node runs. */
+  static byPosition(
+    saves: readonly Save[],
+    edges: Edges,
+    lifetime: SavedLifetime,
+    resource?: Disposable,
+  ): SavedTensors {
+    if (saves.length === 0 && resource === undefined) return NOTHING;
     const allHalves = lifetime === "whole" ? halvesOf(edges) : 0;
     const halves = saves.map(([, ...neededFor]) =>
       neededFor.reduce((union, input) => union | (edges[input]?.half ?? 0), allHalves),
     );
     const isKept = (i: number) => halves[i] !== 0 || lifetime === "first run";
     const tensors = saves.map(([tensor], i) => (isKept(i) ? tensor.share() : null));
-    return new SavedTensors(tensors, tensors, halves);
+    return new SavedTensors(tensors, tensors, halves, resource);
   }
 
   get length(): number {
@@ -102,6 +115,7 @@ export class SavedTensors {
 
   /** Frees what no gradient of the remaining halves needs. */
   release(remaining: number): void {
+    if (remaining === 0) this.#resource?.[Symbol.dispose]();
     for (let i = 0; i < this.#tensors.length; i++) {
       const tensor = this.#tensors[i]!;
       if (tensor === null || (this.#halves[i]! & remaining) !== 0) continue;

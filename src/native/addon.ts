@@ -138,6 +138,17 @@ export interface Addon {
     /** Ends the connections of a process whose ranks have not left and never will. */
     disconnect(bridgeName: string): void;
   };
+  /** Calls above LibTorch's autograd, with a graph for each. */
+  readonly recording: {
+    /** @param wanted Which of the tensors among the arguments, each of a list for itself, are to have a gradient. */
+    record(wanted: readonly (0 | 1)[], word: number, ...args: readonly NativeArgument[]): NativeRecording;
+    gradients(
+      recording: number,
+      resultGradients: readonly (Handle | null)[],
+      positions: readonly number[],
+    ): (Handle | null)[];
+    release(recording: number): void;
+  };
   /** LibTorch's own autograd, for tests to compare with. */
   readonly oracle: {
     enable(enabled: boolean): void;
@@ -148,6 +159,17 @@ export interface Addon {
       outputGradients: readonly Handle[],
     ): (Handle | null)[];
   };
+}
+
+export interface NativeRecording {
+  readonly results: readonly (Handle | null)[];
+  readonly isDifferentiable: readonly boolean[];
+  /** For each tensor among the arguments: its elements are saved for the backward. */
+  readonly isTensorKept: readonly boolean[];
+  readonly isResultKept: readonly boolean[];
+  /** For each result: the position of the tensor whose elements it shares, or -1. */
+  readonly viewOf: readonly number[];
+  readonly recording: number;
 }
 
 /** What only cards have. All but the first three are about this thread's card, and need `open` first. */

@@ -68,7 +68,7 @@ test.each<[string, () => unknown, RegExp]>([
   [
     "mm",
     () => runtime.call(operator("aten::mm"), runtime.ones([2, 2]), 1),
-    /^aten::mm\(float32\[2, 2\], 1\): mat2 must be a tensor, and this operator takes no number for it; got 1; make it a tensor, such as runtime.full\(\[\], 1\)$/,
+    /^aten::mm\(float32\[2, 2\], 1\): mat2 must be a tensor, and this operator takes no number for it; got 1; make it a tensor, such as runtime.full\(\[\], 1\); its schema is aten::mm\(Tensor self, Tensor mat2\) -> Tensor$/,
   ],
   ["maximum", () => runtime.call(operator("aten::maximum"), x(), 3), /other must be a tensor/],
   [

@@ -16,6 +16,7 @@ import type { Addon, NativeArgument } from "../native/addon.ts";
 import { loadAddon } from "../native/load.ts";
 import { type Argument, notOneTensor, notSeveralTensors, toNative } from "./calls/native-arguments.ts";
 import { OperatorNumbers } from "./calls/operator-numbers.ts";
+import { type RecordedCall, recordCall } from "./calls/recording.ts";
 import { beginChange, lostGradient } from "./calls/unrecorded.ts";
 import { CpuDevice, type Device } from "./device.ts";
 import { type LoadOptions, openDevice } from "./device-choice.ts";
@@ -113,6 +114,15 @@ export class Runtime extends Scopes {
   /** `callInPlace` for kernels. */
   kernelInPlace(op: Operator, ...args: Argument[]): void {
     this.#callInPlace(op, args);
+  }
+
+  /**
+   * Calls an operator above LibTorch's autograd.
+   * @param isWanted Which tensors among the arguments, as in `tensorsOf`, are to have a gradient.
+   * @throws LibTorchError with the operator and its arguments, or when it overwrites one; TensorDisposedError
+   */
+  recordCall(op: Operator, args: readonly Argument[], isWanted: readonly boolean[]): RecordedCall {
+    return recordCall(this, this.#numbers.of(op), op, args, isWanted);
   }
 
   #call(op: Operator, args: Argument[]): Tensor {

@@ -22,6 +22,7 @@ const CHECKED = [
   "src/files",
   "src/transport",
   "src/autograd/backward.test.ts",
+  "src/autograd/library/differentiable.test.ts",
   "test/threads",
   "test/gloo",
   "test/ranks/failure.test.ts",

@@ -12,7 +12,7 @@ const MUL_SCALAR = operator("aten::mul", "Scalar");
 const MUL_SCALAR_INPLACE = operator("aten::mul_", "Scalar");
 const DIV = operator("aten::div", "Tensor");
 const RSUB_SCALAR = operator("aten::rsub", "Scalar");
-const RECIPROCAL = operator("aten::reciprocal");
+export const RECIPROCAL = operator("aten::reciprocal");
 const NEG = operator("aten::neg");
 const POW_SCALAR = operator("aten::pow", "Tensor_Scalar");
 const EXP = operator("aten::exp");
@@ -23,9 +23,9 @@ const RSQRT_INPLACE = operator("aten::rsqrt_");
 const ABS = operator("aten::abs");
 const SGN = operator("aten::sgn");
 const MAXIMUM = operator("aten::maximum");
-const LT = operator("aten::lt", "Tensor");
-const EQ = operator("aten::eq", "Tensor");
-const MASKED_FILL = operator("aten::masked_fill", "Scalar");
+export const LT = operator("aten::lt", "Tensor");
+export const EQ = operator("aten::eq", "Tensor");
+export const MASKED_FILL = operator("aten::masked_fill", "Scalar");
 const WHERE = operator("aten::where", "self");
 
 export function add(a: Tensor, b: Tensor | number): Tensor {

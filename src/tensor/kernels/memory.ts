@@ -13,7 +13,7 @@ const FILL_SCALAR_INPLACE = operator("aten::fill_", "Scalar");
 const TRIU_INPLACE = operator("aten::triu_");
 const INDEX_ADD_INPLACE = operator("aten::index_add_");
 const INDEX_PUT_INPLACE = operator("aten::index_put_");
-const INDEX_SELECT = operator("aten::index_select");
+export const INDEX_SELECT = operator("aten::index_select");
 const CAT = operator("aten::cat");
 const STACK = operator("aten::stack");
 

@@ -5,9 +5,9 @@ import type { Tensor } from "../tensor.ts";
 const SUM = operator("aten::sum", "dim_IntList");
 const MEAN = operator("aten::mean", "dim");
 const SUM_TO_SIZE = operator("aten::sum_to_size");
-const VECTOR_NORM = operator("aten::linalg_vector_norm");
-const ARGMAX = operator("aten::argmax");
-const TOPK = operator("aten::topk");
+export const VECTOR_NORM = operator("aten::linalg_vector_norm");
+export const ARGMAX = operator("aten::argmax");
+export const TOPK = operator("aten::topk");
 
 /** @param dims Null for all. */
 export function sum(x: Tensor, dims: readonly number[] | null, keepDims = false): Tensor {

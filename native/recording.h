@@ -1,0 +1,5 @@
+#pragma once
+#include <napi.h>
+namespace dualpipe {
+void defineRecording(Napi::Object& exports);
+}

@@ -1,0 +1,80 @@
+/**
+ * Operators whose gradients LibTorch knows, as nodes of our graph.
+ *
+ * Our own rules are written where they are hot, or where we can keep less than LibTorch does. For everything else,
+ * LibTorch's autograd records the one call (native/recording.cpp), and the node asks it for the gradients that its half
+ * wants. What LibTorch saved is freed after the last half, since only LibTorch knows which gradient needs it; a rule of
+ * our own could free a part of it after I.
+ */
+import type { Argument } from "../../tensor/calls/native-arguments.ts";
+import { tensorsOf } from "../../tensor/calls/recording.ts";
+import { ArgumentError } from "../../tensor/errors.ts";
+import type { Operator } from "../../tensor/native-operator.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { historyOf, requiresGrad, WITHOUT_GRADIENT } from "../graph.ts";
+import { checkGradientKept } from "../lost-gradient.ts";
+import { record } from "../record.ts";
+import type { Save } from "../saved-tensors.ts";
+
+/**
+ * Calls any operator of LibTorch that returns one tensor, with its gradient.
+ * @param args As its schema says, tensors as tensors; what is left out gets the schema's default.
+ * @throws LibTorchError with the schema, when an argument does not fit, when the operator overwrites one, or when it
+ *   takes its random numbers from LibTorch's own generator; in the backward, when LibTorch has no gradient for it
+ * @example
+ * const y = differentiable(operator("aten::cumsum"), x, 0);
+ */
+export function differentiable(op: Operator, ...args: Argument[]): Tensor {
+  const results = recorded(op, args);
+  const [result] = results;
+  if (results.length === 1 && result) return result;
+  throw new ArgumentError(
+    `${op.name}: differentiable must be given an operator that returns one tensor; this one returned ${results.length}; ` +
+      "call it with differentiableMany",
+  );
+}
+
+/** The same for an operator with several tensors as results, or with a list of them; an undefined one is null. */
+export function differentiableMany(op: Operator, ...args: Argument[]): readonly (Tensor | null)[] {
+  return recorded(op, args);
+}
+
+function recorded(op: Operator, args: readonly Argument[]): readonly (Tensor | null)[] {
+  const inputs = tensorsOf(args);
+  const first = inputs.find((input) => input !== null);
+  if (!first)
+    throw new ArgumentError(
+      `${op.name}: differentiable must be given at least one tensor; without one, there is no gradient: use runtime.call`,
+    );
+  const { runtime } = first;
+  if (runtime.gradEnabled)
+    for (const [i, input] of inputs.entries())
+      if (input !== null) checkGradientKept(input, `${op.name}: input ${i}`);
+  const isWanted = inputs.map((input) => runtime.gradEnabled && input !== null && requiresGrad(input));
+  const { results, isDifferentiable, kept, recording } = runtime.recordCall(op, args, isWanted);
+  const outputs = results.filter((_, i) => isDifferentiable[i]) as Tensor[];
+  const dependsOnStageInput = inputs.some((input) => input && historyOf(input)?.dependsOnStageInput);
+  if (dependsOnStageInput)
+    for (const result of results) if (result && !outputs.includes(result)) result.history = WITHOUT_GRADIENT;
+  if (outputs.length === 0) {
+    recording[Symbol.dispose]();
+    return results;
+  }
+  const positions = [...inputs.keys()];
+  const saves = kept.map((tensor): Save => [tensor, ...positions]);
+  record(
+    op.name,
+    inputs,
+    outputs,
+    saves,
+    (node) => {
+      const arrived = node.gradients.values();
+      const resultGradients = isDifferentiable.map((each) => (each ? arrived.next().value! : null));
+      const wanted = positions.filter((i) => node.isWanted(i));
+      const gradients = recording.gradients(resultGradients, wanted);
+      return positions.map((i) => gradients[wanted.indexOf(i)] ?? null);
+    },
+    { resource: recording },
+  );
+  return results;
+}

@@ -1,0 +1,129 @@
+/** Reductions, and orders of elements: what becomes of the elements along a dimension. */
+import { ARGMAX, TOPK, VECTOR_NORM } from "../../tensor/kernels/reduction.ts";
+import { operator } from "../../tensor/native-operator.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { differentiable, differentiableMany } from "./differentiable.ts";
+
+const CUMSUM = operator("aten::cumsum");
+const CUMPROD = operator("aten::cumprod");
+const LOGSUMEXP = operator("aten::logsumexp");
+const VAR_DIM = operator("aten::var", "dim");
+const STD_DIM = operator("aten::std", "dim");
+const PROD = operator("aten::prod");
+const PROD_DIM_INT = operator("aten::prod", "dim_int");
+const AMAX = operator("aten::amax");
+const AMIN = operator("aten::amin");
+const MAX_DIM = operator("aten::max", "dim");
+const MIN_DIM = operator("aten::min", "dim");
+const ARGMIN = operator("aten::argmin");
+const SORT = operator("aten::sort");
+const ALL = operator("aten::all");
+const ANY = operator("aten::any");
+
+/** What an operator found along a dimension, and where. */
+export interface Found {
+  readonly values: Tensor;
+  /** int64; without a gradient. */
+  readonly indices: Tensor;
+}
+
+function found(results: readonly (Tensor | null)[]): Found {
+  return { values: results[0]!, indices: results[1]! };
+}
+
+/** The sums of the elements up to each one along a dimension. */
+export function cumsum(x: Tensor, dim: number): Tensor {
+  return differentiable(CUMSUM, x, dim);
+}
+
+/** The products of the elements up to each one along a dimension. */
+export function cumprod(x: Tensor, dim: number): Tensor {
+  return differentiable(CUMPROD, x, dim);
+}
+
+/** `log(sum(e^x))` over some dimensions, without overflow; `keepDims` leaves them with size 1. */
+export function logsumexp(x: Tensor, dims: readonly number[], keepDims = false): Tensor {
+  return differentiable(LOGSUMEXP, x, dims, keepDims);
+}
+
+/** The variance over some dimensions, or over all (null); divided by `n - 1` if unbiased, else by n. */
+export function variance(
+  x: Tensor,
+  dims: readonly number[] | null = null,
+  options: { readonly unbiased?: boolean; readonly keepDims?: boolean } = {},
+): Tensor {
+  return differentiable(VAR_DIM, x, dims ?? allDims(x), options.unbiased ?? true, options.keepDims ?? false);
+}
+
+/** The standard deviation, the square root of `variance`. */
+export function std(
+  x: Tensor,
+  dims: readonly number[] | null = null,
+  options: { readonly unbiased?: boolean; readonly keepDims?: boolean } = {},
+): Tensor {
+  return differentiable(STD_DIM, x, dims ?? allDims(x), options.unbiased ?? true, options.keepDims ?? false);
+}
+
+/** `sum(|x|^order)^(1/order)` over some dimensions, or over all (null). */
+export function norm(x: Tensor, order = 2, dims: readonly number[] | null = null, keepDims = false): Tensor {
+  return differentiable(VECTOR_NORM, x, order, dims, keepDims);
+}
+
+/** The product over a dimension, or over all (null). */
+export function prod(x: Tensor, dim: number | null = null, keepDims = false): Tensor {
+  return dim === null ? differentiable(PROD, x) : differentiable(PROD_DIM_INT, x, dim, keepDims);
+}
+
+/** The largest elements over some dimensions; equal ones share the gradient. */
+export function amax(x: Tensor, dims: readonly number[] | null = null, keepDims = false): Tensor {
+  return differentiable(AMAX, x, dims ?? [], keepDims);
+}
+
+/** The smallest elements over some dimensions; equal ones share the gradient. */
+export function amin(x: Tensor, dims: readonly number[] | null = null, keepDims = false): Tensor {
+  return differentiable(AMIN, x, dims ?? [], keepDims);
+}
+
+/** The largest element along a dimension, and its index, which gets the whole gradient. */
+export function max(x: Tensor, dim: number, keepDims = false): Found {
+  return found(differentiableMany(MAX_DIM, x, dim, keepDims));
+}
+
+/** The smallest element along a dimension, and its index, which gets the whole gradient. */
+export function min(x: Tensor, dim: number, keepDims = false): Found {
+  return found(differentiableMany(MIN_DIM, x, dim, keepDims));
+}
+
+/** The index of the largest element along a dimension, or of all in row-major order (null): int64. */
+export function argmax(x: Tensor, dim: number | null = null, keepDims = false): Tensor {
+  return differentiable(ARGMAX, x, dim, keepDims);
+}
+
+/** The index of the smallest element along a dimension, or of all in row-major order (null): int64. */
+export function argmin(x: Tensor, dim: number | null = null, keepDims = false): Tensor {
+  return differentiable(ARGMIN, x, dim, keepDims);
+}
+
+/** The k largest elements along a dimension, the largest first, or the smallest. */
+export function topk(x: Tensor, k: number, dim = -1, largest = true): Found {
+  return found(differentiableMany(TOPK, x, k, dim, largest));
+}
+
+/** The elements along a dimension in order. */
+export function sort(x: Tensor, dim = -1, descending = false): Found {
+  return found(differentiableMany(SORT, x, dim, descending));
+}
+
+/** True when all elements are true, or not 0: a bool tensor []. */
+export function all(x: Tensor): Tensor {
+  return differentiable(ALL, x);
+}
+
+/** True when one of the elements is true, or not 0: a bool tensor []. */
+export function any(x: Tensor): Tensor {
+  return differentiable(ANY, x);
+}
+
+function allDims(x: Tensor): number[] {
+  return [...x.shape.keys()];
+}
