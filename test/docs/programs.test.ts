@@ -42,6 +42,11 @@ test("an operator of one's own has the right gradient", async () => {
   expect(checkErf).not.toThrow();
 });
 
+test("an operator that has no function of its own has its gradient", async () => {
+  const { anyOperator } = (await import("./programs/any-operator.ts")) as { anyOperator: () => number[] };
+  expect(anyOperator()).toEqual([2, 12, 0]);
+});
+
 test("a module is saved in bfloat16 and loaded, in two lines", () => {
   const folder = mkdtempSync(join(tmpdir(), "dualpipe-docs-"));
   const args = ["--import", import.meta.resolve("tsx"), fileURLToPath(program("save-and-load"))];

@@ -22,7 +22,7 @@ import type { Save } from "../saved-tensors.ts";
  * @throws LibTorchError with the schema, when an argument does not fit, when the operator overwrites one, or when it
  *   takes its random numbers from LibTorch's own generator; in the backward, when LibTorch has no gradient for it
  * @example
- * const y = differentiable(operator("aten::cumsum"), x, 0);
+ * const y = differentiable(operator("aten::cumsum"), runtime.ones([2, 3]), 0);
  */
 export function differentiable(op: Operator, ...args: Argument[]): Tensor {
   const results = recorded(op, args);
