@@ -43,18 +43,38 @@ export { type GenerateOptions, generate } from "./models/generate.ts";
 export { type GptConfig, GptStage } from "./models/gpt/gpt.ts";
 export { type GptStagesOptions, gptStages } from "./models/gpt/stages.ts";
 export { NativeSetupError } from "./native/setup-error.ts";
-export { GELU, SiLU } from "./nn/activation.ts";
-export { CausalSelfAttention } from "./nn/attention.ts";
 export { ModuleList, Sequential } from "./nn/containers.ts";
-export { Dropout } from "./nn/dropout.ts";
-export { Embedding } from "./nn/embedding.ts";
 export { ModuleError } from "./nn/errors.ts";
 export { withSeed } from "./nn/initial.ts";
-export { Linear } from "./nn/linear.ts";
-export { MLP } from "./nn/mlp.ts";
+export {
+  GELU,
+  Hardswish,
+  LeakyReLU,
+  ReLU,
+  Sigmoid,
+  SiLU,
+  Softmax,
+  Tanh,
+} from "./nn/layers/activation.ts";
+export { CausalSelfAttention } from "./nn/layers/attention.ts";
+export {
+  Conv1d,
+  Conv2d,
+  Conv3d,
+  type ConvLayerOptions,
+  ConvTranspose1d,
+  ConvTranspose2d,
+  ConvTranspose3d,
+} from "./nn/layers/conv.ts";
+export { Dropout } from "./nn/layers/dropout.ts";
+export { Embedding } from "./nn/layers/embedding.ts";
+export { Linear } from "./nn/layers/linear.ts";
+export { MLP } from "./nn/layers/mlp.ts";
+export { GroupNorm, LayerNorm, RMSNorm } from "./nn/layers/norm.ts";
+export { AdaptiveAvgPool, AvgPool, MaxPool } from "./nn/layers/pool.ts";
+export { Flatten, Identity } from "./nn/layers/shape.ts";
 export { Module } from "./nn/module.ts";
 export { loadModule, type SaveModuleOptions, type StoredDType, saveModule } from "./nn/module-file.ts";
-export { LayerNorm, RMSNorm } from "./nn/norm.ts";
 export { type LoadReport, type StateDict, StateDictError } from "./nn/state-dict.ts";
 export { AdamW, type AdamWOptions } from "./optim/adamw.ts";
 export { clipFactor, scaleGradients, squaredGradNorm } from "./optim/gradient-norm.ts";

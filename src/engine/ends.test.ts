@@ -7,7 +7,7 @@ import { mseLoss } from "../autograd/operators/loss.ts";
 import { mean } from "../autograd/operators/reduction.ts";
 import { Parameter } from "../autograd/parameter.ts";
 import { detach } from "../autograd/record.ts";
-import { Linear } from "../nn/linear.ts";
+import { Linear } from "../nn/layers/linear.ts";
 import { Module } from "../nn/module.ts";
 import { operator } from "../tensor/native-operator.ts";
 import { Runtime } from "../tensor/runtime.ts";

@@ -2,7 +2,7 @@ import { afterEach, expect, test } from "vitest";
 import { failOnLeaks } from "../../test/leak-guard.ts";
 import { mseLoss } from "../autograd/operators/loss.ts";
 import { Sequential } from "../nn/containers.ts";
-import { Linear } from "../nn/linear.ts";
+import { Linear } from "../nn/layers/linear.ts";
 import { buildProgram } from "../schedule/index.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import { InProcessGroup } from "../transport/in-process/in-process-group.ts";

@@ -7,7 +7,7 @@ import { readSafetensors, writeSafetensors } from "../files/safetensors.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import { Sequential } from "./containers.ts";
 import { withSeed } from "./initial.ts";
-import { Linear } from "./linear.ts";
+import { Linear } from "./layers/linear.ts";
 import { Module } from "./module.ts";
 import { loadModule, saveModule } from "./module-file.ts";
 

@@ -11,7 +11,7 @@ import { Runtime } from "../tensor/runtime.ts";
 import { finish, type Suspendable, type Transfer } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { ModuleList, Sequential } from "./containers.ts";
-import { Linear } from "./linear.ts";
+import { Linear } from "./layers/linear.ts";
 import { Module } from "./module.ts";
 import { StateDictError } from "./state-dict.ts";
 

@@ -2,7 +2,7 @@
 import { mseLoss } from "../../src/autograd/operators/loss.ts";
 import { DualPipe } from "../../src/engine/dualpipe.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";
-import { MLP } from "../../src/nn/mlp.ts";
+import { MLP } from "../../src/nn/layers/mlp.ts";
 
 const HIDDEN = 16;
 const NUM_MICRO_BATCHES = 4;

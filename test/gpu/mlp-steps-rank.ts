@@ -2,7 +2,7 @@
 import { mseLoss } from "../../src/autograd/operators/loss.ts";
 import { DualPipe } from "../../src/engine/dualpipe.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";
-import { MLP } from "../../src/nn/mlp.ts";
+import { MLP } from "../../src/nn/layers/mlp.ts";
 import * as kernels from "../../src/tensor/kernels/index.ts";
 import type { Runtime } from "../../src/tensor/runtime.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";

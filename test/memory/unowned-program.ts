@@ -1,7 +1,7 @@
 // Makes tensors that no scope owns, in one of several ways; the first argument says which.
 import { setTimeout } from "node:timers/promises";
 import { isMainThread, Worker } from "node:worker_threads";
-import { Linear } from "../../src/nn/linear.ts";
+import { Linear } from "../../src/nn/layers/linear.ts";
 import { Runtime } from "../../src/tensor/runtime.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 

@@ -4,7 +4,7 @@ import { mseLoss } from "../../src/autograd/operators/loss.ts";
 import { Pipeline } from "../../src/engine/pipeline.ts";
 import { stagesOfRank } from "../../src/engine/pipeline-options.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";
-import { Linear } from "../../src/nn/linear.ts";
+import { Linear } from "../../src/nn/layers/linear.ts";
 import { allGatherNumbers } from "../../src/transport/collectives.ts";
 
 interface Part {

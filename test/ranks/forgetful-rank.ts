@@ -3,7 +3,7 @@ import { mseLoss } from "../../src/autograd/operators/loss.ts";
 import { DualPipe } from "../../src/engine/dualpipe.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";
 import { withSeed } from "../../src/nn/initial.ts";
-import { Linear } from "../../src/nn/linear.ts";
+import { Linear } from "../../src/nn/layers/linear.ts";
 import { AdamW } from "../../src/optim/adamw.ts";
 
 export interface ForgetfulCase {

@@ -1,6 +1,6 @@
 import { DualPipe } from "../../src/engine/dualpipe.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";
-import { Linear } from "../../src/nn/linear.ts";
+import { Linear } from "../../src/nn/layers/linear.ts";
 import { Module } from "../../src/nn/module.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 

@@ -3,7 +3,7 @@ import { mseLoss } from "../../src/autograd/operators/loss.ts";
 import { record } from "../../src/autograd/record.ts";
 import { Pipeline } from "../../src/engine/pipeline.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";
-import { Linear } from "../../src/nn/linear.ts";
+import { Linear } from "../../src/nn/layers/linear.ts";
 import { Module } from "../../src/nn/module.ts";
 import * as kernels from "../../src/tensor/kernels/index.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";

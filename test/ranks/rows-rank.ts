@@ -3,7 +3,7 @@ import { mul, sub } from "../../src/autograd/operators/arithmetic.ts";
 import { mean } from "../../src/autograd/operators/reduction.ts";
 import { Pipeline } from "../../src/engine/pipeline.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";
-import { Linear } from "../../src/nn/linear.ts";
+import { Linear } from "../../src/nn/layers/linear.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 
 /** A criterion that broadcasts. */

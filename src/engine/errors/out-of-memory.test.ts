@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { failOnLeaks } from "../../../test/leak-guard.ts";
 import { mseLoss } from "../../autograd/operators/loss.ts";
-import { Linear } from "../../nn/linear.ts";
+import { Linear } from "../../nn/layers/linear.ts";
 import { Runtime } from "../../tensor/runtime.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { InProcessGroup } from "../../transport/in-process/in-process-group.ts";

@@ -3,7 +3,7 @@ import { failOnLeaks } from "../../../test/leak-guard.ts";
 import { linear } from "../../autograd/operators/linear.ts";
 import { mseLoss } from "../../autograd/operators/loss.ts";
 import { Parameter } from "../../autograd/parameter.ts";
-import { Linear } from "../../nn/linear.ts";
+import { Linear } from "../../nn/layers/linear.ts";
 import { Module } from "../../nn/module.ts";
 import { SGD } from "../../optim/sgd.ts";
 import { Runtime } from "../../tensor/runtime.ts";

@@ -1,10 +1,10 @@
-import { checkedOptions } from "../errors/option-error.ts";
-import type { DType } from "../tensor/dtype.ts";
-import type { Runtime } from "../tensor/runtime.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { checkedOptions } from "../../errors/option-error.ts";
+import type { DType } from "../../tensor/dtype.ts";
+import type { Runtime } from "../../tensor/runtime.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { Module } from "../module.ts";
 import { GELU } from "./activation.ts";
 import { Linear } from "./linear.ts";
-import { Module } from "./module.ts";
 
 export interface MLPOptions {
   readonly bias?: boolean | undefined;

@@ -1,12 +1,12 @@
-import { scaledDotProductAttention } from "../autograd/operators/attention.ts";
-import { reshape, transpose } from "../autograd/operators/shape.ts";
-import { split } from "../autograd/operators/slice.ts";
-import { checkedOptions, OptionError } from "../errors/option-error.ts";
-import type { DType } from "../tensor/dtype.ts";
-import type { Runtime } from "../tensor/runtime.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { scaledDotProductAttention } from "../../autograd/operators/attention.ts";
+import { reshape, transpose } from "../../autograd/operators/shape.ts";
+import { split } from "../../autograd/operators/slice.ts";
+import { checkedOptions, OptionError } from "../../errors/option-error.ts";
+import type { DType } from "../../tensor/dtype.ts";
+import type { Runtime } from "../../tensor/runtime.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { Module } from "../module.ts";
 import { Linear } from "./linear.ts";
-import { Module } from "./module.ts";
 
 export interface AttentionOptions {
   readonly bias?: boolean | undefined;

@@ -1,8 +1,8 @@
-import { dropout } from "../autograd/operators/dropout.ts";
-import { OptionError } from "../errors/option-error.ts";
-import type { Runtime } from "../tensor/runtime.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import { Module } from "./module.ts";
+import { dropout } from "../../autograd/operators/dropout.ts";
+import { OptionError } from "../../errors/option-error.ts";
+import type { Runtime } from "../../tensor/runtime.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { Module } from "../module.ts";
 
 /**
  * In training, sets each element to 0 with this probability and divides the others by the probability to stay, so that

@@ -1,11 +1,11 @@
-import { linear } from "../autograd/operators/linear.ts";
-import type { Parameter } from "../autograd/parameter.ts";
-import { checkedOptions, OptionError } from "../errors/option-error.ts";
-import type { DType } from "../tensor/dtype.ts";
-import type { Runtime } from "../tensor/runtime.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import { uniformParameter } from "./initial.ts";
-import { Module } from "./module.ts";
+import { linear } from "../../autograd/operators/linear.ts";
+import type { Parameter } from "../../autograd/parameter.ts";
+import { checkedOptions, OptionError } from "../../errors/option-error.ts";
+import type { DType } from "../../tensor/dtype.ts";
+import type { Runtime } from "../../tensor/runtime.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { uniformParameter } from "../initial.ts";
+import { Module } from "../module.ts";
 
 export interface LinearOptions {
   readonly bias?: boolean | undefined;

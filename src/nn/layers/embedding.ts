@@ -1,11 +1,11 @@
-import { embedding } from "../autograd/operators/embedding.ts";
-import type { Parameter } from "../autograd/parameter.ts";
-import { checkedOptions } from "../errors/option-error.ts";
-import type { DType } from "../tensor/dtype.ts";
-import type { Runtime } from "../tensor/runtime.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import { normalParameter } from "./initial.ts";
-import { Module } from "./module.ts";
+import { embedding } from "../../autograd/operators/embedding.ts";
+import type { Parameter } from "../../autograd/parameter.ts";
+import { checkedOptions } from "../../errors/option-error.ts";
+import type { DType } from "../../tensor/dtype.ts";
+import type { Runtime } from "../../tensor/runtime.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { normalParameter } from "../initial.ts";
+import { Module } from "../module.ts";
 
 /** A table of vectors, looked up by index: int64 indices [...] to [..., hiddenSize]. */
 export class Embedding extends Module {
