@@ -1,4 +1,5 @@
-// The functions whose gradients LibTorch has, on a card: PyTorch's values and gradients, whole and split.
+// The functions whose gradients LibTorch has, on a card: PyTorch's values and gradients, whole and split. To seven places:
+// some kernels for cards, such as those of hardswish, have constants in float32.
 import { expect, test } from "vitest";
 import { backward, differentiable } from "../../src/autograd/index.ts";
 import { Parameter } from "../../src/autograd/parameter.ts";
@@ -11,7 +12,7 @@ const runtime = Runtime.load({ device: "cuda" });
 failOnLeaks(runtime);
 
 test.each(Object.entries(FUNCTIONS))("%s", (name, compute) => {
-  checkFunction(runtime, name, compute, 9);
+  checkFunction(runtime, name, compute, 7);
 });
 
 test("what a recorded call saved is freed after its backward", () => {
