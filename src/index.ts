@@ -7,6 +7,7 @@ import type { GenerateTextOptions } from "./trainer/generate-text.ts";
 import type { TrainOptions, TrainSummary } from "./trainer/train.ts";
 
 export * from "./autograd/index.ts";
+export * as ops from "./autograd/index.ts";
 export type { BatchPart, BatchRows, BatchTensors } from "./engine/batch/batch-part.ts";
 export { DualPipe, type DualPipeOptions, DualPipeV } from "./engine/dualpipe.ts";
 export { StepError, type StepErrorCode, type StepLocation } from "./engine/errors/step-error.ts";
@@ -43,50 +44,10 @@ export { type GenerateOptions, generate } from "./models/generate.ts";
 export { type GptConfig, GptStage } from "./models/gpt/gpt.ts";
 export { type GptStagesOptions, gptStages } from "./models/gpt/stages.ts";
 export { NativeSetupError } from "./native/setup-error.ts";
-export { ModuleList, Sequential } from "./nn/containers.ts";
-export { ModuleError } from "./nn/errors.ts";
-export { withSeed } from "./nn/initial.ts";
-export {
-  GELU,
-  Hardswish,
-  LeakyReLU,
-  ReLU,
-  Sigmoid,
-  SiLU,
-  Softmax,
-  Tanh,
-} from "./nn/layers/activation.ts";
-export { CausalSelfAttention } from "./nn/layers/attention.ts";
-export {
-  Conv1d,
-  Conv2d,
-  Conv3d,
-  type ConvLayerOptions,
-  ConvTranspose1d,
-  ConvTranspose2d,
-  ConvTranspose3d,
-} from "./nn/layers/conv.ts";
-export { Dropout } from "./nn/layers/dropout.ts";
-export { Embedding } from "./nn/layers/embedding.ts";
-export { Linear } from "./nn/layers/linear.ts";
-export { MLP } from "./nn/layers/mlp.ts";
-export { GroupNorm, LayerNorm, RMSNorm } from "./nn/layers/norm.ts";
-export { AdaptiveAvgPool, AvgPool, MaxPool } from "./nn/layers/pool.ts";
-export { Flatten, Identity } from "./nn/layers/shape.ts";
-export { Module } from "./nn/module.ts";
-export { loadModule, type SaveModuleOptions, type StoredDType, saveModule } from "./nn/module-file.ts";
-export { type LoadReport, type StateDict, StateDictError } from "./nn/state-dict.ts";
-export { AdamW, type AdamWOptions } from "./optim/adamw.ts";
-export { clipFactor, scaleGradients, squaredGradNorm } from "./optim/gradient-norm.ts";
-export * as learningRates from "./optim/learning-rates.ts";
-export {
-  type NamedParameter,
-  Optimizer,
-  type OptionalOptions,
-  type ParameterGroup,
-  weightDecayGroups,
-} from "./optim/optimizer.ts";
-export { SGD, type SGDOptions } from "./optim/sgd.ts";
+export * from "./nn/index.ts";
+export * as nn from "./nn/index.ts";
+export * from "./optim/index.ts";
+export * as optim from "./optim/index.ts";
 export type { Argument } from "./tensor/calls/native-arguments.ts";
 export type { Device, MemoryUse } from "./tensor/device.ts";
 export type { DeviceChoice, LoadOptions } from "./tensor/device-choice.ts";

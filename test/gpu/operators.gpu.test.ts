@@ -1,5 +1,5 @@
-// The functions whose gradients LibTorch has, on a card: PyTorch's values and gradients, whole and split. To seven places:
-// some kernels for cards, such as those of hardswish, have constants in float32.
+// The functions whose gradients LibTorch has, on a card: PyTorch's values and gradients, whole and split. To seven
+// places: some kernels for cards, such as those of hardswish, have constants in float32.
 import { expect, test } from "vitest";
 import { backward, differentiable } from "../../src/autograd/index.ts";
 import { Parameter } from "../../src/autograd/parameter.ts";

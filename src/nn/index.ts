@@ -1,0 +1,37 @@
+/**
+ * Modules and layers, with the names, options, initial values and state-dict keys of PyTorch's `torch.nn`.
+ * @module dualpipe/nn
+ */
+export { ModuleList, Sequential } from "./containers.ts";
+export { ModuleError } from "./errors.ts";
+export { withSeed } from "./initial.ts";
+export {
+  GELU,
+  Hardswish,
+  LeakyReLU,
+  ReLU,
+  Sigmoid,
+  SiLU,
+  Softmax,
+  Tanh,
+} from "./layers/activation.ts";
+export { CausalSelfAttention } from "./layers/attention.ts";
+export {
+  Conv1d,
+  Conv2d,
+  Conv3d,
+  type ConvLayerOptions,
+  ConvTranspose1d,
+  ConvTranspose2d,
+  ConvTranspose3d,
+} from "./layers/conv.ts";
+export { Dropout } from "./layers/dropout.ts";
+export { Embedding } from "./layers/embedding.ts";
+export { Linear } from "./layers/linear.ts";
+export { MLP } from "./layers/mlp.ts";
+export { GroupNorm, LayerNorm, RMSNorm } from "./layers/norm.ts";
+export { AdaptiveAvgPool, AvgPool, MaxPool } from "./layers/pool.ts";
+export { Flatten, Identity } from "./layers/shape.ts";
+export { Module } from "./module.ts";
+export { loadModule, type SaveModuleOptions, type StoredDType, saveModule } from "./module-file.ts";
+export { type LoadReport, type StateDict, StateDictError } from "./state-dict.ts";
