@@ -6,7 +6,7 @@ import { processesNaming, until } from "./processes.ts";
 import { RandomNumbers } from "./random-numbers.ts";
 
 /** The number of faults of each kind: a few where a person waits, and hundreds when DUALPIPE_FAULTS asks for them. */
-export const NUM_FAULTS = Number(process.env.DUALPIPE_FAULTS || (process.env.CI ? 6 : 3));
+export const NUM_FAULTS = Number(process.env.DUALPIPE_FAULTS || (process.env.CI ? 4 : 3));
 
 /** The next fault comes after fewer steps than this. */
 const STEPS_BETWEEN_FAULTS = 4;
