@@ -47,7 +47,7 @@ const c10::StorageImpl* memoryOf(const at::Tensor& tensor) {
 
 size_t numUsers(const at::Tensor& tensor) { return tensor.storage().use_count(); }
 
-// Why LibTorch cannot record the operator, or nothing.
+// Throws for what a later backward would get wrong.
 void refuse(const Operator& op) {
   const auto& schema = op.handle.schema();
   for (const auto& argument : schema.arguments())
@@ -61,7 +61,7 @@ void refuse(const Operator& op) {
               "LibTorch's own, which all threads share; multiply by a mask of runtime.rand instead");
 }
 
-// Everything about the tensors of one call: see `kept` for why it counts.
+// The tensors of one call, each replaced by its alias, and how many users their memory had before it.
 class Tensors {
  public:
   void add(c10::IValue& value, const std::vector<bool>& wanted) {
@@ -104,7 +104,7 @@ class Tensors {
 
   std::vector<Edge> edges_;
   std::vector<const c10::StorageImpl*> memory_;
-  // How many users the memory of each tensor had before the call. The list of the tensors' aliases is gone after it.
+  // The alias itself is no user any more when `record` compares: the stack that had it is empty by then.
   std::vector<size_t> users_;
 };
 

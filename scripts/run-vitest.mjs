@@ -12,7 +12,7 @@ import { OVER_LIMIT, ROOT, runProgram } from "./setup.mjs";
 import { tallyRecords } from "./tally.mjs";
 
 const LIMIT_VARIABLE = "DUALPIPE_TEST_LIMIT_MINUTES";
-/** A quarter more than the tests take on two idle cores on which the loop takes `REFERENCE_MS`. */
+/** The tests take about half an hour on two cores on which the loop takes `REFERENCE_MS`. */
 const REFERENCE_MINUTES = 37;
 const REFERENCE_CORES = 2;
 const REFERENCE_MS = 150;

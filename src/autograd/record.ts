@@ -20,6 +20,7 @@
  * everywhere.
  */
 import * as kernels from "../tensor/kernels/index.ts";
+import type { Runtime } from "../tensor/runtime.ts";
 import type { Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import {
@@ -130,17 +131,19 @@ export function record(
     edges[i] = edge;
   }
   if (!hasEdge && !(alwaysRuns && records)) {
-    if (runtime.usedTensors !== undefined)
-      for (const input of inputList) if (input !== null) runtime.usedTensors.add(input);
-    for (const output of outputList)
-      if (dependsOnStageInput) output.history = WITHOUT_GRADIENT;
-      else if (output.history instanceof LostHistory) output.history = undefined;
+    passWithoutGradient(runtime, inputList, outputList, dependsOnStageInput);
     return outputs;
   }
   const saved =
     inputKeys === undefined
       ? SavedTensors.byPosition(saves as readonly Save[], edges, lifetime, options.resource)
-      : SavedTensors.byName(saves as Readonly<Record<string, NamedSave<string>>>, inputKeys, edges, lifetime);
+      : SavedTensors.byName(
+          saves as Readonly<Record<string, NamedSave<string>>>,
+          inputKeys,
+          edges,
+          lifetime,
+          options.resource,
+        );
   const rule: Rule =
     inputKeys === undefined
       ? (_dy, _saved, node) => (differentiate as Differentiate)(node)
@@ -149,6 +152,20 @@ export function record(
   for (let i = 0; i < outputList.length; i++)
     outputList[i]!.history = new History(node, i, dependsOnStageInput);
   return outputs;
+}
+
+/** Notes an operation through which no gradient flows, or the outputs of one through which none does. */
+export function passWithoutGradient(
+  runtime: Runtime,
+  inputs: readonly (Tensor | null)[],
+  outputs: readonly Tensor[],
+  dependsOnStageInput = inputs.some((input) => input && historyOf(input)?.dependsOnStageInput),
+): void {
+  if (runtime.usedTensors !== undefined)
+    for (const input of inputs) if (input !== null) runtime.usedTensors.add(input);
+  for (const output of outputs)
+    if (dependsOnStageInput) output.history = WITHOUT_GRADIENT;
+    else if (output.history instanceof LostHistory) output.history = undefined;
 }
 
 const NO_OPTIONS: RecordOptions = Object.freeze({});

@@ -1,3 +1,10 @@
+/**
+ * What a node keeps for its backward, and for how long.
+ *
+ * Freeing it all after the backward would keep weights through the time between I and W, in which a pipeline holds the
+ * most. So each tensor has the halves, as bits, whose gradients need it, and is freed after the last of them. Tensors
+ * are shared, not copied: an owner more keeps the elements, and a change in place is noticed.
+ */
 import type { Tensor } from "../tensor/tensor.ts";
 import { AutogradError } from "./autograd-error.ts";
 import { INPUTS, type InHalf, WEIGHTS } from "./halves.ts";
@@ -32,6 +39,7 @@ export class SavedTensors {
   readonly #tensors: (Tensor | null)[];
   /** For each tensor, the halves whose gradients need it, as bits. */
   readonly #halves: readonly number[];
+  /** Is freed after the last half in which the node runs. */
   readonly #resource: Disposable | undefined;
 
   constructor(
@@ -55,9 +63,10 @@ export class SavedTensors {
     inputKeys: readonly string[],
     edges: Edges,
     lifetime: SavedLifetime,
+    resource?: Disposable,
   ): SavedTensors {
     const keys = Object.keys(saves);
-    if (keys.length === 0) return NOTHING;
+    if (keys.length === 0 && resource === undefined) return NOTHING;
     const byKey = saves as Record<string, Tensor | null>;
     const allHalves = lifetime === "whole" ? halvesOf(edges) : 0;
     const tensors = new Array<Tensor | null>(keys.length);
@@ -72,10 +81,9 @@ export class SavedTensors {
       tensors[i] = saved;
       byKey[key] = saved;
     }
-    return new SavedTensors(byKey, tensors, halves);
+    return new SavedTensors(byKey, tensors, halves, resource);
   }
 
-  /** @param resource Is freed after the last half in which the node runs. */
   static byPosition(
     saves: readonly Save[],
     edges: Edges,

@@ -2,6 +2,7 @@
  * Convolutions, pooling and what goes with them. Sizes and options are numbers, for all spatial dimensions, or lists of
  * one number for each, as in PyTorch. Inputs are [N, C, ...spatial].
  */
+import { checkedOptions } from "../../errors/option-error.ts";
 import { ArgumentError } from "../../tensor/errors.ts";
 import { operator } from "../../tensor/native-operator.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
@@ -15,6 +16,8 @@ const CONSTANT_PAD = operator("aten::constant_pad_nd");
 const NEAREST = [1, 2, 3].map((n) => operator(`aten::upsample_nearest${n}d`));
 const BILINEAR = operator("aten::upsample_bilinear2d");
 const EINSUM = operator("aten::einsum");
+
+const CONV_OPTIONS = ["stride", "padding", "dilation", "groups"] as const;
 
 /** One number for all spatial dimensions, or one for each. */
 export type Sizes = number | readonly number[];
@@ -74,7 +77,9 @@ function convolve(
   isTransposed: boolean,
 ): Tensor {
   const numDims = numSpatial(name, x);
-  const { stride = 1, padding = 0, dilation = 1, groups = 1, outputPadding = 0 } = options;
+  const names = [...CONV_OPTIONS, ...(isTransposed ? (["outputPadding"] as const) : [])];
+  const checked = checkedOptions(name, options, names);
+  const { stride = 1, padding = 0, dilation = 1, groups = 1, outputPadding = 0 } = checked;
   const sizes = (value: Sizes) => sizesOf(name, value, numDims);
   return differentiable(
     CONVOLUTION,
@@ -111,7 +116,7 @@ export function avgPool(x: Tensor, kernelSize: Sizes, options: PoolOptions = {})
 
 function pooling(name: string, x: Tensor, kernelSize: Sizes, options: PoolOptions): [number, number[][]] {
   const numDims = numSpatial(name, x);
-  const { stride = kernelSize, padding = 0 } = options;
+  const { stride = kernelSize, padding = 0 } = checkedOptions(name, options, ["stride", "padding"]);
   return [numDims, [kernelSize, stride, padding].map((value) => sizesOf(name, value, numDims))];
 }
 

@@ -11,8 +11,11 @@ import { Backward, backward, rootOf } from "../backward.ts";
 import { checkpoint } from "../checkpoint.ts";
 import { noGrad } from "../grad-mode.ts";
 import { requiresGrad } from "../graph.ts";
+import { where } from "../operators/arithmetic.ts";
+import { scale } from "../operators/pointwise.ts";
 import { Parameter } from "../parameter.ts";
 import { variable } from "../record.ts";
+import { gt } from "./comparison.ts";
 import { differentiable, differentiableMany } from "./differentiable.ts";
 
 const runtime = Runtime.load();
@@ -188,6 +191,32 @@ test("within a checkpoint, the second forward gives the same gradient", () => {
     w.grad = null;
     backward(differentiable(SUM, checkpoint(compute, w)));
     expect(w.grad!.toArray()).toEqual(plain);
+    w.dispose();
+  });
+});
+
+test("a checkpoint keeps what only a result without a gradient is computed from", () => {
+  runtime.scope(() => {
+    const w = new Parameter(runtime.ones([4]));
+    const y = runtime.scope(() => {
+      const limit = runtime.tensor([0, 2, 0, 2]);
+      return checkpoint((x) => where(gt(x, limit), scale(x, 3), x), w);
+    });
+    backward(y, runtime.ones([4]));
+    expect(w.grad!.toArray()).toEqual([3, 1, 3, 1]);
+    w.dispose();
+  });
+});
+
+test("a checkpoint keeps what an operator is called with whose result has no gradient", () => {
+  runtime.scope(() => {
+    const w = new Parameter(runtime.ones([4]));
+    const y = runtime.scope(() => {
+      const x = runtime.tensor([1, 2, 3, 4]);
+      return checkpoint((w) => differentiable(MUL, w, differentiable(operator("aten::floor"), x)), w);
+    });
+    backward(y, runtime.ones([4]));
+    expect(w.grad!.toArray()).toEqual([1, 2, 3, 4]);
     w.dispose();
   });
 });

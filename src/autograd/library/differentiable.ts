@@ -10,10 +10,10 @@ import type { Argument } from "../../tensor/calls/native-arguments.ts";
 import { tensorsOf } from "../../tensor/calls/recording.ts";
 import { ArgumentError } from "../../tensor/errors.ts";
 import type { Operator } from "../../tensor/native-operator.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
-import { historyOf, requiresGrad, WITHOUT_GRADIENT } from "../graph.ts";
+import { Tensor } from "../../tensor/tensor.ts";
+import { requiresGrad } from "../graph.ts";
 import { checkGradientKept } from "../lost-gradient.ts";
-import { record } from "../record.ts";
+import { passWithoutGradient, record } from "../record.ts";
 import type { Save } from "../saved-tensors.ts";
 
 /**
@@ -39,6 +39,15 @@ export function differentiableMany(op: Operator, ...args: Argument[]): readonly 
   return recorded(op, args);
 }
 
+/** Calls an operator of one result through which no gradient flows, such as a comparison: nothing is recorded. */
+export function withoutGradient(op: Operator, ...args: Argument[]): Tensor {
+  const inputs = tensorsOf(args);
+  const { runtime } = args.find((argument) => argument instanceof Tensor)!;
+  const result = runtime.kernel(op, ...args);
+  passWithoutGradient(runtime, inputs, [result]);
+  return result;
+}
+
 function recorded(op: Operator, args: readonly Argument[]): readonly (Tensor | null)[] {
   const inputs = tensorsOf(args);
   const first = inputs.find((input) => input !== null);
@@ -53,9 +62,8 @@ function recorded(op: Operator, args: readonly Argument[]): readonly (Tensor | n
   const isWanted = inputs.map((input) => runtime.gradEnabled && input !== null && requiresGrad(input));
   const { results, isDifferentiable, kept, recording } = runtime.recordCall(op, args, isWanted);
   const outputs = results.filter((_, i) => isDifferentiable[i]) as Tensor[];
-  const dependsOnStageInput = inputs.some((input) => input && historyOf(input)?.dependsOnStageInput);
-  if (dependsOnStageInput)
-    for (const result of results) if (result && !outputs.includes(result)) result.history = WITHOUT_GRADIENT;
+  const others = results.filter((result, i): result is Tensor => result !== null && !isDifferentiable[i]);
+  passWithoutGradient(runtime, inputs, others);
   if (outputs.length === 0) {
     recording[Symbol.dispose]();
     return results;

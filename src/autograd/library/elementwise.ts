@@ -32,6 +32,7 @@ const HARDSIGMOID = operator("aten::hardsigmoid");
 const MISH = operator("aten::mish");
 const RELU6 = operator("aten::relu6");
 const LOG_SIGMOID = operator("aten::log_sigmoid");
+const MINIMUM = operator("aten::minimum");
 const NAN_TO_NUM = operator("aten::nan_to_num");
 
 /** The sine, elementwise. */
@@ -186,4 +187,9 @@ export function logSigmoid(x: Tensor): Tensor {
 /** x with `value` in place of NaN; infinities become the largest numbers of the dtype. */
 export function nanToNum(x: Tensor, value = 0): Tensor {
   return differentiable(NAN_TO_NUM, x, value);
+}
+
+/** The smaller of two elements; where they are equal, each gets half of the gradient. */
+export function minimum(a: Tensor, b: Tensor): Tensor {
+  return differentiable(MINIMUM, a, b);
 }

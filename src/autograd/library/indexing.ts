@@ -3,7 +3,7 @@ import { MASKED_FILL } from "../../tensor/kernels/elementwise.ts";
 import { INDEX_SELECT } from "../../tensor/kernels/memory.ts";
 import { operator } from "../../tensor/native-operator.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { differentiable } from "./differentiable.ts";
+import { differentiable, withoutGradient } from "./differentiable.ts";
 
 const GATHER = operator("aten::gather");
 const SCATTER_SRC = operator("aten::scatter", "src");
@@ -110,5 +110,5 @@ export function repeatInterleave(x: Tensor, numRepeats: number, dim: number | nu
 
 /** int64 [...] to int64 [..., numClasses]: 1 at the index, 0 elsewhere; without a gradient. */
 export function oneHot(indices: Tensor, numClasses: number): Tensor {
-  return differentiable(ONE_HOT, indices, numClasses);
+  return withoutGradient(ONE_HOT, indices, numClasses);
 }

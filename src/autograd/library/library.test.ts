@@ -67,6 +67,17 @@ describe("comparisons", () => {
   });
 });
 
+test("unknown options are refused with a suggestion", () => {
+  runtime.scope(() => {
+    const x = runtime.ones([1, 2, 3]);
+    const wrong = { strides: 2 } as object;
+    for (const call of [() => ops.conv(x, x, null, wrong), () => ops.maxPool(x, 2, wrong)])
+      expect(call).toThrow(/has no option strides; did you mean stride\?/);
+    expect(() => ops.conv(x, x, null, { outputPadding: 1 } as object)).toThrow(/no option outputPadding/);
+    expect(() => ops.variance(x, null, { keepdim: true } as object)).toThrow(/no option keepdim/);
+  });
+});
+
 test("sizes that do not fit are refused by name", () => {
   runtime.scope(() => {
     const x = runtime.ones([1, 2, 4, 4]);

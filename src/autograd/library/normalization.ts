@@ -1,4 +1,5 @@
 /** Normalization over the batch, over groups of channels, and over each channel of a sample. Inputs are [N, C, ...]. */
+import { checkedOptions } from "../../errors/option-error.ts";
 import { operator } from "../../tensor/native-operator.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { differentiable } from "./differentiable.ts";
@@ -19,8 +20,9 @@ export function batchNorm(
   bias: Tensor | null,
   running: { readonly mean: Tensor; readonly variance: Tensor } | null,
   isTraining: boolean,
-  { momentum = 0.1, eps = 1e-5 }: { readonly momentum?: number; readonly eps?: number } = {},
+  options: { readonly momentum?: number | undefined; readonly eps?: number | undefined } = {},
 ): Tensor {
+  const { momentum = 0.1, eps = 1e-5 } = checkedOptions("batchNorm", options, ["momentum", "eps"]);
   const mean = running?.mean ?? null;
   return differentiable(
     BATCH_NORM,

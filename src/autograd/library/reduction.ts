@@ -1,8 +1,9 @@
 /** Reductions, and orders of elements: what becomes of the elements along a dimension. */
+import { checkedOptions } from "../../errors/option-error.ts";
 import { ARGMAX, TOPK, VECTOR_NORM } from "../../tensor/kernels/reduction.ts";
 import { operator } from "../../tensor/native-operator.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { differentiable, differentiableMany } from "./differentiable.ts";
+import { differentiable, differentiableMany, withoutGradient } from "./differentiable.ts";
 
 const CUMSUM = operator("aten::cumsum");
 const CUMPROD = operator("aten::cumprod");
@@ -46,22 +47,27 @@ export function logsumexp(x: Tensor, dims: readonly number[], keepDims = false):
   return differentiable(LOGSUMEXP, x, dims, keepDims);
 }
 
-/** The variance over some dimensions, or over all (null); divided by `n - 1` if unbiased, else by n. */
+export interface VarianceOptions {
+  /** Divides by `n - 1` in place of n; true if not given. */
+  readonly unbiased?: boolean | undefined;
+  /** Leaves the dimensions with size 1; false if not given. */
+  readonly keepDims?: boolean | undefined;
+}
+
+/** The variance over some dimensions, or over all (null). */
 export function variance(
   x: Tensor,
   dims: readonly number[] | null = null,
-  options: { readonly unbiased?: boolean; readonly keepDims?: boolean } = {},
+  options: VarianceOptions = {},
 ): Tensor {
-  return differentiable(VAR_DIM, x, dims ?? allDims(x), options.unbiased ?? true, options.keepDims ?? false);
+  const { unbiased = true, keepDims = false } = checkedOptions("variance", options, ["unbiased", "keepDims"]);
+  return differentiable(VAR_DIM, x, dims ?? allDims(x), unbiased, keepDims);
 }
 
 /** The standard deviation, the square root of `variance`. */
-export function std(
-  x: Tensor,
-  dims: readonly number[] | null = null,
-  options: { readonly unbiased?: boolean; readonly keepDims?: boolean } = {},
-): Tensor {
-  return differentiable(STD_DIM, x, dims ?? allDims(x), options.unbiased ?? true, options.keepDims ?? false);
+export function std(x: Tensor, dims: readonly number[] | null = null, options: VarianceOptions = {}): Tensor {
+  const { unbiased = true, keepDims = false } = checkedOptions("std", options, ["unbiased", "keepDims"]);
+  return differentiable(STD_DIM, x, dims ?? allDims(x), unbiased, keepDims);
 }
 
 /** `sum(|x|^order)^(1/order)` over some dimensions, or over all (null). */
@@ -96,12 +102,12 @@ export function min(x: Tensor, dim: number, keepDims = false): Found {
 
 /** The index of the largest element along a dimension, or of all in row-major order (null): int64. */
 export function argmax(x: Tensor, dim: number | null = null, keepDims = false): Tensor {
-  return differentiable(ARGMAX, x, dim, keepDims);
+  return withoutGradient(ARGMAX, x, dim, keepDims);
 }
 
 /** The index of the smallest element along a dimension, or of all in row-major order (null): int64. */
 export function argmin(x: Tensor, dim: number | null = null, keepDims = false): Tensor {
-  return differentiable(ARGMIN, x, dim, keepDims);
+  return withoutGradient(ARGMIN, x, dim, keepDims);
 }
 
 /** The k largest elements along a dimension, the largest first, or the smallest. */
@@ -116,12 +122,12 @@ export function sort(x: Tensor, dim = -1, descending = false): Found {
 
 /** True when all elements are true, or not 0: a bool tensor []. */
 export function all(x: Tensor): Tensor {
-  return differentiable(ALL, x);
+  return withoutGradient(ALL, x);
 }
 
 /** True when one of the elements is true, or not 0: a bool tensor []. */
 export function any(x: Tensor): Tensor {
-  return differentiable(ANY, x);
+  return withoutGradient(ANY, x);
 }
 
 function allDims(x: Tensor): number[] {

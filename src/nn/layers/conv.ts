@@ -25,8 +25,6 @@ export interface ConvLayerOptions extends ConvTransposeOptions {
   readonly dtype?: DType | undefined;
 }
 
-const COMMON = ["stride", "padding", "dilation", "groups", "bias", "dtype"] as const;
-
 /** What all convolutions share: weights and biases that are initially uniform, as PyTorch's. */
 abstract class Convolution extends Module {
   readonly weight: Parameter;
@@ -34,147 +32,97 @@ abstract class Convolution extends Module {
   readonly bias: Parameter | null;
   readonly options: ConvTransposeOptions;
 
-  /** @param weightShape Without the kernel. */
+  /** The number of spatial dimensions. */
+  protected abstract numDims(): number;
+
+  protected isTransposed(): boolean {
+    return false;
+  }
+
+  /** @throws OptionError for an unknown option, a wrong kernel, or groups that do not divide the channels */
   constructor(
     runtime: Runtime,
-    name: string,
-    numDims: number,
-    weightShape: readonly [number, number],
+    inChannels: number,
     outChannels: number,
     kernelSize: Sizes,
-    { bias = true, dtype = "float32", ...options }: ConvLayerOptions,
+    options: ConvLayerOptions = {},
   ) {
     super(runtime);
+    const numDims = this.numDims();
+    const isTransposed = this.isTransposed();
+    const name = `Conv${isTransposed ? "Transpose" : ""}${numDims}d`;
+    const transposedOnly = isTransposed ? (["outputPadding"] as const) : [];
+    const names = ["stride", "padding", "dilation", "groups", "bias", "dtype", ...transposedOnly] as const;
+    const { bias = true, dtype = "float32", ...rest } = checkedOptions(name, options, names);
     const kernel = typeof kernelSize === "number" ? new Array<number>(numDims).fill(kernelSize) : kernelSize;
     if (kernel.length !== numDims)
       throw new OptionError(
         `${name}: kernelSize must be one number, or ${numDims}; got [${kernel.join(", ")}]`,
       );
-    if (weightShape.some((size) => !Number.isInteger(size)))
-      throw new OptionError(`${name}: groups must divide the channels; got ${options.groups}`);
-    const shape = [...weightShape, ...kernel];
-    // The number of inputs of each output, as PyTorch counts them.
+    const { groups = 1 } = rest;
+    if (inChannels % groups !== 0 || outChannels % groups !== 0)
+      throw new OptionError(
+        `${name}: groups must divide both numbers of channels; got ${groups}, with ${inChannels} and ${outChannels} channels`,
+      );
+    const channels = isTransposed ? [inChannels, outChannels / groups] : [outChannels, inChannels / groups];
+    const shape = [...channels, ...kernel];
+    // PyTorch counts the inputs of an output in this way for transposed convolutions as well.
     const bound = 1 / Math.sqrt(shape.slice(1).reduce((product, size) => product * size, 1));
     this.weight = uniformParameter(runtime, shape, bound, dtype);
     this.bias = bias ? uniformParameter(runtime, [outChannels], bound, dtype) : null;
-    this.options = options;
-  }
-}
-
-abstract class Conv extends Convolution {
-  constructor(
-    runtime: Runtime,
-    numDims: number,
-    inChannels: number,
-    outChannels: number,
-    kernelSize: Sizes,
-    options: ConvLayerOptions,
-  ) {
-    const name = `Conv${numDims}d`;
-    const checked = checkedOptions(name, options, COMMON);
-    const shape = [outChannels, inChannels / (checked.groups ?? 1)] as const;
-    super(runtime, name, numDims, shape, outChannels, kernelSize, checked);
+    this.options = rest;
   }
 
   forward(x: Tensor): Tensor {
-    return conv(x, this.weight, this.bias, this.options);
+    const compute = this.isTransposed() ? convTranspose : conv;
+    return compute(x, this.weight, this.bias, this.options);
   }
 }
 
-abstract class ConvTranspose extends Convolution {
-  constructor(
-    runtime: Runtime,
-    numDims: number,
-    inChannels: number,
-    outChannels: number,
-    kernelSize: Sizes,
-    options: ConvLayerOptions,
-  ) {
-    const name = `ConvTranspose${numDims}d`;
-    const checked = checkedOptions(name, options, [...COMMON, "outputPadding"]);
-    const shape = [inChannels, outChannels / (checked.groups ?? 1)] as const;
-    super(runtime, name, numDims, shape, outChannels, kernelSize, checked);
-  }
-
-  forward(x: Tensor): Tensor {
-    return convTranspose(x, this.weight, this.bias, this.options);
+abstract class TransposedConvolution extends Convolution {
+  protected override isTransposed(): boolean {
+    return true;
   }
 }
 
 /** Convolution of [N, inChannels, L]; weight [outChannels, inChannels / groups, kernel]. */
-export class Conv1d extends Conv {
-  constructor(
-    runtime: Runtime,
-    inChannels: number,
-    outChannels: number,
-    kernelSize: Sizes,
-    options: ConvLayerOptions = {},
-  ) {
-    super(runtime, 1, inChannels, outChannels, kernelSize, options);
+export class Conv1d extends Convolution {
+  protected numDims(): number {
+    return 1;
   }
 }
 
 /** Convolution of [N, inChannels, H, W]; weight [outChannels, inChannels / groups, ...kernel]. */
-export class Conv2d extends Conv {
-  constructor(
-    runtime: Runtime,
-    inChannels: number,
-    outChannels: number,
-    kernelSize: Sizes,
-    options: ConvLayerOptions = {},
-  ) {
-    super(runtime, 2, inChannels, outChannels, kernelSize, options);
+export class Conv2d extends Convolution {
+  protected numDims(): number {
+    return 2;
   }
 }
 
 /** Convolution of [N, inChannels, D, H, W]; weight [outChannels, inChannels / groups, ...kernel]. */
-export class Conv3d extends Conv {
-  constructor(
-    runtime: Runtime,
-    inChannels: number,
-    outChannels: number,
-    kernelSize: Sizes,
-    options: ConvLayerOptions = {},
-  ) {
-    super(runtime, 3, inChannels, outChannels, kernelSize, options);
+export class Conv3d extends Convolution {
+  protected numDims(): number {
+    return 3;
   }
 }
 
 /** Transposed convolution of [N, inChannels, L]; weight [inChannels, outChannels / groups, kernel]. */
-export class ConvTranspose1d extends ConvTranspose {
-  constructor(
-    runtime: Runtime,
-    inChannels: number,
-    outChannels: number,
-    kernelSize: Sizes,
-    options: ConvLayerOptions = {},
-  ) {
-    super(runtime, 1, inChannels, outChannels, kernelSize, options);
+export class ConvTranspose1d extends TransposedConvolution {
+  protected numDims(): number {
+    return 1;
   }
 }
 
 /** Transposed convolution of [N, inChannels, H, W]; weight [inChannels, outChannels / groups, ...kernel]. */
-export class ConvTranspose2d extends ConvTranspose {
-  constructor(
-    runtime: Runtime,
-    inChannels: number,
-    outChannels: number,
-    kernelSize: Sizes,
-    options: ConvLayerOptions = {},
-  ) {
-    super(runtime, 2, inChannels, outChannels, kernelSize, options);
+export class ConvTranspose2d extends TransposedConvolution {
+  protected numDims(): number {
+    return 2;
   }
 }
 
 /** Transposed convolution of [N, inChannels, D, H, W]; weight [inChannels, outChannels / groups, ...kernel]. */
-export class ConvTranspose3d extends ConvTranspose {
-  constructor(
-    runtime: Runtime,
-    inChannels: number,
-    outChannels: number,
-    kernelSize: Sizes,
-    options: ConvLayerOptions = {},
-  ) {
-    super(runtime, 3, inChannels, outChannels, kernelSize, options);
+export class ConvTranspose3d extends TransposedConvolution {
+  protected numDims(): number {
+    return 3;
   }
 }

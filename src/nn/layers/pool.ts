@@ -10,33 +10,27 @@ import type { Runtime } from "../../tensor/runtime.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { Module } from "../module.ts";
 
-/** The largest element of each window: [N, C, ...spatial] to [N, C, ...smaller], for 1 to 3 spatial dimensions. */
-export class MaxPool extends Module {
+/** A window that moves over the spatial dimensions. */
+abstract class WindowPool extends Module {
   readonly kernelSize: Sizes;
   readonly options: PoolOptions;
 
   constructor(runtime: Runtime, kernelSize: Sizes, options: PoolOptions = {}) {
     super(runtime);
     this.kernelSize = kernelSize;
-    this.options = checkedOptions("MaxPool", options, ["stride", "padding"]);
+    this.options = checkedOptions(this.constructor.name, options, ["stride", "padding"]);
   }
+}
 
+/** The largest element of each window: [N, C, ...spatial] to [N, C, ...smaller], for 1 to 3 spatial dimensions. */
+export class MaxPool extends WindowPool {
   forward(x: Tensor): Tensor {
     return maxPool(x, this.kernelSize, this.options);
   }
 }
 
 /** The mean of each window: [N, C, ...spatial] to [N, C, ...smaller], for 1 to 3 spatial dimensions. */
-export class AvgPool extends Module {
-  readonly kernelSize: Sizes;
-  readonly options: PoolOptions;
-
-  constructor(runtime: Runtime, kernelSize: Sizes, options: PoolOptions = {}) {
-    super(runtime);
-    this.kernelSize = kernelSize;
-    this.options = checkedOptions("AvgPool", options, ["stride", "padding"]);
-  }
-
+export class AvgPool extends WindowPool {
   forward(x: Tensor): Tensor {
     return avgPool(x, this.kernelSize, this.options);
   }

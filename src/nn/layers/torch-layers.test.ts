@@ -96,7 +96,7 @@ test("wrong options name the layer", () => {
     /Conv2d: kernelSize must be one number, or 2; got \[3\]/,
   );
   expect(() => new Conv1d(runtime, 4, 6, 3, { groups: 3 })).toThrow(
-    /Conv1d: groups must divide the channels; got 3/,
+    /Conv1d: groups must divide both numbers of channels; got 3/,
   );
   expect(() => new Conv1d(runtime, 4, 6, 3, { strides: 2 } as object)).toThrow(OptionError);
   expect(() => new GroupNorm(runtime, 3, 4)).toThrow(
