@@ -11,6 +11,7 @@ const LIMIT_MS = 20 * 60_000;
 /**
  * Runs a rank program with one process per rank.
  * @param program Relative to this folder.
+ * @param env More variables for them.
  * @returns What each measured, by rank.
  */
 export async function measureProcesses<Measurement>(
@@ -18,6 +19,7 @@ export async function measureProcesses<Measurement>(
   data: unknown,
   numRanks: number,
   device: DeviceChoice,
+  env: NodeJS.ProcessEnv = {},
 ): Promise<Measurement[]> {
   const args = [
     "launch",
@@ -29,6 +31,7 @@ export async function measureProcesses<Measurement>(
     device,
   ];
   const { stdout } = await promisify(execFile)(process.execPath, [LAUNCHER, ...args], {
+    env: { ...process.env, ...env },
     timeout: LIMIT_MS,
     maxBuffer: 256 * 1024 * 1024,
   });

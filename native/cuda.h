@@ -16,8 +16,8 @@ void departFromCard(Message& message, Mailboxes& set, Mailbox& to);
 // run after the message is there.
 void arriveOnCard(Message& message, Mailboxes& set, Mailbox& from);
 
-// Call before this thread waits for its card: ends the wait, with a WaitError, when the graph that runs there waits for
-// a rank that has failed.
+// Call before this thread waits for its card: ends the wait, with a WaitError, when what runs there waits for a rank
+// that has failed.
 void awaitCard();
 
 }  // namespace dualpipe

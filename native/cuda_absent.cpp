@@ -15,13 +15,18 @@ void awaitCard() {}
 struct Arrivals::Stream {};
 Arrivals::Arrivals() : card_(kNoCard) {}
 Arrivals::~Arrivals() = default;
-void Arrivals::copy(Message&, const std::string&, std::function<void()>) {}
+void Arrivals::accept(Message&, const std::string&, const FindChannel&, std::function<void()>) {}
 
 bool hasTensorOnCard(const Message&) { return false; }
 
+std::vector<at::Tensor> tensorsOnCard(const Message&) { return {}; }
+
 void announceDeparture(Message&) {}
 
-std::string cardLabel(const Message&) { return {}; }
+std::string cardLabel(const Message&, CardWay) { return {}; }
 
+bool awaitDeparture(const Message&, const std::function<bool()>&) { return true; }
+
+void copyToHost(Message&) {}
 
 }  // namespace dualpipe

@@ -21,6 +21,8 @@
 // Random numbers advance: the thread's generator is registered with the graph, which adds to its offset in each replay.
 #include "cuda_graph.h"
 
+#include "cuda_nccl.h"
+
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAGraphsC10Utils.h>
 #include <c10/cuda/CUDAGuard.h>
@@ -199,7 +201,10 @@ void Capture::await(const std::shared_ptr<Flag>& flag, const CUDAStream& stream,
 }
 
 void awaitCard() {
-  if (running == nullptr) return;
+  if (running == nullptr) {
+    awaitChannels();
+    return;
+  }
   CUDAStream own = c10::cuda::getCurrentCUDAStream(running->card);
   CUDAStream other = c10::cuda::getStreamFromPool(/*isHighPriority=*/true, running->card);
   auto isAnyClosed = [] {

@@ -1,7 +1,8 @@
-// Messages between cards of different processes of one host, by CUDA IPC.
+// Messages between cards of different processes, in one of three ways.
 //
-// A process can open memory and events of another one by a handle of 64 bytes. So the bridge carries a small frame with
-// handles through the host (process_bridge.cpp), and the copy engine carries the elements, at the speed of the link.
+// Within a host, by CUDA IPC: a process can open memory and events of another one by a handle of 64 bytes. So the
+// bridge carries a small frame with handles through the host (process_bridge.cpp), and the copy engine carries the
+// elements, at the speed of the link.
 //
 //  - The sender records an event in its compute stream, behind the kernels that make the message, keeps the tensors,
 //    and sends the frame at once: the host is far ahead of the card.
@@ -13,19 +14,26 @@
 // the card where it lies, memory is copied at a tenth of the speed, and to wait for an event crashes the driver
 // (580.159). Opened handles stay open, because LibTorch's allocator gives out the same memory again and again.
 //
-// Invariant: no function here waits for a card.
+// Between hosts NCCL sends the tensors, on channels that were connected ahead (cuda_nccl.cpp). On others, and without
+// NCCL, they travel in the frame, through the memory of both hosts. In both ways a thread of the bridge waits until the
+// tensors are computed.
+//
+// Invariant: no function here lets a rank's thread wait for a card.
 #include "cuda_processes.h"
 
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
+#include <ATen/ops/empty.h>
+
 #include <array>
 #include <cstring>
-#include <fstream>
 #include <map>
+#include <thread>
 
 #include "cuda_graph.h"
+#include "cuda_nccl.h"
 #include "cuda_transfer.h"
 
 namespace dualpipe {
@@ -82,27 +90,20 @@ class SharedEvents {
 constexpr int64_t kNumDimsMax = 16;
 
 struct LabelHead {
-  // Of the host.
-  char bootId[40];
-  cudaIpcEventHandle_t event;
+  CardWay way;
   int64_t numTensors;
+  // By handles: when the tensors are computed.
+  cudaIpcEventHandle_t event;
 };
 
 struct LabelTensor {
   int64_t index, dtype, numDims;
   int64_t sizes[kNumDimsMax], strides[kNumDimsMax];
-  int64_t numBytes, offset;
+  int64_t numBytes;
+  // By handles.
+  int64_t offset;
   cudaIpcMemHandle_t memory;
 };
-
-void readBootId(char* bootId) {
-  static const std::string text = [] {
-    std::string line;
-    std::ifstream("/proc/sys/kernel/random/boot_id") >> line;
-    return line;
-  }();
-  std::strncpy(bootId, text.c_str(), sizeof(LabelHead::bootId) - 1);
-}
 
 bool isOnCard(const at::Tensor& tensor) { return tensor.defined() && tensor.is_cuda(); }
 
@@ -178,6 +179,13 @@ class Departure {
 
   const cudaIpcEventHandle_t& handle() const { return shared_.handle; }
 
+  bool isOver() const {
+    cudaError_t outcome = cudaEventQuery(shared_.event);
+    if (outcome == cudaErrorNotReady) return false;
+    C10_CUDA_CHECK(outcome);
+    return true;
+  }
+
  private:
   const Card card_;
   const SharedEvent shared_;
@@ -189,6 +197,13 @@ bool hasTensorOnCard(const Message& message) {
   return false;
 }
 
+std::vector<at::Tensor> tensorsOnCard(const Message& message) {
+  std::vector<at::Tensor> tensors;
+  for (const auto& tensor : message)
+    if (isOnCard(tensor)) tensors.push_back(tensor);
+  return tensors;
+}
+
 void announceDeparture(Message& message) {
   if (!hasTensorOnCard(message)) return;
   TORCH_CHECK(captureOfThread() == nullptr, "a step cannot be a graph when its ranks are in several processes");
@@ -197,9 +212,9 @@ void announceDeparture(Message& message) {
   message.departure = std::make_shared<Departure>(c10::cuda::getCurrentCUDAStream());
 }
 
-std::string cardLabel(const Message& message) {
+std::string cardLabel(const Message& message, CardWay way) {
   LabelHead head{};
-  readBootId(head.bootId);
+  head.way = way;
   head.event = message.departure->handle();
   std::string tensors;
   for (size_t i = 0; i < message.size(); i++) {
@@ -214,7 +229,7 @@ std::string cardLabel(const Message& message) {
     std::copy(tensor.sizes().begin(), tensor.sizes().end(), label.sizes);
     std::copy(tensor.strides().begin(), tensor.strides().end(), label.strides);
     label.numBytes = static_cast<int64_t>(tensor.nbytes());
-    if (label.numBytes > 0) {
+    if (way == CardWay::Handles && label.numBytes > 0) {
       c10::cuda::CUDAGuard guard(tensor.device().index());
       void* base = c10::cuda::CUDACachingAllocator::getBaseAllocation(tensor.data_ptr(), nullptr);
       label.offset = static_cast<char*>(tensor.data_ptr()) - static_cast<char*>(base);
@@ -227,6 +242,30 @@ std::string cardLabel(const Message& message) {
   return bytes + tensors;
 }
 
+bool awaitDeparture(const Message& message, const std::function<bool()>& isStopped) {
+  // A message is often computed soon, and a step has few that are late.
+  constexpr int kNumYieldsBeforeSleep = 256;
+  for (int i = 0; !message.departure->isOver(); i++) {
+    if (isStopped()) return false;
+    if (i < kNumYieldsBeforeSleep) std::this_thread::yield();
+    else std::this_thread::sleep_for(std::chrono::microseconds(20));
+  }
+  return true;
+}
+
+void copyToHost(Message& message) {
+  for (auto& tensor : message) {
+    if (!isOnCard(tensor)) continue;
+    c10::cuda::CUDAGuard guard(tensor.device().index());
+    CUDAStream stream = c10::cuda::getStreamFromPool();
+    auto numBytes = static_cast<int64_t>(tensor.nbytes());
+    at::Tensor bytes = at::empty({numBytes}, at::TensorOptions().dtype(at::kByte).pinned_memory(true));
+    if (numBytes > 0) C10_CUDA_CHECK(cudaMemcpyAsync(bytes.data_ptr(), tensor.data_ptr(), tensor.nbytes(), cudaMemcpyDeviceToHost, stream.stream()));
+    C10_CUDA_CHECK(cudaStreamSynchronize(stream.stream()));
+    tensor = std::move(bytes);
+  }
+}
+
 namespace {
 
 // Without making a context on it.
@@ -237,12 +276,18 @@ int cardOfThread() {
   return kNoCard;
 }
 
+void copyTo(const at::Tensor& copy, const void* source, cudaMemcpyKind kind, const CUDAStream& stream) {
+  if (copy.nbytes() == 0) return;
+  C10_CUDA_CHECK(cudaMemcpyAsync(copy.data_ptr(), source, copy.nbytes(), kind, stream.stream()));
+  c10::cuda::CUDACachingAllocator::recordStream(copy.storage().data_ptr(), stream);
+}
+
 }  // namespace
 
 Arrivals::Arrivals() : card_(cardOfThread()) {}
 Arrivals::~Arrivals() = default;
 
-void Arrivals::copy(Message& message, const std::string& cardLabel, std::function<void()> done) {
+void Arrivals::accept(Message& message, const std::string& cardLabel, const FindChannel& channel, std::function<void()> giveBack) {
   TORCH_CHECK(card_ != kNoCard, "a message came from a card to a rank that has none");
   auto here = static_cast<Card>(card_);
   c10::cuda::CUDAGuard guard(here);
@@ -250,26 +295,31 @@ void Arrivals::copy(Message& message, const std::string& cardLabel, std::functio
   const CUDAStream& stream = stream_->stream;
   size_t offset = 0;
   auto head = take<LabelHead>(cardLabel, offset);
-  char bootId[sizeof(head.bootId)] = {};
-  readBootId(bootId);
-  TORCH_CHECK(std::memcmp(bootId, head.bootId, sizeof(bootId)) == 0, "messages between cards of different hosts are not supported; start all processes on one host, or choose the device cpu");
-  C10_CUDA_CHECK(cudaStreamWaitEvent(stream.stream(), Opened::instance().event(here, head.event), 0));
+  if (head.way == CardWay::Handles) C10_CUDA_CHECK(cudaStreamWaitEvent(stream.stream(), Opened::instance().event(here, head.event), 0));
+  std::vector<at::Tensor> tensors;
   for (int64_t i = 0; i < head.numTensors; i++) {
     auto label = take<LabelTensor>(cardLabel, offset);
     TORCH_CHECK(label.index >= 0 && label.index < static_cast<int64_t>(message.size()) && label.numDims >= 0 && label.numDims <= kNumDimsMax, "a message of another process has no such tensor");
     auto numDims = static_cast<size_t>(label.numDims);
     auto options = at::TensorOptions().dtype(static_cast<at::ScalarType>(label.dtype)).device(at::Device(at::kCUDA, here));
-    at::Tensor copy = emptyForMessage(here, {label.sizes, numDims}, {label.strides, numDims}, options);
-    TORCH_CHECK(static_cast<int64_t>(copy.nbytes()) == label.numBytes, "a message of another process has another size than its tensors");
-    if (label.numBytes > 0) {
-      const char* source = Opened::instance().memory(here, label.memory) + label.offset;
-      C10_CUDA_CHECK(cudaMemcpyAsync(copy.data_ptr(), source, static_cast<size_t>(label.numBytes), cudaMemcpyDeviceToDevice, stream.stream()));
-      c10::cuda::CUDACachingAllocator::recordStream(copy.storage().data_ptr(), stream);
-    }
-    message[static_cast<size_t>(label.index)] = std::move(copy);
+    tensors.push_back(emptyForMessage(here, {label.sizes, numDims}, {label.strides, numDims}, options));
+    const at::Tensor& copy = tensors.back();
+    at::Tensor& arrived = message[static_cast<size_t>(label.index)];
+    bool fits = static_cast<int64_t>(copy.nbytes()) == label.numBytes && (head.way != CardWay::Host || (arrived.defined() && arrived.nbytes() == copy.nbytes()));
+    TORCH_CHECK(fits, "a message of another process has another size than its tensors");
+    if (head.way == CardWay::Handles && label.numBytes > 0) copyTo(copy, Opened::instance().memory(here, label.memory) + label.offset, cudaMemcpyDeviceToDevice, stream);
+    // From memory that is not pinned, this returns when the bytes have been read.
+    if (head.way == CardWay::Host) copyTo(copy, arrived.data_ptr(), cudaMemcpyHostToDevice, stream);
+    arrived = copy;
+  }
+  if (head.way == CardWay::Nccl) {
+    auto connected = channel();
+    TORCH_CHECK(connected != nullptr, "a message of another process comes over NCCL, on a channel that is not connected");
+    message.passage = connected->receive(tensors);
+    return;
   }
   message.passage = passageAfter(stream);
-  C10_CUDA_CHECK(cudaLaunchHostFunc(stream.stream(), runAndDelete, new std::function<void()>(std::move(done))));
+  if (head.way == CardWay::Handles) C10_CUDA_CHECK(cudaLaunchHostFunc(stream.stream(), runAndDelete, new std::function<void()>(std::move(giveBack))));
 }
 
 }  // namespace dualpipe

@@ -11,8 +11,9 @@
 namespace dualpipe {
 
 // `Channel`: messages are left on a channel, and its other end must receive them.
-// `Returned`: the receiver has copied the tensors of a message that lie on a card.
-enum class PacketKind : int64_t { Message, Abort, Bye, Channel, Returned };
+// `Returned`: the receiver has copied the tensors of a message that lie on a card. `Identity`: by what the sender of a
+// channel can be found, to connect cards.
+enum class PacketKind : int64_t { Message, Abort, Bye, Channel, Returned, Identity };
 
 struct Packet {
   PacketKind kind = PacketKind::Message;
@@ -23,8 +24,8 @@ struct Packet {
   int64_t numMailboxes = 0;
   // The index of a message's mailbox, or the tag of a channel.
   int64_t mailbox = 0;
-  // Of a message with tensors on a card: the number by which it is returned, and where they are (cuda_processes.cpp).
-  // The tensors themselves do not travel in the frame.
+  // Of a message with tensors on a card: the number by which it is returned, and how they come (cuda_processes.cpp). Of
+  // an identity: its bytes.
   int64_t loan = 0;
   std::string cardLabel;
   Mail mail;

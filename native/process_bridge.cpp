@@ -123,10 +123,7 @@ class Bridge::Outbox : public ChannelEnd {
       if (stopped_) return false;
       Packet& first = packets_.front();
       lock.unlock();
-      if (hasTensorOnCard(first.mail.message)) {
-        first.cardLabel = cardLabel(first.mail.message);
-        first.loan = bridge_.lend(first.mail.message);
-      }
+      if (hasTensorOnCard(first.mail.message) && !departFromCard(first)) return false;
       frame = packFrame(first);
       // Frees the tensors, or gives them back to a sender that changes them in place.
       first.mail.message = {};
@@ -139,6 +136,26 @@ class Bridge::Outbox : public ChannelEnd {
     std::lock_guard<std::mutex> lock(mutex_);
     packets_.pop_front();
     changed_.notify_all();
+    return true;
+  }
+
+  // False when stopped.
+  bool departFromCard(Packet& packet) {
+    auto [process, tag] = channel_;
+    Message& message = packet.mail.message;
+    CardWay way = bridge_.cards().way(process, tag);
+    packet.cardLabel = cardLabel(message, way);
+    if (way == CardWay::Handles) {
+      packet.loan = bridge_.lend(message);
+      return true;
+    }
+    auto isStopped = [this] {
+      std::lock_guard<std::mutex> lock(mutex_);
+      return stopped_;
+    };
+    if (!awaitDeparture(message, isStopped)) return false;
+    if (way == CardWay::Nccl) bridge_.cards().find(tag)->send(tensorsOnCard(message));
+    else copyToHost(message);
     return true;
   }
 
@@ -193,17 +210,18 @@ class Bridge::Inbox : public ChannelEnd {
     // A small message must not keep a large frame alive.
     bool roomy = next.frame.numel() > 2 * numBytes;
     Packet packet = unpackFrame(roomy ? next.frame.narrow(0, 0, numBytes).clone() : next.frame);
-    if (!packet.cardLabel.empty()) copyToCard(packet);
+    if (!packet.cardLabel.empty()) arriveOnCard(packet);
     bridge_.received(channel_.first, std::move(packet));
     numReceived_++;
     return true;
   }
 
-  void copyToCard(Packet& packet) {
+  void arriveOnCard(Packet& packet) {
     auto giveBack = [bridge = bridge_.weak_from_this(), process = channel_.first, loan = packet.loan] {
       if (auto alive = bridge.lock()) alive->giveBack(process, loan);
     };
-    arrivals_.copy(packet.mail.message, packet.cardLabel, std::move(giveBack));
+    auto channel = [this] { return bridge_.cards().awaitConnected(channel_.second); };
+    arrivals_.accept(packet.mail.message, packet.cardLabel, channel, std::move(giveBack));
   }
 
   Posted post(int64_t numBytes, int tag) {
@@ -231,25 +249,40 @@ std::unique_ptr<Wire> connectWire(const BridgeOptions& options, const StorePoint
 
 }  // namespace
 
-Bridge::Bridge(BridgeOptions options, const StorePointer& store) : options_(std::move(options)), wire_(connectWire(options_, store)) {
-  exchangeTokens();
+Bridge::Bridge(BridgeOptions options, const StorePointer& store)
+    : options_(std::move(options)), cards_(options_.cardNetwork, cardCallbacks()), wire_(connectWire(options_, store)) {
+  introduce();
   for (int process = 0; process < options_.numProcesses; process++)
     if (process != options_.process) listen(process, controlTag());
 }
 
+CardChannels::Callbacks Bridge::cardCallbacks() {
+  CardChannels::Callbacks callbacks;
+  callbacks.sendIdentity = [this](int process, int tag, const std::string& identity) {
+    Packet packet;
+    packet.kind = PacketKind::Identity;
+    packet.mailbox = tag;
+    packet.cardLabel = identity;
+    send(process, controlTag(), std::move(packet));
+  };
+  callbacks.disconnected = [this](int process, const std::string& why) { disconnected(process, why); };
+  return callbacks;
+}
+
 // Gloo accepts the first connection, whichever program makes it; so each process first proves that it belongs to the
-// run.
-void Bridge::exchangeTokens() {
+// run. Then comes what the others must know of it.
+void Bridge::introduce() {
   std::vector<std::shared_ptr<Transfer>> transfers;
   // Buffers must outlive the transfers.
   std::vector<at::Tensor> own, theirs;
+  const std::string introduction = cards_.introduction();
   std::vector<int> processes;
   for (int process = 0; process < options_.numProcesses; process++) {
     if (process == options_.process) continue;
-    const std::string& token = options_.ownTokens.at(process);
-    own.push_back(emptyFrame(static_cast<int64_t>(token.size())));
-    std::memcpy(own.back().data_ptr(), token.data(), token.size());
-    theirs.push_back(emptyFrame(static_cast<int64_t>(options_.theirTokens.at(process).size())));
+    std::string text = options_.ownTokens.at(process) + introduction;
+    own.push_back(emptyFrame(static_cast<int64_t>(text.size())));
+    std::memcpy(own.back().data_ptr(), text.data(), text.size());
+    theirs.push_back(emptyFrame(static_cast<int64_t>(options_.theirTokens.at(process).size() + introduction.size())));
     processes.push_back(process);
   }
   for (size_t i = 0; i < processes.size(); i++) {
@@ -261,10 +294,14 @@ void Bridge::exchangeTokens() {
   for (size_t i = 0; i < processes.size(); i++) {
     const std::string& expected = options_.theirTokens.at(processes[i]);
     TORCH_CHECK(std::memcmp(theirs[i].data_ptr(), expected.data(), expected.size()) == 0, "another program answered in the place of process ", processes[i]);
+    auto* introduced = static_cast<const char*>(theirs[i].data_ptr()) + expected.size();
+    cards_.learnHost(processes[i], std::string(introduced, introduction.size()));
   }
 }
 
 Bridge::~Bridge() {
+  // Outboxes may wait in a transfer.
+  cards_.close();
   std::map<Channel, std::unique_ptr<Outbox>> outboxes;
   std::map<Channel, std::unique_ptr<Inbox>> inboxes;
   {
@@ -318,6 +355,7 @@ void Bridge::recordAbort(const std::string& prefix, const Closing& closing) {
     aborts_.emplace_back(prefix, closing);
     changed_.notify_all();
   }
+  if (prefix.empty()) cards_.abort(closing.reason);
   closeMailboxes(options_.name + prefix, closing);
 }
 
@@ -354,6 +392,7 @@ void Bridge::received(int process, Packet packet) {
       loans_.erase(packet.loan);
       break;
     }
+    case PacketKind::Identity: cards_.learnIdentity(static_cast<int>(packet.mailbox), packet.cardLabel); break;
     case PacketKind::Channel: listen(process, static_cast<int>(packet.mailbox)); break;
     case PacketKind::Bye: {
       std::lock_guard<std::mutex> lock(mutex_);
@@ -435,6 +474,7 @@ bool Bridge::leave(bool well) {
   for (int process = 0; process < options_.numProcesses; process++)
     if (process != options_.process) send(process, controlTag(), bye);
   flush(options_.leaveTimeout);
+  cards_.drain(options_.leaveTimeout);
   std::unique_lock<std::mutex> lock(mutex_);
   size_t numOthers = static_cast<size_t>(options_.numProcesses) - 1;
   // A run that was aborted while this process waits here ends for it, too: the others may never say goodbye.

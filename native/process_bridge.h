@@ -7,6 +7,7 @@
 
 #include <thread>
 
+#include "card_channels.h"
 #include "frame.h"
 #include "mailbox.h"
 #include "wire.h"
@@ -21,6 +22,7 @@ struct BridgeOptions : WireOptions {
   std::chrono::milliseconds leaveTimeout;
   // Over Gloo, or else over sockets.
   bool overGloo;
+  CardNetwork cardNetwork;
 };
 
 // The sending or the receiving end of a channel, with its thread.
@@ -63,6 +65,7 @@ class Bridge : public std::enable_shared_from_this<Bridge> {
 
   const BridgeOptions& options() const { return options_; }
   Wire& wire() { return *wire_; }
+  CardChannels& cards() { return cards_; }
   void received(int process, Packet packet);
   // Keeps the tensors that another process copies until it returns them. Returns their number.
   int64_t lend(Message message);
@@ -76,7 +79,8 @@ class Bridge : public std::enable_shared_from_this<Bridge> {
   class Inbox;
 
   int controlTag() const;
-  void exchangeTokens();
+  CardChannels::Callbacks cardCallbacks();
+  void introduce();
   void nameChannelsWithMessages();
   void recordAbort(const std::string& prefix, const Closing& closing);
   // True when all sets of mailboxes are closed. Call with the lock.
@@ -84,6 +88,7 @@ class Bridge : public std::enable_shared_from_this<Bridge> {
   bool flush(std::chrono::milliseconds timeout);
 
   const BridgeOptions options_;
+  CardChannels cards_;
   std::unique_ptr<Wire> wire_;
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -36,6 +36,11 @@ std::vector<std::string> texts(const Napi::Value& value, const char* what) {
   return result;
 }
 
+CardNetwork cardNetworkOf(const std::string& name) {
+  if (name == "nccl") return CardNetwork::Nccl;
+  return name == "host" ? CardNetwork::Host : CardNetwork::Auto;
+}
+
 BridgeOptions optionsOf(const Napi::CallbackInfo& info) {
   napi_env env = info.Env();
   auto given = info[0].As<Napi::Object>();
@@ -52,6 +57,7 @@ BridgeOptions optionsOf(const Napi::CallbackInfo& info) {
   options.ownTokens = texts(given.Get("ownTokens"), "ownTokens");
   options.theirTokens = texts(given.Get("theirTokens"), "theirTokens");
   options.overGloo = boolean(env, given.Get("overGloo"), "overGloo");
+  options.cardNetwork = cardNetworkOf(text(env, given.Get("cardNetwork"), "cardNetwork"));
   return options;
 }
 
@@ -151,6 +157,21 @@ Napi::Value listen(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// connectCards(bridge, timeoutMs, ends): connects channels, { process, tag, isSender }, of this thread's card. Waits
+// for the other processes.
+Napi::Value connectCards(const Napi::CallbackInfo& info) {
+  napi_env env = info.Env();
+  auto list = info[2].As<Napi::Array>();
+  std::vector<CardChannels::End> ends;
+  for (uint32_t i = 0; i < list.Length(); i++) {
+    auto given = list.Get(i).As<Napi::Object>();
+    auto whole = [&](const char* key) { return static_cast<int>(number(env, given.Get(key), key)); };
+    ends.push_back({whole("process"), whole("tag"), boolean(env, given.Get("isSender"), "isSender")});
+  }
+  bridgeOf(info).cards().connect(ends, milliseconds(env, info[1], "timeoutMs"));
+  return info.Env().Undefined();
+}
+
 // numReceived(bridge, process, tag)
 Napi::Value numReceived(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(bridgeOf(info).numReceived(integer(info, 1, "process"), integer(info, 2, "tag"))));
@@ -190,11 +211,13 @@ void defineProcesses(Napi::Object& exports) {
   define<open>(processes, "open");
   define<send>(processes, "send");
   define<listen>(processes, "listen");
+  define<connectCards>(processes, "connectCards");
   define<numReceived>(processes, "numReceived");
   define<abort>(processes, "abort");
   define<leave>(processes, "leave");
   define<disconnect>(processes, "disconnect");
   processes.Set("hasGloo", Napi::Boolean::New(exports.Env(), DUALPIPE_WITH_GLOO != 0));
+  processes.Set("hasNccl", Napi::Boolean::New(exports.Env(), hasNccl()));
   exports.Set("processes", processes);
 }
 

@@ -9,6 +9,7 @@ import {
   GPU_OPTIONS_USAGE,
   measurePeers,
   type PeerOptions,
+  type ProcessCards,
   resultOf,
   runWorkload,
 } from "./run-workload.ts";
@@ -18,16 +19,25 @@ import { nameOf, WORKLOADS } from "./workload.ts";
 const USAGE = `npm run bench -- gpu [options]      ranks on the cards of this machine, next to other programs
 ${GPU_OPTIONS_USAGE}`;
 
-const VARIANTS = [
-  { useGraphs: false, shardUpdates: false, inProcesses: false },
-  { useGraphs: false, shardUpdates: true, inProcesses: false },
-  { useGraphs: true, shardUpdates: false, inProcesses: false },
-  { useGraphs: false, shardUpdates: false, inProcesses: true },
+interface Variant {
+  readonly useGraphs: boolean;
+  readonly shardUpdates: boolean;
+  readonly processes?: ProcessCards;
+}
+
+const VARIANTS: readonly Variant[] = [
+  { useGraphs: false, shardUpdates: false },
+  { useGraphs: false, shardUpdates: true },
+  { useGraphs: true, shardUpdates: false },
+  { useGraphs: false, shardUpdates: false, processes: "auto" },
+  { useGraphs: false, shardUpdates: false, processes: "nccl" },
 ];
 
-const nameOfVariant = ({ useGraphs, shardUpdates, inProcesses }: (typeof VARIANTS)[number]): string =>
+const LAYOUTS = { auto: "processes over CUDA IPC", nccl: "processes over NCCL" };
+
+const nameOfVariant = ({ useGraphs, shardUpdates, processes }: Variant): string =>
   [
-    `dualpipe, ranks in ${inProcesses ? "processes over CUDA IPC" : "threads"}`,
+    `dualpipe, ranks in ${processes === undefined ? "threads" : LAYOUTS[processes]}`,
     `gradients summed ${shardUpdates ? "by the rank that updates" : "on both ranks"}`,
     ...(useGraphs ? ["a step as one graph"] : []),
   ].join(", ");
@@ -84,9 +94,9 @@ async function measureAll(options: Options, numCards: number): Promise<GpuResult
     console.error(`dualpipe: ${nameOf(workload)}`);
     for (const variant of VARIANTS) {
       if (workload.model === "gpt" && variant.useGraphs) continue;
-      const { inProcesses, ...options } = variant;
+      const { processes, ...options } = variant;
       const data: MeasuredWorkload = { ...workload, ...options, schedule: "dualpipe" };
-      const ranks = await runWorkload(data, numCards, inProcesses);
+      const ranks = await runWorkload(data, numCards, processes);
       ours.push(resultOf(nameOf(workload), nameOfVariant(variant), ranks));
     }
   }

@@ -35,13 +35,17 @@ export function checkReferenceCheckout({ reference }: PeerOptions): void {
     throw new Error(`dualpipe: --reference must be a checkout of the Python DualPipe; got ${reference}`);
 }
 
+/** What carries tensors between the cards of processes: CUDA IPC, or NCCL. */
+export type ProcessCards = "auto" | "nccl";
+
 /** What all ranks measured, by rank: threads of this process, or processes. */
 export async function runWorkload(
   data: MeasuredWorkload,
   numRanks: number,
-  inProcesses = false,
+  processes?: ProcessCards,
 ): Promise<GpuMeasurement[]> {
-  if (inProcesses) return measureProcesses("./gpu/step-rank.ts", data, numRanks, "cuda");
+  if (processes !== undefined)
+    return measureProcesses("./gpu/step-rank.ts", data, numRanks, "cuda", { DUALPIPE_CARDS: processes });
   const program = new URL("./step-rank.ts", import.meta.url);
   return runRanks<GpuMeasurement>(program, { numRanks, data, device: "cuda" });
 }

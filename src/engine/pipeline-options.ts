@@ -87,3 +87,18 @@ export function stagesOfRank(
 function choiceOf(schedule: string | Program, stagesPerRank: number | undefined): ScheduleChoice {
   return stagesPerRank === undefined ? { schedule } : { schedule, stagesPerRank };
 }
+
+/** @throws StepError unless there is one module for each stage that the schedule puts on this rank. */
+export function checkStages(
+  rank: number,
+  modules: ReadonlyMap<number, StageModule>,
+  wanted: readonly number[],
+): void {
+  const stages = [...modules.keys()];
+  if (String(stages.toSorted((a, b) => a - b)) !== String(wanted))
+    throw new StepError(
+      "INVALID_INPUT",
+      { rank },
+      `the schedule puts the stages ${wanted.join(" and ")} here; got modules for ${stages.join(" and ")}`,
+    );
+}

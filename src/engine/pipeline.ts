@@ -17,16 +17,16 @@ import { during, TransportError } from "../transport/transport-error.ts";
 import { Agreement, describeStep } from "./agreement.ts";
 import { type BatchPart, BatchParts, type BatchRows, type BatchTensors } from "./batch/batch-part.ts";
 import { RowCheck } from "./batch/row-check.ts";
-import { StepError } from "./errors/step-error.ts";
 import { stepErrorOf } from "./errors/step-error-of.ts";
 import { Executor } from "./executor.ts";
 import { PipelineLink } from "./link.ts";
 import { Holders } from "./parameters/holders.ts";
 import { OwnedParameters } from "./parameters/owned-parameters.ts";
 import { SharedParameters } from "./parameters/shared-parameters.ts";
-import { mapOfModules, type PipelineOptions } from "./pipeline-options.ts";
+import { checkStages, mapOfModules, type PipelineOptions } from "./pipeline-options.ts";
 import { PlanCache, type PlannedStep } from "./plan-cache.ts";
 import { ReplicaPlacement } from "./replica-placement.ts";
+import { routesOfHolders, routesOfStages } from "./routes.ts";
 import { ModuleStage } from "./stage/module-stage.ts";
 import { overlapHookOf } from "./stage/overlap.ts";
 import type { StageModule } from "./stage/stage.ts";
@@ -69,7 +69,7 @@ export class Pipeline {
     this.runtime = processGroup.runtime;
     this.#plans = new PlanCache(options, replicas.numRanks, replicas.pipelineRank);
     this.#modules = mapOfModules(processGroup.rank, options.modules);
-    this.#checkModules();
+    checkStages(processGroup.rank, this.#modules, stagesOf(this.#plans.placement, this.group.rank));
     this.#owned = new OwnedParameters(processGroup.rank, this.#modules);
     this.#stages = this.#makeStages();
     this.#shardsUpdates = options.shardUpdates ?? false;
@@ -80,6 +80,7 @@ export class Pipeline {
     this.#holders = new Holders(processGroup, replicas, this.#plans.ranksOfStages);
     const { numStages } = this.#plans.placement;
     this.#agreement = this.#guarded(() => new Agreement(processGroup, options, numStages));
+    if (processGroup.connectsCards) this.#guarded(() => this.#connectCards());
     if (this.#holders.group.size === 1) return;
     this.#shared = this.#shareParameters();
     this.#guarded(() => {
@@ -89,15 +90,11 @@ export class Pipeline {
     });
   }
 
-  #checkModules(): void {
-    const stages = [...this.#modules.keys()];
-    const wanted = stagesOf(this.#plans.placement, this.group.rank);
-    if (String(stages.sort((a, b) => a - b)) !== String(wanted))
-      throw new StepError(
-        "INVALID_INPUT",
-        { rank: this.#everyone.rank },
-        `the schedule puts the stages ${wanted.join(" and ")} here; got modules for ${[...this.#modules.keys()].join(" and ")}`,
-      );
+  #connectCards(): void {
+    // Ranks that disagree would wait for connections that the others never make.
+    this.#agreement.wait();
+    this.group.connectCards(routesOfStages(this.#plans.placement, this.group.rank));
+    this.#holders.group.connectCards(routesOfHolders(this.#holders.group));
   }
 
   #makeStages(): Map<number, ModuleStage> {

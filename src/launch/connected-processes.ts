@@ -13,7 +13,7 @@ import { randomBytes, randomInt, randomUUID } from "node:crypto";
 import type { Addon } from "../native/addon.ts";
 import { CHANNEL_KINDS } from "../transport/process-group.ts";
 import {
-  checkNetwork,
+  checkNetworks,
   disconnectProcesses,
   type ProcessLayout,
 } from "../transport/processes/connect-processes.ts";
@@ -84,7 +84,7 @@ export class ConnectedProcesses {
     options: RendezvousOptions = {},
   ): Promise<ConnectedProcesses> {
     // A missing network is reported now, not after the rendezvous.
-    checkNetwork(addon, placement.network);
+    checkNetworks(addon, placement);
     const {
       rendezvousTimeoutMs = DEFAULT_RENDEZVOUS_TIMEOUT_MS,
       heartbeatTimeoutMs = DEFAULT_HEARTBEAT_TIMEOUT_MS,
@@ -111,7 +111,7 @@ export class ConnectedProcesses {
     hub: ProcessHub,
     times: { readonly rendezvousTimeoutMs: number; readonly heartbeatTimeoutMs: number },
   ) {
-    const { process, numProcesses, ranksPerProcess, localProcess = 0, network } = placement;
+    const { process, numProcesses, ranksPerProcess, localProcess = 0, network, cardNetwork } = placement;
     this.layout = { process, numProcesses, ranksPerProcess };
     this.#run = runOfProcesses(addon, placement);
     this.localProcess = localProcess;
@@ -123,6 +123,7 @@ export class ConnectedProcesses {
       addon,
       layout: this.layout,
       network,
+      cardNetwork,
       name: `processes-${randomUUID()}`,
       address: addressForOthers(address),
       send: (to, message) => this.#member.send(to, message),

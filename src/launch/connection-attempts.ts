@@ -17,6 +17,7 @@
 import { randomBytes } from "node:crypto";
 import type { Addon } from "../native/addon.ts";
 import {
+  type CardNetwork,
   type Connecting,
   connectProcesses,
   disconnectProcesses,
@@ -45,6 +46,7 @@ export interface ConnectionAttemptsOptions {
   readonly addon: Addon;
   readonly layout: ProcessLayout;
   readonly network?: Network | undefined;
+  readonly cardNetwork?: CardNetwork | undefined;
   /** The name of this process's connections, to which the number of the attempt is added. */
   readonly name: string;
   /** Where this process listens. */
@@ -169,13 +171,14 @@ export class ConnectionAttempts {
 
   /** @returns What went wrong, or null. */
   async #try(attempt: number, secret: string, timeoutMs: number): Promise<string | null> {
-    const { addon, layout, network, address, rendezvousTimeoutMs, send } = this.#options;
+    const { addon, layout, network, cardNetwork, address, rendezvousTimeoutMs, send } = this.#options;
     // The attempt before may have succeeded here and failed elsewhere.
     disconnectProcesses(addon, this.bridge);
     const connecting = connectProcesses(addon, {
       name: this.#nameOf(attempt),
       layout,
       network,
+      cardNetwork,
       address,
       secret,
       connectTimeoutMs: timeoutMs,

@@ -11,7 +11,7 @@ import { counted } from "../errors/counted.ts";
 import { type Environment, readEnvironment } from "../errors/environment.ts";
 import { shown } from "../errors/shown.ts";
 import type { Addon } from "../native/addon.ts";
-import type { Network, ProcessLayout } from "../transport/processes/connect-processes.ts";
+import type { CardNetwork, Network, ProcessLayout } from "../transport/processes/connect-processes.ts";
 import { LaunchError } from "./launch-error.ts";
 import { type HubServer, readLaunchVariables } from "./launcher-variables.ts";
 import { PACKAGE_VERSION } from "./package-version.ts";
@@ -28,6 +28,8 @@ export interface ProcessPlacement extends ProcessLayout {
   readonly secret: string | undefined;
   /** What connects the processes; undefined for Gloo where LibTorch has it, and else sockets. */
   readonly network?: Network | undefined;
+  /** What carries tensors between cards of different processes; undefined for `auto`. */
+  readonly cardNetwork?: CardNetwork | undefined;
   /** The index of the process on its host, by which its ranks choose their cards. Default: 0. */
   readonly localProcess?: number | undefined;
   /** What the launcher or the user calls the run; processes of runs with other names do not join it. */
@@ -44,13 +46,17 @@ export const ADDRESS_VARIABLE = "DUALPIPE_ADDRESS";
 const RUN_ID_VARIABLE = "DUALPIPE_RUN_ID";
 /** The variable with what connects the processes. */
 const NETWORK_VARIABLE = "DUALPIPE_NETWORK";
-const NETWORKS: readonly Network[] = ["gloo", "sockets"];
+const NETWORKS = ["gloo", "sockets"] as const;
+/** The variable with what carries tensors between cards of different processes. */
+const CARD_NETWORK_VARIABLE = "DUALPIPE_CARDS";
+const CARD_NETWORKS = ["auto", "nccl", "host"] as const;
 
 /**
  * The placement of this process in a run of `numRanks` ranks, according to its launcher's variables.
  * `DUALPIPE_ADDRESS` sets the address at which it listens for the others, `DUALPIPE_SECRET` the secret of the
- * run, `DUALPIPE_NETWORK` what connects them, `gloo` or `sockets`, and `DUALPIPE_RUN_ID` a name of the run in place of
- * the launcher's. A variable that is empty is unset.
+ * run, `DUALPIPE_NETWORK` what connects them, `gloo` or `sockets`, `DUALPIPE_CARDS` what carries tensors between their
+ * cards, `auto`, `nccl` or `host`, and `DUALPIPE_RUN_ID` a name of the run in place of the launcher's. A variable that
+ * is empty is unset.
  * @returns Undefined when no launcher has started this process, or this is the only one that it started.
  * @throws LaunchError INCOMPLETE_VARIABLES, UNEVEN_RANKS, UNKNOWN_NETWORK
  */
@@ -78,18 +84,30 @@ export async function processPlacement(
     hub,
     address: env[ADDRESS_VARIABLE],
     secret: env[SECRET_VARIABLE],
-    network: networkOf(env[NETWORK_VARIABLE]),
+    network: networkOf(NETWORK_VARIABLE, NETWORKS, "gloo where LibTorch has it, and else sockets", env),
+    cardNetwork: networkOf(
+      CARD_NETWORK_VARIABLE,
+      CARD_NETWORKS,
+      "CUDA IPC within a host and NCCL between hosts",
+      env,
+    ),
     localProcess,
     job: env[RUN_ID_VARIABLE] ?? job,
   };
 }
 
-function networkOf(given: string | undefined): Network | undefined {
-  const network = NETWORKS.find((each) => each === given);
+function networkOf<Choice extends string>(
+  variable: string,
+  choices: readonly Choice[],
+  otherwise: string,
+  env: Environment,
+): Choice | undefined {
+  const given = env[variable];
+  const network = choices.find((each) => each === given);
   if (given === undefined || network !== undefined) return network;
   throw new LaunchError(
     "UNKNOWN_NETWORK",
-    `${NETWORK_VARIABLE} must be one of ${NETWORKS.join(", ")}; got ${shown(given)}; unset it for gloo where LibTorch has it, and else sockets`,
+    `${variable} must be one of ${choices.join(", ")}; got ${shown(given)}; unset it for ${otherwise}`,
   );
 }
 

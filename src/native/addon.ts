@@ -93,6 +93,8 @@ export interface Addon {
   readonly processes: {
     /** Whether LibTorch was built with Gloo, and its headers are there. */
     readonly hasGloo: boolean;
+    /** Whether the addon was built with NCCL, and LibTorch has it. */
+    readonly hasNccl: boolean;
     /**
      * Connects this process to the others, in a thread of its own; `attach` then finds the bridge by its name. The
      * other processes must `learn` each key that `publish` is called with.
@@ -126,6 +128,12 @@ export interface Addon {
     ): void;
     /** Receives messages with this tag from now on. */
     listen(bridge: Bridge, process: number, tag: number): void;
+    /** Connects channels of this thread's card, and waits for the processes at their other ends, which do the same. */
+    connectCards(
+      bridge: Bridge,
+      timeoutMs: number,
+      ends: readonly { readonly process: number; readonly tag: number; readonly isSender: boolean }[],
+    ): void;
     /** How many messages with this tag have arrived in their mailboxes. */
     numReceived(bridge: Bridge, process: number, tag: number): number;
     /** From any thread: `close` of mailboxes, in all processes. Returns false when nothing is connected. */
@@ -242,6 +250,8 @@ export interface BridgeOptions {
   readonly leaveTimeoutMs: number;
   /** Over Gloo, or else over TCP sockets. */
   readonly overGloo: boolean;
+  /** What carries tensors between cards of different processes; the same in all of them. */
+  readonly cardNetwork: "auto" | "nccl" | "host";
   /** The first bytes sent to each process, and those that it must send first. Gloo itself accepts any connection. */
   readonly ownTokens: readonly string[];
   readonly theirTokens: readonly string[];

@@ -143,6 +143,7 @@ function defines(libtorch: LibTorch): string[] {
     LIBTORCH_CXX11_ABI: libtorch.cxx11Abi ? "1" : "0",
     LIBTORCH_WITH_CUDA: libtorch.cuda ? "1" : "0",
     CUDA_INCLUDE_DIR: libtorch.cudaIncludeDir ?? "",
+    NCCL_INCLUDE_DIR: libtorch.ncclIncludeDir ?? "",
     LIBTORCH_HAS_GLOO: libtorch.hasGloo ? "1" : "0",
     GLOO_INCLUDE_DIR: libtorch.glooIncludeDir ?? "",
     NODE_API_INCLUDE_DIRS: `${headers.include_dir};${wrapper}`,

@@ -79,8 +79,15 @@ export function writableFolder(cache: NativeCache): string {
 }
 
 /** Names what an addon is compiled for: LibTorch, its ABI and installation, the processor and the system. */
-export function targetKey({ version, cxx11Abi, libDir, includeDirs, cudaIncludeDir }: LibTorch): string {
-  const cuda = cudaIncludeDir === undefined ? [] : [cudaIncludeDir];
+export function targetKey({
+  version,
+  cxx11Abi,
+  libDir,
+  includeDirs,
+  cudaIncludeDir,
+  ncclIncludeDir,
+}: LibTorch): string {
+  const cuda = [cudaIncludeDir, ncclIncludeDir].filter((folder) => folder !== undefined);
   const installation = digest([libDir, ...includeDirs, ...cuda, readIfPresent(DISTRIBUTION_FILE)]);
   return `libtorch-${version}-abi${Number(cxx11Abi)}-${process.arch}-${installation}`;
 }

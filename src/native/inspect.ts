@@ -15,6 +15,8 @@ export interface LibTorch {
   readonly cuda: boolean;
   /** Where CUDA's own headers are; without them the addon is built for CPUs only. */
   readonly cudaIncludeDir: string | undefined;
+  /** Where NCCL's header is; without it tensors travel between cards of different hosts through their memory. */
+  readonly ncclIncludeDir: string | undefined;
   /** True when the Gloo headers of this LibTorch are installed. */
   readonly hasGloo: boolean;
   readonly glooIncludeDir: string | undefined;
@@ -51,6 +53,7 @@ export function inspectLibTorch(layout: LibTorchLayout, env: NodeJS.ProcessEnv):
   }
   const glooIncludeDir = findGloo(includeDir);
   const cuda = existsSync(join(libDir, "libtorch_cuda.so"));
+  const cudaIncludeDir = cuda ? findCuda(libDir, env) : undefined;
   return {
     ok: true,
     libtorch: {
@@ -60,7 +63,8 @@ export function inspectLibTorch(layout: LibTorchLayout, env: NodeJS.ProcessEnv):
       libDir,
       cxx11Abi: readCxx11Abi(libDir),
       cuda,
-      cudaIncludeDir: cuda ? findCuda(libDir, env) : undefined,
+      cudaIncludeDir,
+      ncclIncludeDir: cudaIncludeDir === undefined ? undefined : findNccl(libDir, cudaIncludeDir),
       hasGloo: glooIncludeDir !== undefined,
       glooIncludeDir,
     },
@@ -95,6 +99,13 @@ function findCuda(libDir: string, env: NodeJS.ProcessEnv): string | undefined {
     join(packages, "cuda_runtime", "include"),
   ];
   return folders.find((folder) => existsSync(join(folder, "cuda_runtime_api.h")));
+}
+
+/** NCCL's header: of the package that a wheel of torch is installed with, or of the system. */
+function findNccl(libDir: string, cudaIncludeDir: string): string | undefined {
+  const wheel = join(dirname(dirname(libDir)), "nvidia", "nccl", "include");
+  const folders = [wheel, cudaIncludeDir, IMPLICIT_INCLUDE_DIR];
+  return folders.find((folder) => existsSync(join(folder, "nccl.h")));
 }
 
 function findGloo(includeDir: string): string | undefined {

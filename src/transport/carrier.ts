@@ -51,6 +51,10 @@ export interface Carrier {
   expect(channel: Channel): void;
   /** True when nothing more will arrive: the channel's sender has returned, and all that it sent has arrived. */
   hasEnded(channel: Channel): boolean;
+  /** Whether tensors on cards need `connect`. */
+  readonly connectsCards: boolean;
+  /** Prepares these channels, at most one end of each here, for tensors on cards; waits for their other ends. */
+  connect(channels: readonly Channel[], rank: number, timeoutMs: number): void;
   /** Ends every wait of these phases in the sets whose names have this prefix, in all processes. */
   close(prefix: string, closing: Closing): void;
 }

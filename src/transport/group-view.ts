@@ -1,5 +1,5 @@
 import type { Runtime } from "../tensor/runtime.ts";
-import type { ChannelKind, Message, ProcessGroup, Receipt } from "./process-group.ts";
+import type { ChannelKind, Message, ProcessGroup, Receipt, Route } from "./process-group.ts";
 import { TransportError } from "./transport-error.ts";
 
 /**
@@ -37,6 +37,14 @@ export class GroupView implements ProcessGroup {
 
   receive(peer: number, kind: ChannelKind, label?: string): Receipt {
     return this.#group.receive(this.#rankAt(peer), kind, label);
+  }
+
+  get connectsCards(): boolean {
+    return this.#group.connectsCards;
+  }
+
+  connectCards(routes: readonly Route[]): void {
+    this.#group.connectCards(routes.map((route) => ({ ...route, peer: this.#rankAt(route.peer) })));
   }
 
   beginPhase(): number {

@@ -30,6 +30,7 @@ import {
   type Message,
   type ProcessGroup,
   type Receipt,
+  type Route,
 } from "./process-group.ts";
 import { TransportError } from "./transport-error.ts";
 
@@ -104,6 +105,27 @@ export class MailboxGroup implements ProcessGroup {
     const channel = this.#channel(peer, this.rank, kind);
     this.#carrier.expect(channel);
     return this.#inbox.post(channel, label, this.#phases());
+  }
+
+  get connectsCards(): boolean {
+    return this.#carrier.connectsCards;
+  }
+
+  connectCards(routes: readonly Route[]): void {
+    if (!this.connectsCards || routes.length === 0) return;
+    const channels = routes.map(({ peer, kind, way }) =>
+      way === "to" ? this.#channel(this.rank, peer, kind) : this.#channel(peer, this.rank, kind),
+    );
+    try {
+      this.#carrier.connect(channels, this.#runRanks[this.rank]!, this.#timeoutMs);
+    } catch (error) {
+      const peers = [...new Set(routes.map(({ peer }) => peer))].sort((a, b) => a - b);
+      throw new TransportError(
+        "CARDS_NOT_CONNECTED",
+        `rank ${this.rank} could not connect its card with those of rank ${peers.join(", ")}: ${problemOf(error)}; NCCL_DEBUG=INFO shows what NCCL tried, and DUALPIPE_CARDS=host does without it`,
+        { group: this, cause: error },
+      );
+    }
   }
 
   beginPhase(): number {

@@ -27,6 +27,13 @@ export interface Receipt<Value = Message> extends Transfer {
   take(): Value;
 }
 
+/** A channel of this rank, to or from a peer. */
+export interface Route {
+  readonly peer: number;
+  readonly kind: ChannelKind;
+  readonly way: "to" | "from";
+}
+
 /**
  * One rank's channels to the other ranks of a group. On each channel (a sender, a receiver and a kind) messages arrive
  * in the order in which they were sent, and the k-th posted receive gets the k-th message.
@@ -53,6 +60,14 @@ export interface ProcessGroup {
    * @param label The label of the message that is expected. Another one fails with MISMATCHED_MESSAGE, until an abort.
    */
   receive(peer: number, kind: ChannelKind, label?: string): Receipt;
+  /** Whether tensors between cards of different hosts need connections of their own, which `connectCards` makes. */
+  readonly connectsCards: boolean;
+  /**
+   * Connects this rank's card with others for these channels, and waits for the ranks at their other ends, which must
+   * do the same. Without it, tensors between cards of different hosts travel through the memory of both hosts.
+   * @throws TransportError
+   */
+  connectCards(routes: readonly Route[]): void;
   /** Begins the next phase on this rank. @returns Its number; an abort starts the count again, on every rank. */
   beginPhase(): number;
   /**

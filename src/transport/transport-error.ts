@@ -6,7 +6,7 @@ import type { ChannelKind, ProcessGroup } from "./process-group.ts";
  * MISMATCHED_MESSAGE: a message arrived that is not the one that was expected.
  * RETURNED: the program of the rank that was waited for has returned.
  * INVALID_PEER: there is no such rank. INVALID_CHANNEL: there is no such kind of message.
- * NO_GLOO: Gloo was asked for, and this LibTorch has none.
+ * NO_GLOO, NO_NCCL: it was asked for, and this LibTorch has none. CARDS_NOT_CONNECTED: NCCL could not connect them.
  */
 export type TransportErrorCode =
   | "ABORTED"
@@ -15,7 +15,9 @@ export type TransportErrorCode =
   | "MISMATCHED_MESSAGE"
   | "INVALID_PEER"
   | "INVALID_CHANNEL"
-  | "NO_GLOO";
+  | "NO_GLOO"
+  | "NO_NCCL"
+  | "CARDS_NOT_CONNECTED";
 
 /** A send or a receive that ended without success. */
 export interface FailedTransfer {

@@ -1,4 +1,5 @@
-// Ranks on cards of several processes: the contract of a process group, and the bits of ranks of one process.
+// Ranks on cards of several processes: the contract of a process group, and the bits of ranks of one process, whatever
+// carries tensors between the cards.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
@@ -15,7 +16,7 @@ interface Ended {
 }
 
 /** Starts a program in one process, or in several as a launcher does. */
-async function start(program: string, numProcesses: number): Promise<ChildProcess[]> {
+async function start(program: string, numProcesses: number, cards = "auto"): Promise<ChildProcess[]> {
   const path = fileURLToPath(new URL(program, import.meta.url));
   const port = String(await freePort());
   return Array.from({ length: numProcesses }, (_, process) =>
@@ -30,6 +31,9 @@ async function start(program: string, numProcesses: number): Promise<ChildProces
               WORLD_SIZE: String(numProcesses),
               MASTER_ADDR: "127.0.0.1",
               MASTER_PORT: port,
+              DUALPIPE_CARDS: cards,
+              // NCCL refuses two ranks on one card of a host; so each process is a host to it.
+              NCCL_HOSTID: `host ${process}`,
             }),
       },
     }),
@@ -47,31 +51,41 @@ async function endOf(child: ChildProcess): Promise<Ended> {
 }
 
 /** What the ranks of all processes print, as one list. */
-async function printedBy(program: string, numProcesses: number): Promise<unknown[]> {
-  const ends = await Promise.all((await start(program, numProcesses)).map(endOf));
+async function printedBy(program: string, numProcesses: number, cards?: string): Promise<unknown[]> {
+  const ends = await Promise.all((await start(program, numProcesses, cards)).map(endOf));
   expect(ends.map(({ status, stderr }) => [status, stderr])).toEqual(ends.map(() => [0, ""]));
   return ends.flatMap(({ stdout }) => JSON.parse(stdout) as unknown[]);
 }
 
-test("messages between cards of several processes keep the contract of a process group", async () => {
-  const failures = await printedBy("./print-conformance.ts", NUM_CONFORMANCE_RANKS);
-  expect(failures).toEqual(Array.from({ length: NUM_CONFORMANCE_RANKS }, () => ({})));
-});
+const CARDS = ["auto", "nccl", "host"];
+
+test.each(CARDS)(
+  "with DUALPIPE_CARDS=%s, messages between processes keep the contract of a group",
+  async (cards) => {
+    const failures = await printedBy("./print-conformance.ts", NUM_CONFORMANCE_RANKS, cards);
+    expect(failures).toEqual(Array.from({ length: NUM_CONFORMANCE_RANKS }, () => ({})));
+  },
+);
 
 test("4 ranks in 2 and in 4 processes give the losses and gradients of one process, bit for bit", async () => {
   const inOne = await printedBy("./print-steps.ts", 1);
   expect(inOne).toHaveLength(4);
-  for (const numProcesses of [2, 4]) expect(await printedBy("./print-steps.ts", numProcesses)).toEqual(inOne);
+  for (const cards of CARDS)
+    for (const numProcesses of [2, 4])
+      expect(await printedBy("./print-steps.ts", numProcesses, cards), cards).toEqual(inOne);
 });
 
-test("when a process is killed in a step, the others name its ranks", async () => {
-  const children = await start("./step-forever.ts", 2);
-  const [survivor, killed] = children as [ChildProcess, ChildProcess];
-  const end = endOf(survivor);
-  void endOf(killed);
-  await once(killed.stdout!, "data");
-  killed.kill("SIGKILL");
-  const { status, stderr } = await end;
-  expect(stderr).toMatch(/ranks 2 to 3 disconnected|process 1 \(ranks 2 to 3\)/);
-  expect(status).not.toBe(0);
-});
+test.each(CARDS)(
+  "with DUALPIPE_CARDS=%s, when a process is killed, the others name its ranks",
+  async (cards) => {
+    const children = await start("./step-forever.ts", 2, cards);
+    const [survivor, killed] = children as [ChildProcess, ChildProcess];
+    const end = endOf(survivor);
+    void endOf(killed);
+    await once(killed.stdout!, "data");
+    killed.kill("SIGKILL");
+    const { status, stderr } = await end;
+    expect(stderr).toMatch(/ranks 2 to 3 disconnected|process 1 \(ranks 2 to 3\)/);
+    expect(status).not.toBe(0);
+  },
+);

@@ -19,6 +19,8 @@ export class InProcessGroup extends MailboxGroup {
 function carrierOf({ mailbox }: Addon, returned: ReturnedRanks | undefined): Carrier {
   return {
     isWithinProcess: true,
+    connectsCards: false,
+    connect: () => {},
     open: (name, numMailboxes) => mailbox.open(name, numMailboxes),
     send: (mailboxes, channel, { handles, label, phases }) =>
       mailbox.put(mailboxes, channel.index, handles, label, ...phases),

@@ -33,7 +33,7 @@ export class BridgedGroup extends MailboxGroup {
     const { rank, timeoutMs, layout } = options;
     const bridge = runtime.addon.processes.attach(options.bridge);
     const size = layout.numProcesses * layout.ranksPerProcess;
-    const carrier = new BridgeCarrier(runtime.addon, bridge, options);
+    const carrier = new BridgeCarrier(runtime, bridge, options);
     super(runtime, carrier, {
       name: "ranks",
       rank,
@@ -61,13 +61,15 @@ export class BridgedGroup extends MailboxGroup {
 
 class BridgeCarrier implements Carrier {
   readonly isWithinProcess = false;
+  readonly connectsCards: boolean;
   readonly #addon: Addon;
   readonly #bridge: Bridge;
   readonly #options: BridgedGroupOptions;
   /** The counts, by tag. */
   readonly #sent = new Map<number, SentCount>();
 
-  constructor(addon: Addon, bridge: Bridge, options: BridgedGroupOptions) {
+  constructor({ addon, device }: Runtime, bridge: Bridge, options: BridgedGroupOptions) {
+    this.connectsCards = device.kind === "cuda" && addon.processes.hasNccl;
     this.#addon = addon;
     this.#bridge = bridge;
     this.#options = options;
@@ -105,6 +107,17 @@ class BridgeCarrier implements Carrier {
     const process = this.#processOf(channel.source);
     if (process !== this.#options.layout.process)
       this.#addon.processes.listen(this.#bridge, process, this.#tagOf(channel));
+  }
+
+  connect(channels: readonly Channel[], rank: number, timeoutMs: number): void {
+    const ends = channels
+      .map((channel) => {
+        const isSender = channel.source === rank;
+        const process = this.#processOf(isSender ? channel.destination : channel.source);
+        return { process, tag: this.#tagOf(channel), isSender };
+      })
+      .filter(({ process }) => process !== this.#options.layout.process);
+    this.#addon.processes.connectCards(this.#bridge, timeoutMs, ends);
   }
 
   close(prefix: string, { reason, level, fromPhase }: Closing): void {

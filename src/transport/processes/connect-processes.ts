@@ -15,6 +15,12 @@ export interface ProcessLayout {
 /** What connects processes: LibTorch's Gloo, or plain TCP sockets. */
 export type Network = "gloo" | "sockets";
 
+/**
+ * What carries tensors between cards of different processes. `auto`: CUDA IPC within a host, and NCCL between hosts.
+ * `nccl`: NCCL in both cases. `host`: the memory of the hosts, and what connects the processes.
+ */
+export type CardNetwork = "auto" | "nccl" | "host";
+
 export interface ConnectOptions {
   /** The name of the connections in this process. */
   readonly name: string;
@@ -28,6 +34,8 @@ export interface ConnectOptions {
   readonly leaveTimeoutMs: number;
   /** Gloo where this LibTorch has it, unless said otherwise; the same in all processes. */
   readonly network?: Network | undefined;
+  /** `auto` unless said otherwise; the same in all processes. */
+  readonly cardNetwork?: CardNetwork | undefined;
   /** Called with each key that all other processes must `learn`. */
   readonly publish: (key: string, value: Uint8Array) => void;
 }
@@ -41,13 +49,13 @@ export interface Connecting {
 
 /**
  * Connects this process to all others, without blocking this thread.
- * @throws TransportError NO_GLOO when Gloo was asked for, and this LibTorch has none.
+ * @throws TransportError NO_GLOO, NO_NCCL when it was asked for, and this LibTorch has none.
  */
 export function connectProcesses(addon: Addon, options: ConnectOptions): Connecting {
   const { name, layout, address, secret, connectTimeoutMs, leaveTimeoutMs, publish } = options;
   const { hasGloo } = addon.processes;
-  const { network = hasGloo ? "gloo" : "sockets" } = options;
-  checkNetwork(addon, network);
+  const { network = hasGloo ? "gloo" : "sockets", cardNetwork = "auto" } = options;
+  checkNetworks(addon, options);
   const token = (from: number, to: number): string =>
     cryptoModule().createHmac("sha256", secret).update(`${from} to ${to}`).digest("hex");
   const processes = Array.from({ length: layout.numProcesses }, (_, process) => process);
@@ -59,6 +67,7 @@ export function connectProcesses(addon: Addon, options: ConnectOptions): Connect
       connectTimeoutMs,
       leaveTimeoutMs,
       overGloo: network === "gloo",
+      cardNetwork,
       ownTokens: processes.map((other) => token(layout.process, other)),
       theirTokens: processes.map((other) => token(other, layout.process)),
     },
@@ -77,8 +86,16 @@ export function disconnectProcesses(addon: Addon, name: string): void {
   addon.processes.disconnect(name);
 }
 
-/** @throws TransportError NO_GLOO */
-export function checkNetwork({ processes }: Addon, network: Network | undefined): void {
+/** @throws TransportError NO_GLOO, NO_NCCL */
+export function checkNetworks(
+  { processes }: Addon,
+  { network, cardNetwork }: Pick<ConnectOptions, "network" | "cardNetwork">,
+): void {
+  if (cardNetwork === "nccl" && !processes.hasNccl)
+    throw new TransportError(
+      "NO_NCCL",
+      "the cards shall connect over NCCL, which this LibTorch or the build of the addon lacks; leave the choice open, or see: npx dualpipe doctor",
+    );
   if (network === "gloo" && !processes.hasGloo)
     throw new TransportError(
       "NO_GLOO",
