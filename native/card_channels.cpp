@@ -68,7 +68,8 @@ void CardChannels::connect(const std::vector<End>& ends, std::chrono::millisecon
     if (!end.isSender) {
       std::unique_lock<std::mutex> lock(mutex_);
       bool known = changed_.wait_until(lock, deadline, [&, tag = tag] { return isAborted_ || identities_.count(tag) > 0; });
-      TORCH_CHECK(known && !isAborted_, "process ", end.process, " has not connected its cards within ", timeout.count(), " ms");
+      TORCH_CHECK(!isAborted_, reason_);
+      TORCH_CHECK(known, "process ", end.process, " has not connected its cards within ", timeout.count(), " ms");
       identities[tag] = std::exchange(identities_[tag], {});
       identities_.erase(tag);
     }
@@ -124,6 +125,7 @@ bool CardChannels::drain(std::chrono::milliseconds timeout) {
 void CardChannels::abort(const std::string& reason) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
+    if (!isAborted_) reason_ = reason;
     isAborted_ = true;
     changed_.notify_all();
   }

@@ -71,6 +71,8 @@ class CardChannels {
   std::map<int, std::string> identities_;
   std::map<int, Connected> channels_;
   bool isAborted_ = false;
+  // Of the abort.
+  std::string reason_;
   std::thread watcher_;
 };
 

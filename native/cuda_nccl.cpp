@@ -33,6 +33,7 @@
 
 #include "cuda_transfer.h"
 #include "guard.h"
+#include "mailbox.h"
 
 // In the NCCL that LibTorch loads, if it has one.
 #pragma weak ncclGetVersion

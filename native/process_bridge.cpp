@@ -210,7 +210,7 @@ class Bridge::Inbox : public ChannelEnd {
     // A small message must not keep a large frame alive.
     bool roomy = next.frame.numel() > 2 * numBytes;
     Packet packet = unpackFrame(roomy ? next.frame.narrow(0, 0, numBytes).clone() : next.frame);
-    if (!packet.cardLabel.empty()) arriveOnCard(packet);
+    if (packet.kind == PacketKind::Message && !packet.cardLabel.empty()) arriveOnCard(packet);
     bridge_.received(channel_.first, std::move(packet));
     numReceived_++;
     return true;

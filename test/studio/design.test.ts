@@ -150,12 +150,13 @@ inBrowser(
   async () => {
     for (const dark of [false, true]) {
       const page = await studio.open("#/design?schedule=zb1p&ranks=4&micro-batches=8", { dark });
-      expect(await page.evaluate("document.documentElement.dataset.theme")).toBe(dark ? "dark" : "light");
+      const theme = (): Promise<unknown> => page.evaluate("document.documentElement.dataset.theme");
+      expect(await theme()).toBe(dark ? "dark" : "light");
       expect(await violations(page)).toEqual([]);
       const row = page.getByRole("row", { name: /^rank 1/ });
       expect(await row.innerText()).toContain("1F0 1F1");
       await page.getByRole("button", { name: /theme/ }).click();
-      expect(await page.evaluate("document.documentElement.dataset.theme")).toBe(dark ? "light" : "dark");
+      await expect.poll(theme).toBe(dark ? "light" : "dark");
     }
   },
 );
