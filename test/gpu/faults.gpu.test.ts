@@ -1,4 +1,6 @@
 // Processes of a training run on cards are killed, stopped, or run out of memory. The run ends as if nothing happened.
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { Runtime } from "../../src/tensor/runtime.ts";
 import { FaultRun } from "../faults/fault-run.ts";
@@ -33,3 +35,24 @@ test.each(CARDS)(
   },
   600_000,
 );
+
+test.each(CARDS)("with DUALPIPE_CARDS=%s, a rank without memory is named, and all are restarted", (cards) => {
+  const [loader, main, program] = ["../register-tsx.mjs", "../../src/cli/main.ts", "./exhaust-once.ts"].map(
+    (path) => fileURLToPath(new URL(path, import.meta.url)),
+  ) as [string, string, string];
+  const run = (args: readonly string[]) =>
+    spawnSync(process.execPath, ["--import", loader, ...args], {
+      encoding: "utf8",
+      env: { ...process.env, DUALPIPE_CARDS: cards },
+    });
+  const inOne = run([program]);
+  expect(inOne.stderr).toBe("");
+  const launch = ["launch", "--nproc-per-node", String(NUM_PROCESSES), "--max-restarts", "1", program];
+  const { status, stdout, stderr } = run([main, ...launch]);
+  expect(stderr).toMatch(/rank 3.*micro-batch.*tried to allocate.*weights.*activations/i);
+  expect(stderr).toContain("restart 1 of 1");
+  expect(status, stderr).toBe(0);
+  const lossesIn = (text: string) => text.match(/losses .*/g)?.sort();
+  expect(lossesIn(inOne.stdout)).toHaveLength(2);
+  expect(lossesIn(stdout)).toEqual(lossesIn(inOne.stdout));
+});
