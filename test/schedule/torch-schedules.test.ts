@@ -63,7 +63,7 @@ describe("schedules of torch.distributed.pipelining", () => {
       numStages: record.stages,
       numMicroBatches: record.microBatches,
       forwardOnly: false,
-      communication: "none",
+      communication: record.ranks === 1 ? "eager" : "none",
     });
     const lowered = lower(program);
     expect(verify(lowered).problems).toEqual([]);
@@ -91,6 +91,8 @@ describe("schedules of torch.distributed.pipelining", () => {
       numMicroBatches: record.microBatches,
       stagesPerRank: record.stages / record.ranks,
     });
-    expect(parseProgramCsv(record.computations, ours.schedule)).toEqual(ours);
+    expect(parseProgramCsv(record.computations, ours.schedule)).toEqual(
+      record.ranks === 1 ? lower(ours) : ours,
+    );
   });
 });

@@ -29,6 +29,16 @@ it("has an arrow for every value that goes to another rank", () => {
   for (const [index, start] of starts.entries()) expect(ends[index]!.tid).not.toBe(start.tid);
 });
 
+it("has no arrow that arrives before it leaves", () => {
+  const cost = { F: 1.1, I: 1.3, W: 0.7, link: { latency: 0.05 } };
+  const large = buildProgram("dualpipe", { numRanks: 8, numMicroBatches: 20 });
+  const { traceEvents } = chromeTrace(simulate(lower(large), cost).timeline);
+  const timesOf = (kind: string) => traceEvents.filter(({ ph }) => ph === kind).map(({ ts }) => ts!);
+  const [leave, arrive] = [timesOf("s"), timesOf("f")];
+  expect(leave).toHaveLength(280);
+  expect(arrive.filter((time, i) => time < leave[i]!)).toEqual([]);
+});
+
 it("binds every arrow to a slice of its rank", () => {
   const slices = traceEvents.filter((event) => event.ph === "X");
   for (const arrow of traceEvents.filter((event) => event.ph === "s" || event.ph === "f")) {

@@ -21,31 +21,38 @@ export interface ChromeTrace {
   readonly traceEvents: readonly TraceEvent[];
 }
 
+/** A value has the name of the stage that makes it. */
 interface Values {
   readonly gives: readonly string[];
-  readonly needs: readonly string[];
+  readonly needs: readonly NeededValue[];
 }
 
-/** The values that an action gives and needs; a value has the name of the stage that makes it. */
+interface NeededValue {
+  readonly value: string;
+  /** Whether it may come after the start, as the gradient of a pair does, whose forward comes first. */
+  readonly mayComeLater: boolean;
+}
+
+/** The values that an action gives and needs. */
 function valuesOf(action: Action): Values {
   switch (action.kind) {
     case "F":
       return {
         gives: [`activation ${action.stage},${action.microBatch}`],
-        needs: [`activation ${action.stage - 1},${action.microBatch}`],
+        needs: [{ value: `activation ${action.stage - 1},${action.microBatch}`, mayComeLater: false }],
       };
     case "I":
     case "B":
       return {
         gives: [`gradient ${action.stage},${action.microBatch}`],
-        needs: [`gradient ${action.stage + 1},${action.microBatch}`],
+        needs: [{ value: `gradient ${action.stage + 1},${action.microBatch}`, mayComeLater: false }],
       };
     case "OVERLAP_F_B": {
       const forward = valuesOf(action.forward);
       const backward = valuesOf(action.backward);
       return {
         gives: [...forward.gives, ...backward.gives],
-        needs: [...forward.needs, ...backward.needs],
+        needs: [...forward.needs, ...backward.needs.map(({ value }) => ({ value, mayComeLater: true }))],
       };
     }
     case "W":
@@ -83,6 +90,18 @@ function sliceOf({ action, startMs, endMs }: TimelineEvent, rank: number): Trace
   };
 }
 
+/**
+ * An arrow binds to the slice around its time, so it leaves just before the end of its producer and arrives at the
+ * start of the computation that needs the value. A value that left in the middle of its producer may be needed before
+ * that end, and a pair's gradient after the pair's start. No arrow arrives before it leaves.
+ */
+function timesOfArrow(producer: TimelineEvent, taker: TimelineEvent, mayComeLater: boolean) {
+  const within = ({ startMs, endMs }: TimelineEvent) => startMs + 0.999 * (endMs - startMs);
+  const lastMs = mayComeLater ? within(taker) : taker.startMs;
+  const leaveMs = Math.max(producer.startMs, Math.min(within(producer), lastMs));
+  return { leaveMs, arriveMs: Math.max(leaveMs, taker.startMs) };
+}
+
 /** The timeline as a Chrome trace: one track per rank, an arrow for every value that goes to another rank. */
 export function chromeTrace(timeline: Timeline): ChromeTrace {
   const traceEvents: TraceEvent[] = [
@@ -99,15 +118,13 @@ export function chromeTrace(timeline: Timeline): ChromeTrace {
   let id = 0;
   for (const [rank, track] of timeline.ranks.entries()) {
     for (const event of track) {
-      for (const value of valuesOf(event.action).needs) {
+      for (const { value, mayComeLater } of valuesOf(event.action).needs) {
         const producer = producers.get(value);
         if (producer === undefined || producer.rank === rank) continue;
-        const { startMs, endMs } = producer.event;
         const arrow = { name: value, cat: "value", id: id++, pid: 0 };
-        // An arrow binds to the slice around its time, so it leaves just before the end of its producer.
-        const leaveMs = startMs + 0.999 * (endMs - startMs);
+        const { leaveMs, arriveMs } = timesOfArrow(producer.event, event, mayComeLater);
         traceEvents.push({ ...arrow, ph: "s", tid: producer.rank, ts: leaveMs * 1000 });
-        traceEvents.push({ ...arrow, ph: "f", bp: "e", tid: rank, ts: event.startMs * 1000 });
+        traceEvents.push({ ...arrow, ph: "f", bp: "e", tid: rank, ts: arriveMs * 1000 });
       }
     }
   }

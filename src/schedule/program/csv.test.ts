@@ -27,9 +27,9 @@ describe("a program that was written and read", () => {
     for (const program of programs) {
       for (const written of [program, lower(program)]) {
         const read = parseProgramCsv(formatProgramCsv(written), written.schedule);
-        // A single rank has nothing to send, so its lowered program reads as computations.
+        // A single rank has nothing to send, so its computations read as its lowered program.
         const { communication, ...rest } = written;
-        expect(read).toEqual({ ...rest, communication: written.numRanks === 1 ? "none" : communication });
+        expect(read).toEqual({ ...rest, communication: written.numRanks === 1 ? "eager" : communication });
         expect(verify(read).problems).toEqual([]);
       }
     }

@@ -63,7 +63,8 @@ function measure(rows: readonly Action[][]): Shape {
     numStages,
     numMicroBatches,
     forwardOnly: !hasBackwards,
-    communication: communicates ? "eager" : "none",
+    // A single rank has nothing to send.
+    communication: communicates || rows.length === 1 ? "eager" : "none",
   };
 }
 

@@ -37,6 +37,9 @@ export interface CostModel {
   readonly activationBytes?: PerStage | undefined;
 }
 
+/** Sums of costs must stay finite. */
+const COST_MAX = 1e100;
+
 /** F = I = W = 1 and transfers that take no time. */
 export const UNIT_COST: CostModel = { F: 1, I: 1, W: 1, link: { latency: 0 } };
 
@@ -55,10 +58,10 @@ export interface StageCosts {
 /** The cost as one value per stage. @throws ScheduleError `INVALID_COST` */
 export function spreadOverStages(subject: string, cost: PerStage, numStages: number): Float64Array {
   const values = typeof cost === "number" ? new Float64Array(numStages).fill(cost) : Float64Array.from(cost);
-  if (values.length !== numStages || values.some((value) => !(value >= 0 && value < Infinity))) {
+  if (values.length !== numStages || values.some((value) => !(value >= 0 && value <= COST_MAX))) {
     throw new ScheduleError(
       "INVALID_COST",
-      `cost: ${subject} must be a finite number of at least 0, or one for each of ${counted(numStages, "stage")}; ` +
+      `cost: ${subject} must be a number from 0 to ${COST_MAX}, or one for each of ${counted(numStages, "stage")}; ` +
         `got ${shown(cost)}; correct it`,
     );
   }
@@ -66,10 +69,10 @@ export function spreadOverStages(subject: string, cost: PerStage, numStages: num
 }
 
 function checkLink({ latency, bandwidth }: LinkCost): void {
-  if (latency >= 0 && latency < Infinity && (bandwidth === undefined || bandwidth > 0)) return;
+  if (latency >= 0 && latency <= COST_MAX && (bandwidth === undefined || bandwidth > 0)) return;
   throw new ScheduleError(
     "INVALID_COST",
-    `cost: a link's latency must be at least 0 and its bandwidth over 0; got ${latency} and ${bandwidth}; ` +
+    `cost: a link's latency must be from 0 to ${COST_MAX} and its bandwidth over 0; got ${latency} and ${bandwidth}; ` +
       `correct them`,
   );
 }

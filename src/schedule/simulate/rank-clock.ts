@@ -1,6 +1,6 @@
 import type { ActionList, ActionListBuilder } from "../program/action-list.ts";
 import { type Flow, NO_CELL } from "../program/cells.ts";
-import { isTransfer } from "../program/opcode.ts";
+import { isTransfer, Opcode } from "../program/opcode.ts";
 import { TimelineTrack } from "./timeline.ts";
 
 /** One rank's progress through its program. */
@@ -26,6 +26,8 @@ export class RankClock {
   readonly #starts: Float64Array;
   readonly #ends: Float64Array;
   #numComputed = 0;
+  /** Whether the SEND after the one at `nextIndex` has started before it. */
+  #isSecondSent = false;
 
   constructor(actions: ActionList, builder: ActionListBuilder) {
     this.actions = actions;
@@ -34,6 +36,27 @@ export class RankClock {
     for (const opcode of actions.opcodes) if (!isTransfer(opcode)) count++;
     this.#starts = new Float64Array(count);
     this.#ends = new Float64Array(count);
+  }
+
+  /**
+   * Takes the SEND of a value that exists now; false unless it directly follows the computation. A pair's activation
+   * exists before its gradient, whichever of the two SENDs is written first.
+   */
+  takeSend(opcode: number, cell: number): boolean {
+    const { opcodes, cells, backwardCells } = this.actions;
+    const index = this.nextIndex;
+    if (opcodes[index] === opcode && cells[index] === cell) {
+      this.nextIndex += this.#isSecondSent ? 2 : 1;
+      this.#isSecondSent = false;
+      return true;
+    }
+    this.#isSecondSent =
+      opcodes[this.index] === Opcode.OVERLAP_F_B &&
+      opcodes[index] === Opcode.SEND_B &&
+      cells[index] === backwardCells[this.index] &&
+      opcodes[index + 1] === opcode &&
+      cells[index + 1] === cell;
+    return this.#isSecondSent;
   }
 
   /** Adds a computation to the timeline and moves the clock to its end. */

@@ -13,6 +13,7 @@ import {
   parseAction,
   parseCost,
   parseMemoryModel,
+  parseProgramCsv,
   schedules,
   simulate,
   UNIT_COST,
@@ -40,6 +41,25 @@ describe("links", () => {
   it("may differ from edge to edge", () => {
     const cost: CostModel = { ...UNIT_COST, link: { latency: 100 }, edges: [{ from: 0, to: 1, latency: 2 }] };
     expect(timesOf(twoForwards(), cost)[1]).toEqual([3, 4]);
+  });
+
+  it.each([
+    [{ from: 0, to: 6 }, "got one from 0 to 6; correct it"],
+    [{ from: -1, to: 1 }, "got one from -1 to 1; correct it"],
+    [{ from: 1, to: 1 }, "got one from 1 to 1; correct it"],
+  ])("lead from one rank to another, which %j does not", (edge, message) => {
+    const cost: CostModel = { ...UNIT_COST, edges: [{ ...edge, latency: 2 }] };
+    expect(() => simulate(twoForwards(), cost)).toThrow(message);
+  });
+
+  it("take an activation before the gradient of its pair, whichever SEND is written first", () => {
+    const rows = (first: string, second: string) => [
+      "0F0,0SEND_F0,0F1,0SEND_F1,0RECV_B0,0B0,0RECV_B1,0B1",
+      `1RECV_F0,1F0,1SEND_F0,1RECV_F1,1RECV_B0,(1F1;1B0)OVERLAP_F_B,${first},${second},1RECV_B1,1B1,1SEND_B1`,
+      "2RECV_F0,2F0,2B0,2SEND_B0,2RECV_F1,2F1,2B1,2SEND_B1",
+    ];
+    const makespanOf = (lines: string[]) => simulate(parseProgramCsv(lines.join("\n")), UNIT_COST).makespan;
+    expect(makespanOf(rows("1SEND_B0", "1SEND_F1"))).toBe(makespanOf(rows("1SEND_F1", "1SEND_B0")));
   });
 
   it("carry the bytes of the stage that the value comes out of, whichever way it goes", () => {
@@ -187,7 +207,16 @@ describe("costs in text", () => {
     });
     expect(() => simulate(program, parseCost("F=1/2/3"))).toThrow(/one for each of 2 stages; got \[1,2,3\]/);
     expect(() => simulate(program, { ...UNIT_COST, link: { latency: -1 } })).toThrow(
-      /latency must be at least 0/,
+      /latency must be from 0 to/,
     );
+  });
+});
+
+describe("costs", () => {
+  it.each([
+    [{ F: 1e308 }, "F must be a number from 0 to 1e+100, or one for each of 2 stages; got 1e+308"],
+    [{ link: { latency: 1e308 } }, "a link's latency must be from 0 to 1e+100"],
+  ])("whose sums are not finite, such as %j, are refused and are no deadlock", (part, message) => {
+    expect(() => simulate(twoForwards(), { ...UNIT_COST, ...part })).toThrow(message);
   });
 });

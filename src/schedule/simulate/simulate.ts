@@ -184,8 +184,8 @@ class Simulator {
   }
 
   /**
-   * The cell's value exists from `time` on. It stays on its rank, or the SEND that directly follows starts then,
-   * before the computation ends.
+   * The cell's value exists from `time` on. It stays on its rank, or its SEND starts then, if that follows
+   * directly.
    */
   #emit(rank: number, clock: RankClock, flow: Flow, cell: number, time: number): void {
     const value = this.#cells.consumerOf(flow, cell);
@@ -200,11 +200,8 @@ class Simulator {
       this.#wake(flow, value, this.#cells.rankOf(value));
       return;
     }
-    const { opcodes, cells } = clock.actions;
     const send = flow === "F" ? Opcode.SEND_F : Opcode.SEND_B;
-    if (opcodes[clock.nextIndex] !== send) return;
-    const index = clock.nextIndex++;
-    this.#startTransfer(rank, send, cells[index]!, time);
+    if (clock.takeSend(send, cell)) this.#startTransfer(rank, send, cell, time);
   }
 
   /** One side of a transfer starts; the rank of the other side goes on if it waited for this. */

@@ -1,4 +1,5 @@
 import type { Cells, Flow } from "../program/cells.ts";
+import { ScheduleError } from "../program/schedule-error.ts";
 import type { CostModel, StageCosts } from "./cost.ts";
 import type { Stalls } from "./stalls.ts";
 
@@ -34,6 +35,7 @@ export class Transfers {
     this.#latency = cost.link.latency;
     this.#bandwidth = cost.link.bandwidth ?? Infinity;
     for (const { from, to, latency, bandwidth = Infinity } of cost.edges ?? []) {
+      checkEdge(from, to, numRanks);
       this.#edges.set(from * numRanks + to, { latency, bandwidth });
     }
     this.#times = {
@@ -116,4 +118,14 @@ export class Transfers {
     this.#channelFree[flow].set(edge, end);
     return end + latency;
   }
+}
+
+/** @throws ScheduleError `INVALID_COST` */
+function checkEdge(from: number, to: number, numRanks: number): void {
+  const isRank = (rank: number) => Number.isInteger(rank) && rank >= 0 && rank < numRanks;
+  if (isRank(from) && isRank(to) && from !== to) return;
+  throw new ScheduleError(
+    "INVALID_COST",
+    `cost: an edge must lead from one of the ${numRanks} ranks to another; got one from ${from} to ${to}; correct it`,
+  );
 }
