@@ -2,9 +2,13 @@
  * Optimizers, learning rates and gradient norms.
  * @module dualpipe/optim
  */
+export { Adagrad, type AdagradOptions } from "./adagrad.ts";
+export { Adam, type AdamOptions } from "./adam.ts";
 export { AdamW, type AdamWOptions } from "./adamw.ts";
+export { AveragedWeights, type AveragedWeightsOptions } from "./averaged-weights.ts";
 export { clipFactor, scaleGradients, squaredGradNorm } from "./gradient-norm.ts";
 export * as learningRates from "./learning-rates.ts";
+export { Lion, type LionOptions } from "./lion.ts";
 export {
   type NamedParameter,
   Optimizer,
@@ -12,4 +16,6 @@ export {
   type ParameterGroup,
   weightDecayGroups,
 } from "./optimizer.ts";
+export { Plateau, type PlateauOptions, type PlateauState } from "./plateau.ts";
+export { RMSprop, type RMSpropOptions } from "./rmsprop.ts";
 export { SGD, type SGDOptions } from "./sgd.ts";

@@ -77,6 +77,82 @@ export function warmupCosine(options: {
   return afterWarmup({ peak, numWarmupSteps, schedule });
 }
 
+/**
+ * Multiplies `from` by `factor` after every `everySteps` steps: PyTorch's `StepLR`.
+ * @throws OptionError unless `everySteps` is a whole number of at least 1
+ */
+export function stepwise(options: {
+  readonly from: number;
+  readonly factor: number;
+  readonly everySteps: number;
+}): LearningRateSchedule {
+  const { from, factor, everySteps } = options;
+  checkSteps("everySteps", everySteps, 1);
+  return (step) => from * factor ** Math.floor(step / everySteps);
+}
+
+/**
+ * Multiplies `from` by `factor` at each of these steps: PyTorch's `MultiStepLR`.
+ * @throws OptionError unless `atSteps` are whole numbers
+ */
+export function atMilestones(options: {
+  readonly from: number;
+  readonly factor: number;
+  readonly atSteps: readonly number[];
+}): LearningRateSchedule {
+  const { from, factor, atSteps } = options;
+  for (const step of atSteps) checkSteps("atSteps", step, 0);
+  return (step) => from * factor ** atSteps.filter((milestone) => milestone <= step).length;
+}
+
+/** Multiplies `from` by `factor` at every step: PyTorch's `ExponentialLR`. */
+export function exponential(options: {
+  readonly from: number;
+  readonly factor: number;
+}): LearningRateSchedule {
+  const { from, factor } = options;
+  return (step) => from * factor ** step;
+}
+
+/**
+ * Rises from `peak / startDivisor` to `peak` in the first `riseShare` of the steps, then falls to the start divided by
+ * `endDivisor` at the last step, `numSteps - 1`, both along half cosines or straight lines. Smith and Topin, 2019, as
+ * PyTorch's `OneCycleLR` has it, without its cycle of the momentum.
+ * @throws OptionError unless `numSteps` is a whole number of at least 2 and `riseShare` is over 0 and under 1
+ */
+export function oneCycle(options: {
+  readonly peak: number;
+  readonly numSteps: number;
+  /** Default: 0.3. */
+  readonly riseShare?: number | undefined;
+  /** Default: 25. */
+  readonly startDivisor?: number | undefined;
+  /** Default: 10,000. */
+  readonly endDivisor?: number | undefined;
+  /** Default: "cosine". */
+  readonly shape?: "cosine" | "linear" | undefined;
+}): LearningRateSchedule {
+  const { peak, numSteps, riseShare = 0.3, startDivisor = 25, endDivisor = 1e4, shape = "cosine" } = options;
+  checkSteps("numSteps", numSteps, 2);
+  if (!(riseShare > 0 && riseShare < 1))
+    throw new OptionError(
+      `riseShare of a learning-rate schedule must be over 0 and under 1; got ${riseShare}`,
+    );
+  const start = peak / startDivisor;
+  const end = start / endDivisor;
+  const peakStep = riseShare * numSteps - 1;
+  const between = (from: number, to: number, share: number): number =>
+    shape === "linear"
+      ? from + (to - from) * share
+      : to + ((from - to) * (1 + Math.cos(Math.PI * share))) / 2;
+  return (step) => {
+    if (step >= numSteps - 1) return end;
+    return step <= peakStep
+      ? between(start, peak, step / peakStep)
+      : between(peak, end, (step - peakStep) / (numSteps - 1 - peakStep));
+  };
+}
+
 function checkSteps(name: string, numSteps: number, least: number): void {
   if (!Number.isInteger(numSteps) || numSteps < least)
     throw new OptionError(
