@@ -15,7 +15,7 @@ export interface AveragedWeightsOptions {
 interface Average {
   readonly name: string;
   readonly parameter: Parameter;
-  /** Of the parameter's shape, in float32 where its dtype is smaller. */
+  /** It has the parameter's shape, and float32 where the parameter's dtype is smaller. */
   readonly value: Tensor;
 }
 

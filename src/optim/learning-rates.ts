@@ -1,3 +1,8 @@
+/*
+ * A learning rate depends on nothing but the step, so it is a function of the step: it has no state that a checkpoint
+ * would have to keep, and a resumed run continues at the right rate. PyTorch's schedulers are objects that change an
+ * optimizer and must be saved with it. The one that follows what was measured has a class of its own (plateau.ts).
+ */
 import { OptionError } from "../errors/option-error.ts";
 
 /** The learning rate of each step; the first step is 0. */

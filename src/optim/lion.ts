@@ -1,5 +1,6 @@
+import { sign } from "../autograd/library/elementwise.ts";
 import { checkedOptions } from "../errors/option-error.ts";
-import { addEach, products, scaleEach, signs } from "../tensor/kernels/foreach.ts";
+import { addEach, products, scaleEach } from "../tensor/kernels/foreach.ts";
 import {
   checkedGroups,
   checkOption,
@@ -61,7 +62,7 @@ export class Lion extends Optimizer<LionOptions> {
     const directions = products(means, betas[0]);
     addEach(directions, gradients, 1 - betas[0]);
     if (weightDecay !== 0) scaleEach(weights, 1 - learningRate * weightDecay);
-    addEach(weights, signs(directions), -learningRate);
+    addEach(weights, directions.map(sign), -learningRate);
     scaleEach(means, betas[1]);
     addEach(means, gradients, 1 - betas[1]);
   }

@@ -44,8 +44,8 @@ const LEAST_CHANGE = 1e-8;
 
 /**
  * A learning rate that is reduced when a value, such as the validation loss, stops improving: PyTorch's
- * `ReduceLROnPlateau`. It depends on what it has seen, so keep its `state` with a checkpoint. All ranks must show it the
- * same values.
+ * `ReduceLROnPlateau`. It depends on what it has seen, so keep its `state` with a checkpoint. All ranks must show it
+ * the same values.
  *
  * @example
  * const plateau = new Plateau({ learningRate: 1e-3, patience: 3 });

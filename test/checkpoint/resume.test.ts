@@ -62,6 +62,24 @@ test("a run in bfloat16 resumes bit for bit, because its checkpoints have the fl
   expect(tensors.some(({ name, dtype }) => name.endsWith(".master") && dtype === "F32")).toBe(true);
 });
 
+test.each(["adam", "lion", "rmsprop", "adagrad"])(
+  "a run with the optimizer %s resumes bit for bit",
+  async (kind) => {
+    const options = [`optimizer={kind: ${kind}, learningRate: 0.003}`, EVERY];
+    await run.train(kind, options);
+    const resumed = `${kind}-resumed`;
+    run.copy(kind, resumed);
+    removeNewest(resumed);
+    rmSync(join(run.dir(resumed), "model.safetensors"));
+    await run.train(resumed, options, true);
+    expect(run.lines.join("")).toContain("resuming after step 10");
+    expect(await run.weights(resumed)).toBe(await run.weights(kind));
+    expect(await run.weights(resumed)).not.toBe(await run.weights("whole"));
+    const losses = run.metrics(kind).filter((metric) => metric.kind === "train");
+    expect(losses.at(-1)!.loss).toBeLessThan(losses[0]!.loss);
+  },
+);
+
 describe("random numbers", () => {
   // The whole batch of eight micro-batches, over two replicas.
   const random = ["model.dropout=0.2", "pipeline.replicas=2", "pipeline.microBatches=4", EVERY];

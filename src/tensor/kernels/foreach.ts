@@ -4,7 +4,6 @@ import type { Tensor } from "../tensor.ts";
 const ADD_LIST = operator("aten::_foreach_add_", "List");
 const SUM = operator("aten::_foreach_add", "List");
 const PRODUCT = operator("aten::_foreach_mul", "Scalar");
-const SIGN = operator("aten::sign");
 const ADD_SCALAR = operator("aten::_foreach_add_", "Scalar");
 const ADDCDIV = operator("aten::_foreach_addcdiv_", "Scalar");
 const ADDCMUL = operator("aten::_foreach_addcmul_", "Scalar");
@@ -49,11 +48,6 @@ export function sums(x: Tensors, y: Tensors, factor: number): Tensor[] {
 /** `factor x`, for each, as new tensors. */
 export function products(x: Tensors, factor: number): Tensor[] {
   return x.length === 0 ? [] : (x[0]!.runtime.kernelMany(PRODUCT, x, factor) as Tensor[]);
-}
-
-/** The sign of each: -1, 0 or 1. LibTorch has it for lists from 2.1 on. */
-export function signs(x: Tensors): Tensor[] {
-  return x.map((each) => each.runtime.kernel(SIGN, each));
 }
 
 /** The square root of each. */

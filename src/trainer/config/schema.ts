@@ -87,6 +87,9 @@ const optimizerShared = () => ({
   masterWeights: flag().default(true),
 });
 
+const betas = (first: number, second: number) =>
+  zod().tuple([fraction(), fraction()], { error: "two numbers, e.g. [0.9, 0.95]" }).default([first, second]);
+
 const optimizer = () =>
   zod().discriminatedUnion(
     "kind",
@@ -94,11 +97,33 @@ const optimizer = () =>
       keys({
         kind: zod().literal("adamw"),
         ...optimizerShared(),
-        betas: zod()
-          .tuple([fraction(), fraction()], { error: "two numbers, e.g. [0.9, 0.95]" })
-          .default([0.9, 0.95]),
+        betas: betas(0.9, 0.95),
         eps: positive().default(1e-8),
         weightDecay: nonNegative().default(0.1),
+      }),
+      keys({
+        kind: zod().literal("adam"),
+        ...optimizerShared(),
+        betas: betas(0.9, 0.95),
+        eps: positive().default(1e-8),
+      }),
+      keys({
+        kind: zod().literal("lion"),
+        ...optimizerShared(),
+        betas: betas(0.9, 0.99),
+        weightDecay: nonNegative().default(0.1),
+      }),
+      keys({
+        kind: zod().literal("rmsprop"),
+        ...optimizerShared(),
+        alpha: fraction().default(0.99),
+        eps: positive().default(1e-8),
+        momentum: fraction().default(0),
+      }),
+      keys({
+        kind: zod().literal("adagrad"),
+        ...optimizerShared(),
+        eps: positive().default(1e-10),
       }),
       keys({
         kind: zod().literal("sgd"),
@@ -106,7 +131,7 @@ const optimizer = () =>
         momentum: fraction().default(0),
       }),
     ],
-    { error: kindError(["adamw", "sgd"]) },
+    { error: kindError(["adamw", "adam", "lion", "rmsprop", "adagrad", "sgd"]) },
   );
 
 const warmupSteps = () => whole(0).default(0);

@@ -1,5 +1,9 @@
+import { Adagrad } from "../../optim/adagrad.ts";
+import { Adam } from "../../optim/adam.ts";
 import { AdamW } from "../../optim/adamw.ts";
+import { Lion } from "../../optim/lion.ts";
 import { type NamedParameter, type Optimizer, weightDecayGroups } from "../../optim/optimizer.ts";
+import { RMSprop } from "../../optim/rmsprop.ts";
 import { SGD } from "../../optim/sgd.ts";
 import type { TrainConfig } from "../config/config.ts";
 
@@ -18,6 +22,16 @@ export function makeOptimizer(
         betas: optimizer.betas,
         eps: optimizer.eps,
       });
+    case "adam":
+      return new Adam(groups, { learningRate, masterWeights, betas: optimizer.betas, eps: optimizer.eps });
+    case "lion":
+      return new Lion(groups, { learningRate, masterWeights, betas: optimizer.betas });
+    case "rmsprop": {
+      const { alpha, eps, momentum } = optimizer;
+      return new RMSprop(groups, { learningRate, masterWeights, alpha, eps, momentum });
+    }
+    case "adagrad":
+      return new Adagrad(groups, { learningRate, masterWeights, eps: optimizer.eps });
     case "sgd":
       return new SGD(groups, { learningRate, masterWeights, momentum: optimizer.momentum });
     default:
