@@ -42,7 +42,10 @@ export type AnyModule = Module<never, unknown>;
  *   }
  * }
  */
-export abstract class Module<Inputs extends readonly (Tensor | null)[] = [Tensor], Output = Tensor> {
+export abstract class Module<
+  Inputs extends readonly (Tensor | null | undefined)[] = [Tensor],
+  Output = Tensor,
+> {
   readonly runtime: Runtime;
   #training = true;
 

@@ -110,7 +110,7 @@ test.each<[string, () => unknown, RegExp]>([
   [
     "Embedding",
     () => new Embedding(runtime, 2, 2, { paddingIdx: 0 } as never),
-    /Embedding has no option paddingIdx; its options are dtype/,
+    /Embedding has no option paddingIdx; did you mean paddingIndex\?/,
   ],
   ["Linear", () => new Linear(runtime, 2, 2, { bais: false } as never), /did you mean bias\?/],
   [

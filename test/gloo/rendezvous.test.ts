@@ -128,7 +128,7 @@ test.each([
 /** The sockets that were not listening before. */
 function opened(before: readonly ListeningSocket[]): ListeningSocket[] {
   const known = new Set(before.map(({ address, port }) => `${address}:${port}`));
-  return listeningSockets().filter(({ address, port }) => !known.has(`${address}:${port}`));
+  return listeningSockets([process.pid]).filter(({ address, port }) => !known.has(`${address}:${port}`));
 }
 
 /** An addon at whose first attempt a stranger connects to each of Gloo's ports before the other process does. */
@@ -136,7 +136,7 @@ function disturbed(sent: Uint8Array | undefined): Addon {
   const processes: Addon["processes"] = {
     ...addon.processes,
     connect: (options, publish) => {
-      const before = listeningSockets();
+      const before = listeningSockets([process.pid]);
       let sending = Promise.resolve();
       return addon.processes.connect(options, (key, value) => {
         sending = sending.then(async () => {
@@ -192,7 +192,7 @@ test.each(GARBAGE)(
 test.each<Network>(["gloo", "sockets"])(
   "once all are connected over %s, only the hub's port stays open",
   async (network) => {
-    const before = listeningSockets();
+    const before = listeningSockets([process.pid]);
     const processes = await connectAll([addon, addon, addon], [1, 1, 1], network);
     // Gloo closes its ports in a thread of its own.
     await expect.poll(() => opened(before)).toHaveLength(1);

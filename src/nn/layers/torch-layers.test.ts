@@ -1,25 +1,38 @@
-// Layers against PyTorch's of the same name: the same state dict from the same seed, and the same outputs. The golden
-// values of PyTorch 1.13 are made by test/nn/golden/layers.py.
+// Layers against PyTorch's of the same name: the same state dict from the same seed, the same outputs and gradients.
+// The golden values of PyTorch 1.13 are made by test/nn/golden/layers.py.
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { failOnLeaks } from "../../../test/leak-guard.ts";
+import { backward } from "../../autograd/backward.ts";
+import { sin } from "../../autograd/library/elementwise.ts";
+import { triu } from "../../autograd/library/indexing.ts";
+import { mul } from "../../autograd/operators/arithmetic.ts";
+import { cat } from "../../autograd/operators/join.ts";
+import { reshape } from "../../autograd/operators/shape.ts";
+import { narrow } from "../../autograd/operators/slice.ts";
+import { Parameter } from "../../autograd/parameter.ts";
 import { OptionError } from "../../errors/option-error.ts";
 import { Runtime } from "../../tensor/runtime.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
-import type { Module } from "../module.ts";
+import { Tensor } from "../../tensor/tensor.ts";
+import { Module } from "../module.ts";
 import { GELU, Hardswish, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh } from "./activation.ts";
 import { Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d } from "./conv.ts";
 import { Embedding } from "./embedding.ts";
 import { Linear } from "./linear.ts";
+import { MultiheadAttention, type MultiheadAttentionOptions } from "./multihead-attention.ts";
 import { GroupNorm, LayerNorm } from "./norm.ts";
 import { AdaptiveAvgPool, AvgPool, MaxPool } from "./pool.ts";
+import { GRU, LSTM, RNN } from "./recurrent.ts";
 import { Flatten, Identity } from "./shape.ts";
+import { TransformerEncoderLayer } from "./transformer.ts";
 
 interface Golden {
   readonly inputShape: readonly number[] | null;
   readonly state: Readonly<Record<string, { readonly shape: number[]; readonly values: number[] }>>;
   readonly outputShape: readonly number[];
   readonly output: readonly number[];
+  /** Those of a weighted sum of the outputs, by the names of the state and, for the input, `x`. */
+  readonly gradients: Readonly<Record<string, readonly number[]>>;
 }
 
 const path = new URL("../../../test/nn/golden/layers.json", import.meta.url);
@@ -27,7 +40,38 @@ const golden: Readonly<Record<string, Golden>> = JSON.parse(readFileSync(path, "
 const runtime = Runtime.load();
 failOnLeaks(runtime);
 
-const LAYERS: Readonly<Record<string, () => Module>> = {
+/** Attention of one sequence, to itself or to others that are made of it. */
+class OneInput extends Module {
+  readonly #layer: MultiheadAttention;
+  readonly #forward: (layer: MultiheadAttention, x: Tensor) => Tensor;
+
+  constructor(layer: MultiheadAttention, forward: (layer: MultiheadAttention, x: Tensor) => Tensor) {
+    super(runtime);
+    this.#layer = layer;
+    this.#forward = forward;
+  }
+
+  protected override parts() {
+    return Object.entries(this.#layer);
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.#forward(this.#layer, x);
+  }
+}
+
+const attention = (options: MultiheadAttentionOptions) => new MultiheadAttention(runtime, 8, 2, options);
+const causal = () => triu(runtime.ones([5, 5], "bool"), 1);
+const padding = () => runtime.tensor([0, 0, 0, 0, 0, 0, 0, 0, 1, 1], [2, 5], "bool");
+const toItself = (layer: MultiheadAttention, x: Tensor) => layer.call(x, x, x)[0];
+
+function toOthers(layer: MultiheadAttention, x: Tensor): Tensor {
+  const keys = cat([narrow(x, 2, 0, 3), narrow(narrow(x, 2, 3, 3), 0, 0, 2)]);
+  const mask = sin(mul(reshape(runtime.tensor(Array.from({ length: 24 }, (_, i) => i)), [4, 6]), 0.1));
+  return layer.call(x, keys, narrow(keys, 2, 0, 2), mask)[0];
+}
+
+const LAYERS: Readonly<Record<string, () => Module<[Tensor], Tensor | readonly Tensor[]>>> = {
   Linear: () => new Linear(runtime, 3, 4),
   Embedding: () => new Embedding(runtime, 5, 3),
   LayerNorm: () => new LayerNorm(runtime, 4),
@@ -52,6 +96,25 @@ const LAYERS: Readonly<Record<string, () => Module>> = {
   Softmax: () => new Softmax(runtime, 1),
   Flatten: () => new Flatten(runtime),
   Identity: () => new Identity(runtime),
+  RNN: () => new RNN(runtime, 3, 4, { numLayers: 2, nonlinearity: "relu", bidirectional: true }),
+  GRU: () => new GRU(runtime, 3, 4, { numLayers: 2, batchFirst: true }),
+  LSTM: () => new LSTM(runtime, 3, 4, { numLayers: 2, bias: false, bidirectional: true }),
+  MultiheadAttention: () => new OneInput(attention({ batchFirst: true }), toItself),
+  MaskedAttention: () =>
+    new OneInput(attention({}), (layer, x) => layer.call(x, x, x, causal(), padding())[0]),
+  AttentionWeights: () =>
+    new OneInput(attention({ batchFirst: true, needWeights: true }), (layer, x) => layer.call(x, x, x)[1]!),
+  CrossAttention: () => new OneInput(attention({ keySize: 3, valueSize: 2, bias: false }), toOthers),
+  TransformerEncoderLayer: () =>
+    new TransformerEncoderLayer(runtime, 8, 2, { feedForwardSize: 12, dropout: 0 }),
+  TransformerEncoderLayerNormFirst: () =>
+    new TransformerEncoderLayer(runtime, 8, 2, {
+      feedForwardSize: 12,
+      dropout: 0,
+      activation: "gelu",
+      batchFirst: true,
+      normFirst: true,
+    }),
 };
 
 function inputOf(shape: readonly number[] | null): Tensor {
@@ -74,8 +137,8 @@ test("every golden layer is ours, too", () => {
   expect(Object.keys(LAYERS)).toEqual(Object.keys(golden));
 });
 
-test.each(Object.entries(LAYERS))("%s has PyTorch's state and output", (name, make) => {
-  const { inputShape, state, outputShape, output } = golden[name]!;
+test.each(Object.entries(LAYERS))("%s has PyTorch's state, output and gradients", (name, make) => {
+  const { inputShape, state, outputShape, output, gradients } = golden[name]!;
   runtime.scope(() => {
     runtime.seed(0);
     using layer = make();
@@ -85,13 +148,67 @@ test.each(Object.entries(LAYERS))("%s has PyTorch's state and output", (name, ma
       expect(ours[key]!.shape).toEqual(shape);
       expectClose(ours[key]!, values, key);
     }
-    const y = layer.call(inputOf(inputShape));
+    const x = inputOf(inputShape);
+    using parameter = inputShape === null ? undefined : new Parameter(x);
+    const outputs = layer.call(parameter ?? x);
+    const y = outputs instanceof Tensor ? outputs : outputs[0]!;
     expect(y.shape).toEqual(outputShape);
     expectClose(y, output, "output");
+    if (Object.keys(gradients).length === 0) return;
+    backward(
+      y,
+      runtime.tensor(
+        output.map((_, i) => Math.cos(i * 0.3 + 0.1)),
+        outputShape,
+      ),
+    );
+    const named = new Map([...layer.namedParameters(), ...(parameter ? [["x", parameter] as const] : [])]);
+    for (const [key, values] of Object.entries(gradients))
+      expectClose(named.get(key)!.grad!, values, `the gradient of ${key}`);
+  });
+});
+
+test("the padding of an embedding is zero at first, is found as it is later, and gets no gradient", () => {
+  runtime.scope(() => {
+    using layer = new Embedding(runtime, 4, 2, { paddingIndex: -1 });
+    expect(layer.weight.toArray().slice(6)).toEqual([0, 0]);
+    const ones = layer.stateDict();
+    layer.loadStateDict({ weight: runtime.ones(ones.weight!.shape) });
+    const y = layer.call(runtime.tensor([3, 0, 3], undefined, "int64"));
+    expect(y.toArray()).toEqual([1, 1, 1, 1, 1, 1]);
+    backward(y, runtime.ones([3, 2]));
+    expect(layer.weight.grad!.toArray()).toEqual([1, 1, 0, 0, 0, 0, 0, 0]);
+    for (const paddingIndex of [4, -5, 0.5])
+      expect(() => new Embedding(runtime, 4, 2, { paddingIndex })).toThrow(OptionError);
+  });
+});
+
+test("dropout is drawn in training alone, from the rank's generator", () => {
+  runtime.scope(() => {
+    const x = runtime.randn([5, 2, 8]);
+    using gru = new GRU(runtime, 8, 8, { numLayers: 2, dropout: 0.5 });
+    using encoder = new TransformerEncoderLayer(runtime, 8, 2, { feedForwardSize: 8, dropout: 0.5 });
+    for (const call of [() => gru.call(x)[0].toArray(), () => encoder.call(x).toArray()]) {
+      const seeded = () => {
+        runtime.seed(3);
+        return call();
+      };
+      const [first, again, other] = [seeded(), seeded(), call()];
+      expect(again).toEqual(first);
+      expect(other).not.toEqual(first);
+      for (const layer of [gru, encoder]) layer.eval();
+      expect(call()).toEqual(seeded());
+      for (const layer of [gru, encoder]) layer.train();
+    }
   });
 });
 
 test("wrong options name the layer", () => {
+  expect(() => new MultiheadAttention(runtime, 8, 3)).toThrow(/must divide the hidden size; got 3 heads/);
+  expect(() => new GRU(runtime, 3, 4, { numLayer: 2 } as object)).toThrow(
+    /GRU has no option numLayer; did you mean numLayers/,
+  );
+  expect(() => new LSTM(runtime, 3, 4, { numLayers: 0 })).toThrow(/LSTM: numLayers must be .*; got 0/);
   expect(() => new Conv2d(runtime, 4, 6, [3])).toThrow(
     /Conv2d: kernelSize must be one number, or 2; got \[3\]/,
   );

@@ -6,6 +6,40 @@ import os
 import torch
 from torch import nn
 
+
+
+class Attention(nn.MultiheadAttention):
+    """Self-attention."""
+
+    def forward(self, x):
+        return super().forward(x, x, x)[0]
+
+
+class Masked(nn.MultiheadAttention):
+    """Self-attention with a causal mask and padding at the end of the second sequence."""
+
+    def forward(self, x):
+        causal = torch.ones(5, 5).triu(1).bool()
+        padding = torch.tensor([[False] * 5, [False] * 3 + [True] * 2])
+        return super().forward(x, x, x, attn_mask=causal, key_padding_mask=padding)[0]
+
+
+class Weights(nn.MultiheadAttention):
+    """The weights, averaged over the heads."""
+
+    def forward(self, x):
+        return super().forward(x, x, x)[1]
+
+
+class Cross(nn.MultiheadAttention):
+    """Attention to two other sequences, which are made of the first, with a mask that is added."""
+
+    def forward(self, x):
+        keys = torch.cat([x[:, :, :3], x[:2, :, 3:6]])
+        mask = (torch.arange(24).reshape(4, 6) * 0.1).sin()
+        return super().forward(x, keys, keys[:, :, :2], attn_mask=mask)[0]
+
+
 LAYERS = {
     "Linear": (lambda: nn.Linear(3, 4), (2, 3)),
     "Embedding": (lambda: nn.Embedding(5, 3), None),
@@ -30,6 +64,23 @@ LAYERS = {
     "Softmax": (lambda: nn.Softmax(1), (2, 3)),
     "Flatten": (lambda: nn.Flatten(), (2, 3, 2)),
     "Identity": (lambda: nn.Identity(), (2, 3)),
+    "RNN": (lambda: nn.RNN(3, 4, num_layers=2, nonlinearity="relu", bidirectional=True), (5, 2, 3)),
+    "GRU": (lambda: nn.GRU(3, 4, num_layers=2, batch_first=True), (2, 5, 3)),
+    "LSTM": (lambda: nn.LSTM(3, 4, num_layers=2, bias=False, bidirectional=True), (5, 2, 3)),
+    "MultiheadAttention": (lambda: Attention(8, 2, batch_first=True), (2, 5, 8)),
+    "MaskedAttention": (lambda: Masked(8, 2), (5, 2, 8)),
+    "AttentionWeights": (lambda: Weights(8, 2, batch_first=True), (2, 5, 8)),
+    "CrossAttention": (lambda: Cross(8, 2, kdim=3, vdim=2, bias=False), (4, 2, 8)),
+    "TransformerEncoderLayer": (
+        lambda: nn.TransformerEncoderLayer(8, 2, dim_feedforward=12, dropout=0.0),
+        (5, 2, 8),
+    ),
+    "TransformerEncoderLayerNormFirst": (
+        lambda: nn.TransformerEncoderLayer(
+            8, 2, dim_feedforward=12, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+        ),
+        (2, 5, 8),
+    ),
 }
 
 
@@ -41,10 +92,20 @@ def result(make, shape):
     else:
         n = torch.Size(shape).numel()
         x = (torch.arange(n, dtype=torch.float64) * 0.7 + 0.3).sin().reshape(shape).float()
-    with torch.no_grad():
-        output = layer(x)
+    if x.is_floating_point():
+        x.requires_grad_()
+    output = layer(x)
+    if isinstance(output, tuple):
+        output = output[0]
+    # The gradients of a weighted sum of the outputs.
+    weights = (torch.arange(output.numel(), dtype=torch.float64) * 0.3 + 0.1).cos().reshape(output.shape).float()
+    if output.requires_grad:
+        (output * weights).sum().backward()
+    gradients = {key: p.grad.flatten().tolist() for key, p in layer.named_parameters() if p.grad is not None}
+    if x.grad is not None:
+        gradients["x"] = x.grad.flatten().tolist()
     state = {key: {"shape": list(t.shape), "values": t.flatten().tolist()} for key, t in layer.state_dict().items()}
-    return {"inputShape": shape, "state": state, "outputShape": list(output.shape), "output": output.flatten().tolist()}
+    return {"inputShape": shape, "state": state, "outputShape": list(output.shape), "output": output.flatten().tolist(), "gradients": gradients}
 
 
 path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "layers.json")
