@@ -16,6 +16,7 @@
  * generator's state from the same part of the first run, and the state outside is put back after it.
  */
 import { TensorDisposedError } from "../tensor/errors.ts";
+import type { Runtime } from "../tensor/runtime.ts";
 import type { Suspendable, Transfer } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { AutogradError } from "./autograd-error.ts";
@@ -24,6 +25,23 @@ import { enableGrad } from "./grad-mode.ts";
 import type { InnerBackward, Leaf, Node } from "./graph.ts";
 import { checkGradientKept } from "./lost-gradient.ts";
 import { markInput, variable } from "./record.ts";
+
+const recomputingRuntimes = new WeakSet<Runtime>();
+
+/** Whether a checkpoint's body runs again: what a module counts, such as a running mean, has been counted before. */
+export function isRecomputing(runtime: Runtime): boolean {
+  return recomputingRuntimes.has(runtime);
+}
+
+function recomputing<T>(runtime: Runtime, body: () => T): T {
+  if (recomputingRuntimes.has(runtime)) return body();
+  recomputingRuntimes.add(runtime);
+  try {
+    return body();
+  } finally {
+    recomputingRuntimes.delete(runtime);
+  }
+}
 
 /** The second run of a checkpoint's body and its backward: whole, or I and later W. */
 export class Recomputation implements InnerBackward {
@@ -117,7 +135,7 @@ export class Recomputation implements InnerBackward {
         if (inside !== undefined) runtime.setRandomState(inside);
         try {
           return this.#withCaptured(copies.slice(numArguments), () => {
-            const step = enableGrad(runtime, resume);
+            const step = recomputing(runtime, () => enableGrad(runtime, resume));
             if (step.done) roots = this.#rootsOf(step.value);
             return step;
           });

@@ -22,6 +22,7 @@ import { Executor } from "./executor.ts";
 import { PipelineLink } from "./link.ts";
 import { Holders } from "./parameters/holders.ts";
 import { OwnedParameters } from "./parameters/owned-parameters.ts";
+import { SharedBuffers } from "./parameters/shared-buffers.ts";
 import { SharedParameters } from "./parameters/shared-parameters.ts";
 import { checkStages, mapOfModules, type PipelineOptions } from "./pipeline-options.ts";
 import { PlanCache, type PlannedStep } from "./plan-cache.ts";
@@ -49,6 +50,7 @@ export class Pipeline {
   readonly #owned: OwnedParameters;
   /** The parameters of this rank, if it is not their only holder. */
   readonly #shared: SharedParameters | undefined;
+  readonly #buffers: SharedBuffers;
   readonly #shardsUpdates: boolean;
   readonly #batchDim: number;
   readonly #parts: BatchParts;
@@ -78,15 +80,17 @@ export class Pipeline {
     this.#observers = [recorder, observer].filter((each) => each !== undefined);
     this.#graphs = StepGraphs.from(options, this.parameters());
     this.#holders = new Holders(processGroup, replicas, this.#plans.ranksOfStages);
-    const { numStages } = this.#plans.placement;
-    this.#agreement = this.#guarded(() => new Agreement(processGroup, options, numStages));
+    this.#buffers = new SharedBuffers(this.#holders.group, this.#modules);
+    this.#agreement = this.#guarded(
+      () => new Agreement(processGroup, options, this.#plans.placement.numStages),
+    );
     if (processGroup.connectsCards) this.#guarded(() => this.#connectCards());
     if (this.#holders.group.size === 1) return;
     this.#shared = this.#shareParameters();
     this.#guarded(() => {
-      // The first sends, and the others wait for it.
       if (this.#holders.group.rank > 0) this.#agreement.wait();
       this.#shared!.equalize();
+      this.#buffers.equalize("the first values of the buffers");
     });
   }
 
@@ -191,10 +195,8 @@ export class Pipeline {
    * be run. The gradients of a failed step are incomplete: zero them.
    */
   step(inputs: StepInputs, options: StepOptions): StepResult {
-    const step = (inputs: StepInputs, options: StepOptions) => {
-      const number = this.#everyone.beginPhase();
-      return this.#guarded(() => this.#step(number, inputs, options));
-    };
+    const step = (inputs: StepInputs, options: StepOptions) =>
+      this.#guarded(() => this.#step(this.#everyone.beginPhase(), inputs, options));
     return this.#graphs ? this.#graphs.run(inputs, options, step) : step(inputs, options);
   }
 
@@ -249,6 +251,7 @@ export class Pipeline {
       during("the sum of the gradients that several ranks have", () =>
         shared?.end((holder) => this.#holders.completionOrder(holder, planned)),
       );
+      if (training) this.#buffers.average(`${label}: the buffers`);
       rows.check();
       return data.result();
     } finally {

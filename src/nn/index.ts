@@ -16,6 +16,7 @@ export {
   Tanh,
 } from "./layers/activation.ts";
 export { CausalSelfAttention } from "./layers/attention.ts";
+export { BatchNorm1d, BatchNorm2d, BatchNorm3d, type BatchNormOptions } from "./layers/batch-norm.ts";
 export {
   Conv1d,
   Conv2d,
@@ -36,5 +37,6 @@ export { GRU, LSTM, type RecurrentOptions, RNN } from "./layers/recurrent.ts";
 export { Flatten, Identity } from "./layers/shape.ts";
 export { TransformerEncoderLayer, type TransformerEncoderLayerOptions } from "./layers/transformer.ts";
 export { Module } from "./module.ts";
+export { ModuleBuffer } from "./module-buffer.ts";
 export { loadModule, type SaveModuleOptions, type StoredDType, saveModule } from "./module-file.ts";
 export { type LoadReport, type StateDict, StateDictError } from "./state-dict.ts";

@@ -7,6 +7,7 @@ import { readSafetensors, writeSafetensors } from "../files/safetensors.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import { Sequential } from "./containers.ts";
 import { withSeed } from "./initial.ts";
+import { BatchNorm1d } from "./layers/batch-norm.ts";
 import { Linear } from "./layers/linear.ts";
 import { Module } from "./module.ts";
 import { loadModule, saveModule } from "./module-file.ts";
@@ -40,6 +41,23 @@ test("a module is saved and loaded in two lines", async () => {
   expect(await loadModule(file, other)).toEqual({ missing: [], unexpected: [] });
   expect(valuesOf(other)).toEqual(valuesOf(model));
   expect((await readSafetensors(file)).metadata).toEqual({ format: "pt" });
+});
+
+test("buffers are saved and loaded, and counts keep their dtype", async () => {
+  const normalized = () => new Sequential(runtime, new Linear(runtime, 2, 2), new BatchNorm1d(runtime, 2));
+  using trained = normalized();
+  using loaded = normalized();
+  runtime.scope(() => {
+    for (let i = 0; i < 3; i++) trained.call(runtime.randn([4, 2]));
+  });
+  const buffersOf = (module: Module) => module.namedBuffers().map(([name, each]) => [name, each.toArray()]);
+  await saveModule(file, trained);
+  await loadModule(file, loaded);
+  expect(buffersOf(loaded)).toEqual(buffersOf(trained));
+  expect(buffersOf(loaded).at(-1)).toEqual(["1.num_batches_tracked", [3]]);
+  await saveModule(file, trained, { dtype: "float8_e5m2" });
+  const dtypes = (await readSafetensors(file)).tensors.map(({ dtype }) => dtype);
+  expect(dtypes.sort()).toEqual([...Array(6).fill("F8_E5M2"), "I64"]);
 });
 
 test.each(["float8_e4m3fn", "float8_e5m2", "bfloat16", "float64"] as const)(

@@ -47,8 +47,8 @@ export interface SaveModuleOptions {
 }
 
 /**
- * Writes the parameters of a module as a safetensors file, atomically, each once under its first name. The values are
- * those at the time of the call.
+ * Writes the parameters and buffers of a module as a safetensors file, atomically, each once under its first name. The
+ * values are those at the time of the call.
  * @throws FileError; SafetensorsError when a parameter is beyond the largest number of a float8
  *
  * @example
@@ -65,9 +65,9 @@ export async function saveModule(
     throw new DtypeError(
       `saveModule: a dtype must be one of ${STORED_DTYPES.join(", ")}; got ${shown(dtype)}${didYouMean(closestName(String(dtype), STORED_DTYPES))}`,
     );
-  const sources = module
-    .namedParameters()
-    .map(([name, parameter]) => runtime.scope(() => sourceOf(path, name, parameter, dtype)));
+  const sources = [...module.namedParameters(), ...module.namedBuffers()].map(([name, tensor]) =>
+    runtime.scope(() => sourceOf(path, name, tensor, isFloatingPoint(tensor.dtype) ? dtype : undefined)),
+  );
   await writeSafetensors(path, sources, { format: "pt", ...metadata });
 }
 
@@ -103,10 +103,7 @@ function sourceOf(
 ): TensorSource {
   const { runtime, shape } = parameter;
   if (dtype !== "float8_e4m3fn" && dtype !== "float8_e5m2") {
-    const stored =
-      dtype === undefined || !isFloatingPoint(parameter.dtype)
-        ? parameter
-        : kernels.toDtype(parameter, dtype);
+    const stored = dtype === undefined ? parameter : kernels.toDtype(parameter, dtype);
     const data = new Uint8Array(runtime.readBytes(stored));
     return { name, dtype: safetensorsDtypeOf(stored.dtype), shape, data };
   }

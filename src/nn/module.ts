@@ -7,18 +7,22 @@ import { Parameter } from "../autograd/parameter.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import { finish, isSuspendable, type Suspendable } from "../tensor/suspension.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { ModuleBuffer } from "./module-buffer.ts";
 import { partsIn } from "./parts.ts";
-import { type LoadReport, loadParameters, type StateDict } from "./state-dict.ts";
+import { type LoadReport, loadState, type StateDict } from "./state-dict.ts";
 
 /** What a module is made of: its parameters and submodules, by name. */
 type Parts = Iterable<readonly [name: string, part: unknown]>;
+
+/** What a state dict holds. */
+type State = Parameter | ModuleBuffer;
 
 /** A module of any inputs and outputs. */
 export type AnyModule = Module<never, unknown>;
 
 /**
- * A part of a model. Properties that are parameters or modules, or hold them in arrays, plain objects, Maps or Sets,
- * belong to it, under their own names; private fields (`#inner`) and closures cannot be found, and so are not
+ * A part of a model. Properties that are parameters, buffers or modules, or hold them in arrays, plain objects, Maps or
+ * Sets, belong to it, under their own names; private fields (`#inner`) and closures cannot be found, and so are not
  * trained. Each call is a scope: the outputs, and what their backward needs, outlive it, and every other tensor made
  * in it is disposed.
  *
@@ -102,9 +106,9 @@ export abstract class Module<
     return Object.entries(this);
   }
 
-  /** The parameters and modules among `parts`, at any depth of what holds them. */
-  *#found(): Generator<[string, Parameter | AnyModule], void, void> {
-    for (const [name, part] of this.parts()) yield* partsIn(name, part, isParameterOrModule);
+  /** The parameters, buffers and modules among `parts`, at any depth of what holds them. */
+  *#found(): Generator<[string, State | AnyModule], void, void> {
+    for (const [name, part] of this.parts()) yield* partsIn(name, part, isStateOrModule);
   }
 
   /** The modules in this one, but not those in them. */
@@ -117,21 +121,36 @@ export abstract class Module<
    * its first name, or under all of its names without `removeDuplicate`.
    */
   namedParameters({ removeDuplicate = true } = {}): [string, Parameter][] {
-    const named: [string, Parameter][] = [];
+    return this.#named(removeDuplicate).filter(
+      (named): named is [string, Parameter] => named[1] instanceof Parameter,
+    );
+  }
+
+  /** Every buffer with its dotted name, likewise. */
+  namedBuffers({ removeDuplicate = true } = {}): [string, ModuleBuffer][] {
+    return this.#named(removeDuplicate).filter(
+      (named): named is [string, ModuleBuffer] => named[1] instanceof ModuleBuffer,
+    );
+  }
+
+  #named(removeDuplicate: boolean): [string, State][] {
+    const named: [string, State][] = [];
     this.#collect("", named, new Set());
     if (!removeDuplicate) return named;
-    const seen = new Set<Parameter>();
-    return named.filter(([, parameter]) => !seen.has(parameter) && seen.add(parameter));
+    const seen = new Set<State>();
+    return named.filter(([, state]) => !seen.has(state) && seen.add(state));
   }
 
   /** @param within The modules around this one: a module may refer to its parent. */
-  #collect(prefix: string, named: [string, Parameter][], within: ReadonlySet<AnyModule>): void {
-    const children: [string, AnyModule][] = [];
+  #collect(prefix: string, named: [string, State][], within: ReadonlySet<AnyModule>): void {
+    const [buffers, children]: [[string, State][], [string, AnyModule][]] = [[], []];
     const inside = new Set(within).add(this);
     for (const [name, part] of this.#found()) {
       if (part instanceof Parameter) named.push([prefix + name, part]);
+      else if (part instanceof ModuleBuffer) buffers.push([prefix + name, part]);
       else if (!inside.has(part)) children.push([name, part]);
     }
+    named.push(...buffers);
     for (const [name, child] of children) child.#collect(`${prefix}${name}.`, named, inside);
   }
 
@@ -140,18 +159,17 @@ export abstract class Module<
     return this.namedParameters().map(([, parameter]) => parameter);
   }
 
-  /** The parameters by all of their names: the module's own tensors, not copies. */
+  /** Parameters and buffers by all of their names, in PyTorch's order: the module's own tensors, not copies. */
   stateDict(): StateDict {
-    return Object.fromEntries(this.namedParameters({ removeDuplicate: false }));
+    return Object.fromEntries(this.#named(false));
   }
 
   /**
-   * Copies the values of `dict` into the parameters, converting the dtype.
-   * @throws StateDictError with every key that does not fit; the parameters are then unchanged
+   * Copies the values of `dict` into the parameters and buffers, converting the dtype.
+   * @throws StateDictError with every key that does not fit; they are then unchanged
    */
   loadStateDict(dict: StateDict, { strict = true } = {}): LoadReport {
-    const parameters = this.namedParameters({ removeDuplicate: false });
-    return loadParameters(this.constructor.name, parameters, dict, strict);
+    return loadState(this.constructor.name, this.#named(false), dict, strict);
   }
 
   /**
@@ -177,9 +195,9 @@ export abstract class Module<
     for (const parameter of this.parameters()) parameter.grad = null;
   }
 
-  /** Disposes the parameters and their gradients, shared ones too. */
+  /** Disposes the parameters, their gradients and the buffers, shared ones too. */
   dispose(): void {
-    for (const parameter of this.parameters()) parameter.dispose();
+    for (const [, state] of this.#named(true)) state.dispose();
   }
 
   [Symbol.dispose](): void {
@@ -187,6 +205,6 @@ export abstract class Module<
   }
 }
 
-function isParameterOrModule(value: unknown): value is Parameter | AnyModule {
-  return value instanceof Parameter || value instanceof Module;
+function isStateOrModule(value: unknown): value is State | AnyModule {
+  return value instanceof Parameter || value instanceof ModuleBuffer || value instanceof Module;
 }

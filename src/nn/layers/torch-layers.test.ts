@@ -4,9 +4,11 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { failOnLeaks } from "../../../test/leak-guard.ts";
 import { backward } from "../../autograd/backward.ts";
+import { checkpoint } from "../../autograd/checkpoint.ts";
+import { noGrad } from "../../autograd/grad-mode.ts";
 import { sin } from "../../autograd/library/elementwise.ts";
 import { triu } from "../../autograd/library/indexing.ts";
-import { mul } from "../../autograd/operators/arithmetic.ts";
+import { add, mul } from "../../autograd/operators/arithmetic.ts";
 import { cat } from "../../autograd/operators/join.ts";
 import { reshape } from "../../autograd/operators/shape.ts";
 import { narrow } from "../../autograd/operators/slice.ts";
@@ -14,8 +16,9 @@ import { Parameter } from "../../autograd/parameter.ts";
 import { OptionError } from "../../errors/option-error.ts";
 import { Runtime } from "../../tensor/runtime.ts";
 import { Tensor } from "../../tensor/tensor.ts";
-import { Module } from "../module.ts";
+import { type AnyModule, Module } from "../module.ts";
 import { GELU, Hardswish, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh } from "./activation.ts";
+import { BatchNorm1d, BatchNorm2d, BatchNorm3d } from "./batch-norm.ts";
 import { Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d } from "./conv.ts";
 import { Embedding } from "./embedding.ts";
 import { Linear } from "./linear.ts";
@@ -33,6 +36,8 @@ interface Golden {
   readonly output: readonly number[];
   /** Those of a weighted sum of the outputs, by the names of the state and, for the input, `x`. */
   readonly gradients: Readonly<Record<string, readonly number[]>>;
+  /** The buffers after the forward. */
+  readonly buffers: Readonly<Record<string, readonly number[]>>;
 }
 
 const path = new URL("../../../test/nn/golden/layers.json", import.meta.url);
@@ -40,12 +45,12 @@ const golden: Readonly<Record<string, Golden>> = JSON.parse(readFileSync(path, "
 const runtime = Runtime.load();
 failOnLeaks(runtime);
 
-/** Attention of one sequence, to itself or to others that are made of it. */
-class OneInput extends Module {
-  readonly #layer: MultiheadAttention;
-  readonly #forward: (layer: MultiheadAttention, x: Tensor) => Tensor;
+/** A layer that is called in some way with one tensor; its state is the layer's. */
+class OneInput<Layer extends AnyModule> extends Module {
+  readonly #layer: Layer;
+  readonly #forward: (layer: Layer, x: Tensor) => Tensor;
 
-  constructor(layer: MultiheadAttention, forward: (layer: MultiheadAttention, x: Tensor) => Tensor) {
+  constructor(layer: Layer, forward: (layer: Layer, x: Tensor) => Tensor) {
     super(runtime);
     this.#layer = layer;
     this.#forward = forward;
@@ -105,6 +110,18 @@ const LAYERS: Readonly<Record<string, () => Module<[Tensor], Tensor | readonly T
   AttentionWeights: () =>
     new OneInput(attention({ batchFirst: true, needWeights: true }), (layer, x) => layer.call(x, x, x)[1]!),
   CrossAttention: () => new OneInput(attention({ keySize: 3, valueSize: 2, bias: false }), toOthers),
+  BatchNorm1d: () => new BatchNorm1d(runtime, 3),
+  BatchNorm2d: () => new BatchNorm2d(runtime, 3, { momentum: 0.3, eps: 1e-3 }),
+  BatchNorm3d: () => new BatchNorm3d(runtime, 2, { affine: false, trackRunningStats: false }),
+  CumulativeBatchNorm: () =>
+    new OneInput(new BatchNorm1d(runtime, 3, { momentum: null }), (layer, x) =>
+      add(layer.call(add(mul(x, 2), 1)), layer.call(x)),
+    ),
+  EvaluatedBatchNorm: () =>
+    new OneInput(new BatchNorm1d(runtime, 3), (layer, x) => {
+      noGrad(runtime, () => void layer.call(add(mul(x, 2), 1)));
+      return layer.eval().call(x);
+    }),
   TransformerEncoderLayer: () =>
     new TransformerEncoderLayer(runtime, 8, 2, { feedForwardSize: 12, dropout: 0 }),
   TransformerEncoderLayerNormFirst: () =>
@@ -138,7 +155,7 @@ test("every golden layer is ours, too", () => {
 });
 
 test.each(Object.entries(LAYERS))("%s has PyTorch's state, output and gradients", (name, make) => {
-  const { inputShape, state, outputShape, output, gradients } = golden[name]!;
+  const { inputShape, state, outputShape, output, gradients, buffers } = golden[name]!;
   runtime.scope(() => {
     runtime.seed(0);
     using layer = make();
@@ -154,6 +171,9 @@ test.each(Object.entries(LAYERS))("%s has PyTorch's state, output and gradients"
     const y = outputs instanceof Tensor ? outputs : outputs[0]!;
     expect(y.shape).toEqual(outputShape);
     expectClose(y, output, "output");
+    const ownBuffers = new Map<string, Tensor>(layer.namedBuffers());
+    expect([...ownBuffers.keys()]).toEqual(Object.keys(buffers));
+    for (const [key, values] of Object.entries(buffers)) expectClose(ownBuffers.get(key)!, values, key);
     if (Object.keys(gradients).length === 0) return;
     backward(
       y,
@@ -183,6 +203,26 @@ test("the padding of an embedding is zero at first, is found as it is later, and
   });
 });
 
+test("a checkpoint's second run counts no batch again, and normalizes as the first", () => {
+  runtime.scope(() => {
+    using plain = new BatchNorm1d(runtime, 3);
+    using checkpointed = new BatchNorm1d(runtime, 3);
+    const x = runtime.randn([4, 3]);
+    const weights = runtime.randn([4, 3]);
+    backward(plain.call(x), weights);
+    backward(
+      checkpoint((x) => checkpointed.call(x), x),
+      weights,
+    );
+    const stateOf = (layer: BatchNorm1d) =>
+      [
+        ...layer.namedBuffers().map(([, buffer]) => buffer),
+        ...layer.parameters().map(({ grad }) => grad!),
+      ].map((tensor) => tensor.toArray());
+    expect(stateOf(checkpointed)).toEqual(stateOf(plain));
+  });
+});
+
 test("dropout is drawn in training alone, from the rank's generator", () => {
   runtime.scope(() => {
     const x = runtime.randn([5, 2, 8]);
@@ -204,6 +244,15 @@ test("dropout is drawn in training alone, from the rank's generator", () => {
 });
 
 test("wrong options name the layer", () => {
+  expect(() => new BatchNorm2d(runtime, 2, { momentum: 2 })).toThrow(
+    /BatchNorm2d: momentum must be .*; got 2/,
+  );
+  runtime.scope(() => {
+    using layer = new BatchNorm2d(runtime, 2);
+    expect(() => layer.call(runtime.ones([2, 2]))).toThrow(
+      /BatchNorm2d: x must have 4 dimensions, the second of 2/,
+    );
+  });
   expect(() => new MultiheadAttention(runtime, 8, 3)).toThrow(/must divide the hidden size; got 3 heads/);
   expect(() => new GRU(runtime, 3, 4, { numLayer: 2 } as object)).toThrow(
     /GRU has no option numLayer; did you mean numLayers/,

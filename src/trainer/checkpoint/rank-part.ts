@@ -10,7 +10,7 @@
  */
 import { readSafetensors, readSafetensorsHeader, type TensorEntry } from "../../files/safetensors.ts";
 import { dtypeOfSafetensors } from "../../nn/safetensors-dtypes.ts";
-import { loadParameters } from "../../nn/state-dict.ts";
+import { loadState } from "../../nn/state-dict.ts";
 import type { NamedParameter, Optimizer } from "../../optim/optimizer.ts";
 import type { Runtime } from "../../tensor/runtime.ts";
 import { sameShape } from "../../tensor/shape.ts";
@@ -86,7 +86,7 @@ export async function loadPart(
       } else if (name.startsWith(OPTIMIZER_PREFIX)) state[name.slice(OPTIMIZER_PREFIX.length)] = tensor;
       else weights[name] = tensor;
     }
-    loadParameters("the model that the checkpoint is loaded into", parameters, weights, true);
+    loadState("the model that the checkpoint is loaded into", parameters, weights, true);
     optimizer.loadStateDict(state);
   });
 }

@@ -24,6 +24,23 @@ class Masked(nn.MultiheadAttention):
         return super().forward(x, x, x, attn_mask=causal, key_padding_mask=padding)[0]
 
 
+class Twice(nn.BatchNorm1d):
+    """Two batches."""
+
+    def forward(self, x):
+        return super().forward(2 * x + 1) + super().forward(x)
+
+
+class Evaluated(nn.BatchNorm1d):
+    """Evaluation after a batch of training."""
+
+    def forward(self, x):
+        with torch.no_grad():
+            super().forward(2 * x + 1)
+        self.eval()
+        return super().forward(x)
+
+
 class Weights(nn.MultiheadAttention):
     """The weights, averaged over the heads."""
 
@@ -71,6 +88,11 @@ LAYERS = {
     "MaskedAttention": (lambda: Masked(8, 2), (5, 2, 8)),
     "AttentionWeights": (lambda: Weights(8, 2, batch_first=True), (2, 5, 8)),
     "CrossAttention": (lambda: Cross(8, 2, kdim=3, vdim=2, bias=False), (4, 2, 8)),
+    "BatchNorm1d": (lambda: nn.BatchNorm1d(3), (4, 3)),
+    "BatchNorm2d": (lambda: nn.BatchNorm2d(3, momentum=0.3, eps=1e-3), (2, 3, 2, 2)),
+    "BatchNorm3d": (lambda: nn.BatchNorm3d(2, affine=False, track_running_stats=False), (2, 2, 2, 1, 2)),
+    "CumulativeBatchNorm": (lambda: Twice(3, momentum=None), (2, 3, 4)),
+    "EvaluatedBatchNorm": (lambda: Evaluated(3), (2, 3, 4)),
     "TransformerEncoderLayer": (
         lambda: nn.TransformerEncoderLayer(8, 2, dim_feedforward=12, dropout=0.0),
         (5, 2, 8),
@@ -87,6 +109,7 @@ LAYERS = {
 def result(make, shape):
     torch.manual_seed(0)
     layer = make()
+    state = {key: {"shape": list(t.shape), "values": t.flatten().tolist()} for key, t in layer.state_dict().items()}
     if shape is None:
         x = torch.tensor([[0, 4], [2, 2]])
     else:
@@ -104,8 +127,15 @@ def result(make, shape):
     gradients = {key: p.grad.flatten().tolist() for key, p in layer.named_parameters() if p.grad is not None}
     if x.grad is not None:
         gradients["x"] = x.grad.flatten().tolist()
-    state = {key: {"shape": list(t.shape), "values": t.flatten().tolist()} for key, t in layer.state_dict().items()}
-    return {"inputShape": shape, "state": state, "outputShape": list(output.shape), "output": output.flatten().tolist(), "gradients": gradients}
+    after = {key: t.flatten().tolist() for key, t in layer.named_buffers()}
+    return {
+        "inputShape": shape,
+        "state": state,
+        "outputShape": list(output.shape),
+        "output": output.flatten().tolist(),
+        "gradients": gradients,
+        "buffers": after,
+    }
 
 
 path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "layers.json")

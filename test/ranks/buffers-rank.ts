@@ -1,0 +1,37 @@
+import { mseLoss } from "../../src/autograd/operators/loss.ts";
+import { Pipeline } from "../../src/engine/pipeline.ts";
+import { stagesOfRank } from "../../src/engine/pipeline-options.ts";
+import type { RankContext } from "../../src/launch/rank-context.ts";
+import { NormalizedStage, normalizedBatch } from "./normalized-model.ts";
+
+export interface BuffersCase {
+  readonly schedule: string;
+  readonly numReplicas: number;
+  /** The micro-batches of one replica. */
+  readonly numMicroBatches: number;
+}
+
+/** The buffers of each stage after one step, by stage and then by name. */
+export type BuffersReport = Readonly<Record<number, Readonly<Record<string, readonly number[]>>>>;
+
+export default function run({
+  rank,
+  numRanks,
+  runtime,
+  processGroup,
+  data,
+}: RankContext<BuffersCase>): BuffersReport {
+  const { schedule, numReplicas, numMicroBatches } = data;
+  const ranksPerReplica = numRanks / numReplicas;
+  const stages = stagesOfRank(schedule, ranksPerReplica, rank % ranksPerReplica);
+  return runtime.scope(() => {
+    const modules = new Map(stages.map((stage) => [stage, new NormalizedStage(runtime, stage)]));
+    const pipe = new Pipeline({ schedule, modules, processGroup, numReplicas });
+    const x = normalizedBatch(runtime, numReplicas * numMicroBatches);
+    const { inputs, labels } = pipe.partOf({ inputs: x, labels: [x] }, numMicroBatches);
+    pipe.step(inputs, { numChunks: numMicroBatches, criterion: mseLoss, labels });
+    const buffersOf = (module: NormalizedStage) =>
+      Object.fromEntries(module.namedBuffers().map(([name, buffer]) => [name, buffer.toArray()]));
+    return Object.fromEntries([...modules].map(([stage, module]) => [stage, buffersOf(module)]));
+  });
+}
