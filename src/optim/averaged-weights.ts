@@ -30,7 +30,7 @@ interface Average {
  * const average = new AveragedWeights(model.namedParameters(), { decay: 0.999 });
  * optimizer.step();
  * average.update();
- * average.during(() => evaluate(model)); // The model has the averages as weights here.
+ * const output = average.during(() => model.call(x)); // The model has the averages as weights here.
  */
 export class AveragedWeights {
   readonly decay: number;

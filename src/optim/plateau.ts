@@ -49,6 +49,7 @@ const LEAST_CHANGE = 1e-8;
  *
  * @example
  * const plateau = new Plateau({ learningRate: 1e-3, patience: 3 });
+ * const validationLoss = mean(model.eval().call(x)).item();
  * optimizer.learningRate = plateau.observe(validationLoss);
  */
 export class Plateau {
