@@ -23,6 +23,7 @@ import { ActionCheck } from "./actions.ts";
 import { channelProblems } from "./channels.ts";
 import { COMMUNICATORS, type Communicators } from "./nccl/communicators.ts";
 import { checkNccl } from "./nccl/nccl.ts";
+import { ownRules } from "./nccl/postings.ts";
 import type { BlockedTransfer } from "./nccl/queues.ts";
 import { formatProblem, type Problem } from "./problem.ts";
 import { ProgressCheck, SEND_MODELS, type SendModel } from "./progress.ts";
@@ -89,7 +90,7 @@ export function verify(program: Program, options: VerifyOptions = {}): Verificat
   }
   if (problems.length === 0) {
     if (transport === "nccl") {
-      const found = checkNccl(program, cells, communicators);
+      const found = checkNccl(program, cells, ownRules(program, communicators));
       problems = found.problems.slice(0, maxProblems);
       blocked = found.blocked;
     } else problems = new ProgressCheck(program, cells, sends).run();

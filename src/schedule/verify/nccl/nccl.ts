@@ -1,8 +1,8 @@
 import type { Cells } from "../../program/cells.ts";
 import type { Program } from "../../program/program.ts";
 import { type ActionLocation, nameAction, type Problem } from "../problem.ts";
-import { type Communicators, communicatorInWords } from "./communicators.ts";
-import { ownRules, type PostingRules, Postings, wrongPartners } from "./postings.ts";
+import { communicatorInWords } from "./communicators.ts";
+import { type PostingRules, Postings, wrongPartners } from "./postings.ts";
 import { type BlockedTransfer, QueueCheck, type Wait } from "./queues.ts";
 
 interface NcclFindings {
@@ -12,15 +12,10 @@ interface NcclFindings {
 
 /**
  * What goes wrong when a program communicates by NCCL. Its actions must be complete and in order.
- * @param rules How its runtime posts transfers; by the program's convention of communication unless given.
+ * @param rules How its runtime posts transfers.
  */
-export function checkNccl(
-  program: Program,
-  cells: Cells,
-  communicators: Communicators,
-  rules: PostingRules = ownRules(program),
-): NcclFindings {
-  const postings = new Postings(program, cells, communicators, rules);
+export function checkNccl(program: Program, cells: Cells, rules: PostingRules): NcclFindings {
+  const postings = new Postings(program, cells, rules);
   const problems = wrongPartners(postings).map(({ rank, actionIndex, sent }): Problem => {
     const communicator = inWords(postings, { rank, actionIndex });
     return {
@@ -40,7 +35,8 @@ export function checkNccl(
   return { problems: [], blocked: check.blocked };
 }
 
-function inWords({ program, cells, communicators }: Postings, { rank, actionIndex }: ActionLocation): string {
+function inWords({ program, cells, rules }: Postings, { rank, actionIndex }: ActionLocation): string {
+  const communicators = rules.communicatorsOf(rank, actionIndex);
   const actions = program.ranks[rank]!;
   return communicatorInWords(
     communicators,

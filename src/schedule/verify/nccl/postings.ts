@@ -18,6 +18,8 @@ import { type Communicators, communicatorOf } from "./communicators.ts";
 
 /** How a runtime turns a rank's actions into groups and waits. */
 export interface PostingRules {
+  /** What shares a communicator with the transfer at the index. */
+  communicatorsOf(rank: number, index: number): Communicators;
   /** Whether the transfer at the index is posted in one call with the one directly before it. */
   joinsPrevious(rank: number, index: number): boolean;
   /** The indices of the transfers that a computation at the index waits for, besides the values that it needs. */
@@ -46,7 +48,7 @@ export interface Side {
 export class Postings {
   readonly program: Program;
   readonly cells: Cells;
-  readonly communicators: Communicators;
+  readonly rules: PostingRules;
   readonly groups: Group[] = [];
   /** The indices of each rank's computations, in order. */
   readonly computations: readonly number[][];
@@ -56,13 +58,13 @@ export class Postings {
   readonly sends = new Map<number, Side>();
   readonly receives = new Map<number, Side>();
 
-  constructor(program: Program, cells: Cells, communicators: Communicators, rules: PostingRules) {
+  constructor(program: Program, cells: Cells, rules: PostingRules) {
     this.program = program;
     this.cells = cells;
-    this.communicators = communicators;
+    this.rules = rules;
     this.computations = program.ranks.map(() => []);
     this.waits = program.ranks.map(() => []);
-    for (const [rank, actions] of program.ranks.entries()) this.#post(rank, actions, rules);
+    for (const [rank, actions] of program.ranks.entries()) this.#post(rank, actions);
   }
 
   /** A number for the value that a SEND or RECV of the cell moves. */
@@ -81,7 +83,7 @@ export class Postings {
     return flow === "F" ? consumer : this.cells.numCells + consumer;
   }
 
-  #post(rank: number, actions: ActionList, rules: PostingRules): void {
+  #post(rank: number, actions: ActionList): void {
     const { opcodes, cells, length } = actions;
     const lastOfQueue = new Map<number, number>();
     const groupOfAction = new Map<number, number>();
@@ -89,14 +91,15 @@ export class Postings {
     for (let index = 0; index < length; index++) {
       const opcode = opcodes[index]!;
       if (!isTransfer(opcode)) {
-        const awaited = rules.waitsOf(rank, index).map((transfer) => groupOfAction.get(transfer)!);
+        const awaited = this.rules.waitsOf(rank, index).map((transfer) => groupOfAction.get(transfer)!);
         this.computations[rank]!.push(index);
         this.waits[rank]!.push([...new Set([...this.#needsOf(rank, actions, index), ...awaited])]);
         continue;
       }
-      if (!rules.joinsPrevious(rank, index)) call = new Map();
+      if (!this.rules.joinsPrevious(rank, index)) call = new Map();
       const { numRanks } = this.program;
-      const communicator = communicatorOf(this.communicators, this.cells, numRanks, opcode, cells[index]!);
+      const communicators = this.rules.communicatorsOf(rank, index);
+      const communicator = communicatorOf(communicators, this.cells, numRanks, opcode, cells[index]!);
       let group = call.get(communicator);
       if (group === undefined) {
         group = this.groups.length;
@@ -129,10 +132,11 @@ export class Postings {
 }
 
 /** The rules of the program's own convention of communication. */
-export function ownRules(program: Program): PostingRules {
+export function ownRules(program: Program, communicators: Communicators): PostingRules {
   const isBatched = program.communication === "batched";
   const opcodeAt = (rank: number, index: number) => program.ranks[rank]!.opcodes[index]!;
   return {
+    communicatorsOf: () => communicators,
     joinsPrevious: (rank, index) => isBatched && index > 0 && isTransfer(opcodeAt(rank, index - 1)),
     waitsOf: (rank, index) => {
       const indices: number[] = [];
