@@ -19,7 +19,7 @@ import {
   verify,
 } from "../../src/schedule/index.ts";
 import { Executor, isTransfer } from "./nccl-executor.ts";
-import { torchOrder } from "./torch-order.ts";
+import { inOneOrder } from "./one-order.ts";
 
 const withNccl = (program: Program, communicators: Communicators) =>
   verify(program, { transport: "nccl", communicators });
@@ -56,7 +56,7 @@ const mutated = fc
     schedule: fc.constantFrom("gpipe", "1f1b", "interleaved", "zb1p", "zbv", "dualpipe", "dualpipev"),
     numRanks: fc.constantFrom(2, 3, 3, 4),
     extra: fc.constantFrom(0, 1),
-    lowering: fc.constantFrom("ours", "torch", "torch"),
+    lowering: fc.constantFrom("ours", "one order", "one order"),
     window: fc.nat(3),
     isBatched: fc.boolean(),
     moves: fc.array(fc.tuple(fc.nat(), fc.nat(), fc.nat()), { maxLength: 4 }),
@@ -66,7 +66,7 @@ const mutated = fc
     const isBidirectional = schedule.startsWith("dualpipe");
     const numMicroBatches = schedule === "interleaved" ? ranks : isBidirectional ? 2 * ranks : ranks + extra;
     const computations = buildProgram(schedule, { numRanks: ranks, numMicroBatches });
-    let program = lowering === "ours" ? lower(computations, { window }) : torchOrder(computations);
+    let program = lowering === "ours" ? lower(computations, { window }) : inOneOrder(computations);
     for (const [rank, from, to] of moves) {
       const { length } = program.ranks[rank % ranks]!;
       program = move(program, rank % ranks, from % length, to % length);
@@ -190,7 +190,7 @@ describe("with fewer communicators", () => {
 
   it("a program in one order for all ranks runs on any communicators", () => {
     for (const { name } of schedules) {
-      const program = torchOrder(buildProgram(name, { numRanks: 4, numMicroBatches: 8 }));
+      const program = inOneOrder(buildProgram(name, { numRanks: 4, numMicroBatches: 8 }));
       for (const communicators of COMMUNICATORS)
         expect(withNccl(program, communicators).problems).toEqual([]);
       // Each rank of a pair has the order of the other one, so the other side of what is in front is always ready.

@@ -1,11 +1,10 @@
 // What torch.distributed.pipelining posts, on NCCL. golden/torch_programs.py recorded it from torch's own runtime.
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { buildProgram, type Program, parseProgramCsv, verify } from "../../src/schedule/index.ts";
+import { type Program, verify } from "../../src/schedule/index.ts";
 import { Cells } from "../../src/schedule/program/cells.ts";
 import { checkNccl } from "../../src/schedule/verify/nccl/nccl.ts";
 import { type RecordedProgram, readRecorded, type TorchCommunicators } from "./recorded-runtime.ts";
-import { torchOrder } from "./torch-order.ts";
 
 interface Recording {
   readonly torch: string;

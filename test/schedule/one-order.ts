@@ -5,11 +5,11 @@ import { rankOf } from "../../src/schedule/program/placement.ts";
 import type { Program } from "../../src/schedule/program/program.ts";
 
 /**
- * The program with communication in the order of torch.distributed.pipelining: the ranks take turns, and a rank runs
- * its next computation if its values have been received. The SEND of a result and its RECV are then written at once,
- * each at the end of its rank's list so far. So all transfers have one order, which every rank follows.
+ * The program with communication in one order that every rank follows: the ranks take turns, and a rank runs its next
+ * computation if its values have been received. The SEND of a result and its RECV are then written at once, each at
+ * the end of its rank's list so far. torch.distributed.pipelining does the same, with turns for its sharding.
  */
-export function torchOrder(program: Program): Program {
+export function inOneOrder(program: Program): Program {
   const { placement, numStages, numMicroBatches } = program;
   const lists: Action[][] = program.ranks.map(() => []);
   const rest = program.ranks.map((actions) => [...actions].filter(isComputation));
