@@ -23,7 +23,7 @@ interface RecordedRank {
   readonly actions: string[];
   readonly joinsPrevious: boolean[];
   readonly isBatched: boolean[];
-  /** By the index of a computation, the transfers that were waited for since the one before. */
+  /** The transfers that were waited for since the computation before, by the index of the next one. */
   readonly waits: Map<number, number[]>;
 }
 
