@@ -76,6 +76,15 @@ export { simulate } from "./simulate/simulate.ts";
 export type { SimulateOptions, Simulation } from "./simulate/simulation.ts";
 export type { Stall } from "./simulate/stalls.ts";
 export { makespanOf, type Timeline, type TimelineEvent, TimelineTrack } from "./simulate/timeline.ts";
+export { COMMUNICATORS, type Communicators } from "./verify/nccl/communicators.ts";
+export { formatBlocked } from "./verify/nccl/nccl.ts";
+export type { BlockedTransfer } from "./verify/nccl/queues.ts";
 export { type ActionLocation, formatProblem, type Problem, type ProblemCode } from "./verify/problem.ts";
 export type { SendModel } from "./verify/progress.ts";
-export { assertVerified, type Verification, type VerifyOptions, verify } from "./verify/verify.ts";
+export {
+  assertVerified,
+  type Verification,
+  type VerifiedTransport,
+  type VerifyOptions,
+  verify,
+} from "./verify/verify.ts";

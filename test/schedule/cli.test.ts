@@ -145,6 +145,35 @@ describe("dualpipe verify", () => {
       problems: [{ code: "missing", rank: 0 }],
     });
   });
+
+  it("proves both properties on NCCL, or lists the transfers that can be blocked", async () => {
+    const sizes = ["-p", "4", "-m", "8", "--transport", "nccl"];
+    expect(await run("verify", "dualpipe", ...sizes)).toMatch(
+      /no deadlock on NCCL with one communicator per directed edge and kind\n {2}no head-of-line blocking/,
+    );
+    expect(await run("verify", "dualpipe", ...sizes, "--communicators", "pair")).toMatch(
+      /queue of the communicator/,
+    );
+    expect(process.exitCode).toBe(1);
+    process.exitCode = 0;
+    const path = join(folder, "forward.csv");
+    const lines = ["0F0,0SEND_F0,0F1,0SEND_F1", "1RECV_F0,1F0,1RECV_F1,1SEND_F0,1F1,1SEND_F1"];
+    writeFileSync(path, [...lines, "2RECV_F0,2F0,2RECV_F1,2F1"].join("\n"));
+    const args = ["verify", path, "--transport", "nccl", "--communicators", "world"];
+    expect(await run(...args)).toMatch(
+      /head-of-line blocking: 1 of the sends and receives .*\n {4}rank 1: 1SEND_F0 stands behind 1RECV_F1; /,
+    );
+    expect(process.exitCode).toBe(0);
+    expect(JSON.parse(await run(...args, "--json"))).toMatchObject({
+      ok: true,
+      transport: "nccl",
+      communicators: "world",
+      blocked: [
+        { rank: 1, actionIndex: 3, behind: { rank: 1, actionIndex: 2 }, late: { rank: 0, actionIndex: 3 } },
+      ],
+    });
+    await expect(run("verify", "dualpipe", ...sizes, "--sends", "buffered")).rejects.toThrow(/leave it out/);
+  });
 });
 
 describe("dualpipe plan", () => {

@@ -27,6 +27,8 @@ import { type ActionLocation, nameAction, type Problem } from "./problem.ts";
  */
 export type SendModel = "rendezvous" | "buffered";
 
+export const SEND_MODELS: readonly SendModel[] = ["rendezvous", "buffered"];
+
 /** A receive that another rank's send waits for, and where the rank that must post it is. */
 export interface MissingReceive extends ActionLocation {
   readonly opcode: number;
