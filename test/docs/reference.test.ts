@@ -18,7 +18,7 @@ import { LIMITS } from "../tidy/sizes.ts";
 import { ROOT, readDocument, tableRows } from "./markdown.ts";
 
 const KINDS: Readonly<Record<string, readonly string[]>> = {
-  optimizer: ["adamw", "sgd"],
+  optimizer: ["adamw", "adam", "lion", "rmsprop", "adagrad", "sgd"],
   learningRateSchedule: ["cosine", "linear", "constant"],
 };
 
@@ -40,7 +40,7 @@ function defaultOf(config: string, section: string, name: string): unknown {
 }
 
 test("docs/training.md gives the defaults of the code", () => {
-  const configs = ["", "optimizer: {kind: sgd}"].map(
+  const configs = ["", ...KINDS.optimizer!.map((kind) => `optimizer: {kind: ${kind}}`)].map(
     (text) => parseConfig(text) as unknown as Readonly<Record<string, Readonly<Record<string, unknown>>>>,
   );
   for (const [key, given] of tableRows(readDocument("docs/training.md"), "key")) {

@@ -1,4 +1,4 @@
-// The models of examples/models: the losses of a step are the sequential model's, they fall, and no step leaves tensors.
+// The models of examples/models: a step has the sequential model's losses, they fall, and no step leaves tensors.
 import { runRanks } from "dualpipe";
 import { expect, test } from "vitest";
 import type { ModelReport, ModelRun } from "../../examples/models/main.ts";

@@ -18,7 +18,7 @@ const recordings = readdirSync(folder)
 
 /**
  * The communicators that torch can use. ProcessGroupNCCL gives `isend` and `irecv` one for each pair of ranks, and
- * `batch_isend_irecv` the one of the group; a group that is created with its device (`device_id`) has one for all.
+ * `batch_isend_irecv` the one of the group.
  */
 const CHOICES: readonly (TorchCommunicators & { readonly title: string })[] = [
   { title: "torch's", alone: "pair", batched: "world" },

@@ -66,7 +66,7 @@ export class MultiheadAttention extends Module<
   readonly dropout: number;
   readonly batchFirst: boolean;
   readonly needWeights: boolean;
-  /** [3 E, E]: the projections of queries, keys and values; null when their sizes differ. */
+  /** The projections of queries, keys and values, [3 E, E]; null when their sizes differ. */
   readonly in_proj_weight: Parameter | null;
   /** [E, E], [E, keySize] and [E, valueSize], where the sizes differ. */
   readonly q_proj_weight: Parameter | null;
