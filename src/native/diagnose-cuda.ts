@@ -32,16 +32,17 @@ export function cudaFindings(libtorch: LibTorch | undefined, addon: Addon | unde
     return [{ name, status: "lacking", detail: "the native addon was built without CUDA", remedy }];
   }
   try {
-    return [versionsFinding(addon.cuda, driver), ...cardFindings(addon.cuda)];
+    return [versionsFinding(addon.cuda, addon.processes.hasNccl, driver), ...cardFindings(addon.cuda)];
   } catch (error) {
     return [{ name, status: "lacking", detail: problemOf(error), remedy: "see whether nvidia-smi works" }];
   }
 }
 
-function versionsFinding(cuda: CudaAddon, driverFile: string | undefined): Finding {
+function versionsFinding(cuda: CudaAddon, usesNccl: boolean, driverFile: string | undefined): Finding {
   const { runtime, driver, nccl } = cuda.versions();
   const name = "CUDA";
-  const ncclText = nccl === null ? "no NCCL" : `NCCL ${nccl}`;
+  const unused = usesNccl ? "" : " (not used: the addon was built without nccl.h)";
+  const ncclText = nccl === null ? "no NCCL" : `NCCL ${nccl}${unused}`;
   if (driver === null)
     return {
       name,

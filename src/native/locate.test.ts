@@ -50,6 +50,22 @@ test("the headers of CUDA are those of the toolkit, or of the packages next to a
   expect(locate({ LIBTORCH: at("cpu"), CUDA_HOME: at("toolkit") })).toBeUndefined();
 });
 
+test("the header of NCCL is that next to a wheel, and needs those of CUDA", () => {
+  const { at, options } = emptyMachine();
+  const torch = fakeLibTorch(at("site/torch"), { cuda: true });
+  writeTree(at("toolkit"), { "include/cuda_runtime_api.h": "" });
+  const env = { ...options.env, LIBTORCH: torch, CUDA_HOME: at("toolkit") };
+  const locate = () => locateLibTorch({ ...options, env }).libtorch?.ncclIncludeDir;
+  const before = locate();
+  expect(before === undefined || before === "/usr/include").toBe(true);
+  writeTree(at("site"), { "nvidia/nccl/include/nccl.h": "" });
+  expect(locate()).toBe(at("site/nvidia/nccl/include"));
+  fakeLibTorch(at("cpu"));
+  expect(
+    locateLibTorch({ ...options, env: { ...env, LIBTORCH: at("cpu") } }).libtorch?.ncclIncludeDir,
+  ).toBeUndefined();
+});
+
 test("an unusable LIBTORCH is an error, never replaced in silence", () => {
   const { at, options } = emptyMachine();
   fakeLibTorch(at("usr"));
