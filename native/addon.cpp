@@ -11,6 +11,7 @@
 #include "memory.h"
 #include "oracle.h"
 #include "recording.h"
+#include "schemas.h"
 #include "tensors.h"
 
 namespace {
@@ -29,6 +30,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   dualpipe::defineCuda(exports);
   dualpipe::defineProcesses(exports);
   dualpipe::defineRecording(exports);
+  dualpipe::defineSchemas(exports);
   dualpipe::defineOracle(exports);
   return exports;
 }

@@ -73,20 +73,26 @@ export function recordCall(
   const native = [...args];
   const word = number + toNative(op, native);
   const wanted = isWanted.map((each) => (each ? 1 : 0));
-  const recorded = runtime.addon.recording.record(wanted, word, ...(native as NativeArgument[]));
-  const results = recorded.results.map((handle) => (handle === null ? null : runtime.adoptHandle(handle)));
-  for (const [i, result] of results.entries()) {
-    const base = tensors[recorded.viewOf[i]!];
+  const facts = runtime.addon.recording.record(wanted, word, ...(native as NativeArgument[]));
+  const numResults = facts[1]!;
+  const results = new Array<Tensor | null>(numResults);
+  const isDifferentiable = new Array<boolean>(numResults);
+  const kept: Tensor[] = [];
+  const firstKept = 2 + 3 * numResults;
+  for (let at = firstKept; at < facts.length; at++) kept.push(tensors[facts[at]!]!);
+  for (let i = 0, at = 2; i < numResults; i++, at += 3) {
+    const handle = facts[at]!;
+    const flags = facts[at + 2]!;
+    const result = handle < 0 ? null : runtime.adoptHandle(handle);
+    const base = tensors[facts[at + 1]!];
     if (base) result?.asViewOf(base);
+    if (result !== null && (flags & IS_KEPT) !== 0) kept.push(result);
+    results[i] = result;
+    isDifferentiable[i] = (flags & IS_DIFFERENTIABLE) !== 0;
   }
-  const kept = [
-    ...tensors.filter((_, i) => recorded.isTensorKept[i]),
-    ...results.filter((_, i) => recorded.isResultKept[i]),
-  ];
-  return {
-    results,
-    isDifferentiable: recorded.isDifferentiable,
-    kept: kept.filter((tensor) => tensor !== null),
-    recording: new Recording(runtime, recorded.recording),
-  };
+  return { results, isDifferentiable, kept, recording: new Recording(runtime, facts[0]!) };
 }
+
+/** The flags of a result in the addon's list. */
+const IS_DIFFERENTIABLE = 1;
+const IS_KEPT = 2;
