@@ -60,6 +60,8 @@ struct Operator {
   c10::OperatorHandle handle;
   std::string name;
   std::vector<Argument> arguments;
+  // Whether it may be recorded; found at the first recorded call.
+  bool isRecordable = false;
 };
 
 // The graph that LibTorch's autograd made of one call (recording.cpp). Edges without a function stand for tensors
@@ -67,6 +69,10 @@ struct Operator {
 struct Recording {
   std::vector<torch::autograd::Edge> results;
   std::vector<torch::autograd::Edge> tensors;
+  // The call's one function, when it made no more and all its gradients are those of tensors; the results own it.
+  torch::autograd::Node* only = nullptr;
+  // For each tensor, which of that function's gradients is its own, or -1.
+  std::vector<int> outputs;
 };
 
 struct Environment {

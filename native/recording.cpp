@@ -10,13 +10,19 @@
 // memory that most backwards do not read. What the backward does read, only LibTorch knows, since each of its functions
 // saves what it needs. But a saved tensor has one more user of its memory than the call itself accounts for. Counting
 // users says which tensors must not be changed before the backward.
+//
+// The engine counts, queues and locks, which takes longer than the backward of a small tensor. Most calls make one
+// function whose gradients end in sinks at once; where all of them are wanted, it is called without the engine.
 #include "recording.h"
 
+#include <ATen/ExpandUtils.h>
 #include <ATen/ScalarOps.h>
+#include <ATen/core/DimVector.h>
 #include <ATen/core/enum_tag.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/engine.h>
 #include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/grad_mode.h>
 #include <torch/csrc/autograd/variable.h>
 
 #include <algorithm>
@@ -33,7 +39,10 @@ using torch::autograd::Edge;
 
 // Where the gradient of one tensor ends. The engine takes it from here, so there is nothing to run.
 struct Sink : torch::autograd::Node {
+  explicit Sink(const at::Tensor& tensor) : sizes(tensor.sizes()), dtype(tensor.scalar_type()) {}
   torch::autograd::variable_list apply(torch::autograd::variable_list&&) override { return {}; }
+  at::DimVector sizes;
+  at::ScalarType dtype;
 };
 
 // The same elements as a tensor of its own, without a graph.
@@ -48,7 +57,8 @@ const c10::StorageImpl* memoryOf(const at::Tensor& tensor) {
 size_t numUsers(const at::Tensor& tensor) { return tensor.storage().use_count(); }
 
 // Throws for what a later backward would get wrong.
-void refuse(const Operator& op) {
+void refuse(Operator& op) {
+  if (op.isRecordable) return;
   const auto& schema = op.handle.schema();
   for (const auto& argument : schema.arguments())
     TORCH_CHECK(argument.alias_info() == nullptr || !argument.alias_info()->isWrite(),
@@ -59,6 +69,7 @@ void refuse(const Operator& op) {
   TORCH_CHECK(hasGenerator || !op.handle.hasTag(at::Tag::nondeterministic_seeded),
               "a recorded operator must take its random numbers from a generator that it is given; this one takes them from "
               "LibTorch's own, which all threads share; multiply by a mask of runtime.rand instead");
+  op.isRecordable = true;
 }
 
 // The tensors of one call, each replaced by its alias, and how many users their memory had before it.
@@ -94,7 +105,7 @@ class Tensors {
     if (!tensor.defined()) return tensor;
     at::Tensor alias = aliasOf(tensor);
     if (position < wanted.size() && wanted[position]) {
-      auto sink = std::make_shared<Sink>();
+      auto sink = std::make_shared<Sink>(alias);
       Edge edge(sink, sink->add_input_metadata(alias));
       torch::autograd::impl::set_gradient_edge(alias, edge);
       edges_.back() = edge;
@@ -120,10 +131,66 @@ std::vector<at::Tensor> takeResults(torch::jit::Stack& stack) {
   return results;
 }
 
-Napi::Value flags(Napi::Env env, const std::vector<bool>& values) {
-  auto array = Napi::Array::New(env, values.size());
-  for (size_t i = 0; i < values.size(); i++) array.Set(static_cast<uint32_t>(i), Napi::Boolean::New(env, values[i]));
-  return array;
+// The position of the tensor where a gradient ends that leaves its function by this edge; -1 where it goes on.
+int sinkOf(const Edge& edge, const std::vector<Edge>& tensors) {
+  for (size_t i = 0; i < tensors.size(); i++)
+    if (tensors[i].function == edge.function) return static_cast<int>(i);
+  return -1;
+}
+
+// Finds the one function of a call, if it has only one and each of its gradients is that of another tensor.
+void findOnlyFunction(Recording& recording) {
+  torch::autograd::Node* only = nullptr;
+  for (const Edge& result : recording.results) {
+    if (!result.is_valid()) continue;
+    // A result that is one of the tensors itself has no function.
+    if (sinkOf(result, recording.tensors) >= 0 || (only != nullptr && result.function.get() != only)) return;
+    only = result.function.get();
+  }
+  if (only == nullptr) return;
+  std::vector<int> outputs(recording.tensors.size(), -1);
+  for (size_t i = 0; i < only->num_outputs(); i++) {
+    const Edge& next = only->next_edge(i);
+    if (!next.is_valid()) continue;
+    int tensor = sinkOf(next, recording.tensors);
+    if (tensor < 0 || outputs[tensor] >= 0) return;
+    outputs[tensor] = static_cast<int>(i);
+  }
+  recording.only = only;
+  recording.outputs = std::move(outputs);
+}
+
+napi_value toNumbers(napi_env env, const std::vector<double>& values) {
+  napi_value result;
+  napi_create_array_with_length(env, values.size(), &result);
+  for (size_t i = 0; i < values.size(); i++) napi_set_element(env, result, static_cast<uint32_t>(i), fromNumber(env, values[i]));
+  return result;
+}
+
+// What the call leaves behind, as one list of numbers: an object with a list for each kind of fact took longer to make
+// than a small operator takes. src/tensor/calls/recording.ts reads it.
+napi_value describeRecording(Environment& state, napi_env env, const std::vector<at::Tensor>& results, const Recording& recording,
+                             const std::vector<const c10::StorageImpl*>& memory, const std::vector<size_t>& users, double id) {
+  auto numResultsIn = [&](const c10::StorageImpl* of) {
+    size_t count = 0;
+    for (const at::Tensor& result : results) count += of != nullptr && memoryOf(result) == of;
+    return count;
+  };
+  std::vector<double> facts{id, static_cast<double>(results.size())};
+  facts.reserve(2 + 3 * results.size() + memory.size());
+  for (size_t i = 0; i < results.size(); i++) {
+    const c10::StorageImpl* own = memoryOf(results[i]);
+    auto input = own == nullptr ? memory.end() : std::find(memory.begin(), memory.end(), own);
+    bool isView = input != memory.end();
+    bool isKept = own != nullptr && !isView && numUsers(results[i]) > numResultsIn(own);
+    facts.push_back(results[i].defined() ? state.tensors.insert(results[i]) : -1);
+    facts.push_back(isView ? static_cast<double>(input - memory.begin()) : -1);
+    facts.push_back((recording.results[i].is_valid() ? 1 : 0) + (isKept ? 2 : 0));
+  }
+  for (size_t i = 0; i < memory.size(); i++)
+    if (memory[i] != nullptr && c10::raw::intrusive_ptr::use_count(const_cast<c10::StorageImpl*>(memory[i])) > users[i] + numResultsIn(memory[i]))
+      facts.push_back(static_cast<double>(i));
+  return toNumbers(env, facts);
 }
 
 // record(wanted, word, ...arguments): what it returns is in src/native/addon.ts. `wanted` has a flag for each tensor
@@ -150,40 +217,16 @@ Napi::Value record(const Napi::CallbackInfo& info) {
   });
 
   std::vector<at::Tensor> results;
-  std::vector<bool> isDifferentiable;
   for (at::Tensor& result : takeResults(state.stack)) {
-    isDifferentiable.push_back(result.defined() && result.requires_grad());
-    recording.results.push_back(isDifferentiable.back() ? torch::autograd::impl::gradient_edge(result) : Edge());
+    bool isDifferentiable = result.defined() && result.requires_grad();
+    recording.results.push_back(isDifferentiable ? torch::autograd::impl::gradient_edge(result) : Edge());
     results.push_back(result.defined() ? aliasOf(result) : result);
   }
-  auto numResultsIn = [&](const c10::StorageImpl* of) {
-    size_t count = 0;
-    for (const at::Tensor& result : results) count += of != nullptr && memoryOf(result) == of;
-    return count;
-  };
-  std::vector<bool> isTensorKept, isResultKept;
-  std::vector<double> viewOf;
-  for (size_t i = 0; i < memory.size(); i++)
-    isTensorKept.push_back(memory[i] != nullptr && c10::raw::intrusive_ptr::use_count(const_cast<c10::StorageImpl*>(memory[i])) > users[i] + numResultsIn(memory[i]));
-  for (const at::Tensor& result : results) {
-    const c10::StorageImpl* own = memoryOf(result);
-    auto input = own == nullptr ? memory.end() : std::find(memory.begin(), memory.end(), own);
-    viewOf.push_back(input == memory.end() ? -1 : static_cast<double>(input - memory.begin()));
-    isResultKept.push_back(own != nullptr && input == memory.end() && numUsers(result) > numResultsIn(own));
-  }
-  auto views = Napi::Array::New(env, viewOf.size());
-  for (size_t i = 0; i < viewOf.size(); i++) views.Set(static_cast<uint32_t>(i), Napi::Number::New(env, viewOf[i]));
-
-  auto result = Napi::Object::New(env);
-  result.Set("results", Napi::Value(env, fromTensors(state, env, results)));
-  result.Set("isDifferentiable", flags(env, isDifferentiable));
-  result.Set("isTensorKept", flags(env, isTensorKept));
-  result.Set("isResultKept", flags(env, isResultKept));
-  result.Set("viewOf", views);
+  findOnlyFunction(recording);
   double id = state.numRecordings++;
+  napi_value facts = describeRecording(state, env, results, recording, memory, users, id);
   state.recordings.emplace(id, std::move(recording));
-  result.Set("recording", Napi::Number::New(env, id));
-  return result;
+  return Napi::Value(env, facts);
 }
 
 const Recording& recordingOf(const Napi::CallbackInfo& info) {
@@ -196,16 +239,45 @@ const Recording& recordingOf(const Napi::CallbackInfo& info) {
 // A gradient as our autograd may own it: a tensor of its own, with memory for each element.
 at::Tensor ownGradient(at::Tensor gradient) {
   if (!gradient.defined()) return gradient;
-  if (!gradient.is_non_overlapping_and_dense()) return gradient.clone(at::MemoryFormat::Contiguous);
+  // A gradient that is zero by its formula may be a tensor without memory.
+  if (gradient._is_zerotensor() || !gradient.is_non_overlapping_and_dense()) return gradient.clone(at::MemoryFormat::Contiguous);
   return aliasOf(gradient);
 }
 
-// gradients(recording, resultGradients, positions): the gradients of the tensors at these positions; null for none.
-Napi::Value gradients(const Napi::CallbackInfo& info) {
-  Environment& state = Environment::of(info.Env());
-  const Recording& recording = recordingOf(info);
-  auto given = tensors(state, info.Env(), info[1], "resultGradients");
-  TORCH_CHECK(given.size() == recording.results.size(), "resultGradients must have ", recording.results.size(), " gradients; got ", given.size());
+// A gradient as large as its tensor and of its dtype: what the engine does with those of an operator that broadcasts.
+at::Tensor fitted(at::Tensor gradient, const Sink& sink) {
+  if (!gradient.defined()) return gradient;
+  if (gradient.sizes() != at::IntArrayRef(sink.sizes)) gradient = at::sum_to(std::move(gradient), sink.sizes);
+  return gradient.scalar_type() == sink.dtype ? gradient : gradient.to(sink.dtype);
+}
+
+// Whether the call has only one function, and these are all tensors that it has a gradient for.
+bool isWhole(const Recording& recording, const std::vector<double>& positions) {
+  if (recording.only == nullptr) return false;
+  size_t numWanted = 0, numOutputs = 0;
+  for (double position : positions) numWanted += recording.outputs.at(static_cast<size_t>(position)) >= 0;
+  for (int output : recording.outputs) numOutputs += output >= 0;
+  return numWanted == numOutputs;
+}
+
+// What the engine would compute, of the one function of a call.
+std::vector<at::Tensor> callOnlyFunction(const Recording& recording, const std::vector<at::Tensor>& given, const std::vector<double>& positions) {
+  at::AutoGradMode withoutGraph(false);
+  torch::autograd::variable_list seeds(recording.only->num_inputs());
+  for (size_t i = 0; i < given.size(); i++)
+    if (given[i].defined() && recording.results[i].is_valid()) seeds.at(recording.results[i].input_nr) = aliasOf(given[i]);
+  auto computed = (*recording.only)(std::move(seeds));
+  std::vector<at::Tensor> found(positions.size());
+  for (size_t i = 0; i < positions.size(); i++) {
+    auto position = static_cast<size_t>(positions[i]);
+    int output = recording.outputs[position];
+    if (output < 0 || static_cast<size_t>(output) >= computed.size()) continue;
+    found[i] = fitted(std::move(computed[output]), static_cast<const Sink&>(*recording.tensors[position].function));
+  }
+  return found;
+}
+
+std::vector<at::Tensor> callEngine(const Recording& recording, const std::vector<at::Tensor>& given, const std::vector<double>& positions) {
   torch::autograd::edge_list from, to;
   torch::autograd::variable_list seeds;
   for (size_t i = 0; i < given.size(); i++) {
@@ -213,12 +285,23 @@ Napi::Value gradients(const Napi::CallbackInfo& info) {
     from.push_back(recording.results[i]);
     seeds.push_back(aliasOf(given[i]));
   }
-  for (double position : numbers(info.Env(), info[2], "positions")) to.push_back(recording.tensors.at(static_cast<size_t>(position)));
-  std::vector<at::Tensor> found(to.size());
-  if (!from.empty()) {
-    // The graph is kept, because W asks the same recording as I did.
-    auto computed = torch::autograd::Engine::get_default_engine().execute(from, seeds, /*keep_graph=*/true, /*create_graph=*/false, /*accumulate_grad=*/false, to);
-    seeds.clear();
+  for (double position : positions) to.push_back(recording.tensors.at(static_cast<size_t>(position)));
+  // The graph is kept, because W asks the same recording as I did.
+  return torch::autograd::Engine::get_default_engine().execute(from, seeds, /*keep_graph=*/true, /*create_graph=*/false, /*accumulate_grad=*/false, to);
+}
+
+// gradients(recording, resultGradients, positions): the gradients of the tensors at these positions; null for none.
+Napi::Value gradients(const Napi::CallbackInfo& info) {
+  Environment& state = Environment::of(info.Env());
+  const Recording& recording = recordingOf(info);
+  auto given = tensors(state, info.Env(), info[1], "resultGradients");
+  auto positions = numbers(info.Env(), info[2], "positions");
+  TORCH_CHECK(given.size() == recording.results.size(), "resultGradients must have ", recording.results.size(), " gradients; got ", given.size());
+  bool isAny = false;
+  for (size_t i = 0; i < given.size(); i++) isAny |= given[i].defined() && recording.results[i].is_valid();
+  std::vector<at::Tensor> found(positions.size());
+  if (isAny) {
+    auto computed = isWhole(recording, positions) ? callOnlyFunction(recording, given, positions) : callEngine(recording, given, positions);
     for (size_t i = 0; i < computed.size(); i++) found[i] = ownGradient(std::move(computed[i]));
   }
   return Napi::Value(info.Env(), fromTensors(state, info.Env(), found));

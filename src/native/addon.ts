@@ -29,6 +29,8 @@ export interface Addon {
   setErrorClass(errorClass: NativeErrorClass): void;
   /** The number of an operator of the dispatcher, to call it by. */
   op(name: string, overload: string): number;
+  /** The schemas of all operators whose names begin with the prefix, such as `aten::`, sorted by name and overload. */
+  schemas(prefix: string): NativeSchema[];
   /**
    * Tensors go in and come out as handles; a single result comes alone, several as a list. A number that the operator
    * returns comes as a tensor of no dimensions.
@@ -161,6 +163,8 @@ export interface Addon {
   readonly oracle: {
     enable(enabled: boolean): void;
     requireGradient(tensor: Handle): void;
+    /** Whether a gradient flows to the tensor: it requires one, or was computed from one that does. */
+    hasGradient(tensor: Handle): boolean;
     gradients(
       outputs: readonly Handle[],
       inputs: readonly Handle[],
@@ -169,16 +173,35 @@ export interface Addon {
   };
 }
 
-export interface NativeRecording {
-  readonly results: readonly (Handle | null)[];
-  readonly isDifferentiable: readonly boolean[];
-  /** For each tensor among the arguments: its elements are saved for the backward. */
-  readonly isTensorKept: readonly boolean[];
-  readonly isResultKept: readonly boolean[];
-  /** For each result: the position of the tensor whose elements it shares, or -1. */
-  readonly viewOf: readonly number[];
-  readonly recording: number;
+/** What one operator of the dispatcher takes and returns. */
+export interface NativeSchema {
+  readonly name: string;
+  readonly overload: string;
+  /** As LibTorch writes it. */
+  readonly text: string;
+  readonly arguments: readonly NativeSchemaArgument[];
+  /** Types, as LibTorch writes them. */
+  readonly results: readonly string[];
+  /** Where LibTorch's autograd has its gradient from: a kernel above it, the operators it is made of, or nothing. */
+  readonly gradient: "kernel" | "composite" | "none";
+  /** Whether it takes random numbers. */
+  readonly isRandom: boolean;
 }
+
+export interface NativeSchemaArgument {
+  readonly name: string;
+  /** As LibTorch writes it, such as `Tensor?` or `int[2]`. */
+  readonly type: string;
+  readonly hasDefault: boolean;
+  readonly isWritten: boolean;
+}
+
+/**
+ * What a recorded call left behind: the number of the recording; the number of results; for each result its handle or
+ * -1, the position of the tensor whose elements it shares or -1, and 1 if a gradient flows through it plus 2 if its
+ * elements are saved for the backward; then the positions of the tensors whose elements are.
+ */
+export type NativeRecording = readonly number[];
 
 /** What only cards have. All but the first three are about this thread's card, and need `open` first. */
 export interface CudaAddon {

@@ -65,7 +65,7 @@ describe("wrong usage is one line that says what to write, with status 2", () =>
     [
       "a negative cost",
       ["simulate", "gpipe", ...sizes, "--cost", "F=-1"],
-      "cost: F must be a finite number of at least 0",
+      "cost: F must be a number from 0 to 1e+100",
     ],
     ["a cost without a key", ["simulate", "gpipe", ...sizes, "--cost", "3"], "must be a list of KEY=NUMBER"],
     ["a folder as a schedule", ["schedule", folder, ...sizes], `${folder}, which is a folder`],

@@ -28,7 +28,16 @@ export function listeningSockets(pids?: readonly number[]): ListeningSocket[] {
 
 function openFiles(pid: number): string[] {
   try {
-    return readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+    return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => linkOf(`/proc/${pid}/fd/${fd}`));
+  } catch {
+    return [];
+  }
+}
+
+/** Nothing for a file that was closed in the meantime, such as that of the listing itself. */
+function linkOf(path: string): string[] {
+  try {
+    return [readlinkSync(path)];
   } catch {
     return [];
   }

@@ -11,7 +11,7 @@ interface Owner {
 }
 
 /** The graph of one call, which its owner disposes. */
-class Recording implements Disposable {
+export class Recording implements Disposable {
   readonly #runtime: Owner;
   #number: number | undefined;
 
@@ -54,11 +54,12 @@ export interface RecordedCall {
 
 /** The tensors among arguments, each of a list for itself: what a recorded call has gradients of. */
 export function tensorsOf(args: readonly Argument[]): readonly (Tensor | null)[] {
-  return args.flatMap((argument): readonly (Tensor | null)[] => {
-    if (argument instanceof Tensor) return [argument];
-    const isList = Array.isArray(argument) && argument.some((each) => each instanceof Tensor);
-    return isList ? (argument as readonly (Tensor | null)[]) : [];
-  });
+  const tensors: (Tensor | null)[] = [];
+  for (const argument of args)
+    if (argument instanceof Tensor) tensors.push(argument);
+    else if (Array.isArray(argument) && argument.some((each) => each instanceof Tensor))
+      tensors.push(...(argument as readonly (Tensor | null)[]));
+  return tensors;
 }
 
 /** `runtime.recordCall`, with the operator's number. */
@@ -67,26 +68,32 @@ export function recordCall(
   number: number,
   op: Operator,
   args: readonly Argument[],
+  tensors: readonly (Tensor | null)[],
   isWanted: readonly boolean[],
 ): RecordedCall {
-  const tensors = tensorsOf(args);
   const native = [...args];
   const word = number + toNative(op, native);
   const wanted = isWanted.map((each) => (each ? 1 : 0));
-  const recorded = runtime.addon.recording.record(wanted, word, ...(native as NativeArgument[]));
-  const results = recorded.results.map((handle) => (handle === null ? null : runtime.adoptHandle(handle)));
-  for (const [i, result] of results.entries()) {
-    const base = tensors[recorded.viewOf[i]!];
+  const facts = runtime.addon.recording.record(wanted, word, ...(native as NativeArgument[]));
+  const numResults = facts[1]!;
+  const results = new Array<Tensor | null>(numResults);
+  const isDifferentiable = new Array<boolean>(numResults);
+  const kept: Tensor[] = [];
+  const firstKept = 2 + 3 * numResults;
+  for (let at = firstKept; at < facts.length; at++) kept.push(tensors[facts[at]!]!);
+  for (let i = 0, at = 2; i < numResults; i++, at += 3) {
+    const handle = facts[at]!;
+    const flags = facts[at + 2]!;
+    const result = handle < 0 ? null : runtime.adoptHandle(handle);
+    const base = tensors[facts[at + 1]!];
     if (base) result?.asViewOf(base);
+    if (result !== null && (flags & IS_KEPT) !== 0) kept.push(result);
+    results[i] = result;
+    isDifferentiable[i] = (flags & IS_DIFFERENTIABLE) !== 0;
   }
-  const kept = [
-    ...tensors.filter((_, i) => recorded.isTensorKept[i]),
-    ...results.filter((_, i) => recorded.isResultKept[i]),
-  ];
-  return {
-    results,
-    isDifferentiable: recorded.isDifferentiable,
-    kept: kept.filter((tensor) => tensor !== null),
-    recording: new Recording(runtime, recorded.recording),
-  };
+  return { results, isDifferentiable, kept, recording: new Recording(runtime, facts[0]!) };
 }
+
+/** The flags of a result in the addon's list. */
+const IS_DIFFERENTIABLE = 1;
+const IS_KEPT = 2;

@@ -1,0 +1,6 @@
+#pragma once
+#include <napi.h>
+
+namespace dualpipe {
+void defineSchemas(Napi::Object& exports);
+}
