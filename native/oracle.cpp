@@ -20,6 +20,11 @@ Napi::Value requireGradient(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value hasGradient(const Napi::CallbackInfo& info) {
+  const at::Tensor& tensor = Environment::of(info.Env()).tensors.get(number(info.Env(), info[0], "tensor"));
+  return Napi::Boolean::New(info.Env(), tensor.requires_grad());
+}
+
 // gradients(outputs, inputs, outputGradients): one gradient, or null, for each input.
 Napi::Value gradients(const Napi::CallbackInfo& info) {
   Environment& state = Environment::of(info.Env());
@@ -36,6 +41,7 @@ void defineOracle(Napi::Object& exports) {
   auto oracle = Napi::Object::New(exports.Env());
   define<enable>(oracle, "enable");
   define<requireGradient>(oracle, "requireGradient");
+  define<hasGradient>(oracle, "hasGradient");
   define<gradients>(oracle, "gradients");
   exports.Set("oracle", oracle);
 }

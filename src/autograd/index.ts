@@ -12,12 +12,15 @@ export {
   type Node,
   requiresGrad,
 } from "./graph.ts";
+export * from "./library/activation.ts";
+export * from "./library/arithmetic.ts";
 export * from "./library/comparison.ts";
 export * from "./library/convolution.ts";
 export { differentiable, differentiableMany } from "./library/differentiable.ts";
 export * from "./library/elementwise.ts";
 export * from "./library/indexing.ts";
 export * from "./library/loss.ts";
+export * from "./library/matrix.ts";
 export * from "./library/normalization.ts";
 export * from "./library/reduction.ts";
 export * from "./operators/activation.ts";

@@ -155,6 +155,8 @@ export interface Addon {
   readonly oracle: {
     enable(enabled: boolean): void;
     requireGradient(tensor: Handle): void;
+    /** Whether a gradient flows to the tensor: it requires one, or was computed from one that does. */
+    hasGradient(tensor: Handle): boolean;
     gradients(
       outputs: readonly Handle[],
       inputs: readonly Handle[],

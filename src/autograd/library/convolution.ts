@@ -15,6 +15,10 @@ const ADAPTIVE_AVG_POOL = [1, 2, 3].map((n) => operator(`aten::adaptive_avg_pool
 const CONSTANT_PAD = operator("aten::constant_pad_nd");
 const NEAREST = [1, 2, 3].map((n) => operator(`aten::upsample_nearest${n}d`));
 const BILINEAR = operator("aten::upsample_bilinear2d");
+const PIXEL_SHUFFLE = operator("aten::pixel_shuffle");
+const PIXEL_UNSHUFFLE = operator("aten::pixel_unshuffle");
+const IM2COL = operator("aten::im2col");
+const GRID_SAMPLER = operator("aten::grid_sampler");
 const EINSUM = operator("aten::einsum");
 
 const CONV_OPTIONS = ["stride", "padding", "dilation", "groups"] as const;
@@ -144,6 +148,33 @@ export function interpolate(x: Tensor, size: Sizes, mode: "nearest" | "bilinear"
   if (mode === "nearest") return differentiable(NEAREST[numDims - 1]!, x, sizes);
   if (numDims === 2) return differentiable(BILINEAR, x, sizes, false);
   throw new ArgumentError(`interpolate: bilinear must be given [N, C, H, W]; got [${x.shape.join(", ")}]`);
+}
+
+/** [N, C factor^2, H, W] to [N, C, H factor, W factor]: channels become pixels. Shi et al., 2016. */
+export function pixelShuffle(x: Tensor, factor: number): Tensor {
+  return differentiable(PIXEL_SHUFFLE, x, factor);
+}
+
+/** The inverse of `pixelShuffle`: [N, C, H factor, W factor] to [N, C factor^2, H, W]. */
+export function pixelUnshuffle(x: Tensor, factor: number): Tensor {
+  return differentiable(PIXEL_UNSHUFFLE, x, factor);
+}
+
+/** The elements under each position of a convolution: [N, C, H, W] to [N, C kernel elements, positions]. */
+export function im2col(x: Tensor, kernelSize: Sizes, options: Omit<ConvOptions, "groups"> = {}): Tensor {
+  const names = ["stride", "padding", "dilation"] as const;
+  const { stride = 1, padding = 0, dilation = 1 } = checkedOptions("im2col", options, names);
+  const sizes = (value: Sizes) => sizesOf("im2col", value, 2);
+  return differentiable(IM2COL, x, sizes(kernelSize), sizes(dilation), sizes(padding), sizes(stride));
+}
+
+/**
+ * x at points between its elements, by a mean of those around: [N, C, H, W] and a grid [N, h, w, 2] to [N, C, h, w].
+ * Jaderberg et al., 2015.
+ * @param grid The positions (x, y), from -1 to 1 over the outer edges of the image; 0 is read outside.
+ */
+export function gridSample(x: Tensor, grid: Tensor): Tensor {
+  return differentiable(GRID_SAMPLER, x, grid, 0, 0, false);
 }
 
 /** The sum of products that Einstein's notation says, such as `"bij,bjk->bik"`. */

@@ -12,8 +12,15 @@ const ACOS = operator("aten::acos");
 const ATAN = operator("aten::atan");
 const SINH = operator("aten::sinh");
 const COSH = operator("aten::cosh");
+const ASINH = operator("aten::asinh");
+const ACOSH = operator("aten::acosh");
+const ATANH = operator("aten::atanh");
 const ERF = operator("aten::erf");
 const ERFC = operator("aten::erfc");
+const ERFINV = operator("aten::erfinv");
+const LGAMMA = operator("aten::lgamma");
+const LOGIT = operator("aten::logit");
+const EXP2 = operator("aten::exp2");
 const EXPM1 = operator("aten::expm1");
 const LOG1P = operator("aten::log1p");
 const LOG2 = operator("aten::log2");
@@ -23,15 +30,9 @@ const SIGN = operator("aten::sign");
 const FLOOR = operator("aten::floor");
 const CEIL = operator("aten::ceil");
 const ROUND = operator("aten::round");
+const TRUNC = operator("aten::trunc");
+const FRAC = operator("aten::frac");
 const CLAMP = operator("aten::clamp");
-const SOFTPLUS = operator("aten::softplus");
-const LEAKY_RELU = operator("aten::leaky_relu");
-const ELU = operator("aten::elu");
-const HARDSWISH = operator("aten::hardswish");
-const HARDSIGMOID = operator("aten::hardsigmoid");
-const MISH = operator("aten::mish");
-const RELU6 = operator("aten::relu6");
-const LOG_SIGMOID = operator("aten::log_sigmoid");
 const MINIMUM = operator("aten::minimum");
 const NAN_TO_NUM = operator("aten::nan_to_num");
 
@@ -75,6 +76,21 @@ export function cosh(x: Tensor): Tensor {
   return differentiable(COSH, x);
 }
 
+/** The inverse hyperbolic sine, elementwise. */
+export function asinh(x: Tensor): Tensor {
+  return differentiable(ASINH, x);
+}
+
+/** The inverse hyperbolic cosine, of elements of at least 1, elementwise. */
+export function acosh(x: Tensor): Tensor {
+  return differentiable(ACOSH, x);
+}
+
+/** The inverse hyperbolic tangent, of elements from -1 to 1, elementwise. */
+export function atanh(x: Tensor): Tensor {
+  return differentiable(ATANH, x);
+}
+
 /** The error function, elementwise. */
 export function erf(x: Tensor): Tensor {
   return differentiable(ERF, x);
@@ -83,6 +99,26 @@ export function erf(x: Tensor): Tensor {
 /** `1 - erf(x)`, exact where erf is close to 1, elementwise. */
 export function erfc(x: Tensor): Tensor {
   return differentiable(ERFC, x);
+}
+
+/** The inverse of `erf`, of elements from -1 to 1, elementwise. */
+export function erfinv(x: Tensor): Tensor {
+  return differentiable(ERFINV, x);
+}
+
+/** The logarithm of the absolute value of the gamma function, elementwise. */
+export function lgamma(x: Tensor): Tensor {
+  return differentiable(LGAMMA, x);
+}
+
+/** The inverse of `sigmoid`, `log(x / (1 - x))`, of elements from 0 to 1, elementwise. */
+export function logit(x: Tensor): Tensor {
+  return differentiable(LOGIT, x);
+}
+
+/** `2^x`, elementwise. */
+export function exp2(x: Tensor): Tensor {
+  return differentiable(EXP2, x);
 }
 
 /** `e^x - 1`, exact near 0, elementwise. */
@@ -135,6 +171,16 @@ export function round(x: Tensor): Tensor {
   return differentiable(ROUND, x);
 }
 
+/** The whole number next to the element towards 0; its gradient is 0. */
+export function trunc(x: Tensor): Tensor {
+  return differentiable(TRUNC, x);
+}
+
+/** The element less `trunc`. */
+export function frac(x: Tensor): Tensor {
+  return differentiable(FRAC, x);
+}
+
 /**
  * Each element, but at least `min` and at most `max`; its gradient is 0 where it was outside.
  * @param min null for no lower limit
@@ -142,46 +188,6 @@ export function round(x: Tensor): Tensor {
  */
 export function clamp(x: Tensor, min: number | null, max: number | null = null): Tensor {
   return differentiable(CLAMP, x, min, max);
-}
-
-/** `log(1 + e^(beta x)) / beta`, elementwise; x itself where `beta x` is over `threshold`. */
-export function softplus(x: Tensor, beta = 1, threshold = 20): Tensor {
-  return differentiable(SOFTPLUS, x, beta, threshold);
-}
-
-/** x where it is positive, `negativeSlope * x` elsewhere. */
-export function leakyRelu(x: Tensor, negativeSlope = 0.01): Tensor {
-  return differentiable(LEAKY_RELU, x, negativeSlope);
-}
-
-/** x where it is positive, `alpha (e^x - 1)` elsewhere. Clevert et al., 2015. */
-export function elu(x: Tensor, alpha = 1): Tensor {
-  return differentiable(ELU, x, alpha);
-}
-
-/** `x min(max(x + 3, 0), 6) / 6`, elementwise. Howard et al., 2019. */
-export function hardswish(x: Tensor): Tensor {
-  return differentiable(HARDSWISH, x);
-}
-
-/** `min(max(x + 3, 0), 6) / 6`, elementwise. */
-export function hardsigmoid(x: Tensor): Tensor {
-  return differentiable(HARDSIGMOID, x);
-}
-
-/** `x tanh(softplus(x))`, elementwise. Misra, 2019. */
-export function mish(x: Tensor): Tensor {
-  return differentiable(MISH, x);
-}
-
-/** `min(max(x, 0), 6)`, elementwise. */
-export function relu6(x: Tensor): Tensor {
-  return differentiable(RELU6, x);
-}
-
-/** `log(sigmoid(x))`, elementwise, without a loss of digits. */
-export function logSigmoid(x: Tensor): Tensor {
-  return differentiable(LOG_SIGMOID, x);
 }
 
 /** x with `value` in place of NaN; infinities become the largest numbers of the dtype. */

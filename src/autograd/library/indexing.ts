@@ -3,7 +3,7 @@ import { MASKED_FILL } from "../../tensor/kernels/elementwise.ts";
 import { INDEX_SELECT } from "../../tensor/kernels/memory.ts";
 import { operator } from "../../tensor/native-operator.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { differentiable, withoutGradient } from "./differentiable.ts";
+import { differentiable, differentiableMany, withoutGradient } from "./differentiable.ts";
 
 const GATHER = operator("aten::gather");
 const SCATTER_SRC = operator("aten::scatter", "src");
@@ -12,6 +12,13 @@ const INDEX_TENSOR = operator("aten::index", "Tensor");
 const INDEX_ADD = operator("aten::index_add");
 const MASKED_SELECT = operator("aten::masked_select");
 const TAKE_ALONG_DIM = operator("aten::take_along_dim");
+const INDEX_COPY = operator("aten::index_copy");
+const INDEX_FILL = operator("aten::index_fill", "int_Scalar");
+const MASKED_SCATTER = operator("aten::masked_scatter");
+const TAKE = operator("aten::take");
+const UNFOLD = operator("aten::unfold");
+const UNBIND = operator("aten::unbind", "int");
+const MOVEDIM = operator("aten::movedim", "int");
 const TRIL = operator("aten::tril");
 const TRIU = operator("aten::triu");
 const DIAGONAL = operator("aten::diagonal");
@@ -58,6 +65,16 @@ export function indexAdd(x: Tensor, dim: number, indices: Tensor, source: Tensor
   return differentiable(INDEX_ADD, x, dim, indices, source);
 }
 
+/** x with the slices of `source` at `indices` int64 [n] of a dimension; which one stays is open where two meet. */
+export function indexCopy(x: Tensor, dim: number, indices: Tensor, source: Tensor): Tensor {
+  return differentiable(INDEX_COPY, x, dim, indices, source);
+}
+
+/** x with `value` in the slices at `indices` int64 [n] of a dimension. */
+export function indexFill(x: Tensor, dim: number, indices: Tensor, value: number): Tensor {
+  return differentiable(INDEX_FILL, x, dim, indices, value);
+}
+
 /** x with `value` where the mask, a bool tensor that broadcasts to x, is true. */
 export function maskedFill(x: Tensor, mask: Tensor, value: number): Tensor {
   return differentiable(MASKED_FILL, x, mask, value);
@@ -66,6 +83,16 @@ export function maskedFill(x: Tensor, mask: Tensor, value: number): Tensor {
 /** The elements where the bool mask is true, in row-major order: [n]. */
 export function maskedSelect(x: Tensor, mask: Tensor): Tensor {
   return differentiable(MASKED_SELECT, x, mask);
+}
+
+/** x with the elements of `source`, in row-major order, where the bool mask is true. */
+export function maskedScatter(x: Tensor, mask: Tensor, source: Tensor): Tensor {
+  return differentiable(MASKED_SCATTER, x, mask, source);
+}
+
+/** The elements at `indices` int64 [...] of x in row-major order: of the shape of `indices`. */
+export function take(x: Tensor, indices: Tensor): Tensor {
+  return differentiable(TAKE, x, indices);
 }
 
 /** `gather` with indices that broadcast to x but for `dim`. */
@@ -86,6 +113,21 @@ export function triu(x: Tensor, diagonal = 0): Tensor {
 /** A diagonal of two dimensions, as the last dimension of the result. */
 export function diagonal(x: Tensor, offset = 0, dimA = 0, dimB = 1): Tensor {
   return differentiable(DIAGONAL, x, offset, dimA, dimB);
+}
+
+/** Windows of a dimension, `step` apart: the dimension counts them, and a new last one has their `size` elements. */
+export function windows(x: Tensor, dim: number, size: number, step: number): Tensor {
+  return differentiable(UNFOLD, x, dim, size, step);
+}
+
+/** The slices of a dimension, as views without it. */
+export function unbind(x: Tensor, dim = 0): Tensor[] {
+  return differentiableMany(UNBIND, x, dim) as Tensor[];
+}
+
+/** x with a dimension at another position, and the others in their order. */
+export function movedim(x: Tensor, from: number, to: number): Tensor {
+  return differentiable(MOVEDIM, x, from, to);
 }
 
 /** The elements in reverse order along these dimensions. */

@@ -13,6 +13,13 @@ const BINARY_CROSS_ENTROPY_WITH_LOGITS = operator("aten::binary_cross_entropy_wi
 const KL_DIV = operator("aten::kl_div");
 const COSINE_EMBEDDING_LOSS = operator("aten::cosine_embedding_loss");
 const COSINE_SIMILARITY = operator("aten::cosine_similarity");
+const TRIPLET_MARGIN_LOSS = operator("aten::triplet_margin_loss");
+const MARGIN_RANKING_LOSS = operator("aten::margin_ranking_loss");
+const HINGE_EMBEDDING_LOSS = operator("aten::hinge_embedding_loss");
+const SOFT_MARGIN_LOSS = operator("aten::soft_margin_loss");
+const MULTI_MARGIN_LOSS = operator("aten::multi_margin_loss");
+const POISSON_NLL_LOSS = operator("aten::poisson_nll_loss");
+const CTC_LOSS = operator("aten::ctc_loss", "Tensor");
 const CROSS_ENTROPY_LOSS = operator("aten::cross_entropy_loss");
 
 /** LibTorch's numbers for reductions. */
@@ -89,4 +96,96 @@ export function smoothedCrossEntropy(
   reduction: Reduction = "mean",
 ): Tensor {
   return differentiable(CROSS_ENTROPY_LOSS, logits, targets, null, CODES[reduction], -100, smoothing);
+}
+
+/** How much farther the anchor is from the negative than from the positive, below the margin. Balntas et al., 2016. */
+export function tripletMarginLoss(
+  anchor: Tensor,
+  positive: Tensor,
+  negative: Tensor,
+  margin = 1,
+  reduction: Reduction = "mean",
+): Tensor {
+  return differentiable(
+    TRIPLET_MARGIN_LOSS,
+    anchor,
+    positive,
+    negative,
+    margin,
+    2,
+    1e-6,
+    false,
+    CODES[reduction],
+  );
+}
+
+/** `max(0, -target (a - b) + margin)`, with targets 1 where a should be the larger one, and -1 where b should. */
+export function marginRankingLoss(
+  a: Tensor,
+  b: Tensor,
+  target: Tensor,
+  margin = 0,
+  reduction: Reduction = "mean",
+): Tensor {
+  return differentiable(MARGIN_RANKING_LOSS, a, b, target, margin, CODES[reduction]);
+}
+
+/** The input where the target is 1; the margin less the input, at least 0, where it is -1. */
+export function hingeEmbeddingLoss(
+  input: Tensor,
+  target: Tensor,
+  margin = 1,
+  reduction: Reduction = "mean",
+): Tensor {
+  return differentiable(HINGE_EMBEDDING_LOSS, input, target, margin, CODES[reduction]);
+}
+
+/** `log(1 + e^(-target input))`, with targets 1 and -1. */
+export function softMarginLoss(input: Tensor, target: Tensor, reduction: Reduction = "mean"): Tensor {
+  return differentiable(SOFT_MARGIN_LOSS, input, target, CODES[reduction]);
+}
+
+/**
+ * `max(0, margin - score of the target + score)` of all other classes, over the number of classes.
+ * @param scores [N, C]
+ * @param targets int64 [N], from 0 to C - 1
+ */
+export function multiMarginLoss(
+  scores: Tensor,
+  targets: Tensor,
+  margin = 1,
+  reduction: Reduction = "mean",
+): Tensor {
+  return differentiable(MULTI_MARGIN_LOSS, scores, targets, 1, margin, null, CODES[reduction]);
+}
+
+/** `e^input - target input`: counts of a Poisson distribution whose logarithms are given, but for a constant. */
+export function poissonNllLoss(logInput: Tensor, target: Tensor, reduction: Reduction = "mean"): Tensor {
+  return differentiable(POISSON_NLL_LOSS, logInput, target, true, false, 1e-8, CODES[reduction]);
+}
+
+/**
+ * The negative logarithm of the probability of a sequence of labels, over all its alignments to T steps. Graves et
+ * al., 2006. The mean is over the samples, of each loss divided by its number of labels.
+ * @param logProbabilities [T, N, C]; class 0 is the blank
+ * @param targets int64 [N, S], from 1 to C - 1
+ * @param inputLengths int64 [N], at most T
+ * @param targetLengths int64 [N], at most S
+ */
+export function ctcLoss(
+  logProbabilities: Tensor,
+  targets: Tensor,
+  inputLengths: Tensor,
+  targetLengths: Tensor,
+  reduction: Reduction = "mean",
+): Tensor {
+  return differentiable(
+    CTC_LOSS,
+    logProbabilities,
+    targets,
+    inputLengths,
+    targetLengths,
+    0,
+    CODES[reduction],
+  );
 }

@@ -7,6 +7,10 @@ import { differentiable, differentiableMany, withoutGradient } from "./different
 
 const CUMSUM = operator("aten::cumsum");
 const CUMPROD = operator("aten::cumprod");
+const LOGCUMSUMEXP = operator("aten::logcumsumexp");
+const CUMMAX = operator("aten::cummax");
+const CUMMIN = operator("aten::cummin");
+const DIFF = operator("aten::diff");
 const LOGSUMEXP = operator("aten::logsumexp");
 const VAR_DIM = operator("aten::var", "dim");
 const STD_DIM = operator("aten::std", "dim");
@@ -18,6 +22,9 @@ const MAX_DIM = operator("aten::max", "dim");
 const MIN_DIM = operator("aten::min", "dim");
 const ARGMIN = operator("aten::argmin");
 const SORT = operator("aten::sort");
+const MEDIAN_DIM = operator("aten::median", "dim");
+const KTHVALUE = operator("aten::kthvalue");
+const NANSUM = operator("aten::nansum");
 const ALL = operator("aten::all");
 const ANY = operator("aten::any");
 
@@ -40,6 +47,26 @@ export function cumsum(x: Tensor, dim: number): Tensor {
 /** The products of the elements up to each one along a dimension. */
 export function cumprod(x: Tensor, dim: number): Tensor {
   return differentiable(CUMPROD, x, dim);
+}
+
+/** `log(cumsum(e^x))`, without overflow. */
+export function logcumsumexp(x: Tensor, dim: number): Tensor {
+  return differentiable(LOGCUMSUMEXP, x, dim);
+}
+
+/** The largest of the elements up to each one along a dimension, and its index, which gets the gradient. */
+export function cummax(x: Tensor, dim: number): Found {
+  return found(differentiableMany(CUMMAX, x, dim));
+}
+
+/** The smallest of the elements up to each one along a dimension, and its index, which gets the gradient. */
+export function cummin(x: Tensor, dim: number): Found {
+  return found(differentiableMany(CUMMIN, x, dim));
+}
+
+/** Each element less the one before it along a dimension, `order` times: shorter by `order`. */
+export function diff(x: Tensor, order = 1, dim = -1): Tensor {
+  return differentiable(DIFF, x, order, dim);
 }
 
 /** `log(sum(e^x))` over some dimensions, without overflow; `keepDims` leaves them with size 1. */
@@ -98,6 +125,21 @@ export function max(x: Tensor, dim: number, keepDims = false): Found {
 /** The smallest element along a dimension, and its index, which gets the whole gradient. */
 export function min(x: Tensor, dim: number, keepDims = false): Found {
   return found(differentiableMany(MIN_DIM, x, dim, keepDims));
+}
+
+/** The element in the middle of a dimension, the lower one of two, and its index, which gets the whole gradient. */
+export function median(x: Tensor, dim: number, keepDims = false): Found {
+  return found(differentiableMany(MEDIAN_DIM, x, dim, keepDims));
+}
+
+/** The k-th smallest element along a dimension, from 1 on, and its index, which gets the whole gradient. */
+export function kthValue(x: Tensor, k: number, dim = -1, keepDims = false): Found {
+  return found(differentiableMany(KTHVALUE, x, k, dim, keepDims));
+}
+
+/** The sum over some dimensions, or over all (null), of the elements that are not NaN. */
+export function nansum(x: Tensor, dims: readonly number[] | null = null, keepDims = false): Tensor {
+  return differentiable(NANSUM, x, dims, keepDims);
 }
 
 /** The index of the largest element along a dimension, or of all in row-major order (null): int64. */

@@ -18,12 +18,20 @@ import type { Runtime } from "../../tensor/runtime.ts";
 import { sameShape, shapeMismatch } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { record } from "../record.ts";
+import { maskedAttention } from "./masked-attention.ts";
 
 export interface AttentionOptions {
   /** Position t sees positions 0 to t only. */
   readonly causal?: boolean | undefined;
   /** Factor of the scores; 1 / sqrt(D) if not given. */
   readonly scale?: number | undefined;
+  /**
+   * Of a shape that broadcasts to [B, heads, T, S]: a bool tensor that is true where a position is seen, or numbers to
+   * add to the scores, which may have a gradient. A row that sees nothing gives NaN. Not in a fused kernel.
+   */
+  readonly mask?: Tensor | undefined;
+  /** The probability with which an element of P is set to 0, as `dropout` does; 0 if not given. Not fused either. */
+  readonly dropout?: number | undefined;
 }
 
 /**
@@ -46,11 +54,14 @@ export function scaledDotProductAttention(
   ] as const)
     checkTensor("scaledDotProductAttention", name, x);
   checkShapes(q, k, v);
-  const { causal = false, scale = 1 / Math.sqrt(q.shape[3]!) } = checkedOptions(
-    "scaledDotProductAttention",
-    options,
-    ["causal", "scale"],
-  );
+  const checked = checkedOptions("scaledDotProductAttention", options, [
+    "causal",
+    "scale",
+    "mask",
+    "dropout",
+  ]);
+  const { causal = false, scale = 1 / Math.sqrt(q.shape[3]!), mask, dropout = 0 } = checked;
+  if (mask !== undefined || dropout !== 0) return maskedAttention(q, k, v, { causal, scale, mask, dropout });
   return kernels.hasFlashAttention(q)
     ? fusedAttention(q, k, v, causal, scale)
     : composedAttention(q, k, v, causal, scale);

@@ -1,4 +1,4 @@
-import { hardswish, leakyRelu } from "../../autograd/library/elementwise.ts";
+import { hardswish, leakyRelu } from "../../autograd/library/activation.ts";
 import { gelu, relu, sigmoid, silu, softmax, tanh } from "../../autograd/operators/activation.ts";
 import { checkedOptions } from "../../errors/option-error.ts";
 import type { Runtime } from "../../tensor/runtime.ts";

@@ -1,0 +1,223 @@
+/**
+ * One operator by name: does it have the gradient that LibTorch's own autograd gives it?
+ *
+ * "LibTorch differentiates an operator with these arguments" means: called above LibTorch's autograd, with floating
+ * tensors that require a gradient, it returns a result that requires one, and the backward of that result succeeds.
+ * A schema cannot say that: some operators have a kernel above autograd that only says that there is no gradient, or
+ * that refuses in the backward. Complex results are seen as pairs of real numbers.
+ */
+import { Backward, differentiableMany, markInput, rootOf, variable } from "../../../src/autograd/index.ts";
+import type { NativeSchema } from "../../../src/native/addon.ts";
+import { type Argument, toNative } from "../../../src/tensor/calls/native-arguments.ts";
+import { tensorsOf } from "../../../src/tensor/calls/recording.ts";
+import { type Operator, operator } from "../../../src/tensor/native-operator.ts";
+import type { Runtime } from "../../../src/tensor/runtime.ts";
+import { finish } from "../../../src/tensor/suspension.ts";
+import { Tensor } from "../../../src/tensor/tensor.ts";
+
+/** What came of one operator. */
+export type Outcome =
+  /** It has LibTorch's gradients: bit for bit, or but for the rounding of a sum in another order. */
+  | { readonly kind: "agrees"; readonly isExact: boolean }
+  | { readonly kind: "differs"; readonly problem: string }
+  /** LibTorch gives a gradient, and we refuse the call. */
+  | { readonly kind: "refused"; readonly problem: string }
+  /** LibTorch gives none with any of the arguments that it took. */
+  | { readonly kind: "no gradient"; readonly problem: string }
+  /** LibTorch took none of the arguments; the problem is that of the first. */
+  | { readonly kind: "no arguments"; readonly problem: string };
+
+const VIEW_AS_REAL = operator("aten::view_as_real");
+const FLOATS = [5, 6, 7, 15];
+const COMPLEX = [8, 9, 10];
+const TOLERANCE = 1e-9;
+
+/** Tries an operator with each of the arguments until LibTorch differentiates one call, and compares that with ours. */
+export function compareOperator(
+  runtime: Runtime,
+  schema: NativeSchema,
+  candidates: Iterable<readonly Argument[]>,
+): Outcome {
+  let none: Outcome = { kind: "no arguments", problem: "no arguments can be made of its schema" };
+  let isFirst = true;
+  for (const args of candidates) {
+    const tried = runtime.scope(() => tryArguments(runtime, schema, args));
+    if (tried.kind !== "no gradient" && tried.kind !== "no arguments") return tried;
+    if (isFirst || (none.kind === "no arguments" && tried.kind === "no gradient")) none = tried;
+    isFirst = false;
+  }
+  return none;
+}
+
+function tryArguments(runtime: Runtime, schema: NativeSchema, args: readonly Argument[]): Outcome {
+  const op = operator(schema.name, schema.overload);
+  const isFloat = tensorsOf(args).map((tensor) => tensor !== null && hasCode(tensor, FLOATS));
+  const onlyFirst = isFloat.map((each, i) => each && isFloat.indexOf(true) === i);
+  let expected = askLibTorch(runtime, op, args, isFloat);
+  if (expected.kind !== "gradients" && isFloat.filter(Boolean).length > 1) {
+    const ofFirst = askLibTorch(runtime, op, args, onlyFirst);
+    if (ofFirst.kind === "gradients") expected = ofFirst;
+  }
+  return expected.kind === "gradients" ? compareOurs(runtime, op, args, expected) : expected;
+}
+
+interface Expected {
+  readonly kind: "gradients";
+  /** Which of the tensors among the arguments have a gradient. */
+  readonly isWanted: readonly boolean[];
+  /** The positions of the results with a gradient, and the gradients that their backward started with. */
+  readonly seeds: ReadonlyMap<number, Tensor>;
+  readonly results: readonly (readonly number[] | null)[];
+  readonly gradients: readonly (readonly number[] | null)[];
+}
+
+/** The same arguments with each tensor replaced by a clone. */
+function cloned(runtime: Runtime, args: readonly Argument[]): Argument[] {
+  const clone = (tensor: Tensor) =>
+    runtime.fromArray(tensor.runtime.read(tensor), tensor.shape, tensor.dtype);
+  return args.map((argument) => {
+    if (argument instanceof Tensor) return clone(argument);
+    if (!Array.isArray(argument)) return argument;
+    return argument.map((each) => (each instanceof Tensor ? clone(each) : each)) as Argument;
+  });
+}
+
+function askLibTorch(
+  runtime: Runtime,
+  op: Operator,
+  original: readonly Argument[],
+  isWanted: readonly boolean[],
+): Expected | Outcome {
+  const { oracle } = runtime.addon;
+  const args = cloned(runtime, original);
+  const leaves = tensorsOf(args);
+  leaves.forEach((leaf, i) => {
+    if (isWanted[i]) oracle.requireGradient(leaf!.handle);
+  });
+  let results: (Tensor | null)[];
+  oracle.enable(true);
+  try {
+    results = call(runtime, op, args).map((result) => asReal(result, (x) => runtime.call(VIEW_AS_REAL, x)));
+  } catch (error) {
+    return { kind: "no arguments", problem: (error as Error).message };
+  } finally {
+    oracle.enable(false);
+  }
+  const reached = [...results.entries()].filter(
+    ([, result]) => result !== null && hasCode(result, FLOATS) && oracle.hasGradient(result.handle),
+  );
+  if (reached.length === 0) return { kind: "no gradient", problem: "no result has one" };
+  try {
+    const seeds = new Map(reached.map(([i, result]) => [i, runtime.randn(result!.shape, result!.dtype)]));
+    const found = oracle.gradients(
+      reached.map(([, result]) => result!.handle),
+      leaves.flatMap((leaf, i) => (isWanted[i] ? [leaf!.handle] : [])),
+      [...seeds.values()].map(({ handle }) => handle),
+    );
+    const gradients = isWanted.map((wants) => {
+      const handle = wants ? found.shift()! : null;
+      return handle === null ? null : runtime.adoptHandle(handle).toArray();
+    });
+    const values = results.map((result, i) => (seeds.has(i) ? result!.toArray() : null));
+    return { kind: "gradients", isWanted, seeds, results: values, gradients };
+  } catch (error) {
+    return { kind: "no gradient", problem: (error as Error).message };
+  }
+}
+
+/** All results in one list, those of a list among them. */
+function call(runtime: Runtime, op: Operator, args: readonly Argument[]): (Tensor | null)[] {
+  const native = [...args];
+  const word = runtime.addon.op(op.name, op.overload) + toNative(op, native);
+  const result = runtime.addon.call(word, ...(native as never[]));
+  return [result].flat(3).map((handle) => (handle === null ? null : runtime.adoptHandle(handle as number)));
+}
+
+function hasCode(tensor: Tensor, codes: readonly number[]): boolean {
+  return codes.includes(tensor.runtime.addon.dtype(tensor.handle));
+}
+
+function asReal(result: Tensor | null, view: (complex: Tensor) => Tensor): Tensor | null {
+  return result !== null && hasCode(result, COMPLEX) ? view(result) : result;
+}
+
+function compareOurs(runtime: Runtime, op: Operator, args: readonly Argument[], expected: Expected): Outcome {
+  let isExact = true;
+  for (const isSplit of [false, true]) {
+    try {
+      const problem = runtime.scope(() => {
+        const { results, gradients } = ours(runtime, op, args, expected, isSplit);
+        const pairs = [
+          ...results.map((each, i) => [`result ${i}`, each, expected.results[i]] as const),
+          ...gradients.map(
+            (each, i) => [`the gradient of tensor ${i}`, each, expected.gradients[i]] as const,
+          ),
+        ];
+        for (const [what, actual, wanted] of pairs) {
+          const error = errorOf(actual ?? null, wanted ?? null);
+          if (error > TOLERANCE) return `${what} is off by ${error}, ${isSplit ? "split" : "whole"}`;
+          isExact &&= error === 0;
+        }
+        return undefined;
+      });
+      if (problem !== undefined) return { kind: "differs", problem };
+    } catch (error) {
+      return { kind: "refused", problem: (error as Error).message };
+    }
+  }
+  return { kind: "agrees", isExact };
+}
+
+interface Ours {
+  readonly results: readonly (readonly number[] | null)[];
+  readonly gradients: readonly (readonly number[] | null)[];
+}
+
+/** Our results and gradients; split, every other tensor is a stage's input and the rest are weights. */
+function ours(
+  runtime: Runtime,
+  op: Operator,
+  original: readonly Argument[],
+  { isWanted, seeds }: Expected,
+  isSplit: boolean,
+): Ours {
+  const args = cloned(runtime, original);
+  let numWanted = 0;
+  const leaves = tensorsOf(args).map((tensor, i) => {
+    if (!isWanted[i]) return undefined;
+    return isSplit && numWanted++ % 2 === 0 ? markInput(tensor!, true) : variable(tensor!);
+  });
+  const results = differentiableMany(op, ...args).map((result) =>
+    asReal(result, (x) => differentiableMany(VIEW_AS_REAL, x)[0]!),
+  );
+  const walk = new Backward([...seeds.keys()].map((i) => rootOf(results[i]!)!));
+  try {
+    if (isSplit) {
+      finish(walk.backwardInputs([...seeds.values()]));
+      finish(walk.backwardWeights());
+    } else finish(walk.backward([...seeds.values()]));
+    return {
+      results: results.map((result, i) => (seeds.has(i) ? result!.toArray() : null)),
+      gradients: leaves.map((leaf) => leaf?.grad?.toArray() ?? null),
+    };
+  } finally {
+    walk.end();
+    for (const leaf of leaves) leaf?.grad?.dispose();
+  }
+}
+
+/** The largest difference, relative to the largest element; a missing gradient is one of zeros. */
+function errorOf(actual: readonly number[] | null, expected: readonly number[] | null): number {
+  const length = (actual ?? expected ?? []).length;
+  const a = actual ?? new Array<number>(length).fill(0);
+  const b = expected ?? new Array<number>(length).fill(0);
+  if (a.length !== b.length) return Number.POSITIVE_INFINITY;
+  const largest = b.reduce((max, x) => (Number.isFinite(x) ? Math.max(max, Math.abs(x)) : max), 1);
+  let error = 0;
+  for (const [i, x] of a.entries()) {
+    const same = x === b[i] || (Number.isNaN(x) && Number.isNaN(b[i]!));
+    if (!same)
+      error = Math.max(error, Number.isFinite(x) ? Math.abs(x - b[i]!) / largest : Number.POSITIVE_INFINITY);
+  }
+  return Number.isNaN(error) ? Number.POSITIVE_INFINITY : error;
+}
