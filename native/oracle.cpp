@@ -32,6 +32,9 @@ Napi::Value gradients(const Napi::CallbackInfo& info) {
   auto inputs = tensors(state, info.Env(), info[1], "inputs");
   auto outputGradients = tensors(state, info.Env(), info[2], "outputGradients");
   auto result = torch::autograd::grad(outputs, inputs, outputGradients, c10::nullopt, false, /*allow_unused=*/true);
+  // A gradient that is zero by its formula may be a tensor without memory.
+  for (at::Tensor& gradient : result)
+    if (gradient.defined() && gradient._is_zerotensor()) gradient = gradient.clone();
   return Napi::Value(info.Env(), fromTensors(state, info.Env(), result));
 }
 

@@ -239,7 +239,8 @@ const Recording& recordingOf(const Napi::CallbackInfo& info) {
 // A gradient as our autograd may own it: a tensor of its own, with memory for each element.
 at::Tensor ownGradient(at::Tensor gradient) {
   if (!gradient.defined()) return gradient;
-  if (!gradient.is_non_overlapping_and_dense()) return gradient.clone(at::MemoryFormat::Contiguous);
+  // A gradient that is zero by its formula may be a tensor without memory.
+  if (gradient._is_zerotensor() || !gradient.is_non_overlapping_and_dense()) return gradient.clone(at::MemoryFormat::Contiguous);
   return aliasOf(gradient);
 }
 

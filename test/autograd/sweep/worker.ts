@@ -4,7 +4,7 @@ import type { NativeSchema } from "../../../src/native/addon.ts";
 import { Runtime } from "../../../src/tensor/runtime.ts";
 import { argumentsByRules } from "./arguments.ts";
 import { compareOperator, type Outcome } from "./compare.ts";
-import { recipes } from "./recipes.ts";
+import { recipeFor } from "./recipes.ts";
 
 export type Line = { readonly begins: number } | { readonly ends: number; readonly outcome: Outcome };
 
@@ -17,9 +17,10 @@ for (const position of positions) {
   print({ begins: position });
   // The same elements whatever came before, so that an outcome can be looked at alone.
   runtime.seed(position);
-  const recipe = recipes[schema.overload === "" ? schema.name : `${schema.name}.${schema.overload}`];
-  const candidates = recipe ? recipe(runtime) : argumentsByRules(runtime, schema);
-  const outcome = runtime.scope(() => compareOperator(runtime, schema, candidates));
+  const name = schema.overload === "" ? schema.name : `${schema.name}.${schema.overload}`;
+  const outcome = runtime.scope(() =>
+    compareOperator(runtime, schema, recipeFor(runtime, name) ?? argumentsByRules(runtime, schema)),
+  );
   print({ ends: position, outcome });
 }
 
