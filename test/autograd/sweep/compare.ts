@@ -6,7 +6,14 @@
  * A schema cannot say that: some operators have a kernel above autograd that only says that there is no gradient, or
  * that refuses in the backward. Complex results are seen as pairs of real numbers.
  */
-import { Backward, differentiableMany, markInput, rootOf, variable } from "../../../src/autograd/index.ts";
+import {
+  Backward,
+  differentiable,
+  differentiableMany,
+  markInput,
+  rootOf,
+  variable,
+} from "../../../src/autograd/index.ts";
 import type { NativeSchema } from "../../../src/native/addon.ts";
 import { type Argument, toNative } from "../../../src/tensor/calls/native-arguments.ts";
 import { tensorsOf } from "../../../src/tensor/calls/recording.ts";
@@ -27,7 +34,8 @@ export type Outcome =
   /** LibTorch took none of the arguments; the problem is that of the first. */
   | { readonly kind: "no arguments"; readonly problem: string };
 
-const VIEW_AS_REAL = operator("aten::view_as_real");
+/** Complex numbers as pairs of real ones, with a conjugation that was put off. */
+const PAIRS = [operator("aten::resolve_conj"), operator("aten::view_as_real")];
 const FLOATS = [5, 6, 7, 15];
 const COMPLEX = [8, 9, 10];
 const TOLERANCE = 1e-9;
@@ -123,7 +131,7 @@ function askLibTorch(
   runtime.seed(SEED);
   oracle.enable(true);
   try {
-    results = called.call(args).map((result) => asReal(result, (x) => runtime.call(VIEW_AS_REAL, x)));
+    results = called.call(args).map((result) => asPairs(result, (op, x) => runtime.call(op, x)));
   } catch (error) {
     return { kind: "no arguments", problem: (error as Error).message };
   } finally {
@@ -155,8 +163,9 @@ function hasCode(tensor: Tensor, codes: readonly number[]): boolean {
   return codes.includes(tensor.runtime.addon.dtype(tensor.handle));
 }
 
-function asReal(result: Tensor | null, view: (complex: Tensor) => Tensor): Tensor | null {
-  return result !== null && hasCode(result, COMPLEX) ? view(result) : result;
+function asPairs(result: Tensor | null, apply: (op: Operator, x: Tensor) => Tensor): Tensor | null {
+  if (result === null || !hasCode(result, COMPLEX)) return result;
+  return PAIRS.reduce((complex, op) => apply(op, complex), result);
 }
 
 function compareOurs({ runtime, op }: Called, args: readonly Argument[], expected: Expected): Outcome {
@@ -208,9 +217,7 @@ function ours(
     return isSplit && numWanted++ % 2 === 0 ? markInput(tensor!, true) : variable(tensor!);
   });
   runtime.seed(SEED);
-  const results = differentiableMany(op, ...args).map((result) =>
-    asReal(result, (x) => differentiableMany(VIEW_AS_REAL, x)[0]!),
-  );
+  const results = differentiableMany(op, ...args).map((result) => asPairs(result, differentiable));
   const walk = new Backward([...seeds.keys()].map((i) => rootOf(results[i]!)!));
   try {
     if (isSplit) {

@@ -106,6 +106,7 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
   "ctc_loss.Tensor": (make) => [...labels(make), make.ints([4, 3]), make.ints([2, 1])],
   _ctc_loss: (make) => [...labels(make), [4, 3], [2, 1]],
   diagonal_backward: (make) => [make(3), [3, 4], 0, 0, 1],
+  einsum: (make) => ["ij,jk->ik", [make(2, 3), make(3, 4)]],
   embedding: (make) => [make(4, 3), make.ints([0, 2, 2])],
   embedding_bag: bag,
   _embedding_bag: bag,
@@ -132,9 +133,12 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
   index_add: (make) => [make(3, 4), 0, make.ints([2, 0]), make(2, 4)],
   index_copy: (make) => [make(3, 4), 0, make.ints([2, 0]), make(2, 4)],
   "index_fill.int_Tensor": (make) => [make(3, 4), 0, make.ints([2, 0]), make()],
+  index_reduce: (make) => [make(3, 4), 0, make.ints([2, 0, 2]), make(3, 4), "prod"],
+  istft: (make) => [make(3, 5, 2), 4],
+  "linalg_cond.p_str": (make) => [make(3, 3), "fro"],
   linalg_lu_solve: (make) => [...pivoted(make), make(3, 2)],
   linalg_matrix_norm: (make) => [make(3, 4), 1],
-  linalg_tensorinv: (make) => [make(2, 2, 2, 2), 2],
+  linalg_tensorinv: (make) => [make(2, 3, 6), 2],
   "lstm.data": (make) => {
     const hidden = [make(1, 2, 2), make(1, 2, 2)];
     return [make(5, 3), make.ints([2, 2, 1]), hidden, layer(make, 4), true, 1, 0, false, false];
@@ -151,6 +155,10 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
     const image = [make(1, 1, 1, 1), make(1, 1, 2, 2), [2, 2], [2, 2], [0, 0], [1, 1], false];
     return [...image, make.ints([3], [1, 1, 1, 1])];
   },
+  max_pool3d_with_indices_backward: (make) => {
+    const windows = [[2, 2, 2], [2, 2, 2], [0, 0, 0], [1, 1, 1], false];
+    return [make(1, 1, 1, 1, 1), make(1, 1, 2, 2, 2), ...windows, make.ints([3], [1, 1, 1, 1, 1])];
+  },
   max_unpool2d: (make) => [make(1, 1, 2, 2), make.ints([0, 3, 8, 11], [1, 1, 2, 2]), [4, 4]],
   max_unpool3d: (make) => {
     const indices = make.ints([0, 3, 8, 11], [1, 1, 1, 2, 2]);
@@ -159,6 +167,7 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
   multi_margin_loss: (make) => [make(3, 4), make.ints([0, 3, 1]), 1, 1],
   multi_margin_loss_backward: (make) => [make(), make(3, 4), make.ints([0, 3, 1]), 1, 1],
   multilabel_margin_loss: (make) => [make(2, 3), make.ints([0, 2, -1, 1, -1, 0], [2, 3])],
+  multinomial: (make) => [make(3, 4), 2],
   mvlgamma: (make) => [elements(make().runtime, [3], 2.1), 2],
   special_multigammaln: (make) => [elements(make().runtime, [3], 2.1), 2],
   "narrow.Tensor": (make) => [make(4, 3), 0, make.ints([1], []), 2],
@@ -167,9 +176,13 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
     const statistics = [null, null, make(3), make(3)];
     return [make(4, 3, 2), make(4, 3, 2), make(3), ...statistics, true, 1e-5, MASK];
   },
+  native_group_norm_backward: (make) => {
+    return [make(2, 4, 3), make(2, 4, 3), make(2, 2), make(2, 2), make(4), 2, 4, 3, 2, MASK];
+  },
   native_layer_norm: (make) => [make(4, 3), [3], make(3), make(3), 1e-5],
-  nll_loss_backward: (make) => [make(), make(3, 4), make.ints([0, 3, 1]), null, 1, -100, make.ints([3], [])],
+  nll_loss_backward: (make) => [make(), make(3, 4), make.ints([0, 3, 1]), null, 1, -100, make()],
   "nuclear_norm.dim": (make) => [make(3, 4), [0, 1]],
+  ormqr: (make) => [make(4, 3), make(3), make(4, 2)],
   prelu: (make) => [make(2, 3), make(3)],
   put: (make) => [make(3, 4), make.ints([2, 7]), make(2)],
   reflection_pad1d_backward: padded(1),
@@ -184,6 +197,9 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
   "rnn_tanh.input": recurrent(1),
   rnn_relu_cell: (make) => [make(2, 3), make(2, 2), ...layer(make, 1)],
   rnn_tanh_cell: (make) => [make(2, 3), make(2, 2), ...layer(make, 1)],
+  "scatter.reduce": (make) => [make(3, 4), 0, make.ints([0, 2, 1, 0], [1, 4]), make(1, 4), "multiply"],
+  "scatter.value_reduce": (make) => [make(3, 4), 0, make.ints([0, 2, 1, 0], [1, 4]), 2, "multiply"],
+  segment_reduce: (make) => [make(4, 2), "max", make.ints([1, 3])],
   select_backward: (make) => [make(4), [3, 4], 0, 1],
   slow_conv3d: (make) => [make(1, 2, 3, 3, 3), make(2, 2, 2, 2, 2), [2, 2, 2], make(2)],
   slow_conv_dilated2d: sized(2),
@@ -213,7 +229,6 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
     ),
   ),
   view_as_complex: (make) => [make(3, 2)],
-  view_as_complex_copy: (make) => [make(3, 2)],
   // With another shape of g, LibTorch reads and writes past its end.
   _weight_norm: (make) => [make(4, 3), make(4, 1), 0],
   _weight_norm_interface: (make) => [make(4, 3), make(4, 1), 0],
