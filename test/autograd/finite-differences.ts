@@ -7,14 +7,18 @@ import type { Tensor } from "../../src/tensor/tensor.ts";
 import { asList, type GradientCase, sample } from "./gradient-case.ts";
 
 /** Compares the gradient of every input, in float64, with the slope along a random direction. */
-export function checkFiniteDifferences<S>(runtime: Runtime, gradientCase: GradientCase<S>): void {
+export function checkFiniteDifferences<S>(
+  runtime: Runtime,
+  gradientCase: GradientCase<S>,
+  options: { readonly numRuns?: number; readonly seed?: number } = {},
+): void {
   fc.assert(
     fc.property(gradientCase.setting, fc.integer({ min: 0, max: 2 ** 31 }), (setting, seed) => {
       runtime.seed(seed);
       runtime.scope(() => {
         const values = gradientCase
           .shapes(setting)
-          .map((shape) => sample(runtime, shape, "float64", gradientCase.positive ?? false));
+          .map((shape) => sample(runtime, shape, "float64", gradientCase));
         const leaves = values.map((value) => variable(value));
         const outputs = asList(gradientCase.ours(values, setting));
         const weights = outputs.map((output) => runtime.randn(output.shape, "float64"));
@@ -32,7 +36,7 @@ export function checkFiniteDifferences<S>(runtime: Runtime, gradientCase: Gradie
         });
       });
     }),
-    { numRuns: 10 },
+    { numRuns: 10, ...options },
   );
 }
 

@@ -7,6 +7,7 @@ import type { Runtime } from "../../src/tensor/runtime.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 
 const ABS = operator("aten::abs");
+const SCALE = operator("aten::mul", "Scalar");
 const ADD_NUMBER = operator("aten::add", "Scalar");
 
 /** One differentiable function, and what LibTorch computes the same with. */
@@ -20,13 +21,24 @@ export interface GradientCase<S> {
   reference(inputs: readonly Tensor[], setting: S, call: Call): Tensor | readonly Tensor[];
   /** Elements of at least 1/2, for functions with a pole or a root at 0. */
   readonly positive?: boolean;
+  /** Uniform elements of this range instead. */
+  readonly range?: readonly [low: number, high: number];
   readonly dtypes?: readonly DType[];
 }
 
 export type Call = (op: Operator, ...args: Argument[]) => Tensor;
 
-/** Random elements of a normal distribution; at least 1/2 if they are to be positive. */
-export function sample(runtime: Runtime, shape: readonly number[], dtype: DType, positive: boolean): Tensor {
+/** Random elements of a normal distribution; at least 1/2 if they are to be positive, or uniform in a range. */
+export function sample(
+  runtime: Runtime,
+  shape: readonly number[],
+  dtype: DType,
+  { positive = false, range }: Pick<GradientCase<never>, "positive" | "range">,
+): Tensor {
+  if (range !== undefined) {
+    const [low, high] = range;
+    return runtime.call(ADD_NUMBER, runtime.call(SCALE, runtime.rand(shape, dtype), high - low), low);
+  }
   const normal = runtime.randn(shape, dtype);
   return positive ? runtime.call(ADD_NUMBER, runtime.call(ABS, normal), 0.5) : normal;
 }
