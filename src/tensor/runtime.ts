@@ -118,11 +118,17 @@ export class Runtime extends Scopes {
 
   /**
    * Calls an operator above LibTorch's autograd.
-   * @param isWanted Which tensors among the arguments, as in `tensorsOf`, are to have a gradient.
+   * @param tensors Those among the arguments, as `tensorsOf` lists them.
+   * @param isWanted Which of them are to have a gradient.
    * @throws LibTorchError with the operator and its arguments, or when it overwrites one; TensorDisposedError
    */
-  recordCall(op: Operator, args: readonly Argument[], isWanted: readonly boolean[]): RecordedCall {
-    return recordCall(this, this.#numbers.of(op), op, args, isWanted);
+  recordCall(
+    op: Operator,
+    args: readonly Argument[],
+    tensors: readonly (Tensor | null)[],
+    isWanted: readonly boolean[],
+  ): RecordedCall {
+    return recordCall(this, this.#numbers.of(op), op, args, tensors, isWanted);
   }
 
   #call(op: Operator, args: Argument[]): Tensor {

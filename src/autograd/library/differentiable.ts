@@ -7,11 +7,11 @@
  * our own could free a part of it after I.
  */
 import type { Argument } from "../../tensor/calls/native-arguments.ts";
-import { tensorsOf } from "../../tensor/calls/recording.ts";
+import { type Recording, tensorsOf } from "../../tensor/calls/recording.ts";
 import { ArgumentError } from "../../tensor/errors.ts";
 import type { Operator } from "../../tensor/native-operator.ts";
 import { Tensor } from "../../tensor/tensor.ts";
-import { requiresGrad } from "../graph.ts";
+import { type Node, requiresGrad } from "../graph.ts";
 import { checkGradientKept } from "../lost-gradient.ts";
 import { passWithoutGradient, record } from "../record.ts";
 import type { Save } from "../saved-tensors.ts";
@@ -56,33 +56,39 @@ function recorded(op: Operator, args: readonly Argument[]): readonly (Tensor | n
       `${op.name}: differentiable must be given at least one tensor; without one, there is no gradient: use runtime.call`,
     );
   const { runtime } = first;
-  if (runtime.gradEnabled)
-    for (const [i, input] of inputs.entries())
-      if (input !== null) checkGradientKept(input, `${op.name}: input ${i}`);
-  const isWanted = inputs.map((input) => runtime.gradEnabled && input !== null && requiresGrad(input));
-  const { results, isDifferentiable, kept, recording } = runtime.recordCall(op, args, isWanted);
-  const outputs = results.filter((_, i) => isDifferentiable[i]) as Tensor[];
-  const others = results.filter((result, i): result is Tensor => result !== null && !isDifferentiable[i]);
-  passWithoutGradient(runtime, inputs, others);
+  const isWanted = inputs.map((input, i) => {
+    if (input === null || !runtime.gradEnabled) return false;
+    checkGradientKept(input, `${op.name}: input ${i}`);
+    return requiresGrad(input);
+  });
+  const { results, isDifferentiable, kept, recording } = runtime.recordCall(op, args, inputs, isWanted);
+  const outputs: Tensor[] = [];
+  const others: Tensor[] = [];
+  for (const [i, result] of results.entries())
+    if (result !== null) (isDifferentiable[i] ? outputs : others).push(result);
+  if (others.length > 0) passWithoutGradient(runtime, inputs, others);
   if (outputs.length === 0) {
     recording[Symbol.dispose]();
     return results;
   }
-  const positions = [...inputs.keys()];
-  const saves = kept.map((tensor): Save => [tensor, ...positions]);
-  record(
-    op.name,
-    inputs,
-    outputs,
-    saves,
-    (node) => {
-      const arrived = node.gradients.values();
-      const resultGradients = isDifferentiable.map((each) => (each ? arrived.next().value! : null));
-      const wanted = positions.filter((i) => node.isWanted(i));
-      const gradients = recording.gradients(resultGradients, wanted);
-      return positions.map((i) => gradients[wanted.indexOf(i)] ?? null);
-    },
-    { resource: recording },
-  );
+  const saves = kept.map((tensor): Save => [tensor]);
+  const gradientsOf = (node: Node) => gradientsIn(node, recording, isDifferentiable);
+  record(op.name, inputs, outputs, saves, gradientsOf, { resource: recording, lifetime: "whole" });
   return results;
+}
+
+/** The gradients that a visit wants, by the positions of the inputs. */
+function gradientsIn(
+  node: Node,
+  recording: Recording,
+  isDifferentiable: readonly boolean[],
+): readonly (Tensor | null)[] {
+  let numArrived = 0;
+  const arrived = isDifferentiable.map((each) => (each ? node.gradients[numArrived++]! : null));
+  const wanted: number[] = [];
+  for (let i = 0; i < node.edges.length; i++) if (node.isWanted(i)) wanted.push(i);
+  const found = recording.gradients(arrived, wanted);
+  const gradients = new Array<Tensor | null>(node.edges.length).fill(null);
+  for (let i = 0; i < wanted.length; i++) gradients[wanted[i]!] = found[i]!;
+  return gradients;
 }

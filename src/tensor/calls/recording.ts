@@ -11,7 +11,7 @@ interface Owner {
 }
 
 /** The graph of one call, which its owner disposes. */
-class Recording implements Disposable {
+export class Recording implements Disposable {
   readonly #runtime: Owner;
   #number: number | undefined;
 
@@ -54,11 +54,12 @@ export interface RecordedCall {
 
 /** The tensors among arguments, each of a list for itself: what a recorded call has gradients of. */
 export function tensorsOf(args: readonly Argument[]): readonly (Tensor | null)[] {
-  return args.flatMap((argument): readonly (Tensor | null)[] => {
-    if (argument instanceof Tensor) return [argument];
-    const isList = Array.isArray(argument) && argument.some((each) => each instanceof Tensor);
-    return isList ? (argument as readonly (Tensor | null)[]) : [];
-  });
+  const tensors: (Tensor | null)[] = [];
+  for (const argument of args)
+    if (argument instanceof Tensor) tensors.push(argument);
+    else if (Array.isArray(argument) && argument.some((each) => each instanceof Tensor))
+      tensors.push(...(argument as readonly (Tensor | null)[]));
+  return tensors;
 }
 
 /** `runtime.recordCall`, with the operator's number. */
@@ -67,9 +68,9 @@ export function recordCall(
   number: number,
   op: Operator,
   args: readonly Argument[],
+  tensors: readonly (Tensor | null)[],
   isWanted: readonly boolean[],
 ): RecordedCall {
-  const tensors = tensorsOf(args);
   const native = [...args];
   const word = number + toNative(op, native);
   const wanted = isWanted.map((each) => (each ? 1 : 0));
