@@ -29,6 +29,7 @@ if (await setUpOrExplain()) {
   const other = {
     predictions: "predictions.js",
     checkpoint: "checkpoint-cost.js",
+    nodes: "nodes.js",
     gpu: "gpu/main.js",
     schedules: "gpu/schedules.js",
   }[args[0]];

@@ -25,7 +25,7 @@ export * from "./library/normalization.ts";
 export * from "./library/reduction.ts";
 export * from "./operators/activation.ts";
 export * from "./operators/arithmetic.ts";
-export * from "./operators/attention.ts";
+export * from "./operators/attention/attention.ts";
 export * from "./operators/dropout.ts";
 export * from "./operators/embedding.ts";
 export * from "./operators/join.ts";

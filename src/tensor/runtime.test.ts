@@ -159,6 +159,15 @@ describe("an error of LibTorch", () => {
     );
   });
 
+  test.each([
+    ["aten::cumsun", "", "this LibTorch has no operator aten::cumsun; did you mean aten::cumsum?"],
+    ["aten::softMax", "int", "this LibTorch has no operator aten::softMax.int; did you mean aten::softmax?"],
+    ["torch.cumsum", "", /has a namespace: write aten::cumsum$/],
+    ["aten::pow", "", /; the overloads of aten::pow are: .*Tensor_Scalar/],
+  ])("for the operator %s says what was meant", (name, overload, problem) => {
+    expect(errorOf(() => runtime.call(operator(name, overload))).problem).toMatch(problem);
+  });
+
   test("frees what it was called with as soon as its scope ends", () => {
     const { liveBytes } = runtime.device.memory();
     errorOf(() => runtime.call(mm, runtime.ones([100, 3]), runtime.ones([100, 3])));

@@ -1,7 +1,7 @@
 // The fused attention of cards, in bfloat16, compared with the formulas in float32.
 import { expect, test } from "vitest";
 import { backward } from "../../src/autograd/backward.ts";
-import { scaledDotProductAttention } from "../../src/autograd/operators/attention.ts";
+import { scaledDotProductAttention } from "../../src/autograd/operators/attention/attention.ts";
 import { Parameter } from "../../src/autograd/parameter.ts";
 import type { DType } from "../../src/tensor/dtype.ts";
 import * as kernels from "../../src/tensor/kernels/index.ts";

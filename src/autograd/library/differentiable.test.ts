@@ -72,6 +72,32 @@ describe("has LibTorch's gradients, whole and split", () => {
   ])("$name", (gradientCase) => checkAgainstOracle(runtime, gradientCase, 12));
 });
 
+test("a gradient that is zero by its formula has memory", () => {
+  runtime.scope(() => {
+    const x = runtime.tensor([3, -1, 2]);
+    const leaf = variable(x);
+    backward(differentiable(operator("aten::sgn"), x), runtime.ones([3]));
+    expect(leaf.grad!.toArray()).toEqual([0, 0, 0]);
+    leaf.grad!.dispose();
+  });
+});
+
+test("gradients come in the shape and dtype of each tensor", () => {
+  runtime.scope(() => {
+    const [x, y] = [
+      runtime.tensor([[1, 2, 3]], [1, 3], "float64"),
+      runtime.tensor([4, 5], [2, 1], "float32"),
+    ];
+    const leaves = [x, y].map((each) => variable(each));
+    backward(differentiable(MUL, x, y), runtime.ones([2, 3], "float64"));
+    expect(leaves.map(({ grad }) => [grad!.dtype, grad!.shape, grad!.toArray()])).toEqual([
+      ["float64", [1, 3], [9, 9, 9]],
+      ["float32", [2, 1], [6, 6]],
+    ]);
+    for (const { grad } of leaves) grad!.dispose();
+  });
+});
+
 test("results that are whole numbers have no gradient, and the others do", () => {
   runtime.scope(() => {
     const x = runtime.tensor([3, 1, 2]);

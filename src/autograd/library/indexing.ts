@@ -1,6 +1,7 @@
 /** Elements by their indices, and tensors filled by a rule of the position. */
 import { MASKED_FILL } from "../../tensor/kernels/elementwise.ts";
 import { INDEX_SELECT } from "../../tensor/kernels/memory.ts";
+import { UNBIND } from "../../tensor/kernels/view.ts";
 import { operator } from "../../tensor/native-operator.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { differentiable, differentiableMany, withoutGradient } from "./differentiable.ts";
@@ -17,7 +18,6 @@ const INDEX_FILL = operator("aten::index_fill", "int_Scalar");
 const MASKED_SCATTER = operator("aten::masked_scatter");
 const TAKE = operator("aten::take");
 const UNFOLD = operator("aten::unfold");
-const UNBIND = operator("aten::unbind", "int");
 const MOVEDIM = operator("aten::movedim", "int");
 const TRIL = operator("aten::tril");
 const TRIU = operator("aten::triu");

@@ -1,4 +1,4 @@
-import { scaledDotProductAttention } from "../../autograd/operators/attention.ts";
+import { scaledDotProductAttention } from "../../autograd/operators/attention/attention.ts";
 import { reshape, transpose } from "../../autograd/operators/shape.ts";
 import { split } from "../../autograd/operators/slice.ts";
 import { checkedOptions, OptionError } from "../../errors/option-error.ts";

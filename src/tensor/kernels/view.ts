@@ -13,7 +13,7 @@ const SELECT = operator("aten::select", "int");
 const SELECT_BACKWARD = operator("aten::select_backward");
 const NARROW = operator("aten::narrow");
 const SPLIT_WITH_SIZES = operator("aten::split_with_sizes");
-const UNBIND = operator("aten::unbind", "int");
+export const UNBIND = operator("aten::unbind", "int");
 
 /** A view where the strides allow one, else a copy. */
 export function reshape(x: Tensor, shape: readonly number[]): Tensor {

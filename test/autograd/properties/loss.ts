@@ -11,7 +11,7 @@ const CODES = { mean: 1, sum: 2 };
 const both = fc.record({ shape: shapeOf(0, 3), reduction });
 type Options = Pick<Property, "positive" | "range">;
 
-/** Of an input and a target of one shape, both with a gradient. */
+/** A loss of an input and a target of one shape, both with a gradient. */
 const ofBoth = (
   name: string,
   f: (a: Tensor, b: Tensor, reduction: Reduction) => Tensor,

@@ -60,7 +60,7 @@ const over = (
 
 const everyDim = (x: Tensor) => [...x.shape.keys()];
 
-/** Of at least two elements in each dimension, since the variance of one is not a number. */
+/** Variances of at least two elements in each dimension, since that of one is not a number. */
 const variances = (name: string, f: typeof ops.variance) =>
   property(`${name}.dim`, {
     setting: fc.record({ at: dimsOf, unbiased: fc.boolean() }),

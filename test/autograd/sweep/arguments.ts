@@ -15,7 +15,7 @@ import type { Tensor } from "../../../src/tensor/tensor.ts";
 
 /** Shapes for the tensors of a call. */
 interface Pattern {
-  /** Of the tensors in order; the last is that of all others. */
+  /** Shapes of the tensors in order; the last is that of all others. */
   readonly shapes: readonly (readonly number[])[];
   readonly indexShape: readonly number[];
   /** Elements are at least this, and at most 0.8 more. */

@@ -1,9 +1,9 @@
 /**
  * Every operator of this LibTorch, by name: which ones LibTorch differentiates, and whether ours agree.
  *
- * The list is the dispatcher's. What cannot have a gradient is put aside by its schema; what remains is called. The calls
- * are made in a program of their own, because some internal operators end the process when their arguments make no
- * sense to them: the next program then goes on after that operator.
+ * The list is the dispatcher's. What cannot have a gradient is put aside by its schema; what remains is called. The
+ * calls are made in a program of their own, because some internal operators end the process when their arguments make
+ * no sense to them: the next program then goes on after that operator.
  */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";

@@ -1,5 +1,5 @@
-// Compares operators one after another, from a position of the list on, and prints a line of JSON before and after each:
-// a program of its own, because an internal operator may end the process when its arguments make no sense to it.
+// Compares operators one after another, and prints a line of JSON before and after each: a program of its own, because
+// an internal operator may end the process when its arguments make no sense to it.
 import type { NativeSchema } from "../../../src/native/addon.ts";
 import { Runtime } from "../../../src/tensor/runtime.ts";
 import { argumentsByRules } from "./arguments.ts";

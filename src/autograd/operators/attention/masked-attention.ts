@@ -1,14 +1,14 @@
 /** Attention with a mask or dropout, of operators that each have their gradient: all of S and P is in memory. */
-import { checkTensor } from "../../tensor/argument.ts";
-import * as kernels from "../../tensor/kernels/index.ts";
-import { shapeMismatch } from "../../tensor/shape.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
-import { softmax } from "./activation.ts";
-import { add, where } from "./arithmetic.ts";
-import { dropout } from "./dropout.ts";
-import { matmul } from "./matmul.ts";
-import { scale } from "./pointwise.ts";
-import { transpose } from "./shape.ts";
+import { checkTensor } from "../../../tensor/argument.ts";
+import * as kernels from "../../../tensor/kernels/index.ts";
+import { shapeMismatch } from "../../../tensor/shape.ts";
+import type { Tensor } from "../../../tensor/tensor.ts";
+import { softmax } from "../activation.ts";
+import { add, where } from "../arithmetic.ts";
+import { dropout } from "../dropout.ts";
+import { matmul } from "../matmul.ts";
+import { scale } from "../pointwise.ts";
+import { transpose } from "../shape.ts";
 
 interface MaskedAttention {
   readonly causal: boolean;

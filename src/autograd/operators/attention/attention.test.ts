@@ -1,14 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { checkFiniteDifferences } from "../../../test/autograd/finite-differences.ts";
-import type { GradientCase } from "../../../test/autograd/gradient-case.ts";
-import { checkAgainstOracle } from "../../../test/autograd/oracle.ts";
-import { failOnLeaks } from "../../../test/leak-guard.ts";
-import { ShapeError } from "../../tensor/errors.ts";
-import { operator } from "../../tensor/native-operator.ts";
-import { Runtime } from "../../tensor/runtime.ts";
+import { checkFiniteDifferences } from "../../../../test/autograd/finite-differences.ts";
+import type { GradientCase } from "../../../../test/autograd/gradient-case.ts";
+import { checkAgainstOracle } from "../../../../test/autograd/oracle.ts";
+import { failOnLeaks } from "../../../../test/leak-guard.ts";
+import { ShapeError } from "../../../tensor/errors.ts";
+import { operator } from "../../../tensor/native-operator.ts";
+import { Runtime } from "../../../tensor/runtime.ts";
+import { transpose } from "../shape.ts";
 import { scaledDotProductAttention } from "./attention.ts";
-import { transpose } from "./shape.ts";
 
 const runtime = Runtime.load();
 failOnLeaks(runtime);

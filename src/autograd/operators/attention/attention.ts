@@ -10,14 +10,14 @@
  *
  *     dv = P^T dy        dP = dy v^T        dS = P (dP - sum(dP P))        dq = scale dS k        dk = scale dS^T q
  */
-import { checkedOptions } from "../../errors/option-error.ts";
-import { checkTensor } from "../../tensor/argument.ts";
-import type { DType } from "../../tensor/dtype.ts";
-import * as kernels from "../../tensor/kernels/index.ts";
-import type { Runtime } from "../../tensor/runtime.ts";
-import { sameShape, shapeMismatch } from "../../tensor/shape.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
-import { record } from "../record.ts";
+import { checkedOptions } from "../../../errors/option-error.ts";
+import { checkTensor } from "../../../tensor/argument.ts";
+import type { DType } from "../../../tensor/dtype.ts";
+import * as kernels from "../../../tensor/kernels/index.ts";
+import type { Runtime } from "../../../tensor/runtime.ts";
+import { sameShape, shapeMismatch } from "../../../tensor/shape.ts";
+import type { Tensor } from "../../../tensor/tensor.ts";
+import { record } from "../../record.ts";
 import { maskedAttention } from "./masked-attention.ts";
 
 export interface AttentionOptions {

@@ -1,14 +1,14 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { checkFiniteDifferences } from "../../../test/autograd/finite-differences.ts";
-import type { Call, GradientCase } from "../../../test/autograd/gradient-case.ts";
-import { checkAgainstOracle } from "../../../test/autograd/oracle.ts";
-import { failOnLeaks } from "../../../test/leak-guard.ts";
-import { ShapeError } from "../../tensor/errors.ts";
-import { operator } from "../../tensor/native-operator.ts";
-import { Runtime } from "../../tensor/runtime.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
-import { gradcheck } from "../gradcheck.ts";
+import { checkFiniteDifferences } from "../../../../test/autograd/finite-differences.ts";
+import type { Call, GradientCase } from "../../../../test/autograd/gradient-case.ts";
+import { checkAgainstOracle } from "../../../../test/autograd/oracle.ts";
+import { failOnLeaks } from "../../../../test/leak-guard.ts";
+import { ShapeError } from "../../../tensor/errors.ts";
+import { operator } from "../../../tensor/native-operator.ts";
+import { Runtime } from "../../../tensor/runtime.ts";
+import type { Tensor } from "../../../tensor/tensor.ts";
+import { gradcheck } from "../../gradcheck.ts";
 import { scaledDotProductAttention } from "./attention.ts";
 
 const runtime = Runtime.load();
