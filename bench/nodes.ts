@@ -1,7 +1,8 @@
 /**
  * `npm run bench -- nodes [PYTHON] [ROUNDS]`: what a node of the graph costs, forward and backward, on tensors so small
- * that the kernels take next to nothing: operations with a rule of our own, the same by LibTorch's autograd (a recorded call),
- * and PyTorch's. All are measured in turn, round after round, so that a machine that slows down slows all of them.
+ * that the kernels take next to nothing: operations with a rule of our own, the same by LibTorch's autograd (a recorded
+ * call), and PyTorch's. All are measured in turn, round after round, so that a machine that slows down slows all of
+ * them.
  */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
