@@ -32,6 +32,21 @@ const time = {
   numSteps: 3,
 };
 
+test("nodes are measured without PyTorch, too, and it is said how to have it measured", () => {
+  const { status, stdout, stderr } = runBench("nodes", "/nowhere/python", "1");
+  expect(status, stderr).toBe(0);
+  expect(stdout).toContain("without PyTorch; name a Python that has it: npm run bench -- nodes PYTHON");
+  const rows = stdout.split("\n").filter((line) => / \| \d+ \(\d+\) \| - \| \d+ \(\d+\) \| - \|$/.test(line));
+  expect(rows.map((line) => line.split(" | ")[0])).toEqual([
+    "| neg, own rule",
+    "| linear [4, 4], own rule",
+    "| neg, recorded",
+    "| sin, recorded",
+    "| linear [4, 4], recorded",
+    "| conv2d 3 x 3 of [1, 4, 4, 4], recorded",
+  ]);
+});
+
 test("a quick run measures every program but the reference, and says that it was left out", () => {
   const folder = temporaryFolder();
   const [json, document] = [join(folder, "report.json"), join(folder, "document.md")];
