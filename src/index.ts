@@ -8,6 +8,8 @@ import type { TrainOptions, TrainSummary } from "./trainer/train.ts";
 
 export * from "./autograd/index.ts";
 export * as ops from "./autograd/index.ts";
+export * from "./data/index.ts";
+export * as data from "./data/index.ts";
 export type { BatchPart, BatchRows, BatchTensors } from "./engine/batch/batch-part.ts";
 export { DualPipe, type DualPipeOptions, DualPipeV } from "./engine/dualpipe.ts";
 export { StepError, type StepErrorCode, type StepLocation } from "./engine/errors/step-error.ts";

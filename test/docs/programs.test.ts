@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runRanks } from "dualpipe";
 import { expect, test } from "vitest";
+import { writePng } from "../data/write-png.ts";
 import { ROOT, readDocuments } from "./markdown.ts";
 
 const tsBlocks = readDocuments().flatMap(({ blocks }) => blocks.filter(({ language }) => language === "ts"));
@@ -35,6 +36,31 @@ test("a model of one's own learns the same under two schedules", async () => {
   expect(losses.get("dualpipe")).toBeCloseTo(losses.get("1f1b")!, 4);
   // The labels are squares of normal numbers: predicting 0 would give an error of 3.
   expect(losses.get("1f1b")).toBeLessThan(3);
+});
+
+test("images of two classes are told apart, with the same losses under two schedules", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "dualpipe-docs-"));
+  // Noise that is brighter in the upper half, or in the lower half.
+  for (let i = 0; i < 40; i++) {
+    const isUpper = i % 2 === 0;
+    const pixels = Array.from({ length: 64 }, (_, pixel) => {
+      const noise = (Math.imul(i * 64 + pixel + 1, 2654435761) >>> 0) % 100;
+      const value = noise + (pixel < 32 === isUpper ? 100 : 0);
+      return [value, value, value, 255];
+    });
+    writePng(join(folder, isUpper ? "upper" : "lower", `${i}.png`), 8, pixels.flat(), "gray");
+  }
+  const losses: number[] = [];
+  for (const schedule of ["1f1b", "dualpipe"]) {
+    const data = { folder, schedule };
+    const results = await runRanks<number | null>(program("image-classes"), { numRanks: 2, data });
+    const ends = results.filter((loss) => loss !== null);
+    losses.push(ends.reduce((a, b) => a + b) / ends.length);
+  }
+  rmSync(folder, { recursive: true });
+  expect(losses[1]).toBeCloseTo(losses[0]!, 4);
+  // A guess has the loss ln 2 = 0.69.
+  expect(losses[0]).toBeLessThan(0.1);
 });
 
 test("an operator of one's own has the right gradient", async () => {

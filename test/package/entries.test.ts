@@ -1,10 +1,12 @@
 import * as dualpipe from "dualpipe";
+import * as data from "dualpipe/data";
 import * as nn from "dualpipe/nn";
 import * as ops from "dualpipe/ops";
 import * as optim from "dualpipe/optim";
 import { expect, test } from "vitest";
 
 test.each([
+  ["data", data, dualpipe.data, "DataLoader"],
   ["nn", nn, dualpipe.nn, "Conv2d"],
   ["ops", ops, dualpipe.ops, "differentiable"],
   ["optim", optim, dualpipe.optim, "AdamW"],

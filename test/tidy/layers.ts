@@ -12,6 +12,7 @@ interface Layer {
 }
 
 const EVERYTHING_BELOW_TRAINER = [
+  "data",
   "engine",
   "launch",
   "transport",
@@ -44,6 +45,7 @@ export const LAYERS: readonly Layer[] = [
     below: ["autograd", "tensor", "files", "errors"],
     packages: "all",
   },
+  { name: "data", paths: ["src/data/"], below: ["tensor", "files", "errors"], packages: "all" },
   { name: "transport", paths: ["src/transport/"], below: ["tensor", "native", "errors"], packages: "all" },
   {
     name: "engine",

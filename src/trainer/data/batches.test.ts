@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { permutation } from "../../data/permutation.ts";
 import { BatchShape } from "./batch-shape.ts";
 import { BatchSampler, type MicroBatch, validationBatches } from "./batches.ts";
-import { permutation } from "./permutation.ts";
 
 /** Tokens whose values are their positions. */
 function counting(length: number): Uint16Array {

@@ -9,9 +9,10 @@
  * comes again. Each pass also starts its windows at another offset: otherwise a token would have the same position and
  * the same context in every pass.
  */
+
+import { permutation } from "../../data/permutation.ts";
 import type { BatchShape } from "./batch-shape.ts";
 import { DataError } from "./data-error.ts";
-import { permutation } from "./permutation.ts";
 
 /** Token ids of one micro-batch, both [microBatchSize, sequenceLength]; each target is the token after its input. */
 export interface MicroBatch {

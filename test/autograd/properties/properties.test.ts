@@ -17,10 +17,7 @@ import { INDEXING } from "./indexing.ts";
 import { LOSSES } from "./loss.ts";
 import { MATRICES } from "./matrix.ts";
 import { NORMALIZATIONS } from "./normalization.ts";
-<<<<<<< HEAD
 import { RECURRENT } from "./recurrent.ts";
-=======
->>>>>>> operators
 import { REDUCTIONS } from "./reduction.ts";
 
 const runtime = Runtime.load();
@@ -34,10 +31,7 @@ const PROPERTIES = {
   ...IMAGES,
   ...LOSSES,
   ...NORMALIZATIONS,
-<<<<<<< HEAD
   ...RECURRENT,
-=======
->>>>>>> operators
 };
 
 /** Always the same elements: for others, now and then, an edge of a function lies between two points of a slope. */
