@@ -1,14 +1,8 @@
 /**
-<<<<<<< HEAD
- * `npm run bench -- nodes [PYTHON]`: what a node of the graph costs, forward and backward, on tensors so small that the
- * kernels take next to nothing: operations with a rule of our own, the same by LibTorch's autograd (a recorded call),
- * and PyTorch's. All are measured in turn, round after round, so that a machine that slows down slows all of them.
-=======
  * `npm run bench -- nodes [PYTHON] [ROUNDS]`: what a node of the graph costs, forward and backward, on tensors so small
  * that the kernels take next to nothing: operations with a rule of our own, the same by LibTorch's autograd (a recorded
  * call), and PyTorch's. All are measured in turn, round after round, so that a machine that slows down slows all of
  * them.
->>>>>>> operators
  */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
@@ -48,19 +42,11 @@ const LINEAR = operator("aten::linear");
 const EYE = operator("aten::eye");
 /** The same as in nodes_torch.py. */
 const NUM_NODES = 2000;
-<<<<<<< HEAD
-const NUM_ROUNDS = 30;
-/** Rounds in which the compiler learns. */
-const NUM_WARM_UP_ROUNDS = 5;
-
-export async function main([python = "/usr/bin/python3"]: readonly string[]): Promise<number> {
-=======
 /** Rounds in which the compiler learns. */
 const NUM_WARM_UP_ROUNDS = 5;
 
 export async function main([python = "/usr/bin/python3", rounds = "30"]: readonly string[]): Promise<number> {
   const numRounds = Number(rounds);
->>>>>>> operators
   const runtime = Runtime.load();
   const eye = new Parameter(runtime.scope(() => runtime.call(EYE, 4)));
   const kernel = new Parameter(runtime.scope(() => runtime.randn([4, 4, 3, 3])));
@@ -86,11 +72,7 @@ export async function main([python = "/usr/bin/python3", rounds = "30"]: readonl
   const pytorch = await PyTorch.start(python);
   const ours = chains.map((): Times[] => []);
   const theirs = chains.map((): Times[] => []);
-<<<<<<< HEAD
-  for (let round = 0; round < NUM_WARM_UP_ROUNDS + NUM_ROUNDS; round++)
-=======
   for (let round = 0; round < NUM_WARM_UP_ROUNDS + numRounds; round++)
->>>>>>> operators
     for (const [i, chain] of chains.entries()) {
       const [our, their] = [measure(runtime, chain), await pytorch?.measure(chain.torch)];
       if (round < NUM_WARM_UP_ROUNDS) continue;
@@ -173,11 +155,7 @@ function report(
     ? `PyTorch ${pytorch.version}`
     : "without PyTorch; name a Python that has it: npm run bench -- nodes PYTHON";
   console.log(
-<<<<<<< HEAD
-    `${versions}, ${reference}; medians of ${NUM_ROUNDS} rounds, the least in parentheses, in ns per node\n`,
-=======
     `${versions}, ${reference}; medians of ${ours[0]!.length} rounds, the least in parentheses, in ns per node\n`,
->>>>>>> operators
   );
   console.log("| node | forward | PyTorch | backward | PyTorch |\n| --- | --- | --- | --- | --- |");
   chains.forEach(({ name }, i) => {
