@@ -101,7 +101,7 @@ function runPlan(options: PlanOptions): void {
     return;
   }
   const request = requestOf(options);
-  const { searchedProgram, ...planned } = asUsage(() => plan(request));
+  const { searchedProgram, candidates: _, ...planned } = asUsage(() => plan(request));
   writeSearched(options.write, searchedProgram);
   process.stdout.write(options.json ? `${JSON.stringify(planned)}\n` : planText(request, planned));
 }
@@ -186,7 +186,7 @@ function whyNone(numEvaluated: number): string {
 
 function planText(
   { numDevices, globalBatch }: PlanRequest,
-  { best, lost, numEvaluated, search }: Plan,
+  { best, lost, numEvaluated, search }: Omit<Plan, "candidates">,
 ): string {
   return [
     `${counted(numEvaluated, "way")} to train ${counted(globalBatch, "sequence")} a step on ${counted(numDevices, "device")}`,

@@ -1,6 +1,17 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type PlanRequest, parseModelConfig, plan, ScheduleError } from "../index.ts";
+import {
+  findSchedule,
+  lower,
+  memoryOverTime,
+  type PlannedRun,
+  type PlanRequest,
+  parseModelConfig,
+  plan,
+  plannedStep,
+  ScheduleError,
+  simulate,
+} from "../index.ts";
 import { modelFlops, stageShapes } from "./model-cost.ts";
 import { embeddingParameters, layerParameters } from "./model-shape.ts";
 import { partitionLayers } from "./partition.ts";
@@ -135,6 +146,34 @@ describe("the plan", () => {
       expect(run.numReplicas * run.numMicroBatches * run.microBatchSize).toBe(request.globalBatch);
       expect(run.layerCounts.reduce((sum, count) => sum + count, 0)).toBe(llama8b.numLayers);
     }
+  });
+
+  it("gives what each of its runs is simulated with, to the same time and memory", () => {
+    const directly = planned.candidates.filter(
+      (run) => run.schedule !== "searched" && run.numMicroBatches <= 4 * run.numRanks,
+    );
+    expect(new Set(directly.map(({ schedule }) => schedule)).size).toBe(8);
+    for (const run of directly) {
+      const { cost, memory } = plannedStep(request, run);
+      const program = findSchedule(run.schedule).generate(run);
+      const { makespan, timeline } = simulate(lower(program), cost);
+      expect(makespan / (run.stepSeconds - run.allReduceSeconds)).toBeCloseTo(1, 9);
+      const peaks = memoryOverTime(timeline, program.placement, memory).map(({ peak }) => peak);
+      expect(Math.max(...peaks) / run.peakBytes).toBeCloseTo(1, 9);
+      expect(run.parameterBytes).toBeLessThan(run.peakBytes);
+    }
+  });
+
+  it("shows all candidates before it searches, and adds what the search finds", () => {
+    let shown: readonly PlannedRun[] = [];
+    const { candidates, numEvaluated, searchedProgram } = plan(request, 1, (all) => {
+      shown = all;
+    });
+    expect(shown).toHaveLength(numEvaluated);
+    expect(candidates.slice(0, numEvaluated)).toEqual(shown);
+    expect(candidates.slice(numEvaluated).map(({ schedule }) => schedule)).toEqual(
+      searchedProgram === undefined ? [] : ["searched"],
+    );
   });
 
   it("says why every other schedule lost", () => {

@@ -32,6 +32,8 @@ export interface Plan {
   readonly best: readonly PlannedRun[];
   readonly lost: readonly LostSchedule[];
   readonly numEvaluated: number;
+  /** All runs that were evaluated, also those that do not fit in memory, and the searched one. */
+  readonly candidates: readonly PlannedRun[];
   /** The result of the search for a program that beats the named schedules, in words. */
   readonly search: string;
   /** The program of the run called "searched", where there is one. */
@@ -107,14 +109,20 @@ const byTime = (a: PlannedRun, b: PlannedRun) => a.stepSeconds - b.stepSeconds;
 
 /**
  * The fastest ways to train the model of the request, and why each other schedule lost.
- * @param numBest The largest number of runs to return.
+ * @param numBest The largest number of runs to return as `best`.
+ * @param showCandidates Takes the runs of the named schedules, before the search for a better program.
  * @throws ScheduleError `INVALID_PLAN`
  */
-export function plan(request: PlanRequest, numBest = 10): Plan {
+export function plan(
+  request: PlanRequest,
+  numBest = 10,
+  showCandidates: (candidates: readonly PlannedRun[]) => void = () => {},
+): Plan {
   checkRequest(request);
   const { memoryBytes } = request.device;
   const tried = schedules.map((schedule) => ({ name: schedule.name, ...tryAll(schedule, request) }));
   const all = tried.flatMap(({ runs }) => runs);
+  showCandidates(all);
   const fitting = all.filter((run) => run.peakBytes <= memoryBytes).toSorted(byTime);
   const winner = fitting[0];
   const search = winner === undefined ? undefined : searchedRun(request, fitting);
@@ -136,6 +144,7 @@ export function plan(request: PlanRequest, numBest = 10): Plan {
     best: ranked.slice(0, numBest),
     lost,
     numEvaluated: all.length,
+    candidates: search?.run === undefined ? all : [...all, search.run],
     ...(search?.program && { searchedProgram: search.program }),
     search: search?.report ?? nothingToImprove(all.length),
   };
