@@ -82,11 +82,7 @@ export interface StagedCandidate {
   readonly cost: CostModel;
 }
 
-export function stageCandidate(
-  request: PlanRequest,
-  candidate: Candidate,
-  goal: PartitionGoal,
-): StagedCandidate {
+function stageCandidate(request: PlanRequest, candidate: Candidate, goal: PartitionGoal): StagedCandidate {
   const { model, sequenceLength } = request;
   const microBatch = { size: candidate.microBatchSize, sequenceLength, recompute: candidate.recompute };
   const placement = findSchedule(candidate.schedule).placement({ ...candidate, numMicroBatches: 2 });
@@ -198,6 +194,16 @@ function parametersOfRanks(placement: Placement, stages: readonly StageShape[]):
 /** Bytes of a parameter on each rank that holds it. @param numCopies Holders, which share the optimizer's state. */
 export function bytesPerParameter(numCopies: number): number {
   return PARAMETER_BYTES + OPTIMIZER_BYTES / numCopies;
+}
+
+/**
+ * The bytes that second copies of the parameters take on the fullest rank of a run: their weights and gradients. The
+ * optimizer's state costs nothing in addition, because all copies share it.
+ * @param numDirections Of the pipeline; each has its own copy.
+ */
+export function secondCopyBytes({ parameterBytes, numReplicas }: PlannedRun, numDirections: number): number {
+  const parameters = parameterBytes / bytesPerParameter(numReplicas * numDirections);
+  return parameters * (1 - 1 / numDirections) * PARAMETER_BYTES;
 }
 
 /** The number of micro-batches of its largest stage that the fullest rank has memory for. */

@@ -12,6 +12,7 @@ import {
   ScheduleError,
   simulate,
 } from "../index.ts";
+import { secondCopyBytes } from "./candidate.ts";
 import { modelFlops, stageShapes } from "./model-cost.ts";
 import { embeddingParameters, layerParameters } from "./model-shape.ts";
 import { partitionLayers } from "./partition.ts";
@@ -180,6 +181,28 @@ describe("the plan", () => {
     const names = new Set([planned.best[0]!.schedule, ...planned.lost.map(({ schedule }) => schedule)]);
     expect(names.size).toBeGreaterThanOrEqual(8);
     for (const { reason } of planned.lost) expect(reason).toMatch(/slower|does not fit|must be/);
+  });
+
+  it("lets pairs hide communication: half the time of pairs helps the schedules that have them, and only those", () => {
+    const best = (pairShare: number, name: string) =>
+      Math.min(
+        ...plan({ ...request, device: { ...request.device, pairShare } }).candidates.flatMap((run) =>
+          run.schedule === name ? [run.stepSeconds] : [],
+        ),
+      );
+    expect(best(0.5, "dualpipe")).toBeLessThan(0.8 * best(1, "dualpipe"));
+    expect(best(0.5, "1f1b")).toBe(best(1, "1f1b"));
+    expect(() => best(1.5, "1f1b")).toThrow(/share of its F \+ B must be over 0 and at most 1; got 1.5/);
+  });
+
+  it("counts second copies as what is saved when each parameter is on one rank", () => {
+    const dualpipe = planned.candidates.find(
+      (run) => run.schedule === "dualpipe" && run.numRanks === 8 && !run.recompute,
+    )!;
+    const parametersOf = (bytes: number, copies: number) => bytes / (2 + 4 + 12 / copies);
+    const held = parametersOf(dualpipe.parameterBytes, 2);
+    expect(secondCopyBytes(dualpipe, 2)).toBeCloseTo(held * (6 + 12 / 2) - (held / 2) * (6 + 12), -3);
+    expect(secondCopyBytes(dualpipe, 1)).toBe(0);
   });
 
   it("says what is missing when nothing fits", () => {

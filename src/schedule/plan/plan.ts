@@ -61,7 +61,13 @@ function checkRequest({ globalBatch, numDevices, sequenceLength, device }: PlanR
       `plan: ${name} must be a whole number from 1 to ${2 ** 20}; got ${value}; correct it`,
     );
   }
-  const { peakFlops, efficiency, memoryBytes, allReduceBandwidth } = device;
+  const { peakFlops, efficiency, memoryBytes, allReduceBandwidth, pairShare = 1 } = device;
+  if (!(pairShare > 0 && pairShare <= 1)) {
+    throw new ScheduleError(
+      "INVALID_PLAN",
+      `plan: a pair's share of its F + B must be over 0 and at most 1; got ${pairShare}; correct it`,
+    );
+  }
   if (!(peakFlops > 0 && efficiency > 0 && efficiency <= 1 && memoryBytes > 0 && allReduceBandwidth > 0)) {
     throw new ScheduleError(
       "INVALID_PLAN",
