@@ -7,6 +7,7 @@ import { importBuilt, ROOT } from "./setup.mjs";
 const VIEWS = [
   ["design", "#/design?link=0.2", { hover: [640, 170] }],
   ["what-if", "#/design?stall=3@20%2B6&slow=1x1.2", { dark: true }],
+  ["plan", "#/plan", { height: 1040 }],
   [
     "compare",
     "#/compare?micro-batches=16&with=schedule%3Dinterleaved%26micro-batches%3D16%26stages-per-rank%3D2%26F%3D0.5%26I%3D0.5%26W%3D0.5%26activations%3D0.5",

@@ -20,6 +20,7 @@ export type { DeviceShape } from "./plan/model-cost.ts";
 export { type ModelShape, parseModelConfig } from "./plan/model-shape.ts";
 export { type LostSchedule, type Plan, plan } from "./plan/plan.ts";
 export { type MeasuredPlan, type ProfiledRun, planFromProfile } from "./plan/plan-from-profile.ts";
+export { type PlannedStep, plannedStep } from "./plan/planned-step.ts";
 export {
   type Action,
   type Communication,

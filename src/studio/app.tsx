@@ -3,12 +3,14 @@ import { ComparePage } from "./panels/compare-page.tsx";
 import { DesignPage } from "./panels/design-page.tsx";
 import { EditPage } from "./panels/edit-page.tsx";
 import { ExplainPage } from "./panels/explain-page.tsx";
+import { PlanPage } from "./panels/plan/plan-page.tsx";
 import { RunPage } from "./panels/run-page.tsx";
 import type { Session } from "./session.ts";
 import { formatView, PAGES, type Page } from "./view/view.ts";
 
 const TITLES: Readonly<Record<Page, string>> = {
   design: "Design",
+  plan: "Plan",
   compare: "Compare",
   explain: "Explain",
   edit: "Edit",
@@ -19,6 +21,8 @@ function PageOf({ page, session }: { page: Page; session: Session }) {
   switch (page) {
     case "design":
       return <DesignPage session={session} />;
+    case "plan":
+      return <PlanPage session={session} />;
     case "compare":
       return <ComparePage session={session} />;
     case "explain":

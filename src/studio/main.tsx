@@ -1,6 +1,7 @@
 // The entry of the page: a worker that simulates, a session, and the components that show it.
 import { render } from "preact";
 import { App } from "./app.tsx";
+import { Planner } from "./plan/planner.ts";
 import { RunStore } from "./run/run-store.ts";
 import { Session } from "./session.ts";
 import { WorkerClient } from "./worker/worker-client.ts";
@@ -13,4 +14,7 @@ if (hasRun && window.location.hash === "") window.location.replace("#/run");
 const root = document.getElementById("app")!;
 // What was painted before the scripts came.
 root.replaceChildren();
-render(<App session={new Session(window, new WorkerClient(makeWorker), run)} />, root);
+render(
+  <App session={new Session(window, new WorkerClient(makeWorker), new Planner(makeWorker), run)} />,
+  root,
+);

@@ -9,6 +9,8 @@ import type { Problem, Timeline } from "../schedule/index.ts";
 import { DrawnStep } from "./chart/drawn-step.ts";
 import type { Theme } from "./chart/palette.ts";
 import { BlockFinder } from "./chart/relations.ts";
+import type { PlanView } from "./plan/plan-settings.ts";
+import type { Planner } from "./plan/planner.ts";
 import type { RunStore } from "./run/run-store.ts";
 import type { StepSettings } from "./view/settings.ts";
 import { formatView, parseView, type View } from "./view/view.ts";
@@ -59,13 +61,15 @@ export class Session {
   readonly measured = signal<MeasuredStep | undefined>(undefined);
   readonly settings: ReadonlySignal<StepSettings>;
   readonly client: WorkerClient;
+  readonly planner: Planner;
   readonly run: RunStore | undefined;
   readonly #window: Window;
   #lastControl: string | undefined;
   #addressTimer: number | undefined;
 
   /** @param run That the server follows. */
-  constructor(window: Window, client: WorkerClient, run: RunStore | undefined) {
+  constructor(window: Window, client: WorkerClient, planner: Planner, run: RunStore | undefined) {
+    this.planner = planner;
     this.run = run;
     this.#window = window;
     this.client = client;
@@ -104,6 +108,11 @@ export class Session {
   change(change: Partial<StepSettings>, control: string): void {
     const view = this.view.value;
     this.navigate({ ...view, settings: { ...view.settings, ...change } }, control);
+  }
+
+  changePlan(change: Partial<PlanView>, control: string): void {
+    const view = this.view.value;
+    this.navigate({ ...view, plan: { ...view.plan, ...change } }, `plan ${control}`);
   }
 
   setTheme(theme: Theme): void {

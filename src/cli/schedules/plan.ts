@@ -43,6 +43,7 @@ interface PlanOptions {
   readonly latency: number;
   readonly bandwidth: number;
   readonly allReduce: number;
+  readonly pairShare: number;
   readonly write?: string;
   readonly json?: true;
 }
@@ -79,6 +80,7 @@ export function planCommand(): Command {
       positiveNumber,
       50,
     )
+    .option("--pair-share <share>", "time of an overlapped pair, as a share of its F + B", positiveNumber, 1)
     .addOption(
       new Option("--profile <file>", "plan with the costs that dualpipe train --profile measured").conflicts([
         "model",
@@ -101,7 +103,7 @@ function runPlan(options: PlanOptions): void {
     return;
   }
   const request = requestOf(options);
-  const { searchedProgram, ...planned } = asUsage(() => plan(request));
+  const { searchedProgram, candidates: _, ...planned } = asUsage(() => plan(request));
   writeSearched(options.write, searchedProgram);
   process.stdout.write(options.json ? `${JSON.stringify(planned)}\n` : planText(request, planned));
 }
@@ -140,6 +142,7 @@ function requestOf(options: PlanOptions): PlanRequest {
       memoryBytes: options.memory * 1e9,
       link: { latency: options.latency * 1e-6, bandwidth: options.bandwidth * 1e9 },
       allReduceBandwidth: options.allReduce * 1e9,
+      pairShare: options.pairShare,
     },
   };
 }
@@ -186,7 +189,7 @@ function whyNone(numEvaluated: number): string {
 
 function planText(
   { numDevices, globalBatch }: PlanRequest,
-  { best, lost, numEvaluated, search }: Plan,
+  { best, lost, numEvaluated, search }: Omit<Plan, "candidates">,
 ): string {
   return [
     `${counted(numEvaluated, "way")} to train ${counted(globalBatch, "sequence")} a step on ${counted(numDevices, "device")}`,

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ticksOf } from "./ticks.ts";
+import { ticksBetween, ticksOf } from "./ticks.ts";
 
 test.each([
   [26, 10, ["0", "5", "10", "15", "20", "25"]],
@@ -10,4 +10,10 @@ test.each([
   [0, 5, ["0"]],
 ])("an axis to %d with at most %d ticks", (end, maxTicks, labels) => {
   expect(ticksOf(end, maxTicks).map(({ label }) => label)).toEqual(labels);
+});
+
+test("a part of an axis has the ticks of the whole that are in it", () => {
+  expect(ticksBetween(3.58, 5.4, 5).map(({ label }) => label)).toEqual(["4", "4.5", "5"]);
+  expect(ticksBetween(10, 20, 2).map(({ label }) => label)).toEqual(["10", "15", "20"]);
+  expect(ticksBetween(4, 4, 3)).toEqual([]);
 });

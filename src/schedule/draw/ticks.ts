@@ -15,6 +15,18 @@ export function ticksOf(end: number, maxTicks: number): Tick[] {
   });
 }
 
+/** The same ticks for a part of an axis, from `start` to `end`. */
+export function ticksBetween(start: number, end: number, maxTicks: number): Tick[] {
+  const step = niceStep((end - start) / Math.max(1, maxTicks));
+  if (!(step > 0 && step < Infinity)) return [];
+  const first = Math.ceil(start / step - 1e-9);
+  const count = Math.floor(end / step + 1e-9) - first + 1;
+  return Array.from({ length: Math.max(0, count) }, (_, index) => {
+    const time = (first + index) * step;
+    return { time, label: String(Number(time.toPrecision(10))) };
+  });
+}
+
 /** The smallest 1, 2 or 5 times a power of ten that is not below `least`. */
 function niceStep(least: number): number {
   const power = 10 ** Math.floor(Math.log10(least));

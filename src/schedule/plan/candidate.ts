@@ -65,6 +65,8 @@ export interface PlannedRun extends Candidate {
   readonly bubbleRatio: number;
   /** The memory of the rank that needs most. */
   readonly peakBytes: number;
+  /** The part of `peakBytes` for weights, their gradients and the optimizer's state. */
+  readonly parameterBytes: number;
 }
 
 /** Half-precision weights, single-precision gradients. */
@@ -80,12 +82,8 @@ export interface StagedCandidate {
   readonly cost: CostModel;
 }
 
-export function stageCandidate(
-  request: PlanRequest,
-  candidate: Candidate,
-  goal: PartitionGoal,
-): StagedCandidate {
-  const { model, sequenceLength, device } = request;
+function stageCandidate(request: PlanRequest, candidate: Candidate, goal: PartitionGoal): StagedCandidate {
+  const { model, sequenceLength } = request;
   const microBatch = { size: candidate.microBatchSize, sequenceLength, recompute: candidate.recompute };
   const placement = findSchedule(candidate.schedule).placement({ ...candidate, numMicroBatches: 2 });
   const ranksOfStages = Array.from({ length: placement.numStages }, (_, stage) => [
@@ -95,6 +93,16 @@ export function stageCandidate(
     stage === placement.numStages - 1 ? headInLayers(model, microBatch) : 0,
   );
   const layerCounts = partitionLayers(model.numLayers, ranksOfStages, extra, goal);
+  return stagesWithLayers(request, candidate, layerCounts);
+}
+
+/** The stages of a candidate with these numbers of layers. */
+export function stagesWithLayers(
+  { model, sequenceLength, device }: PlanRequest,
+  { microBatchSize, recompute }: Candidate,
+  layerCounts: readonly number[],
+): StagedCandidate {
+  const microBatch = { size: microBatchSize, sequenceLength, recompute };
   const stages = stageShapes(model, layerCounts, microBatch);
   return { layerCounts, stages, cost: stageCostModel(stages, device, model, microBatch) };
 }
@@ -161,6 +169,10 @@ export function finishRun(
   const stepSeconds = seconds + allReduceSeconds;
   const flops =
     modelFlops(model, { size: microBatchSize, sequenceLength, recompute }) * candidate.numMicroBatches;
+  const ofParameters = parameters.map((count) => count * bytesPerParameter(numCopies));
+  const activations = peakActivationBytes(program, stages);
+  const peaks = perRank(program.placement.numRanks, (rank) => activations[rank]! + ofParameters[rank]!);
+  const peakBytes = Math.max(...peaks);
   return {
     ...candidate,
     layerCounts,
@@ -168,11 +180,8 @@ export function finishRun(
     allReduceSeconds,
     mfu: (flops * numReplicas) / (stepSeconds * numDevices * device.peakFlops),
     bubbleRatio: 1 - busySeconds / seconds,
-    peakBytes: Math.max(
-      ...peakActivationBytes(program, stages).map(
-        (activations, rank) => activations + parameters[rank]! * bytesPerParameter(numCopies),
-      ),
-    ),
+    peakBytes,
+    parameterBytes: ofParameters[peaks.indexOf(peakBytes)]!,
   };
 }
 
@@ -182,8 +191,19 @@ function parametersOfRanks(placement: Placement, stages: readonly StageShape[]):
   );
 }
 
-function bytesPerParameter(numCopies: number): number {
+/** Bytes of a parameter on each rank that holds it. @param numCopies Holders, which share the optimizer's state. */
+export function bytesPerParameter(numCopies: number): number {
   return PARAMETER_BYTES + OPTIMIZER_BYTES / numCopies;
+}
+
+/**
+ * The bytes that second copies of the parameters take on the fullest rank of a run: their weights and gradients. The
+ * optimizer's state costs nothing in addition, because all copies share it.
+ * @param numDirections Of the pipeline; each has its own copy.
+ */
+export function secondCopyBytes({ parameterBytes, numReplicas }: PlannedRun, numDirections: number): number {
+  const parameters = parameterBytes / bytesPerParameter(numReplicas * numDirections);
+  return parameters * (1 - 1 / numDirections) * PARAMETER_BYTES;
 }
 
 /** The number of micro-batches of its largest stage that the fullest rank has memory for. */

@@ -10,6 +10,8 @@ export interface DeviceShape {
   readonly link: LinkCost;
   /** Bytes per second of an all-reduce between data-parallel replicas. */
   readonly allReduceBandwidth: number;
+  /** The time of an overlapped pair as a share of its F + B; 1, nothing is hidden, unless given. */
+  readonly pairShare?: number | undefined;
 }
 
 /** The cost of one stage for one micro-batch, and what it keeps in memory. */
@@ -107,6 +109,7 @@ export function stageCostModel(
     F: stages.map(({ flops }) => flops.F / rate),
     I: stages.map(({ flops }) => flops.I / rate),
     W: stages.map(({ flops }) => flops.W / rate),
+    ...(device.pairShare === undefined ? {} : { pairShare: device.pairShare }),
     link: device.link,
     activationBytes: model.hiddenSize * VALUE_BYTES * size * sequenceLength,
   };

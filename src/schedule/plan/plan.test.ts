@@ -1,6 +1,18 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type PlanRequest, parseModelConfig, plan, ScheduleError } from "../index.ts";
+import {
+  findSchedule,
+  lower,
+  memoryOverTime,
+  type PlannedRun,
+  type PlanRequest,
+  parseModelConfig,
+  plan,
+  plannedStep,
+  ScheduleError,
+  simulate,
+} from "../index.ts";
+import { secondCopyBytes } from "./candidate.ts";
 import { modelFlops, stageShapes } from "./model-cost.ts";
 import { embeddingParameters, layerParameters } from "./model-shape.ts";
 import { partitionLayers } from "./partition.ts";
@@ -137,10 +149,60 @@ describe("the plan", () => {
     }
   });
 
+  it("gives what each of its runs is simulated with, to the same time and memory", () => {
+    const directly = planned.candidates.filter(
+      (run) => run.schedule !== "searched" && run.numMicroBatches <= 4 * run.numRanks,
+    );
+    expect(new Set(directly.map(({ schedule }) => schedule)).size).toBe(8);
+    for (const run of directly) {
+      const { cost, memory } = plannedStep(request, run);
+      const program = findSchedule(run.schedule).generate(run);
+      const { makespan, timeline } = simulate(lower(program), cost);
+      expect(makespan / (run.stepSeconds - run.allReduceSeconds)).toBeCloseTo(1, 9);
+      const peaks = memoryOverTime(timeline, program.placement, memory).map(({ peak }) => peak);
+      expect(Math.max(...peaks) / run.peakBytes).toBeCloseTo(1, 9);
+      expect(run.parameterBytes).toBeLessThan(run.peakBytes);
+    }
+  });
+
+  it("shows all candidates before it searches, and adds what the search finds", () => {
+    let shown: readonly PlannedRun[] = [];
+    const { candidates, numEvaluated, searchedProgram } = plan(request, 1, (all) => {
+      shown = all;
+    });
+    expect(shown).toHaveLength(numEvaluated);
+    expect(candidates.slice(0, numEvaluated)).toEqual(shown);
+    expect(candidates.slice(numEvaluated).map(({ schedule }) => schedule)).toEqual(
+      searchedProgram === undefined ? [] : ["searched"],
+    );
+  });
+
   it("says why every other schedule lost", () => {
     const names = new Set([planned.best[0]!.schedule, ...planned.lost.map(({ schedule }) => schedule)]);
     expect(names.size).toBeGreaterThanOrEqual(8);
     for (const { reason } of planned.lost) expect(reason).toMatch(/slower|does not fit|must be/);
+  });
+
+  it("lets pairs hide communication: half the time of pairs helps the schedules that have them, and only those", () => {
+    const best = (pairShare: number, name: string) =>
+      Math.min(
+        ...plan({ ...request, device: { ...request.device, pairShare } }).candidates.flatMap((run) =>
+          run.schedule === name ? [run.stepSeconds] : [],
+        ),
+      );
+    expect(best(0.5, "dualpipe")).toBeLessThan(0.8 * best(1, "dualpipe"));
+    expect(best(0.5, "1f1b")).toBe(best(1, "1f1b"));
+    expect(() => best(1.5, "1f1b")).toThrow(/share of its F \+ B must be over 0 and at most 1; got 1.5/);
+  });
+
+  it("counts second copies as what is saved when each parameter is on one rank", () => {
+    const dualpipe = planned.candidates.find(
+      (run) => run.schedule === "dualpipe" && run.numRanks === 8 && !run.recompute,
+    )!;
+    const parametersOf = (bytes: number, copies: number) => bytes / (2 + 4 + 12 / copies);
+    const held = parametersOf(dualpipe.parameterBytes, 2);
+    expect(secondCopyBytes(dualpipe, 2)).toBeCloseTo(held * (6 + 12 / 2) - (held / 2) * (6 + 12), -3);
+    expect(secondCopyBytes(dualpipe, 1)).toBe(0);
   });
 
   it("says what is missing when nothing fits", () => {

@@ -32,6 +32,8 @@ export interface Plan {
   readonly best: readonly PlannedRun[];
   readonly lost: readonly LostSchedule[];
   readonly numEvaluated: number;
+  /** All runs that were evaluated, also those that do not fit in memory, and the searched one. */
+  readonly candidates: readonly PlannedRun[];
   /** The result of the search for a program that beats the named schedules, in words. */
   readonly search: string;
   /** The program of the run called "searched", where there is one. */
@@ -59,7 +61,13 @@ function checkRequest({ globalBatch, numDevices, sequenceLength, device }: PlanR
       `plan: ${name} must be a whole number from 1 to ${2 ** 20}; got ${value}; correct it`,
     );
   }
-  const { peakFlops, efficiency, memoryBytes, allReduceBandwidth } = device;
+  const { peakFlops, efficiency, memoryBytes, allReduceBandwidth, pairShare = 1 } = device;
+  if (!(pairShare > 0 && pairShare <= 1)) {
+    throw new ScheduleError(
+      "INVALID_PLAN",
+      `plan: a pair's share of its F + B must be over 0 and at most 1; got ${pairShare}; correct it`,
+    );
+  }
   if (!(peakFlops > 0 && efficiency > 0 && efficiency <= 1 && memoryBytes > 0 && allReduceBandwidth > 0)) {
     throw new ScheduleError(
       "INVALID_PLAN",
@@ -107,14 +115,20 @@ const byTime = (a: PlannedRun, b: PlannedRun) => a.stepSeconds - b.stepSeconds;
 
 /**
  * The fastest ways to train the model of the request, and why each other schedule lost.
- * @param numBest The largest number of runs to return.
+ * @param numBest The largest number of runs to return as `best`.
+ * @param showCandidates Takes the runs of the named schedules, before the search for a better program.
  * @throws ScheduleError `INVALID_PLAN`
  */
-export function plan(request: PlanRequest, numBest = 10): Plan {
+export function plan(
+  request: PlanRequest,
+  numBest = 10,
+  showCandidates: (candidates: readonly PlannedRun[]) => void = () => {},
+): Plan {
   checkRequest(request);
   const { memoryBytes } = request.device;
   const tried = schedules.map((schedule) => ({ name: schedule.name, ...tryAll(schedule, request) }));
   const all = tried.flatMap(({ runs }) => runs);
+  showCandidates(all);
   const fitting = all.filter((run) => run.peakBytes <= memoryBytes).toSorted(byTime);
   const winner = fitting[0];
   const search = winner === undefined ? undefined : searchedRun(request, fitting);
@@ -136,6 +150,7 @@ export function plan(request: PlanRequest, numBest = 10): Plan {
     best: ranked.slice(0, numBest),
     lost,
     numEvaluated: all.length,
+    candidates: search?.run === undefined ? all : [...all, search.run],
     ...(search?.program && { searchedProgram: search.program }),
     search: search?.report ?? nothingToImprove(all.length),
   };

@@ -4,7 +4,13 @@ import type { Program } from "../program/program.ts";
 import { findSchedule } from "../schedules/registry.ts";
 import { searchSchedule } from "../search/search.ts";
 import { simulate } from "../simulate/simulate.ts";
-import { activationRoom, finishRun, type PlannedRun, type PlanRequest, stageCandidate } from "./candidate.ts";
+import {
+  activationRoom,
+  finishRun,
+  type PlannedRun,
+  type PlanRequest,
+  stagesWithLayers,
+} from "./candidate.ts";
 
 export interface SearchedRun {
   /** Absent when the search found nothing better. */
@@ -43,9 +49,7 @@ export function searchedRun(request: PlanRequest, fitting: readonly PlannedRun[]
 }
 
 function improveRun(request: PlanRequest, run: PlannedRun): { run: PlannedRun; program: Program } {
-  const staged = (["even-stages", "even-ranks"] as const)
-    .map((goal) => stageCandidate(request, run, goal))
-    .find(({ layerCounts }) => layerCounts.join() === run.layerCounts.join())!;
+  const staged = stagesWithLayers(request, run, run.layerCounts);
   const placement = findSchedule(run.schedule).placement(run);
   const named = Math.max(...peakActivations(findSchedule(run.schedule).generate(run)));
   const { program } = searchSchedule({

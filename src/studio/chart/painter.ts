@@ -1,5 +1,5 @@
 /** Draws a step on a canvas: lanes as pixels (raster.ts), and over them numbers, titles of rows and the axis. */
-import { ticksOf } from "../../schedule/draw/ticks.ts";
+import { ticksBetween } from "../../schedule/draw/ticks.ts";
 import { Opcode } from "../../schedule/index.ts";
 import type { Camera } from "./camera.ts";
 import { type DrawnBlock, type DrawnStep, firstEndingAfter } from "./drawn-step.ts";
@@ -143,7 +143,8 @@ export class Painter {
     context.beginPath();
     context.moveTo(left, y + 0.5);
     context.lineTo(width, y + 0.5);
-    for (const { time, label } of visibleTicks(start, (width - left) / scale, (width - left) / TICK_WIDTH)) {
+    const maxTicks = Math.floor((width - left) / TICK_WIDTH);
+    for (const { time, label } of ticksBetween(start, start + (width - left) / scale, maxTicks)) {
       const x = Math.round(left + (time - start) * scale) + 0.5;
       context.moveTo(x, y);
       context.lineTo(x, y + 5);
@@ -151,19 +152,6 @@ export class Painter {
     }
     context.stroke();
   }
-}
-
-/** The ticks of the visible part of the axis: those of an axis of its length, moved to where it is. */
-function visibleTicks(start: number, duration: number, maxTicks: number) {
-  const [, second] = ticksOf(duration, Math.max(1, Math.floor(maxTicks)));
-  const step = second?.time ?? duration;
-  if (!(step > 0)) return ticksOf(0, 1);
-  const first = Math.ceil(start / step - 1e-9);
-  const count = Math.floor((start + duration) / step + 1e-9) - first + 1;
-  return Array.from({ length: Math.max(0, count) }, (_, i) => {
-    const time = (first + i) * step;
-    return { time, label: String(Number(time.toPrecision(10))) };
-  });
 }
 
 /** The camera for a canvas with `ratio` pixels per CSS pixel. */

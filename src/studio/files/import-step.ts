@@ -48,7 +48,7 @@ function importJson(name: string, text: string, current: StepSettings): Imported
 
 /** The sizes and the costs of a profile of `dualpipe train --profile`. */
 function settingsOfProfile(text: string, current: StepSettings): StepSettings {
-  const { schedule, numRanks, numMicroBatches, numStages, F, I, W, link } = parseProfile(text);
+  const { schedule, numRanks, numMicroBatches, numStages, F, I, W, pairShare, link } = parseProfile(text);
   const { program: _, ...rest } = current;
   const list = (values: readonly number[]) => values.map((value) => Number(value.toPrecision(4))).join("/");
   return {
@@ -57,7 +57,7 @@ function settingsOfProfile(text: string, current: StepSettings): StepSettings {
     numRanks,
     numMicroBatches,
     stagesPerRank: Math.max(1, Math.floor(numStages / numRanks)),
-    costs: { F: list(F), I: list(I), W: list(W), link: String(link.latency) },
+    costs: { F: list(F), I: list(I), W: list(W), pairShare: list([pairShare]), link: String(link.latency) },
   };
 }
 

@@ -17,6 +17,7 @@ export function LineChart({ title, steps, values, theme }: LineChartProps) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(undefined);
   useEffect(() => {
+    const element = box.current!;
     const { text, accent } = SURFACES[theme];
     const axis = {
       stroke: text,
@@ -27,7 +28,7 @@ export function LineChart({ title, steps, values, theme }: LineChartProps) {
     const made = new uPlot(
       {
         title,
-        width: Math.max(120, box.current!.clientWidth),
+        width: Math.max(120, element.clientWidth),
         height: HEIGHT,
         legend: { show: false },
         scales: { x: { time: false } },
@@ -35,13 +36,13 @@ export function LineChart({ title, steps, values, theme }: LineChartProps) {
         series: [{}, { stroke: accent, width: 1.5 }],
       },
       [[...steps], [...values]],
-      box.current!,
+      element,
     );
     plot.current = made;
     const observer = new ResizeObserver(() =>
-      made.setSize({ width: Math.max(120, box.current!.clientWidth), height: HEIGHT }),
+      made.setSize({ width: Math.max(120, element.clientWidth), height: HEIGHT }),
     );
-    observer.observe(box.current!);
+    observer.observe(element);
     return () => {
       observer.disconnect();
       made.destroy();

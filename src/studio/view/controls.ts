@@ -46,6 +46,15 @@ export const COST_CONTROLS: readonly NumberControl<CostKey>[] = [
     empty: "F + I + W",
   },
   {
+    key: "pairShare",
+    label: "Pair share",
+    meaning: "of the F + I + W of a pair, unless it has a time",
+    min: 0.3,
+    max: 1,
+    step: 0.01,
+    empty: "1",
+  },
+  {
     key: "link",
     label: "Latency",
     meaning: "time until a transfer arrives",

@@ -19,10 +19,10 @@ export interface StepSettings {
   readonly program?: string | undefined;
 }
 
-export type CostKey = "F" | "I" | "W" | "FB" | "link" | "bandwidth" | "bytes";
+export type CostKey = "F" | "I" | "W" | "FB" | "pairShare" | "link" | "bandwidth" | "bytes";
 export type MemoryKey = "weights" | "activations";
 
-export const COST_KEYS: readonly CostKey[] = ["F", "I", "W", "FB", "link", "bandwidth", "bytes"];
+export const COST_KEYS: readonly CostKey[] = ["F", "I", "W", "FB", "pairShare", "link", "bandwidth", "bytes"];
 export const MEMORY_KEYS: readonly MemoryKey[] = ["weights", "activations"];
 
 export const DEFAULT_SETTINGS: StepSettings = {

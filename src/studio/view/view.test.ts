@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
+import { PLAN_KEYS, type PlanView, WITHIN_MAX } from "../plan/plan-settings.ts";
 import { COST_KEYS, DEFAULT_SETTINGS, MEMORY_KEYS, type StepSettings } from "./settings.ts";
 import { formatView, parseView } from "./view.ts";
 
@@ -33,10 +34,20 @@ const settings: fc.Arbitrary<StepSettings> = fc.record(
   },
 );
 
+const plan: fc.Arbitrary<PlanView> = fc.record(
+  {
+    texts: texts(PLAN_KEYS),
+    pick: fc.string(),
+    between: fc.tuple(fc.string(), fc.string()),
+    within: fc.integer({ min: 1, max: WITHIN_MAX }),
+  },
+  { requiredKeys: ["texts", "between", "within"] },
+);
+
 it("an address restores its view, whatever was typed into the fields", () => {
   fc.assert(
-    fc.property(settings, fc.array(settings), fc.nat(), (given, others, time) => {
-      const view = { page: "compare" as const, settings: given, others, time };
+    fc.property(settings, fc.array(settings), fc.nat(), plan, (given, others, time, planned) => {
+      const view = { page: "compare" as const, settings: given, others, time, plan: planned };
       expect(parseView(`#${formatView(view)}`)).toEqual(view);
     }),
   );

@@ -4,9 +4,10 @@
  * Whatever equals the default is left out, so that addresses stay short. What cannot be read falls back to the default:
  * an address is typed and cut off by people.
  */
+import { DEFAULT_PLAN, PLAN_KEYS, type PlanTexts, type PlanView, WITHIN_MAX } from "../plan/plan-settings.ts";
 import { COST_KEYS, DEFAULT_SETTINGS, MEMORY_KEYS, type StepSettings } from "./settings.ts";
 
-export const PAGES = ["design", "compare", "explain", "edit", "run"] as const;
+export const PAGES = ["design", "plan", "compare", "explain", "edit", "run"] as const;
 export type Page = (typeof PAGES)[number];
 
 export interface View {
@@ -16,15 +17,24 @@ export interface View {
   readonly others: readonly StepSettings[];
   /** Where Explain stands, in the unit of the costs. */
   readonly time: number;
+  readonly plan: PlanView;
 }
 
-const DEFAULT_VIEW: View = { page: "design", settings: DEFAULT_SETTINGS, others: [], time: 0 };
+const DEFAULT_VIEW: View = {
+  page: "design",
+  settings: DEFAULT_SETTINGS,
+  others: [],
+  time: 0,
+  plan: DEFAULT_PLAN,
+};
 
 /** The view as what follows the `#` of the address. */
-export function formatView({ page, settings, others, time }: View): string {
+export function formatView({ page, settings, others, time, plan }: View): string {
   const query = formatSettings(settings);
   for (const other of others) query.append("with", formatSettings(other).toString());
   if (time > 0) query.set("time", String(time));
+  const planText = formatPlan(plan);
+  if (planText !== "") query.set("plan", planText);
   const text = query.toString();
   return `/${page}${text === "" ? "" : `?${text}`}`;
 }
@@ -36,7 +46,13 @@ export function parseView(hash: string): View {
   const own = new URLSearchParams(query);
   const others = own.getAll("with").map((text) => parseSettings(new URLSearchParams(text)));
   const time = Number(own.get("time") ?? 0);
-  return { page, settings: parseSettings(own), others, time: time > 0 && time < Infinity ? time : 0 };
+  return {
+    page,
+    settings: parseSettings(own),
+    others,
+    time: time > 0 && time < Infinity ? time : 0,
+    plan: parsePlan(new URLSearchParams(own.get("plan") ?? "")),
+  };
 }
 
 function splitOnce(text: string, separator: string): string[] {
@@ -89,5 +105,30 @@ function parseSettings(query: URLSearchParams): StepSettings {
     slowStages: query.getAll("slow"),
     separatesPairs: query.get("pairs") === "separate",
     ...(program === null ? {} : { program }),
+  };
+}
+
+function formatPlan({ texts, pick, between, within }: PlanView): string {
+  const query = new URLSearchParams();
+  for (const key of PLAN_KEYS) if (texts[key] !== undefined) query.set(key, texts[key]);
+  if (between.join() !== DEFAULT_PLAN.between.join())
+    for (const name of between) query.append("between", name);
+  if (within !== DEFAULT_PLAN.within) query.set("within", String(within));
+  if (pick !== undefined) query.set("pick", pick);
+  return query.toString();
+}
+
+function parsePlan(query: URLSearchParams): PlanView {
+  const texts = Object.fromEntries(
+    PLAN_KEYS.flatMap((key) => (query.has(key) ? [[key, query.get(key)!]] : [])),
+  );
+  const between = query.getAll("between");
+  const within = Number(query.get("within") ?? DEFAULT_PLAN.within);
+  const pick = query.get("pick");
+  return {
+    texts: texts as PlanTexts,
+    between: between.length === 2 ? [between[0]!, between[1]!] : DEFAULT_PLAN.between,
+    within: within > 0 && within <= WITHIN_MAX ? within : DEFAULT_PLAN.within,
+    ...(pick === null ? {} : { pick }),
   };
 }
