@@ -13,6 +13,11 @@ const VIEWS = [
     "#/compare?micro-batches=16&with=schedule%3Dinterleaved%26micro-batches%3D16%26stages-per-rank%3D2%26F%3D0.5%26I%3D0.5%26W%3D0.5%26activations%3D0.5",
     {},
   ],
+  [
+    "differences",
+    "#/compare?schedule=zb1p&ranks=4&micro-batches=10&with=schedule%3Dzb2p%26ranks%3D4%26micro-batches%3D10",
+    {},
+  ],
   ["explain", "#/explain?time=12.5", {}],
   ["edit", "#/edit?ranks=4&micro-batches=8", {}],
 ];
@@ -21,9 +26,9 @@ const SIZE = { width: 1440, height: 800 };
 
 const { startStudioServer } = await importBuilt("cli/studio/studio-server.js");
 const { RunInFolder } = await importBuilt("cli/studio/run-in-folder.js");
-const runFolder = process.argv[2];
-const events = runFolder === undefined ? undefined : (await RunInFolder.open(runFolder)).events;
-const server = await startStudioServer({ host: "127.0.0.1", port: 0, events });
+const opened = await Promise.all(process.argv.slice(2).map((folder) => RunInFolder.open(folder)));
+const runs = opened.map(({ events }) => events);
+const server = await startStudioServer({ host: "127.0.0.1", port: 0, runs });
 const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
 
 async function take(name, hash, { dark = false, hover, height = SIZE.height }) {
@@ -45,7 +50,7 @@ async function take(name, hash, { dark = false, hover, height = SIZE.height }) {
 }
 
 for (const [name, hash, options] of VIEWS) await take(name, hash, options);
-if (events !== undefined) await take("run", "#/run", { height: 1000 });
+if (runs.length > 0) await take("run", "#/run", { height: 1000 });
 else console.log("no picture of a run: name its folder");
 await browser.close();
 server.close();

@@ -1,5 +1,5 @@
 import { useEffect } from "preact/hooks";
-import { ComparePage } from "./panels/compare-page.tsx";
+import { ComparePage } from "./panels/compare/compare-page.tsx";
 import { DesignPage } from "./panels/design-page.tsx";
 import { EditPage } from "./panels/edit-page.tsx";
 import { ExplainPage } from "./panels/explain-page.tsx";
@@ -30,12 +30,12 @@ function PageOf({ page, session }: { page: Page; session: Session }) {
     case "edit":
       return <EditPage session={session} />;
     case "run":
-      return session.run === undefined ? (
+      return session.runs.length === 0 ? (
         <p class="page plain">
           This page follows no run. Open one with: dualpipe studio FOLDER, or dualpipe train CONFIG --studio
         </p>
       ) : (
-        <RunPage session={session} store={session.run} />
+        <RunPage session={session} />
       );
     default:
       return page satisfies never;
@@ -56,7 +56,7 @@ export function App({ session }: { session: Session }) {
           dualpipe <span>studio</span>
         </h1>
         <nav aria-label="Views">
-          {PAGES.filter((page) => page !== "run" || session.run !== undefined).map((page) => (
+          {PAGES.filter((page) => page !== "run" || session.runs.length > 0).map((page) => (
             <a
               key={page}
               href={`#${formatView({ ...view, page })}`}

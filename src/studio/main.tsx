@@ -7,14 +7,14 @@ import { Session } from "./session.ts";
 import { WorkerClient } from "./worker/worker-client.ts";
 
 const makeWorker = () => new Worker(new URL("./worker/worker.ts", import.meta.url), { type: "module" });
-// The server says in the page whether it has a run to follow; a static site has none.
-const hasRun = "run" in document.documentElement.dataset;
-const run = hasRun ? new RunStore(new EventSource("run/events")) : undefined;
-if (hasRun && window.location.hash === "") window.location.replace("#/run");
+// The server says in the page how many runs it follows; a static site has none.
+const numRuns = Number(document.documentElement.dataset.runs ?? 0);
+const runs = Array.from({ length: numRuns }, (_, i) => new RunStore(new EventSource(`run/${i}/events`)));
+if (numRuns > 0 && window.location.hash === "") window.location.replace("#/run");
 const root = document.getElementById("app")!;
 // What was painted before the scripts came.
 root.replaceChildren();
 render(
-  <App session={new Session(window, new WorkerClient(makeWorker), new Planner(makeWorker), run)} />,
+  <App session={new Session(window, new WorkerClient(makeWorker), new Planner(makeWorker), runs)} />,
   root,
 );

@@ -9,6 +9,7 @@ import type { Problem, Timeline } from "../schedule/index.ts";
 import { DrawnStep } from "./chart/drawn-step.ts";
 import type { Theme } from "./chart/palette.ts";
 import { BlockFinder } from "./chart/relations.ts";
+import { Traces } from "./files/traces.ts";
 import type { PlanView } from "./plan/plan-settings.ts";
 import type { Planner } from "./plan/planner.ts";
 import type { RunStore } from "./run/run-store.ts";
@@ -31,15 +32,13 @@ export function loadStep(result: StepResult): LoadedStep {
   return { result, drawn, finder: new BlockFinder(drawn) };
 }
 
-/** A measured timeline, with the numbers that follow from it. */
-export function loadTimeline(timeline: Timeline): LoadedStep {
-  return loadStep(resultOfTimeline(timeline));
-}
+const loadedTimelines = new WeakMap<Timeline, LoadedStep>();
 
-/** A step that was measured, from a file. */
-export interface MeasuredStep {
-  readonly name: string;
-  readonly timeline: Timeline;
+/** A measured timeline, with the numbers that follow from it; each is loaded once. */
+export function loadTimeline(timeline: Timeline): LoadedStep {
+  const loaded = loadedTimelines.get(timeline) ?? loadStep(resultOfTimeline(timeline));
+  loadedTimelines.set(timeline, loaded);
+  return loaded;
 }
 
 /** Browsers slow down pages that change their address more often than a few times a second. */
@@ -57,20 +56,20 @@ export class Session {
   readonly problems = signal<readonly Problem[]>([]);
   /** Whether the worker is busy with newer settings than those of `step`. */
   readonly isBusy = signal(true);
-  /** A measured step that was opened from a file. */
-  readonly measured = signal<MeasuredStep | undefined>(undefined);
+  /** Measured steps that were opened from files. */
+  readonly traces = new Traces();
   readonly settings: ReadonlySignal<StepSettings>;
   readonly client: WorkerClient;
   readonly planner: Planner;
-  readonly run: RunStore | undefined;
+  /** The runs that the server follows. */
+  readonly runs: readonly RunStore[];
   readonly #window: Window;
   #lastControl: string | undefined;
   #addressTimer: number | undefined;
 
-  /** @param run That the server follows. */
-  constructor(window: Window, client: WorkerClient, planner: Planner, run: RunStore | undefined) {
+  constructor(window: Window, client: WorkerClient, planner: Planner, runs: readonly RunStore[]) {
     this.planner = planner;
-    this.run = run;
+    this.runs = runs;
     this.#window = window;
     this.client = client;
     this.view = signal(parseView(window.location.hash));

@@ -97,7 +97,7 @@ inBrowser("a finished run is opened from its folder, next to its plan", async ()
   await startRun("--studio", "--overwrite");
   await exited(run!);
   const { events } = await RunInFolder.open(runFolder);
-  const server = await startStudioServer({ host: "127.0.0.1", port: 0, events });
+  const server = await startStudioServer({ host: "127.0.0.1", port: 0, runs: [events] });
   try {
     const page = await studio.browser.newPage();
     await page.goto(server.address);
@@ -125,7 +125,7 @@ inBrowser("a finished run is opened from its folder, next to its plan", async ()
 /** What a page is told first: everything up to the first pause. */
 async function eventsOf(
   server: StudioServer,
-  path = "run/events",
+  path = "run/0/events",
 ): Promise<{ status: number; text: string }> {
   const abort = new AbortController();
   const response = await fetch(`${server.address}${path}`, { signal: abort.signal });
@@ -145,7 +145,7 @@ test("the server of a run gives its events, and no file of its folder", async ()
   );
   writeFileSync(join(own, "secret.txt"), "a secret");
   const { events } = await RunInFolder.open(own);
-  const server = await startStudioServer({ host: "127.0.0.1", port: 0, events });
+  const server = await startStudioServer({ host: "127.0.0.1", port: 0, runs: [events] });
   try {
     const { text } = await eventsOf(server);
     expect(text).toContain(`"folder":${JSON.stringify(own)}`);
@@ -154,7 +154,8 @@ test("the server of a run gives its events, and no file of its folder", async ()
     for (const path of [
       "run/secret.txt",
       "run/../secret.txt",
-      "run/events/../../secret.txt",
+      "run/0/events/../../secret.txt",
+      "run/1/events",
       "config.yaml",
       "run/config.yaml",
     ])

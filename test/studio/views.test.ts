@@ -75,7 +75,10 @@ inBrowser("compare puts schedules for one model on one clock", async () => {
   const cells = await time.locator("td").allInnerTexts();
   expect(cells[0]).toBe(simulated("dualpipe", 1));
   expect(cells[1]).toContain(simulated("interleaved", 0.5, 2));
-  expect(await page.locator(".stage .note").innerText()).toMatch(/needs .* less time .*parameter twice/);
+  expect(await page.locator(".stage .note").first().innerText()).toMatch(
+    /needs .* less time .*parameter twice/,
+  );
+  expect(await page.locator(".stage .note").last().innerText()).toContain("16 stages instead of 8");
   // Zooming one zooms the other.
   await page.locator(".surface").first().focus();
   await page.keyboard.press("+");

@@ -9,8 +9,7 @@ import { startStudioServer } from "./studio-server.ts";
  */
 export async function followRun(config: TrainConfig, port: number) {
   const listener = new LiveRun(config);
-  const { events } = listener;
-  const { address, close } = await startStudioServer({ host: "127.0.0.1", port, events });
+  const { address, close } = await startStudioServer({ host: "127.0.0.1", port, runs: [listener.events] });
   process.stderr.write(`dualpipe studio: open ${address}\n`);
   return { listener, close };
 }

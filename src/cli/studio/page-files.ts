@@ -23,10 +23,10 @@ const PAGE_FOLDER = fileURLToPath(new URL("../../../dist/studio", import.meta.ur
 
 /**
  * All files of the page by their path on the server. They are read once, so a request cannot name any other file.
- * @param hasRun Tells the page that the server has a run to show.
+ * @param numRuns Tells the page how many runs the server has to show.
  * @throws StudioError `PAGE_MISSING`
  */
-export function readPageFiles({ hasRun = false, folder = PAGE_FOLDER } = {}): Map<string, PageFile> {
+export function readPageFiles({ numRuns = 0, folder = PAGE_FOLDER } = {}): Map<string, PageFile> {
   if (!existsSync(join(folder, "index.html")))
     throw new StudioError(
       "PAGE_MISSING",
@@ -40,7 +40,9 @@ export function readPageFiles({ hasRun = false, folder = PAGE_FOLDER } = {}): Ma
     const isPage = path === "/index.html";
     const content = readFileSync(join(folder, name));
     const body =
-      isPage && hasRun ? Buffer.from(content.toString().replace("<html", "<html data-run")) : content;
+      isPage && numRuns > 0
+        ? Buffer.from(content.toString().replace("<html", `<html data-runs="${numRuns}"`))
+        : content;
     const file = { type, body, isHashed: path.startsWith("/assets/") };
     files.set(path, file);
     if (isPage) files.set("/", file);

@@ -6,7 +6,7 @@
 import { closeSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { readTextFile } from "../../files/text-file.ts";
-import type { RunMessage } from "../../studio/run/run-message.ts";
+import type { RunInfo, RunMessage } from "../../studio/run/run-message.ts";
 import { loadConfig, type TrainConfig } from "../../trainer/config/config.ts";
 import { METRICS_FILE, TRACE_FILE } from "../../trainer/run-folder.ts";
 import { CONFIG_FILE } from "../../trainer/saved-model.ts";
@@ -19,6 +19,7 @@ const LOOK_MS = 1_000;
 export class RunInFolder {
   readonly events = new RunEvents();
   readonly #config: TrainConfig;
+  readonly #info: RunInfo;
   readonly #metricsPath: string;
   readonly #tracePath: string;
   #numRead = 0;
@@ -32,7 +33,8 @@ export class RunInFolder {
     this.#metricsPath = join(folder, METRICS_FILE);
     this.#tracePath = join(folder, TRACE_FILE);
     // The folder may have been moved since the run wrote its own name.
-    this.events.tell({ kind: "run", info: { ...runInfoOf(config), folder } });
+    this.#info = { ...runInfoOf(config), folder };
+    this.events.tell({ kind: "run", info: this.#info });
     this.look();
     setInterval(() => this.look(), LOOK_MS).unref();
   }
@@ -74,7 +76,7 @@ export class RunInFolder {
     this.#rest = "";
     this.#lastStep = 0;
     this.#hasEnded = false;
-    this.events.tell({ kind: "run", info: runInfoOf(this.#config) });
+    this.events.tell({ kind: "run", info: this.#info });
   }
 
   #tellLine(line: string): void {

@@ -12,8 +12,8 @@ export interface StudioServerOptions {
   readonly host: string;
   /** 0 for any that is free. */
   readonly port: number;
-  /** What happens in a run, which the page then shows. */
-  readonly events?: RunEvents | undefined;
+  /** What happens in each run that the page shows. */
+  readonly runs?: readonly RunEvents[] | undefined;
 }
 
 /** A server that listens. */
@@ -24,7 +24,7 @@ export interface StudioServer {
   close(): void;
 }
 
-const EVENTS_PATH = "/run/events";
+const EVENTS_PATH = /^\/run\/(\d)\/events$/;
 
 const SAFETY_HEADERS = {
   "Content-Security-Policy":
@@ -35,8 +35,12 @@ const SAFETY_HEADERS = {
 };
 
 /** Serves the page. @throws StudioError */
-export async function startStudioServer({ host, port, events }: StudioServerOptions): Promise<StudioServer> {
-  const files = readPageFiles({ hasRun: events !== undefined });
+export async function startStudioServer({
+  host,
+  port,
+  runs = [],
+}: StudioServerOptions): Promise<StudioServer> {
+  const files = readPageFiles({ numRuns: runs.length });
   const token = isLoopback(host) ? undefined : randomBytes(24).toString("hex");
   const server = createServer((request, response) => {
     const { port } = server.address() as AddressInfo;
@@ -52,7 +56,8 @@ export async function startStudioServer({ host, port, events }: StudioServerOpti
         break;
       case "answer": {
         const file = files.get(decision.path);
-        if (decision.path === EVENTS_PATH && events !== undefined) events.route(request, response);
+        const run = runs[Number(EVENTS_PATH.exec(decision.path)?.[1])];
+        if (run !== undefined) run.route(request, response);
         else if (file !== undefined) answerFile(response, file, method === "HEAD");
         else answerText(response, 404, "there is no such page");
         break;
@@ -67,7 +72,7 @@ export async function startStudioServer({ host, port, events }: StudioServerOpti
   return {
     address: `http://${name}:${taken}/${token === undefined ? "" : `?token=${token}`}`,
     close: () => {
-      events?.close();
+      for (const run of runs) run.close();
       server.close();
       server.closeIdleConnections();
     },

@@ -18,7 +18,7 @@ export function studioCommand(): Command {
     .description(
       "Serve a page on which schedules are drawn, changed, compared and explained. It needs no LibTorch.",
     )
-    .argument("[run]", "the folder of a run, to show it next to its plan, while it goes on or later")
+    .argument("[runs...]", "folders of runs, to show each next to its plan, while it goes on or later")
     .option(
       "--port <number>",
       "the port to listen to; 0 for any that is free",
@@ -34,18 +34,23 @@ export function studioCommand(): Command {
     .action(runStudio);
 }
 
-async function runStudio(run: string | undefined, options: StudioOptions): Promise<void> {
+/** Browsers keep six connections to a server, and each run takes one. */
+const MAX_RUNS = 4;
+
+async function runStudio(folders: readonly string[], options: StudioOptions): Promise<void> {
   const { host, port, export: folder } = options;
   if (folder !== undefined) {
-    if (run !== undefined)
+    if (folders.length > 0)
       throw new UsageError(
-        `studio: an exported page follows no run; got ${run} with --export; leave one out`,
+        `studio: an exported page follows no run; got ${folders.join(" ")} with --export; leave one out`,
       );
     exportSite(folder);
     process.stdout.write(`wrote the page to ${folder}; open it through a web server, not as a file\n`);
     return;
   }
-  const events = run === undefined ? undefined : (await RunInFolder.open(run)).events;
-  const { address } = await startStudioServer({ host, port, events });
+  if (folders.length > MAX_RUNS)
+    throw new UsageError(`studio: at most ${MAX_RUNS} runs are shown; got ${folders.length}; leave some out`);
+  const opened = await Promise.all(folders.map((each) => RunInFolder.open(each)));
+  const { address } = await startStudioServer({ host, port, runs: opened.map(({ events }) => events) });
   process.stdout.write(`dualpipe studio: open ${address}\nCtrl-C ends it\n`);
 }

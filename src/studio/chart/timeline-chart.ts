@@ -3,6 +3,7 @@
  * step or the camera changes. The upper one has what the pointer lights up, so that moving the pointer over a hundred
  * thousand blocks paints none of them again. Both are painted at most once for each frame of the screen.
  */
+import { blockAcross, blockAlong, markedBlock } from "./block-walk.ts";
 import {
   type Camera,
   clampCamera,
@@ -13,8 +14,10 @@ import {
   zoomRows,
   zoomTime,
 } from "./camera.ts";
+import type { BlockMarks } from "./differences.ts";
 import type { DrawnBlock, DrawnStep } from "./drawn-step.ts";
 import { type GestureTarget, listenToGestures } from "./gestures.ts";
+import { paintOutlines } from "./outlines.ts";
 import { type Layout, layoutOf, Painter, paintHighlight, paintMarks } from "./painter.ts";
 import type { Theme } from "./palette.ts";
 import type { BlockFinder } from "./relations.ts";
@@ -28,6 +31,8 @@ export interface ChartContent {
   readonly clock?: number | undefined;
   /** Times with a line through all lanes. */
   readonly marks?: readonly number[] | undefined;
+  /** Blocks with an outline. */
+  readonly outlined?: BlockMarks | undefined;
 }
 
 export interface ChartListener {
@@ -169,50 +174,26 @@ export class TimelineChart implements GestureTarget {
     else if (isShift && key === "ArrowLeft") this.pan(step, 0);
     else if (isShift && key === "ArrowRight") this.pan(-step, 0);
     else if (this.#listener.key?.(key)) return true;
-    else if (key === "ArrowLeft" || key === "ArrowRight") this.#moveAlong(key === "ArrowRight" ? 1 : -1);
-    else if (key === "ArrowUp" || key === "ArrowDown") this.#moveAcross(key === "ArrowDown" ? 1 : -1);
+    else if (key === "ArrowLeft") this.#move((drawn, from) => blockAlong(drawn, from, -1));
+    else if (key === "ArrowRight") this.#move((drawn, from) => blockAlong(drawn, from, 1));
+    else if (key === "ArrowUp") this.#move((drawn, from) => blockAcross(drawn, from, -1));
+    else if (key === "ArrowDown") this.#move((drawn, from) => blockAcross(drawn, from, 1));
+    else if (key === "n" || key === "p") this.#moveToMarked(key === "n" ? 1 : -1);
     else if (key === "Escape") this.leave();
     else return false;
     return true;
   }
 
-  #moveAlong(offset: 1 | -1): void {
+  /** Goes to the block that a walk leads to; to the first one from nowhere. */
+  #move(walk: (drawn: DrawnStep, selected: DrawnBlock) => DrawnBlock | undefined): void {
     const drawn = this.#content?.drawn;
     if (drawn === undefined) return;
-    const selected = this.#selected;
-    if (selected === undefined) {
-      this.reveal(drawn.blocksAt(0, 0)[0]);
-      return;
-    }
-    const own = drawn.blocksAt(selected.rank, selected.index);
-    const position = own.findIndex(({ kind }) => kind === selected.kind) + offset;
-    if (own[position]) {
-      this.reveal(own[position]);
-      return;
-    }
-    const next = selected.index + offset;
-    if (next < 0 || next >= drawn.timeline.ranks[selected.rank]!.length) return;
-    this.reveal(drawn.blocksAt(selected.rank, next).at(offset === 1 ? 0 : -1));
+    this.reveal(this.#selected === undefined ? drawn.blocksAt(0, 0)[0] : walk(drawn, this.#selected));
   }
 
-  #moveAcross(offset: 1 | -1): void {
-    const drawn = this.#content?.drawn;
-    if (drawn === undefined) return;
-    const selected = this.#selected;
-    if (selected === undefined) {
-      this.reveal(drawn.blocksAt(0, 0)[0]);
-      return;
-    }
-    const rank = selected.rank + offset;
-    const middle = (selected.start + selected.end) / 2;
-    let nearest: DrawnBlock | undefined;
-    if (rank < 0 || rank >= drawn.numRanks) return;
-    for (const block of drawn.blocksOf(rank)) {
-      const distance = Math.abs((block.start + block.end) / 2 - middle);
-      if (nearest && distance > Math.abs((nearest.start + nearest.end) / 2 - middle)) break;
-      nearest = block;
-    }
-    this.reveal(nearest);
+  #moveToMarked(offset: 1 | -1): void {
+    const { drawn, outlined } = this.#content ?? {};
+    if (drawn && outlined) this.reveal(markedBlock(drawn, outlined, this.#selected, offset));
   }
 
   #extent(): Extent {
@@ -282,7 +263,11 @@ export class TimelineChart implements GestureTarget {
     const base = this.#base.getContext("2d", { alpha: false });
     const overlay = this.#overlay.getContext("2d");
     if (base === null || overlay === null) return;
-    if (this.#isBaseStale) this.#painter?.paint(base, camera, this.#layout, devicePixelRatio);
+    if (this.#isBaseStale) {
+      this.#painter?.paint(base, camera, this.#layout, devicePixelRatio);
+      const { drawn, theme, outlined } = content;
+      if (outlined) paintOutlines(base, camera, this.#layout, theme, drawn, outlined);
+    }
     this.#isBaseStale = false;
     overlay.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
     overlay.clearRect(0, 0, this.#layout.width, this.#layout.height);

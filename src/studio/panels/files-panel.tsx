@@ -1,5 +1,4 @@
 import { useSignal } from "@preact/signals";
-import type { Timeline } from "../../schedule/index.ts";
 import { EXPORTS, type ExportedFile, type ExportKind, exportStep } from "../files/export-step.ts";
 import { importFile } from "../files/import-step.ts";
 import type { LoadedStep, Session } from "../session.ts";
@@ -8,10 +7,9 @@ import { formatView } from "../view/view.ts";
 /** Opens files, and saves the step as files. */
 export function FilesPanel({ session, step }: { session: Session; step: LoadedStep | undefined }) {
   const problem = useSignal<string | undefined>(undefined);
-  const open = async (file: File | undefined) => {
-    if (file === undefined) return;
+  const open = async (files: readonly File[]) => {
     try {
-      openImported(session, file.name, await file.text());
+      for (const file of files) openImported(session, file.name, await file.text());
       problem.value = undefined;
     } catch (error) {
       problem.value = error instanceof Error && "problem" in error ? String(error.problem) : String(error);
@@ -21,8 +19,12 @@ export function FilesPanel({ session, step }: { session: Session; step: LoadedSt
     <section class="files" aria-label="Files">
       <h2>Files</h2>
       <label class="open">
-        Open a file <small>CSV, JSON, profile, Chrome trace</small>
-        <input type="file" onChange={({ currentTarget }) => void open(currentTarget.files?.[0])} />
+        Open files <small>CSV, JSON, profile, Chrome traces</small>
+        <input
+          type="file"
+          multiple
+          onChange={({ currentTarget }) => void open([...(currentTarget.files ?? [])])}
+        />
       </label>
       {problem.value && (
         <p class="problem" role="alert">
@@ -56,12 +58,12 @@ function openImported(session: Session, name: string, text: string): void {
   if (imported.kind === "view") session.navigate(imported.view, control);
   else if (imported.kind === "settings")
     session.navigate({ ...session.view.value, page: "design", settings: imported.settings }, control);
-  else showMeasured(session, name, imported.timeline);
-}
-
-function showMeasured(session: Session, name: string, timeline: Timeline): void {
-  session.measured.value = { name, timeline };
-  session.navigate({ ...session.view.value, page: "compare" }, `file ${name}`);
+  else {
+    const view = session.view.value;
+    const id = session.traces.open(name, text, imported.timeline);
+    const traces = view.traces.includes(id) ? view.traces : [...view.traces, id];
+    session.navigate({ ...view, page: "compare", traces }, control);
+  }
 }
 
 function save({ name, type, text }: ExportedFile): void {

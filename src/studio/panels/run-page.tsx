@@ -1,10 +1,10 @@
 /** A run: its numbers, and its last measured step next to the plan at the same costs. */
-import { useComputed, useSignal } from "@preact/signals";
+import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { ColumnName, Connection, RunStore } from "../run/run-store.ts";
 import { planOf } from "../run/run-store.ts";
 import { type LoadedStep, loadStep, loadTimeline, type Session } from "../session.ts";
-import { CompareTable } from "./compare-table.tsx";
+import { CompareTable } from "./compare/compare-table.tsx";
 import { LineChart } from "./line-chart.tsx";
 import { type CameraState, TimelineView } from "./timeline-view.tsx";
 
@@ -23,12 +23,14 @@ const CONNECTIONS: Readonly<Record<Connection, string>> = {
   ended: "the run has ended",
 };
 
-export function RunPage({ session, store }: { session: Session; store: RunStore }) {
+export function RunPage({ session }: { session: Session }) {
+  const store = session.runs[session.view.value.run] ?? session.runs[0]!;
   const info = store.info.value;
   const columns = store.columns.value;
   return (
     <div class="page run">
       <section class="stage" aria-label="Run" aria-busy={info === undefined}>
+        {session.runs.length > 1 && <RunSelect session={session} />}
         <h2>
           {info === undefined
             ? "A run"
@@ -53,6 +55,29 @@ export function RunPage({ session, store }: { session: Session; store: RunStore 
         <Notes store={store} />
       </section>
     </div>
+  );
+}
+
+function RunSelect({ session }: { session: Session }) {
+  const view = session.view.value;
+  return (
+    <p>
+      <label>
+        Run{" "}
+        <select
+          value={String(view.run)}
+          onChange={({ currentTarget }) =>
+            session.navigate({ ...view, run: Number(currentTarget.value) }, `run ${currentTarget.value}`)
+          }
+        >
+          {session.runs.map(({ info }, i) => (
+            <option key={`${i}`} value={String(i)}>
+              {info.value?.folder ?? `run ${i}`}
+            </option>
+          ))}
+        </select>
+      </label>
+    </p>
   );
 }
 
@@ -89,7 +114,6 @@ function RunNumbers({ store }: { store: RunStore }) {
 function MeasuredAndPlanned({ session, store }: { session: Session; store: RunStore }) {
   const cameraState = useSignal<CameraState | undefined>(undefined);
   const planned = useSignal<LoadedStep | undefined>(undefined);
-  const measured = useComputed(() => store.timeline.value && loadTimeline(store.timeline.value.timeline));
   const timeline = store.timeline.value;
   const info = store.info.value;
   useEffect(() => {
@@ -98,10 +122,10 @@ function MeasuredAndPlanned({ session, store }: { session: Session; store: RunSt
       planned.value = "step" in answer ? loadStep(answer.step) : undefined;
     });
   }, [timeline, info]);
-  if (timeline === undefined || measured.value === undefined)
+  if (timeline === undefined)
     return <p class="note">No step has been measured yet; one of twenty is, and the last.</p>;
   const steps = [
-    { name: `measured, step ${timeline.step}`, step: measured.value },
+    { name: `measured, step ${timeline.step}`, step: loadTimeline(timeline.timeline) },
     ...(planned.value ? [{ name: "planned at the same costs", step: planned.value }] : []),
   ];
   const clock = Math.max(...steps.map(({ step }) => step.drawn.makespan));

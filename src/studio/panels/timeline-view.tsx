@@ -3,6 +3,7 @@ import { type Signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { describeBlock, describeRelations } from "../chart/block-text.ts";
 import type { Camera } from "../chart/camera.ts";
+import type { BlockMarks } from "../chart/differences.ts";
 import type { DrawnBlock } from "../chart/drawn-step.ts";
 import type { Layout } from "../chart/painter.ts";
 import type { Theme } from "../chart/palette.ts";
@@ -32,6 +33,10 @@ interface TimelineViewProps {
   readonly clock?: number | undefined;
   /** Times with a line through all lanes. */
   readonly marks?: readonly number[] | undefined;
+  /** Blocks with an outline; the keys n and p go to the next and the previous one. */
+  readonly outlined?: BlockMarks | undefined;
+  /** What else there is to say about a block. */
+  readonly describe?: ((block: DrawnBlock) => string | undefined) | undefined;
   /** Handles a key that the chart does not; true when it did. */
   readonly onKey?: ((key: string) => boolean) | undefined;
 }
@@ -40,7 +45,7 @@ const KEYS_HELP =
   "Arrow keys go from block to block. Plus and minus zoom, Shift with the left and right arrows and the page keys scroll, 0 shows everything.";
 
 export function TimelineView(props: TimelineViewProps) {
-  const { name, step, theme, height, cameraState, clock, marks = [] } = props;
+  const { name, step, theme, height, cameraState, clock, marks = [], outlined } = props;
   const onKey = useRef(props.onKey);
   onKey.current = props.onKey;
   const surface = useRef<HTMLDivElement>(null);
@@ -64,8 +69,8 @@ export function TimelineView(props: TimelineViewProps) {
     return () => made.close();
   }, []);
   useEffect(
-    () => chart.current?.show({ drawn: step.drawn, finder: step.finder, theme, clock, marks }),
-    [step, theme, clock, marks.join()],
+    () => chart.current?.show({ drawn: step.drawn, finder: step.finder, theme, clock, marks, outlined }),
+    [step, theme, clock, marks.join(), outlined],
   );
   const shared = cameraState.value?.camera;
   useEffect(() => {
@@ -73,6 +78,7 @@ export function TimelineView(props: TimelineViewProps) {
     const newest = cameraState.peek()?.camera;
     if (newest) chart.current?.follow(newest.start, newest.scale);
   }, [shared?.start, shared?.scale]);
+  const more = tooltip.value && props.describe?.(tooltip.value.block);
   return (
     <div class="timeline" style={{ height: `${height}px` }}>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: an application is interactive; keys move this one */}
@@ -81,10 +87,15 @@ export function TimelineView(props: TimelineViewProps) {
         <canvas ref={overlay} class="overlay" />
       </div>
       {tooltip.value && (
-        <TooltipBox tooltip={tooltip.value} step={step} width={overlay.current?.clientWidth ?? 0} />
+        <TooltipBox
+          tooltip={tooltip.value}
+          step={step}
+          more={more}
+          width={overlay.current?.clientWidth ?? 0}
+        />
       )}
       <p class="hidden" aria-live="polite">
-        {tooltip.value && describeBlock(tooltip.value.block)}
+        {tooltip.value && describeBlock(tooltip.value.block)} {more}
       </p>
     </div>
   );
@@ -92,9 +103,19 @@ export function TimelineView(props: TimelineViewProps) {
 
 const TOOLTIP_WIDTH = 320;
 
-function TooltipBox({ tooltip, step, width }: { tooltip: Tooltip; step: LoadedStep; width: number }) {
+interface TooltipBoxProps {
+  readonly tooltip: Tooltip;
+  readonly step: LoadedStep;
+  readonly more: string | undefined;
+  readonly width: number;
+}
+
+function TooltipBox({ tooltip, step, more, width }: TooltipBoxProps) {
   const { block, x, y } = tooltip;
-  const lines = describeRelations(block, step.finder.relationsOf(block));
+  const lines = [
+    ...describeRelations(block, step.finder.relationsOf(block)),
+    ...(more === undefined ? [] : [more]),
+  ];
   const left = Math.max(4, Math.min(x + 14, width - TOOLTIP_WIDTH - 8));
   return (
     <div

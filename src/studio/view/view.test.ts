@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { PLAN_KEYS, type PlanView, WITHIN_MAX } from "../plan/plan-settings.ts";
 import { COST_KEYS, DEFAULT_SETTINGS, MEMORY_KEYS, type StepSettings } from "./settings.ts";
-import { formatView, parseView } from "./view.ts";
+import { formatView, MARKED, parseView } from "./view.ts";
 
 const count = fc.integer({ min: 1, max: 999_999 });
 const texts = <Key extends string>(keys: readonly Key[]) =>
@@ -44,10 +44,17 @@ const plan: fc.Arbitrary<PlanView> = fc.record(
   { requiredKeys: ["texts", "between", "within"] },
 );
 
+const rest = fc.record({
+  traces: fc.array(fc.string()),
+  omitsOwn: fc.boolean(),
+  mark: fc.constantFrom(...MARKED),
+  run: fc.integer({ min: 0, max: 9 }),
+});
+
 it("an address restores its view, whatever was typed into the fields", () => {
   fc.assert(
-    fc.property(settings, fc.array(settings), fc.nat(), plan, (given, others, time, planned) => {
-      const view = { page: "compare" as const, settings: given, others, time, plan: planned };
+    fc.property(settings, fc.array(settings), fc.nat(), plan, rest, (given, others, time, planned, more) => {
+      const view = { page: "compare" as const, settings: given, others, time, plan: planned, ...more };
       expect(parseView(`#${formatView(view)}`)).toEqual(view);
     }),
   );

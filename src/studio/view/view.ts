@@ -4,11 +4,15 @@
  * Whatever equals the default is left out, so that addresses stay short. What cannot be read falls back to the default:
  * an address is typed and cut off by people.
  */
+import { DIFFERENCES, type DifferenceKind } from "../chart/differences.ts";
 import { DEFAULT_PLAN, PLAN_KEYS, type PlanTexts, type PlanView, WITHIN_MAX } from "../plan/plan-settings.ts";
 import { COST_KEYS, DEFAULT_SETTINGS, MEMORY_KEYS, type StepSettings } from "./settings.ts";
 
 export const PAGES = ["design", "plan", "compare", "explain", "edit", "run"] as const;
 export type Page = (typeof PAGES)[number];
+
+/** What Compare can outline. */
+export const MARKED = [...DIFFERENCES, "none"] as const;
 
 export interface View {
   readonly page: Page;
@@ -18,6 +22,14 @@ export interface View {
   /** Where Explain stands, in the unit of the costs. */
   readonly time: number;
   readonly plan: PlanView;
+  /** The measured steps to compare with: of files, and `run:0` for the newest of a run that the server follows. */
+  readonly traces: readonly string[];
+  /** Whether Compare leaves out the step of the Design page, so that others are compared among themselves. */
+  readonly omitsOwn: boolean;
+  /** Which differing blocks Compare outlines. */
+  readonly mark: DifferenceKind | "none";
+  /** The run that the Run page shows, of those that the server follows. */
+  readonly run: number;
 }
 
 const DEFAULT_VIEW: View = {
@@ -26,15 +38,24 @@ const DEFAULT_VIEW: View = {
   others: [],
   time: 0,
   plan: DEFAULT_PLAN,
+  traces: [],
+  omitsOwn: false,
+  mark: "order",
+  run: 0,
 };
 
 /** The view as what follows the `#` of the address. */
-export function formatView({ page, settings, others, time, plan }: View): string {
+export function formatView(view: View): string {
+  const { page, settings, others, time, plan, traces, omitsOwn, mark, run } = view;
   const query = formatSettings(settings);
   for (const other of others) query.append("with", formatSettings(other).toString());
   if (time > 0) query.set("time", String(time));
   const planText = formatPlan(plan);
   if (planText !== "") query.set("plan", planText);
+  for (const trace of traces) query.append("trace", trace);
+  if (omitsOwn) query.set("own", "0");
+  if (mark !== DEFAULT_VIEW.mark) query.set("mark", mark);
+  if (run !== 0) query.set("run", String(run));
   const text = query.toString();
   return `/${page}${text === "" ? "" : `?${text}`}`;
 }
@@ -52,6 +73,10 @@ export function parseView(hash: string): View {
     others,
     time: time > 0 && time < Infinity ? time : 0,
     plan: parsePlan(new URLSearchParams(own.get("plan") ?? "")),
+    traces: own.getAll("trace"),
+    omitsOwn: own.get("own") === "0",
+    mark: MARKED.find((each) => each === own.get("mark")) ?? DEFAULT_VIEW.mark,
+    run: /^[0-9]$/.test(own.get("run") ?? "") ? Number(own.get("run")) : 0,
   };
 }
 

@@ -1,6 +1,6 @@
-import { timeText } from "../chart/block-text.ts";
-import type { LoadedStep } from "../session.ts";
-import { type SummaryLine, summaryLines } from "./summary.tsx";
+import { timeText } from "../../chart/block-text.ts";
+import type { LoadedStep } from "../../session.ts";
+import { type SummaryLine, summaryLines } from "../summary.tsx";
 
 export interface ComparedStep {
   readonly name: string;
