@@ -39,7 +39,13 @@ inBrowser("an exported page draws schedules in any folder of any server", async 
   await page.locator(".surface").waitFor();
   await settled(page);
   expect(await paintedBlocks(page)).toHaveLength(2 * 2 * 3);
-  expect(await page.getByRole("link").allInnerTexts()).toEqual(["Design", "Compare", "Explain", "Edit"]);
+  expect(await page.getByRole("link").allInnerTexts()).toEqual([
+    "Design",
+    "Plan",
+    "Compare",
+    "Explain",
+    "Edit",
+  ]);
   expect(asked.every((url) => url.startsWith(`http://127.0.0.1:${port}/a/b/`))).toBe(true);
   server.close();
   server.closeAllConnections();
