@@ -91,6 +91,7 @@ test("a thread that reads ahead gives the same batches, also in two loops at onc
   using ahead = new DataLoader(runtime, counting(30), { ...options, prefetch: 3 });
   for (const _ of ahead.epoch(0)) break;
   expect(Array.from(batchesOf(ahead, 1))).toEqual(Array.from(batchesOf(plain, 1)));
+  expect(labelsOf(ahead, 1, 5)).toEqual(labelsOf(plain, 1, 5));
   const [two, three] = [batchesOf(ahead, 2), batchesOf(ahead, 3)];
   const both = [two.next().value, three.next().value, three.next().value, two.next().value];
   const [first, second] = [2, 3].map((epoch) => Array.from(batchesOf(plain, epoch)));
