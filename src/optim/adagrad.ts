@@ -1,4 +1,3 @@
-import { checkedOptions } from "../errors/option-error.ts";
 import {
   addNumberToEach,
   addProductToEach,
@@ -6,15 +5,8 @@ import {
   squareRoots,
   sums,
 } from "../tensor/kernels/foreach.ts";
-import {
-  checkedGroups,
-  checkOption,
-  type NamedParameter,
-  Optimizer,
-  type OptionalOptions,
-  type ParameterGroup,
-  type StepGroup,
-} from "./optimizer.ts";
+import { Optimizer, type OptimizerParameters, type OptionalOptions, type StepGroup } from "./optimizer.ts";
+import { checkNotNegative } from "./option-ranges.ts";
 
 export interface AdagradOptions {
   learningRate: number;
@@ -38,8 +30,6 @@ const DEFAULTS: Readonly<AdagradOptions> = {
   masterWeights: false,
 };
 
-const NAMES = Object.keys(DEFAULTS) as (keyof AdagradOptions)[];
-
 /**
  * Adagrad as PyTorch defines it (Duchi, Hazan and Singer, 2011); with the gradient g of step t, from 1:
  *
@@ -51,14 +41,12 @@ const NAMES = Object.keys(DEFAULTS) as (keyof AdagradOptions)[];
 export class Adagrad extends Optimizer<AdagradOptions> {
   /** @throws OptionError for an option that does not exist or is out of its range, or two parameters of one name */
   constructor(
-    parameters: readonly NamedParameter[] | readonly ParameterGroup<AdagradOptions>[],
+    parameters: OptimizerParameters<AdagradOptions>,
     options: OptionalOptions<AdagradOptions> = {},
   ) {
-    super(checkedGroups("Adagrad", parameters, NAMES), {
-      ...DEFAULTS,
-      ...checkedOptions("Adagrad", options, NAMES),
-    });
-    for (const { options } of this.groups) checkOptions(options);
+    super("Adagrad", parameters, DEFAULTS, options);
+    const names = ["learningRate", "learningRateDecay", "weightDecay", "initialSum", "eps"] as const;
+    for (const { options } of this.groups) checkNotNegative("Adagrad", options, names);
   }
 
   protected override slotNames(): readonly string[] {
@@ -75,9 +63,4 @@ export class Adagrad extends Optimizer<AdagradOptions> {
     addNumberToEach(denominators, eps);
     addQuotientToEach(weights, g, denominators, -learningRate / (1 + (step - 1) * learningRateDecay));
   }
-}
-
-function checkOptions(options: AdagradOptions): void {
-  for (const name of ["learningRate", "learningRateDecay", "weightDecay", "initialSum", "eps"] as const)
-    checkOption("Adagrad", name, options[name], "at least 0", options[name] >= 0);
 }

@@ -1,32 +1,11 @@
-import { checkedOptions } from "../errors/option-error.ts";
-import {
-  addEach,
-  addNumberToEach,
-  addProductToEach,
-  addQuotientToEach,
-  fusedAdamW,
-  scaleEach,
-  squareRoots,
-} from "../tensor/kernels/foreach.ts";
-import {
-  checkedGroups,
-  checkOption,
-  type NamedParameter,
-  Optimizer,
-  type OptionalOptions,
-  type ParameterGroup,
-  type StepGroup,
-} from "./optimizer.ts";
+import { fusedAdamW, scaleEach } from "../tensor/kernels/foreach.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { ADAM_SLOTS, type AdamOptions, checkAdamOptions, stepAdam } from "./adam-step.ts";
+import { Optimizer, type OptimizerParameters, type OptionalOptions, type StepGroup } from "./optimizer.ts";
 
-export interface AdamWOptions {
-  learningRate: number;
-  /** How much of the running means of the gradient, and of its square, a step keeps. */
-  betas: readonly [number, number];
-  eps: number;
+export interface AdamWOptions extends AdamOptions {
   /** The share of a parameter, times the learning rate, that each step takes away. */
   weightDecay: number;
-  /** Whether parameters in bfloat16 or float16 are updated as float32 copies, of which they are the rounded values. */
-  masterWeights: boolean;
 }
 
 const DEFAULTS: Readonly<AdamWOptions> = {
@@ -36,8 +15,6 @@ const DEFAULTS: Readonly<AdamWOptions> = {
   weightDecay: 0.01,
   masterWeights: false,
 };
-
-const NAMES = Object.keys(DEFAULTS) as (keyof AdamWOptions)[];
 
 /**
  * Adam with decoupled weight decay, algorithm 2 of Loshchilov and Hutter, 2019; with the gradient g of step t, from 1:
@@ -54,48 +31,26 @@ const NAMES = Object.keys(DEFAULTS) as (keyof AdamWOptions)[];
  */
 export class AdamW extends Optimizer<AdamWOptions> {
   /** @throws OptionError for an option that does not exist or is out of its range, or two parameters of one name */
-  constructor(
-    parameters: readonly NamedParameter[] | readonly ParameterGroup<AdamWOptions>[],
-    options: OptionalOptions<AdamWOptions> = {},
-  ) {
-    super(checkedGroups("AdamW", parameters, NAMES), {
-      ...DEFAULTS,
-      ...checkedOptions("AdamW", options, NAMES),
-    });
-    for (const { options } of this.groups) checkOptions(options);
+  constructor(parameters: OptimizerParameters<AdamWOptions>, options: OptionalOptions<AdamWOptions> = {}) {
+    super("AdamW", parameters, DEFAULTS, options);
+    for (const { options } of this.groups) checkAdamOptions("AdamW", options);
   }
 
   protected override slotNames(): readonly string[] {
-    return ["exp_avg", "exp_avg_sq"];
+    return ADAM_SLOTS;
   }
 
-  protected override update({ weights, gradients, slots, step }: StepGroup, options: AdamWOptions): void {
+  protected override update(group: StepGroup, options: AdamWOptions): void {
+    const { weights, gradients, slots, step } = group;
     const { learningRate, betas, eps, weightDecay } = options;
-    const [means, squareMeans] = slots as [StepGroup["slots"][0], StepGroup["slots"][0]];
     const { runtime } = weights[0]!;
     if (runtime.device.kind === "cuda") {
+      const [means, squareMeans] = slots as [readonly Tensor[], readonly Tensor[]];
       const all = { weights, gradients, means, squareMeans, step: runtime.full([], step) };
       fusedAdamW({ ...all, learningRate, betas, weightDecay, eps });
       return;
     }
     if (weightDecay !== 0) scaleEach(weights, 1 - learningRate * weightDecay);
-    scaleEach(means, betas[0]);
-    addEach(means, gradients, 1 - betas[0]);
-    scaleEach(squareMeans, betas[1]);
-    addProductToEach(squareMeans, gradients, gradients, 1 - betas[1]);
-    // Both bias corrections are folded into the numbers, which saves a pass over every parameter.
-    const rootOfCorrection = Math.sqrt(1 - betas[1] ** step);
-    const denominators = squareRoots(squareMeans);
-    addNumberToEach(denominators, eps * rootOfCorrection);
-    const stepSize = (learningRate * rootOfCorrection) / (1 - betas[0] ** step);
-    addQuotientToEach(weights, means, denominators, -stepSize);
+    stepAdam(group, gradients, options);
   }
-}
-
-function checkOptions({ learningRate, betas, eps, weightDecay }: AdamWOptions): void {
-  checkOption("AdamW", "learningRate", learningRate, "at least 0", learningRate >= 0);
-  for (const beta of betas)
-    checkOption("AdamW", "betas", beta, "at least 0 and under 1", beta >= 0 && beta < 1);
-  checkOption("AdamW", "eps", eps, "at least 0", eps >= 0);
-  checkOption("AdamW", "weightDecay", weightDecay, "at least 0", weightDecay >= 0);
 }

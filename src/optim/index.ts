@@ -3,7 +3,8 @@
  * @module dualpipe/optim
  */
 export { Adagrad, type AdagradOptions } from "./adagrad.ts";
-export { Adam, type AdamOptions } from "./adam.ts";
+export { Adam } from "./adam.ts";
+export type { AdamOptions } from "./adam-step.ts";
 export { AdamW, type AdamWOptions } from "./adamw.ts";
 export { AveragedWeights, type AveragedWeightsOptions } from "./averaged-weights.ts";
 export { clipFactor, scaleGradients, squaredGradNorm } from "./gradient-norm.ts";
@@ -12,6 +13,7 @@ export { Lion, type LionOptions } from "./lion.ts";
 export {
   type NamedParameter,
   Optimizer,
+  type OptimizerParameters,
   type OptionalOptions,
   type ParameterGroup,
   weightDecayGroups,

@@ -1,15 +1,7 @@
 import { sign } from "../autograd/library/elementwise.ts";
-import { checkedOptions } from "../errors/option-error.ts";
 import { addEach, products, scaleEach } from "../tensor/kernels/foreach.ts";
-import {
-  checkedGroups,
-  checkOption,
-  type NamedParameter,
-  Optimizer,
-  type OptionalOptions,
-  type ParameterGroup,
-  type StepGroup,
-} from "./optimizer.ts";
+import { Optimizer, type OptimizerParameters, type OptionalOptions, type StepGroup } from "./optimizer.ts";
+import { checkBetas, checkNotNegative } from "./option-ranges.ts";
 
 export interface LionOptions {
   /** A third to a tenth of AdamW's, by the paper. */
@@ -29,8 +21,6 @@ const DEFAULTS: Readonly<LionOptions> = {
   masterWeights: false,
 };
 
-const NAMES = Object.keys(DEFAULTS) as (keyof LionOptions)[];
-
 /**
  * Lion, algorithm 2 of Chen et al., 2023 (arXiv 2302.06675), which keeps one number per weight; with the gradient g:
  *
@@ -41,15 +31,12 @@ const NAMES = Object.keys(DEFAULTS) as (keyof LionOptions)[];
  */
 export class Lion extends Optimizer<LionOptions> {
   /** @throws OptionError for an option that does not exist or is out of its range, or two parameters of one name */
-  constructor(
-    parameters: readonly NamedParameter[] | readonly ParameterGroup<LionOptions>[],
-    options: OptionalOptions<LionOptions> = {},
-  ) {
-    super(checkedGroups("Lion", parameters, NAMES), {
-      ...DEFAULTS,
-      ...checkedOptions("Lion", options, NAMES),
-    });
-    for (const { options } of this.groups) checkOptions(options);
+  constructor(parameters: OptimizerParameters<LionOptions>, options: OptionalOptions<LionOptions> = {}) {
+    super("Lion", parameters, DEFAULTS, options);
+    for (const { options } of this.groups) {
+      checkNotNegative("Lion", options, ["learningRate", "weightDecay"]);
+      checkBetas("Lion", options.betas);
+    }
   }
 
   protected override slotNames(): readonly string[] {
@@ -66,11 +53,4 @@ export class Lion extends Optimizer<LionOptions> {
     scaleEach(means, betas[1]);
     addEach(means, gradients, 1 - betas[1]);
   }
-}
-
-function checkOptions({ learningRate, betas, weightDecay }: LionOptions): void {
-  checkOption("Lion", "learningRate", learningRate, "at least 0", learningRate >= 0);
-  for (const beta of betas)
-    checkOption("Lion", "betas", beta, "at least 0 and under 1", beta >= 0 && beta < 1);
-  checkOption("Lion", "weightDecay", weightDecay, "at least 0", weightDecay >= 0);
 }

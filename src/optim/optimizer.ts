@@ -35,6 +35,9 @@ export type ParameterGroup<Options> = OptionalOptions<Options> & {
   readonly parameters: readonly NamedParameter[];
 };
 
+/** Parameters by name, or groups of them with options of their own. */
+export type OptimizerParameters<Options> = readonly NamedParameter[] | readonly ParameterGroup<Options>[];
+
 interface CommonOptions {
   learningRate: number;
   /** Whether parameters in bfloat16 or float16 are updated as float32 copies, of which they are the rounded values. */
@@ -79,13 +82,26 @@ export abstract class Optimizer<Options extends CommonOptions> {
   readonly groups: readonly Group<Options>[];
   #states = new Map<Parameter, ParameterState>();
 
-  /** @throws OptionError when two parameters have the same name */
-  constructor(parameters: readonly NamedParameter[] | readonly ParameterGroup<Options>[], defaults: Options) {
-    const groups = isGroups(parameters) ? parameters : [{ parameters } as ParameterGroup<Options>];
+  /**
+   * @param kind What error messages call the optimizer.
+   * @param defaults Every option that there is.
+   * @throws OptionError for an option that does not exist, or when two parameters have the same name
+   */
+  constructor(
+    kind: string,
+    parameters: OptimizerParameters<Options>,
+    defaults: Options,
+    options: OptionalOptions<Options>,
+  ) {
+    const names = Object.keys(defaults) as (keyof Options & string)[];
+    const chosen = { ...defaults, ...checkedOptions<object>(kind, options, names as never) };
+    const groups = isGroups(parameters)
+      ? checkedGroups(kind, parameters, names)
+      : [{ parameters } as ParameterGroup<Options>];
     const seen = new Map<string | Parameter, Parameter>();
     this.groups = groups.map(({ parameters, ...options }) => ({
       parameters: parameters.filter((named) => isNew(named, seen)),
-      options: { ...defaults, ...withoutUndefined(options) } as Options,
+      options: { ...chosen, ...withoutUndefined(options) } as Options,
     }));
   }
 
@@ -242,27 +258,15 @@ export function weightDecayGroups(
   ];
 }
 
-/** @throws OptionError unless `isAllowed` */
-export function checkOption(
-  optimizer: string,
-  name: string,
-  value: number,
-  rule: string,
-  isAllowed: boolean,
-): void {
-  if (!isAllowed) throw new OptionError(`${name} of ${optimizer} must be ${rule}; got ${value}`);
-}
-
-/** The parameters or groups, if no group has an option that is not in `known`. @throws OptionError */
-export function checkedGroups<Options extends object>(
-  optimizer: string,
-  parameters: readonly NamedParameter[] | readonly ParameterGroup<Options>[],
+/** The groups, if none has an option that is not in `known`. @throws OptionError */
+function checkedGroups<Options extends object>(
+  kind: string,
+  groups: readonly ParameterGroup<Options>[],
   known: readonly (keyof Options & string)[],
-): readonly NamedParameter[] | readonly ParameterGroup<Options>[] {
-  if (isGroups(parameters))
-    for (const [i, { parameters: _, ...options }] of parameters.entries())
-      checkedOptions(`group ${i} of ${optimizer}`, options as object, ["parameters", ...known] as never);
-  return parameters;
+): readonly ParameterGroup<Options>[] {
+  for (const [i, { parameters: _, ...options }] of groups.entries())
+    checkedOptions(`group ${i} of ${kind}`, options as object, ["parameters", ...known] as never);
+  return groups;
 }
 
 function hasMaster({ dtype }: Parameter, { masterWeights = false }: CommonOptions): boolean {
@@ -270,7 +274,7 @@ function hasMaster({ dtype }: Parameter, { masterWeights = false }: CommonOption
 }
 
 function isGroups<Options>(
-  parameters: readonly NamedParameter[] | readonly ParameterGroup<Options>[],
+  parameters: OptimizerParameters<Options>,
 ): parameters is readonly ParameterGroup<Options>[] {
   return parameters.length > 0 && !Array.isArray(parameters[0]);
 }

@@ -1,4 +1,3 @@
-import { checkedOptions } from "../errors/option-error.ts";
 import {
   addEach,
   addNumberToEach,
@@ -9,15 +8,8 @@ import {
   sums,
 } from "../tensor/kernels/foreach.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import {
-  checkedGroups,
-  checkOption,
-  type NamedParameter,
-  Optimizer,
-  type OptionalOptions,
-  type ParameterGroup,
-  type StepGroup,
-} from "./optimizer.ts";
+import { Optimizer, type OptimizerParameters, type OptionalOptions, type StepGroup } from "./optimizer.ts";
+import { checkNotNegative, checkOption } from "./option-ranges.ts";
 
 export interface RMSpropOptions {
   learningRate: number;
@@ -43,8 +35,6 @@ const DEFAULTS: Readonly<RMSpropOptions> = {
   masterWeights: false,
 };
 
-const NAMES = Object.keys(DEFAULTS) as (keyof RMSpropOptions)[];
-
 /**
  * RMSprop as PyTorch defines it (Tieleman and Hinton, 2012; centered as Graves, 2013); with the gradient g:
  *
@@ -58,14 +48,15 @@ const NAMES = Object.keys(DEFAULTS) as (keyof RMSpropOptions)[];
 export class RMSprop extends Optimizer<RMSpropOptions> {
   /** @throws OptionError for an option that does not exist or is out of its range, or two parameters of one name */
   constructor(
-    parameters: readonly NamedParameter[] | readonly ParameterGroup<RMSpropOptions>[],
+    parameters: OptimizerParameters<RMSpropOptions>,
     options: OptionalOptions<RMSpropOptions> = {},
   ) {
-    super(checkedGroups("RMSprop", parameters, NAMES), {
-      ...DEFAULTS,
-      ...checkedOptions("RMSprop", options, NAMES),
-    });
-    for (const { options } of this.groups) checkOptions(options);
+    super("RMSprop", parameters, DEFAULTS, options);
+    for (const { options } of this.groups) {
+      checkNotNegative("RMSprop", options, ["learningRate", "eps", "weightDecay", "momentum"]);
+      const { alpha } = options;
+      checkOption("RMSprop", "alpha", alpha, "at least 0 and at most 1", alpha >= 0 && alpha <= 1);
+    }
   }
 
   protected override slotNames({ momentum, centered }: RMSpropOptions): readonly string[] {
@@ -105,12 +96,4 @@ function deviations(
   const variances = sums(squareMeans, squareMeans, 0);
   addProductToEach(variances, means, means, -1);
   return squareRoots(variances);
-}
-
-function checkOptions({ learningRate, alpha, eps, weightDecay, momentum }: RMSpropOptions): void {
-  checkOption("RMSprop", "learningRate", learningRate, "at least 0", learningRate >= 0);
-  checkOption("RMSprop", "alpha", alpha, "at least 0 and at most 1", alpha >= 0 && alpha <= 1);
-  checkOption("RMSprop", "eps", eps, "at least 0", eps >= 0);
-  checkOption("RMSprop", "weightDecay", weightDecay, "at least 0", weightDecay >= 0);
-  checkOption("RMSprop", "momentum", momentum, "at least 0", momentum >= 0);
 }

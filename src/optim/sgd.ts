@@ -1,14 +1,6 @@
-import { checkedOptions } from "../errors/option-error.ts";
 import { addEach, scaleEach } from "../tensor/kernels/foreach.ts";
-import {
-  checkedGroups,
-  checkOption,
-  type NamedParameter,
-  Optimizer,
-  type OptionalOptions,
-  type ParameterGroup,
-  type StepGroup,
-} from "./optimizer.ts";
+import { Optimizer, type OptimizerParameters, type OptionalOptions, type StepGroup } from "./optimizer.ts";
+import { checkNotNegative, checkOption } from "./option-ranges.ts";
 
 export interface SGDOptions {
   learningRate: number;
@@ -29,8 +21,6 @@ const DEFAULTS: Readonly<SGDOptions> = {
   masterWeights: false,
 };
 
-const NAMES = Object.keys(DEFAULTS) as (keyof SGDOptions)[];
-
 /**
  * Stochastic gradient descent as PyTorch defines it, with a dampening of 0; with the gradient g:
  *
@@ -42,12 +32,13 @@ const NAMES = Object.keys(DEFAULTS) as (keyof SGDOptions)[];
  */
 export class SGD extends Optimizer<SGDOptions> {
   /** @throws OptionError for an option that does not exist or is out of its range, or two parameters of one name */
-  constructor(
-    parameters: readonly NamedParameter[] | readonly ParameterGroup<SGDOptions>[],
-    options: OptionalOptions<SGDOptions> = {},
-  ) {
-    super(checkedGroups("SGD", parameters, NAMES), { ...DEFAULTS, ...checkedOptions("SGD", options, NAMES) });
-    for (const { options } of this.groups) checkOptions(options);
+  constructor(parameters: OptimizerParameters<SGDOptions>, options: OptionalOptions<SGDOptions> = {}) {
+    super("SGD", parameters, DEFAULTS, options);
+    for (const { options } of this.groups) {
+      checkNotNegative("SGD", options, ["learningRate", "momentum", "weightDecay"]);
+      const { momentum, nesterov } = options;
+      checkOption("SGD", "momentum", momentum, "over 0 with nesterov", !nesterov || momentum > 0);
+    }
   }
 
   protected override slotNames({ momentum }: SGDOptions): readonly string[] {
@@ -70,11 +61,4 @@ export class SGD extends Optimizer<SGDOptions> {
     addEach(weights, gradients, -learningRate);
     if (buffers !== undefined) addEach(weights, buffers, -learningRate * momentum);
   }
-}
-
-function checkOptions({ learningRate, momentum, weightDecay, nesterov }: SGDOptions): void {
-  checkOption("SGD", "learningRate", learningRate, "at least 0", learningRate >= 0);
-  checkOption("SGD", "momentum", momentum, "at least 0", momentum >= 0);
-  checkOption("SGD", "momentum", momentum, "over 0 with nesterov", !nesterov || momentum > 0);
-  checkOption("SGD", "weightDecay", weightDecay, "at least 0", weightDecay >= 0);
 }
