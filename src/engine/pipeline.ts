@@ -90,7 +90,7 @@ export class Pipeline {
     this.#guarded(() => {
       if (this.#holders.group.rank > 0) this.#agreement.wait();
       this.#shared!.equalize();
-      this.#buffers.equalize("the first values of the buffers");
+      this.#buffers.equalize();
     });
   }
 

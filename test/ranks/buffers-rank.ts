@@ -2,6 +2,7 @@ import { mseLoss } from "../../src/autograd/operators/loss.ts";
 import { Pipeline } from "../../src/engine/pipeline.ts";
 import { stagesOfRank } from "../../src/engine/pipeline-options.ts";
 import type { RankContext } from "../../src/launch/rank-context.ts";
+import { ModuleBuffer } from "../../src/nn/module-buffer.ts";
 import { NormalizedStage, normalizedBatch } from "./normalized-model.ts";
 
 export interface BuffersCase {
@@ -9,6 +10,8 @@ export interface BuffersCase {
   readonly numReplicas: number;
   /** The micro-batches of one replica. */
   readonly numMicroBatches: number;
+  /** A rank whose stages have a buffer that those of the others lack. */
+  readonly withExtraBuffer?: number;
 }
 
 /** The buffers of each stage after one step, by stage and then by name. */
@@ -26,6 +29,9 @@ export default function run({
   const stages = stagesOfRank(schedule, ranksPerReplica, rank % ranksPerReplica);
   return runtime.scope(() => {
     const modules = new Map(stages.map((stage) => [stage, new NormalizedStage(runtime, stage)]));
+    if (rank === data.withExtraBuffer)
+      for (const module of modules.values())
+        Object.assign(module, { extra: new ModuleBuffer(runtime.zeros([2])) });
     const pipe = new Pipeline({ schedule, modules, processGroup, numReplicas });
     const x = normalizedBatch(runtime, numReplicas * numMicroBatches);
     const { inputs, labels } = pipe.partOf({ inputs: x, labels: [x] }, numMicroBatches);

@@ -49,10 +49,18 @@ test.each<[BuffersCase, number, number[][]]>([
           expect(value, `stage ${stage}, ${name}`).toBeCloseTo(mean, 12);
         });
       expect(buffers["norm.num_batches_tracked"]).toEqual([seen[0]!.length]);
+      expect(buffers.mask).toEqual([Number.NEGATIVE_INFINITY, 0.1, 0]);
       // The same bits on all holders.
       const others = reports.filter((other) => other[Number(stage)] !== undefined);
       for (const other of others) expect(other[Number(stage)]).toEqual(buffers);
       if (others.length > 1) checked.add(stage);
     }
   expect(checked.size > 0).toBe(seen.length > 1);
+});
+
+test("holders with other buffers say so when their pipelines are constructed", async () => {
+  const data: BuffersCase = { schedule: "dualpipe", numReplicas: 1, numMicroBatches: 4, withExtraBuffer: 1 };
+  await expect(runRanks(PROGRAM, { numRanks: 2, data })).rejects.toThrow(
+    /rank 1 expected the first values of its buffers: .*float32 \[2\].* from rank 0, which sent/,
+  );
 });

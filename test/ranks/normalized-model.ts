@@ -3,6 +3,7 @@
 import { BatchNorm1d } from "../../src/nn/layers/batch-norm.ts";
 import { Linear } from "../../src/nn/layers/linear.ts";
 import { Module } from "../../src/nn/module.ts";
+import { ModuleBuffer } from "../../src/nn/module-buffer.ts";
 import type { Runtime } from "../../src/tensor/runtime.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 
@@ -12,12 +13,15 @@ const SIZE = 3;
 export class NormalizedStage extends Module {
   readonly linear: Linear;
   readonly norm: BatchNorm1d;
+  /** It never changes. */
+  readonly mask: ModuleBuffer;
 
   constructor(runtime: Runtime, stage: number) {
     super(runtime);
     runtime.seed(100 + stage);
     this.linear = new Linear(runtime, SIZE, SIZE, { dtype: "float64" });
     this.norm = new BatchNorm1d(runtime, SIZE, { dtype: "float64" });
+    this.mask = new ModuleBuffer(runtime.tensor([Number.NEGATIVE_INFINITY, 0.1, 0], undefined, "float64"));
   }
 
   forward(x: Tensor): Tensor {

@@ -1,7 +1,9 @@
 // Buffers that several ranks hold, such as running means: each holder changes its own, by the micro-batches that it
 // sees. A mirror sees other ones than its rank, and so do replicas; left alone, holders of one stage would evaluate
 // differently. So after a training step all holders have the mean of their values, added up in the order of the
-// holders, which gives the same bits everywhere. Integers, such as counts, are those of the first holder.
+// holders, which gives the same bits everywhere. Integers, such as counts, are those of the first holder. So is what
+// is equal on all, such as a mask: a mean of equal numbers can differ from them in the last bit, and infinities have
+// none.
 
 import { isFloatingPoint } from "../../tensor/dtype.ts";
 import * as kernels from "../../tensor/kernels/index.ts";
@@ -26,37 +28,60 @@ export class SharedBuffers {
     ];
   }
 
-  /** Gives all holders the mean of their values; all must call it. @param label What all of them call the exchange. */
-  average(label: string): void {
-    this.#exchange(label, (values) => {
-      const [first] = values as [Tensor, ...Tensor[]];
-      if (!isFloatingPoint(first.dtype)) return first;
-      const sum = values.reduce((sum, value) => kernels.add(sum, value));
-      return kernels.mulScalar(sum, 1 / values.length);
+  /**
+   * Gives all holders the values of the first, which does not wait for the others; all must call it.
+   * @throws TransportError MISMATCHED_MESSAGE when their buffers differ in number, dtype or shape
+   */
+  equalize(): void {
+    const buffers = this.#buffers.map(({ dtype, shape }) => `${dtype} [${shape}]`);
+    const label = `the first values of its buffers: ${buffers.join(", ") || "none"}`;
+    this.#exchange(() => {
+      if (this.#holders.rank === 0) this.#send(label);
+      else this.#replace(this.#holders.receive(0, "weights", label).take());
     });
   }
 
-  /** Gives all holders the values of the first; all must call it. */
-  equalize(label: string): void {
-    this.#exchange(label, (values) => values[0]!);
+  /** Gives all holders the mean of their values; all must call it. @param label What all of them call the exchange. */
+  average(label: string): void {
+    if (this.#buffers.length === 0) return;
+    this.#exchange(() => {
+      const own = this.#send(label);
+      const all = this.#ranks().map((holder) =>
+        holder === this.#holders.rank ? own : this.#holders.receive(holder, "weights", label).take(),
+      );
+      this.#replace(own.map((_, i) => meanOf(all.map((values) => values[i]!))));
+    });
   }
 
-  /** @param choose The new value of a buffer, from those of all holders in their order. */
-  #exchange(label: string, choose: (values: readonly Tensor[]) => Tensor): void {
-    const { runtime, rank, size } = this.#holders;
-    if (this.#buffers.length === 0 || size === 1) return;
-    const holders = Array.from({ length: size }, (_, holder) => holder);
-    const exchange = () => {
-      // A sent tensor must not change, and a buffer does.
-      const own = this.#buffers.map((buffer) => kernels.clone(buffer));
-      for (const holder of holders) if (holder !== rank) this.#holders.send(holder, "weights", own, label);
-      const all = holders.map((holder) =>
-        holder === rank ? own : this.#holders.receive(holder, "weights", label).take(),
-      );
-      this.#buffers.forEach((buffer, i) => {
-        kernels.copy_(buffer, choose(all.map((values) => values[i]!)));
-      });
-    };
-    during("the exchange of buffers", () => runtime.scope(exchange));
+  #exchange(body: () => void): void {
+    if (this.#holders.size === 1) return;
+    during("the exchange of buffers", () => this.#holders.runtime.scope(body));
   }
+
+  #ranks(): number[] {
+    return Array.from({ length: this.#holders.size }, (_, holder) => holder);
+  }
+
+  /** Sends copies to all others, and returns them: a sent tensor must not change, and a buffer does. */
+  #send(label: string): Tensor[] {
+    const own = this.#buffers.map((buffer) => kernels.clone(buffer));
+    for (const holder of this.#ranks())
+      if (holder !== this.#holders.rank) this.#holders.send(holder, "weights", own, label);
+    return own;
+  }
+
+  #replace(values: readonly (Tensor | null)[]): void {
+    this.#buffers.forEach((buffer, i) => {
+      kernels.copy_(buffer, values[i]!);
+    });
+  }
+}
+
+/** The mean of the values, and exactly the first where all are equal. */
+function meanOf(values: readonly Tensor[]): Tensor {
+  const [first, ...others] = values as [Tensor, ...Tensor[]];
+  if (!isFloatingPoint(first.dtype)) return first;
+  const sum = others.reduce((sum, value) => kernels.add(sum, value), first);
+  const mean = kernels.mulScalar(sum, 1 / values.length);
+  return others.reduce((chosen, value) => kernels.where(kernels.eq(value, first), chosen, mean), first);
 }

@@ -87,6 +87,11 @@ abstract class BatchNorm extends Module {
         `x must have ${this.#numDims.join(" or ")} dimensions, the second of ${numChannels ?? "any size"}`,
         { x },
       );
+    const usesBatch = this.training || mean === null;
+    if (usesBatch && x.numElements === x.shape[1])
+      throw shapeMismatch(this.constructor.name, "a batch must have more than 1 value for each channel", {
+        x,
+      });
     if (mean === null || variance === null) return batchNorm(x, weight, bias, null, true, { eps });
     if (!this.training) return batchNorm(x, weight, bias, { mean, variance }, false, { eps });
     if (isRecomputing(this.runtime)) return batchNorm(x, weight, bias, null, true, { eps });

@@ -252,6 +252,11 @@ test("wrong options name the layer", () => {
     expect(() => layer.call(runtime.ones([2, 2]))).toThrow(
       /BatchNorm2d: x must have 4 dimensions, the second of 2/,
     );
+    const single = runtime.ones([1, 2, 1, 1]);
+    expect(() => layer.call(single)).toThrow(
+      /BatchNorm2d: a batch must have more than 1 value for each channel/,
+    );
+    expect(layer.eval().call(single).shape).toEqual([1, 2, 1, 1]);
   });
   expect(() => new MultiheadAttention(runtime, 8, 3)).toThrow(/must divide the hidden size; got 3 heads/);
   expect(() => new GRU(runtime, 3, 4, { numLayer: 2 } as object)).toThrow(
