@@ -90,8 +90,11 @@ async function main([
   schedule = "dualpipe",
   ranks = "4",
 ]: readonly string[]): Promise<void> {
-  if (MODELS[model] === undefined)
-    throw new Error(`there is no model ${model}; choose one of ${Object.keys(MODELS).join(", ")}`);
+  if (MODELS[model] === undefined) {
+    console.error(`there is no model ${model}; choose one of ${Object.keys(MODELS).join(", ")}`);
+    process.exitCode = 2;
+    return;
+  }
   const data: ModelRun = { model, schedule, numSteps: 60 };
   const reports = await runRanks<ModelReport>(new URL(import.meta.url), { numRanks: Number(ranks), data });
   const lossesOf = (step: number) => reports.flatMap(({ losses }) => losses[step]!);

@@ -160,13 +160,13 @@ function Plot({ scatter, memoryBytes, width, picked, pointed }: PlotProps) {
         time of a step, in s
       </text>
       <line class="limit" x1={memoryX} x2={memoryX} y1={MARGIN.top} y2={bottom} />
-      <text x={memoryX - 5} y={MARGIN.top + 10} text-anchor="end">
-        a device has {gigabytes(memoryBytes)}
-      </text>
       <path class="front" d={scatter.frontPath()} />
       {MARKS.map((mark) => (
         <MarkedRuns key={mark.schedule} mark={mark} points={points} />
       ))}
+      <text class="limit-label" x={memoryX - 5} y={MARGIN.top + 10} text-anchor="end">
+        a device has {gigabytes(memoryBytes)}
+      </text>
       {[pickedPoint, pointed].map(
         (point, i) =>
           point && (
