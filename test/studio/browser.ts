@@ -63,8 +63,11 @@ export class StudioInBrowser implements AsyncDisposable {
 
 /** Waits until the worker has answered and the chart is painted. */
 export async function settled(page: Page): Promise<void> {
+  const twoFrames = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))";
+  // What was changed makes the page busy in the next frame only.
+  await page.evaluate(twoFrames);
   await page.locator(".stage[aria-busy=false]").first().waitFor();
-  await page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))");
+  await page.evaluate(twoFrames);
 }
 
 /** A block as the page draws it, with the colour of its pixel on the canvas. */

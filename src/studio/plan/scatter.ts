@@ -24,7 +24,7 @@ export interface AxisTick {
   readonly label: string;
 }
 
-export const MARGIN = { left: 64, right: 14, top: 12, bottom: 44 } as const;
+export const MARGIN = { left: 64, right: 14, top: 24, bottom: 44 } as const;
 const NEAR_PIXELS = 24;
 
 /** Runs by time, and by memory where they take equally long. */

@@ -164,7 +164,7 @@ function Plot({ scatter, memoryBytes, width, picked, pointed }: PlotProps) {
       {MARKS.map((mark) => (
         <MarkedRuns key={mark.schedule} mark={mark} points={points} />
       ))}
-      <text class="limit-label" x={memoryX - 5} y={MARGIN.top + 10} text-anchor="end">
+      <text x={memoryX} y={MARGIN.top - 9} text-anchor="middle">
         a device has {gigabytes(memoryBytes)}
       </text>
       {[pickedPoint, pointed].map(
