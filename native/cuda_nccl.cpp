@@ -9,6 +9,11 @@
 // then it launches the send, and tells the receiver through the host, which launches the receive (process_bridge.cpp).
 // Every kernel then runs as long as the transfer takes. The price is some ten microseconds of delay for a message.
 //
+// Between the two launches the send spins all the same, and one thing must not happen then: that CUDA loads a kernel at
+// its first launch, as it does by default. That waits for what runs on the card, and holds up what is launched later.
+// When both processes do it at once, each with a send under way, no receive ever starts: a training run stopped like
+// that in its first step. So all kernels are loaded ahead (CUDA_MODULE_LOADING=EAGER).
+//
 // Each channel (a directed edge between two ranks, of one kind) has a communicator of two and a stream of its own, so
 // no transfer waits behind another. Communicators are made together, ahead of all transfers, and warmed up, because
 // making one allocates memory.
@@ -23,6 +28,7 @@
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
+#include <cuda.h>
 #include <nccl.h>
 
 #include <array>
@@ -61,6 +67,19 @@ CardState& stateOf(c10::DeviceIndex card) {
   // Never destroyed: channels may be aborted at the very end of the process.
   static auto& states = *new std::array<CardState, kNumCardsMax>();
   return states.at(static_cast<size_t>(card));
+}
+
+// Throws unless CUDA loaded all kernels when this process first used a card.
+void expectKernelsAreLoaded() {
+  using Query = CUresult (*)(CUmoduleLoadingMode*);
+  void* query = nullptr;
+  cudaDriverEntryPointQueryResult found;
+  CUmoduleLoadingMode mode = CU_MODULE_LAZY_LOADING;
+  bool isKnown = cudaGetDriverEntryPointByVersion("cuModuleGetLoadingMode", &query, 11070, cudaEnableDefault, &found) == cudaSuccess &&
+                 found == cudaDriverEntryPointSuccess && reinterpret_cast<Query>(query)(&mode) == CUDA_SUCCESS;
+  TORCH_CHECK(isKnown && mode == CU_MODULE_EAGER_LOADING,
+              "CUDA loads each kernel of this process at its first launch, for which transfers of NCCL can wait forever; set "
+              "CUDA_MODULE_LOADING=EAGER before the process starts, or call processPlacement before anything uses a card");
 }
 
 [[noreturn]] void fail(const char* what, const std::string& why) { TORCH_CHECK(false, "NCCL could not ", what, ": ", why); }
@@ -186,6 +205,7 @@ std::string newNcclIdentity() {
 }
 
 std::vector<std::shared_ptr<NcclChannel>> NcclChannel::connect(const std::vector<NcclEnd>& ends, std::chrono::milliseconds timeout, const std::function<bool()>& isAborted) {
+  expectKernelsAreLoaded();
   auto deadline = Clock::now() + timeout;
   std::vector<std::shared_ptr<Channel>> channels;
   for (const auto& end : ends) channels.push_back(std::make_shared<Channel>(end.isSender));

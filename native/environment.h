@@ -60,7 +60,7 @@ struct Operator {
   c10::OperatorHandle handle;
   std::string name;
   std::vector<Argument> arguments;
-  // Whether it may be recorded; found at the first recorded call.
+  // Whether it overwrites nothing, so that calls may be recorded; found at the first of them.
   bool isRecordable = false;
 };
 

@@ -56,20 +56,32 @@ const c10::StorageImpl* memoryOf(const at::Tensor& tensor) {
 
 size_t numUsers(const at::Tensor& tensor) { return tensor.storage().use_count(); }
 
-// Throws for what a later backward would get wrong.
-void refuse(Operator& op) {
+// Throws for an operator that overwrites its arguments: a later backward would find the new elements.
+void refuseOverwriting(Operator& op) {
   if (op.isRecordable) return;
-  const auto& schema = op.handle.schema();
-  for (const auto& argument : schema.arguments())
+  for (const auto& argument : op.handle.schema().arguments())
     TORCH_CHECK(argument.alias_info() == nullptr || !argument.alias_info()->isWrite(),
                 "a recorded operator must not overwrite its arguments, whose old elements a backward may need; this one overwrites ",
                 argument.name(), "; call the operator without the underscore or the `out`");
-  bool hasGenerator = false;
-  for (const auto& argument : op.arguments) hasGenerator |= argument.kind == ArgumentKind::Generator;
-  TORCH_CHECK(hasGenerator || !op.handle.hasTag(at::Tag::nondeterministic_seeded),
+  op.isRecordable = true;
+}
+
+// Throws when this call draws random numbers that belong to no generator of ours. A probability of dropout tells:
+// LibTorch marks such operators whatever it is, and LibTorch 1.13 does not mark all of them.
+void refuseForeignRandomNumbers(const Operator& op, const torch::jit::Stack& stack) {
+  bool isRandom = op.handle.hasTag(at::Tag::nondeterministic_seeded);
+  bool drawsNothing = false;
+  for (size_t i = 0; i < op.arguments.size(); i++) {
+    const Argument& argument = op.arguments[i];
+    if (argument.kind == ArgumentKind::Generator) return;
+    bool isProbability = argument.name == "dropout" || argument.name == "dropout_p";
+    isRandom = isRandom || isProbability;
+    if ((isProbability || argument.name == "p") && stack[i].isDouble() && stack[i].toDouble() == 0) drawsNothing = true;
+    if (argument.name == "train" && stack[i].isBool() && !stack[i].toBool()) drawsNothing = true;
+  }
+  TORCH_CHECK(!isRandom || drawsNothing,
               "a recorded operator must take its random numbers from a generator that it is given; this one takes them from "
               "LibTorch's own, which all threads share; multiply by a mask of runtime.rand instead");
-  op.isRecordable = true;
 }
 
 // The tensors of one call, each replaced by its alias, and how many users their memory had before it.
@@ -206,7 +218,8 @@ Napi::Value record(const Napi::CallbackInfo& info) {
   std::vector<const c10::StorageImpl*> memory;
   std::vector<size_t> users;
   executeWith(info, word, 2, [&](Environment&, Operator& op) {
-    refuse(op);
+    refuseOverwriting(op);
+    refuseForeignRandomNumbers(op, state.stack);
     Tensors tensors;
     for (size_t i = 0; i < state.stack.size(); i++)
       if (word.isTensor(i)) tensors.add(state.stack[i], wanted);

@@ -62,18 +62,25 @@ export async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   const { runtime: cuda, driver, nccl } = addon.cuda.versions();
+  const results: GpuResult[] = [];
   const report: GpuReport = {
     date: new Date().toISOString().slice(0, 10),
     cards: addon.cuda.cards().map(({ name }) => name),
     versions: { libtorch: addon.libtorchVersion, cuda, driver, nccl, node: process.versions.node },
-    results: await measureAll(options, numCards),
+    results,
   };
-  console.log(formatGpuReport(report));
-  if (options.json !== undefined) {
-    mkdirSync(dirname(options.json), { recursive: true });
-    writeFileSync(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
+  for await (const measured of measureAll(options, numCards)) {
+    results.push(...measured);
+    // After each, because a failure or a time limit must not cost the figures before it.
+    if (options.json !== undefined) writeReport(options.json, report);
   }
+  console.log(formatGpuReport(report));
   return 0;
+}
+
+function writeReport(path: string, report: GpuReport): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, `${JSON.stringify(report, undefined, 2)}\n`);
 }
 
 function parseOptions(args: readonly string[]): Options {
@@ -88,17 +95,16 @@ function parseOptions(args: readonly string[]): Options {
   return options;
 }
 
-async function measureAll(options: Options, numCards: number): Promise<GpuResult[]> {
-  const ours: GpuResult[] = [];
+async function* measureAll(options: Options, numCards: number): AsyncGenerator<readonly GpuResult[]> {
   for (const workload of WORKLOADS) {
-    console.error(`dualpipe: ${nameOf(workload)}`);
     for (const variant of VARIANTS) {
       if (workload.model === "gpt" && variant.useGraphs) continue;
+      console.error(`dualpipe: ${nameOf(workload)}: ${nameOfVariant(variant)}`);
       const { processes, ...options } = variant;
       const data: MeasuredWorkload = { ...workload, ...options, schedule: "dualpipe" };
       const ranks = await runWorkload(data, numCards, processes);
-      ours.push(resultOf(nameOf(workload), nameOfVariant(variant), ranks));
+      yield [resultOf(nameOf(workload), nameOfVariant(variant), ranks)];
     }
   }
-  return [...ours, ...measurePeers(options, WORKLOADS, numCards)];
+  yield measurePeers(options, WORKLOADS, numCards);
 }

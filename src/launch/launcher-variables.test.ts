@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { firstHostOf, readLaunchVariables } from "./launcher-variables.ts";
 import { processPlacement } from "./process-placement.ts";
 
@@ -21,10 +21,17 @@ describe("torchrun", () => {
       process: 3,
       numProcesses: 4,
       localProcess: 1,
+      isOneHost: false,
       masterAddress: "127.0.0.1",
       masterPort: 29_611,
       hub: "process 0",
     });
+  });
+
+  test("its local size tells whether there are other hosts", () => {
+    const isOneHost = (size: string) =>
+      readLaunchVariables({ ...TORCHRUN, LOCAL_WORLD_SIZE: size })?.isOneHost;
+    expect([isOneHost("4"), isOneHost("2")]).toEqual([true, false]);
   });
 
   test("the store of its agent is used, with keys of this attempt", () => {
@@ -70,6 +77,7 @@ describe("Open MPI", () => {
       process: 1,
       numProcesses: 2,
       localProcess: 1,
+      isOneHost: true,
       masterAddress: "127.0.0.1",
       masterPort: 29_500,
     });
@@ -97,6 +105,7 @@ describe("Slurm", () => {
       process: 5,
       numProcesses: 8,
       localProcess: 1,
+      isOneHost: false,
       masterAddress: "gpu07",
     });
   });
@@ -181,6 +190,20 @@ describe("a process's place", () => {
   test("a secret can be given", async () => {
     expect((await processPlacement(4, TORCHRUN))?.secret).toBeUndefined();
     expect((await processPlacement(4, { ...TORCHRUN, DUALPIPE_SECRET: "abc" }))?.secret).toBe("abc");
+  });
+
+  test("where NCCL will connect cards, all kernels are loaded at the start", async () => {
+    const modeAfter = async (variables: Record<string, string>) => {
+      vi.stubEnv("CUDA_MODULE_LOADING", undefined);
+      await processPlacement(4, { ...TORCHRUN, ...variables });
+      const mode = process.env.CUDA_MODULE_LOADING;
+      vi.unstubAllEnvs();
+      return mode;
+    };
+    expect(await modeAfter({})).toBe("EAGER");
+    expect(await modeAfter({ LOCAL_WORLD_SIZE: "4" })).toBeUndefined();
+    expect(await modeAfter({ LOCAL_WORLD_SIZE: "4", DUALPIPE_CARDS: "nccl" })).toBe("EAGER");
+    expect(await modeAfter({ DUALPIPE_CARDS: "host" })).toBeUndefined();
   });
 
   test("the address to listen at can be given", async () => {

@@ -1,3 +1,6 @@
+// What the launcher of a process tells it. torchrun, Open MPI and Slurm each have names of their own for the same few
+// facts, and leave out some. So each has a reader here, which gives what all of them can say, and names the variable
+// that is missing or wrong. Which launcher it was is decided by variables that no other one sets.
 import type { Environment } from "../errors/environment.ts";
 import { LaunchError } from "./launch-error.ts";
 
@@ -9,6 +12,8 @@ export interface LaunchVariables {
   readonly numProcesses: number;
   /** The index of the process on its host. */
   readonly localProcess: number;
+  /** Whether all processes are known to be on one host. */
+  readonly isOneHost: boolean;
   readonly masterAddress: string;
   readonly masterPort: number;
   readonly hub: HubServer;
@@ -48,6 +53,7 @@ function readTorchrun(env: Environment): LaunchVariables {
   return {
     launcher: "torchrun",
     ...indices,
+    isOneHost: env.LOCAL_WORLD_SIZE === env.WORLD_SIZE,
     masterAddress: variables.text("MASTER_ADDR"),
     masterPort: variables.port(),
     hub: hubOfTorchrun(env),
@@ -73,6 +79,7 @@ function readOpenMpi(env: Environment): LaunchVariables {
   return {
     launcher: "Open MPI",
     ...indices,
+    isOneHost,
     masterAddress: isOneHost ? (env.MASTER_ADDR ?? "127.0.0.1") : variables.text("MASTER_ADDR"),
     masterPort: variables.port(DEFAULT_MASTER_PORT),
     hub: "process 0",
@@ -88,6 +95,7 @@ function readSlurm(env: Environment): LaunchVariables {
   return {
     launcher: "Slurm",
     ...indices,
+    isOneHost,
     masterAddress: env.MASTER_ADDR ?? (isOneHost ? "127.0.0.1" : hosts()),
     masterPort: variables.port(DEFAULT_MASTER_PORT),
     hub: "process 0",

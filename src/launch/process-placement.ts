@@ -8,7 +8,7 @@
  * ranksPerProcess - 1. So each process knows where every rank is without asking.
  */
 import { counted } from "../errors/counted.ts";
-import { type Environment, readEnvironment } from "../errors/environment.ts";
+import { type Environment, readEnvironment, setDefaultVariable } from "../errors/environment.ts";
 import { shown } from "../errors/shown.ts";
 import type { Addon } from "../native/addon.ts";
 import type { CardNetwork, Network, ProcessLayout } from "../transport/processes/connect-processes.ts";
@@ -56,7 +56,8 @@ const CARD_NETWORKS = ["auto", "nccl", "host"] as const;
  * `DUALPIPE_ADDRESS` sets the address at which it listens for the others, `DUALPIPE_SECRET` the secret of the
  * run, `DUALPIPE_NETWORK` what connects them, `gloo` or `sockets`, `DUALPIPE_CARDS` what carries tensors between their
  * cards, `auto`, `nccl` or `host`, and `DUALPIPE_RUN_ID` a name of the run in place of the launcher's. A variable that
- * is empty is unset.
+ * is empty is unset. Where NCCL will connect the cards, it sets `CUDA_MODULE_LOADING=EAGER` (native/cuda_nccl.cpp), so
+ * call it before anything uses a card.
  * @returns Undefined when no launcher has started this process, or this is the only one that it started.
  * @throws LaunchError INCOMPLETE_VARIABLES, UNEVEN_RANKS, UNKNOWN_NETWORK
  */
@@ -75,6 +76,14 @@ export async function processPlacement(
       "UNEVEN_RANKS",
       `all processes must have the same number of ranks; got ${counted(numRanks, "rank")} and ${counted(numProcesses, "process")}; start ${divisorsOf(numRanks).join(", ")} processes, or change the number of ranks`,
     );
+  const cardNetwork = networkOf(
+    CARD_NETWORK_VARIABLE,
+    CARD_NETWORKS,
+    "CUDA IPC within a host and NCCL between hosts",
+    env,
+  );
+  if (cardNetwork === "nccl" || (cardNetwork !== "host" && !launch.isOneHost))
+    setDefaultVariable("CUDA_MODULE_LOADING", "EAGER");
   return {
     process,
     numProcesses,
@@ -85,12 +94,7 @@ export async function processPlacement(
     address: env[ADDRESS_VARIABLE],
     secret: env[SECRET_VARIABLE],
     network: networkOf(NETWORK_VARIABLE, NETWORKS, "gloo where LibTorch has it, and else sockets", env),
-    cardNetwork: networkOf(
-      CARD_NETWORK_VARIABLE,
-      CARD_NETWORKS,
-      "CUDA IPC within a host and NCCL between hosts",
-      env,
-    ),
+    cardNetwork,
     localProcess,
     job: env[RUN_ID_VARIABLE] ?? job,
   };

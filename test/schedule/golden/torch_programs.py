@@ -1,6 +1,6 @@
 """Records what the runtime of torch.distributed.pipelining posts, by running it on stages that only write down calls.
 
-python3 torch_programs.py > torch-programs-2.13.json
+python3 torch_programs.py > torch-programs-VERSION.json
 
 Needs torch alone: no process group, no GPU. For each rank of each program, the file has the steps in their order:
 2F7          a computation; F, I, W and B as in the schedule's own notation
