@@ -30,6 +30,7 @@ if (await setUpOrExplain()) {
     predictions: "predictions.js",
     checkpoint: "checkpoint-cost.js",
     nodes: "nodes.js",
+    plans: "plans.js",
     gpu: "gpu/main.js",
     schedules: "gpu/schedules.js",
   }[args[0]];

@@ -15,6 +15,7 @@ export { type GridCell, type GridOptions, timelineGrid } from "./draw/grid.ts";
 export { readChromeTrace } from "./draw/read-chrome-trace.ts";
 export { type SvgOptions, timelineSvg } from "./draw/svg.ts";
 export { DEFAULT_RECEIVE_WINDOW, type LowerOptions, lower } from "./lower/lower.ts";
+export { calibrate } from "./plan/calibration.ts";
 export type { Candidate, PlannedRun, PlanRequest } from "./plan/candidate.ts";
 export type { DeviceShape } from "./plan/model-cost.ts";
 export { type ModelShape, parseModelConfig } from "./plan/model-shape.ts";

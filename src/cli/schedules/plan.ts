@@ -15,6 +15,8 @@ import pc from "picocolors";
 import { counted } from "../../errors/counted.ts";
 import { readTextFile, writeTextFile } from "../../files/text-file.ts";
 import {
+  calibrate,
+  type DeviceShape,
   formatProgramCsv,
   type MeasuredPlan,
   type Plan,
@@ -40,6 +42,8 @@ interface PlanOptions {
   readonly memory: number;
   readonly tflops: number;
   readonly efficiency: number;
+  readonly halfRows: number;
+  readonly calibrate?: readonly string[];
   readonly latency: number;
   readonly bandwidth: number;
   readonly allReduce: number;
@@ -56,6 +60,14 @@ function positiveNumber(text: string): number {
   return value;
 }
 
+function numberOf0OrMore(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !(value >= 0 && value < Infinity)) {
+    throw new InvalidArgumentError("It must be a number of at least 0.");
+  }
+  return value;
+}
+
 /** `dualpipe plan` finds the schedule, the number of ranks and the micro-batch size to train with. */
 export function planCommand(): Command {
   return new Command("plan")
@@ -67,6 +79,16 @@ export function planCommand(): Command {
     .option("--memory <GB>", "memory of a device", positiveNumber, 80)
     .option("--tflops <count>", "peak of a device, in 10^12 operations per second", positiveNumber, 989)
     .option("--efficiency <share>", "share of the peak that matrix products reach", positiveNumber, 0.5)
+    .option(
+      "--half-rows <tokens>",
+      "tokens of a micro-batch with which products reach half of that efficiency",
+      numberOf0OrMore,
+      150,
+    )
+    .option(
+      "--calibrate <profile...>",
+      "take both from profiles of runs on this device; different numbers of tokens give the second",
+    )
     .option(
       "--latency <us>",
       "latency of a link between neighbouring ranks, in microseconds",
@@ -131,19 +153,22 @@ function requestOf(options: PlanOptions): PlanRequest {
         `${devices ?? "no devices"}, ${batch ?? "no batch"}; for example --model config.json --devices 16 --batch 256`,
     );
   }
+  const profiles = (options.calibrate ?? []).map((path) => parseProfile(readTextFile("the profile", path)));
+  const device: DeviceShape = {
+    peakFlops: options.tflops * 1e12,
+    efficiency: options.efficiency,
+    halfRows: options.halfRows,
+    memoryBytes: options.memory * 1e9,
+    link: { latency: options.latency * 1e-6, bandwidth: options.bandwidth * 1e9 },
+    allReduceBandwidth: options.allReduce * 1e9,
+    pairShare: options.pairShare,
+  };
   return {
     model: parseModelConfig(readTextFile("the model", model)),
     sequenceLength: options.sequence,
     globalBatch: batch,
     numDevices: devices,
-    device: {
-      peakFlops: options.tflops * 1e12,
-      efficiency: options.efficiency,
-      memoryBytes: options.memory * 1e9,
-      link: { latency: options.latency * 1e-6, bandwidth: options.bandwidth * 1e9 },
-      allReduceBandwidth: options.allReduce * 1e9,
-      pairShare: options.pairShare,
-    },
+    device: profiles.length === 0 ? device : calibrate(device, profiles),
   };
 }
 
@@ -169,7 +194,7 @@ function rowOf(run: PlannedRun): string[] {
     String(run.numMicroBatches),
     layersInWords(run.layerCounts),
     run.recompute ? "yes" : "no",
-    `${run.stepSeconds.toPrecision(4)} s`,
+    `${run.stepSeconds >= 1e4 ? run.stepSeconds.toFixed(0) : run.stepSeconds.toPrecision(4)} s`,
     percent(run.mfu),
     percent(run.bubbleRatio),
     `${(run.peakBytes / 1e9).toFixed(1)} GB`,

@@ -1,26 +1,18 @@
 /**
  * The predicted time and memory of one way to train a model.
  *
- * Time comes from simulating the schedule with the costs of the candidate's own stages. A large batch makes that slow:
- * a thousand micro-batches are a thousand times as many actions. But once a pipeline is full, each further micro-batch
- * adds the same time. So beyond a few micro-batches per rank, two smaller sizes are simulated and the line through them
- * is extended. The program itself is still built in full, since memory is counted on it.
+ * Time comes from simulating the schedule with the costs of the candidate's own stages (long-step.ts).
  *
  * Dividing layers evenly has two meanings. A rank may hold several stages, and the head makes the last stage
  * longer: even stages balance the pipeline, even ranks balance the work. Neither always wins, so both are evaluated.
  *
  * Memory is weights, gradients and optimizer state of the fullest rank, plus the largest sum of activations that are
- * held between a forward and the backward that frees them, in the order of the program. It does not depend on time,
- * so no simulation is needed for it.
+ * held between a forward and the backward that frees them, in the order of the program.
  */
-import { lower } from "../lower/lower.ts";
-import { hasBackwardWeights, hasForward } from "../program/opcode.ts";
 import { type Placement, perRank, stagesOf } from "../program/placement.ts";
-import type { Program } from "../program/program.ts";
-import { nearestAllowed } from "../program/sizes.ts";
 import { findSchedule } from "../schedules/registry.ts";
 import type { CostModel } from "../simulate/cost.ts";
-import { simulate } from "../simulate/simulate.ts";
+import { figuresOfStep, type StepFigures } from "./long-step.ts";
 import {
   type DeviceShape,
   headInLayers,
@@ -111,7 +103,9 @@ export function stagesWithLayers(
 export function evaluateCandidate(request: PlanRequest, candidate: Candidate): PlannedRun {
   const runs = (["even-stages", "even-ranks"] as const).map((goal) => {
     const staged = stageCandidate(request, candidate, goal);
-    return finishRun(request, candidate, staged, timeOf(candidate, staged.cost));
+    const definition = findSchedule(candidate.schedule);
+    const figures = figuresOfStep(definition, candidate, staged.cost, staged.stages);
+    return finishRun(request, candidate, staged, definition.placement(candidate), figures);
   });
   const fits = (run: PlannedRun) => run.peakBytes <= request.device.memoryBytes;
   return runs.reduce((a, b) => {
@@ -120,58 +114,24 @@ export function evaluateCandidate(request: PlanRequest, candidate: Candidate): P
   });
 }
 
-interface PipelineTime {
-  readonly seconds: number;
-  readonly busySeconds: number;
-  readonly program: Program;
-}
-
-/** Beyond this many micro-batches per rank each one adds the same time, so only two sizes are simulated. */
-const MAX_SIMULATED_PER_RANK = 6;
-
-function timeOf(candidate: Candidate, cost: CostModel): PipelineTime {
-  const definition = findSchedule(candidate.schedule);
-  const build = (numMicroBatches: number) => definition.generate({ ...candidate, numMicroBatches });
-  const run = (numMicroBatches: number) => {
-    const { makespan, work } = simulate(lower(build(numMicroBatches)), cost);
-    return { makespan, busy: work.reduce((sum, time) => sum + time, 0) / work.length };
-  };
-  const { numRanks, numMicroBatches } = candidate;
-  const rule = definition.constraints.microBatches;
-  const large = nearestAllowed(rule, MAX_SIMULATED_PER_RANK * numRanks, numRanks);
-  const small = nearestAllowed(rule, 4 * numRanks, numRanks);
-  const program = build(numMicroBatches);
-  if (numMicroBatches <= large || small === large) {
-    const { makespan, busy } = run(numMicroBatches);
-    return { seconds: makespan, busySeconds: busy, program };
-  }
-  const [a, b] = [run(small), run(large)];
-  const share = (numMicroBatches - large) / (large - small);
-  return {
-    seconds: b.makespan + share * (b.makespan - a.makespan),
-    busySeconds: b.busy + share * (b.busy - a.busy),
-    program,
-  };
-}
-
 export function finishRun(
   request: PlanRequest,
   candidate: Candidate,
   { layerCounts, stages }: StagedCandidate,
-  { seconds, busySeconds, program }: PipelineTime,
+  placement: Placement,
+  { seconds, busySeconds, activationBytes }: StepFigures,
 ): PlannedRun {
   const { model, device, numDevices, sequenceLength } = request;
   const { numReplicas, microBatchSize, recompute } = candidate;
-  const parameters = parametersOfRanks(program.placement, stages);
-  const numCopies = numReplicas * program.placement.rankOfStage.length;
+  const parameters = parametersOfRanks(placement, stages);
+  const numCopies = numReplicas * placement.rankOfStage.length;
   const reducedBytes = GRADIENT_BYTES * Math.max(...parameters);
   const allReduceSeconds = ((2 * (numCopies - 1)) / numCopies) * (reducedBytes / device.allReduceBandwidth);
   const stepSeconds = seconds + allReduceSeconds;
   const flops =
     modelFlops(model, { size: microBatchSize, sequenceLength, recompute }) * candidate.numMicroBatches;
   const ofParameters = parameters.map((count) => count * bytesPerParameter(numCopies));
-  const activations = peakActivationBytes(program, stages);
-  const peaks = perRank(program.placement.numRanks, (rank) => activations[rank]! + ofParameters[rank]!);
+  const peaks = perRank(placement.numRanks, (rank) => activationBytes[rank]! + ofParameters[rank]!);
   const peakBytes = Math.max(...peaks);
   return {
     ...candidate,
@@ -218,21 +178,4 @@ export function activationRoom(
   const workspace = Math.max(...stages.map((stage) => stage.workspaceBytes));
   const ofStage = Math.max(...stages.map((stage) => stage.activationBytes));
   return Math.floor((device.memoryBytes - weights - workspace) / ofStage);
-}
-
-function peakActivationBytes({ ranks }: Program, stages: readonly StageShape[]): number[] {
-  const workspace = Math.max(...stages.map((stage) => stage.workspaceBytes));
-  return ranks.map((actions) => {
-    const { opcodes, cells, length } = actions;
-    const bytesOf = (cell: number) => stages[actions.stageOf(cell)]!.activationBytes;
-    let held = 0;
-    let peak = 0;
-    for (let index = 0; index < length; index++) {
-      const opcode = opcodes[index]!;
-      if (hasForward(opcode)) held += bytesOf(cells[index]!);
-      if (held > peak) peak = held;
-      if (hasBackwardWeights(opcode)) held -= bytesOf(actions.backwardCellAt(index));
-    }
-    return peak + workspace;
-  });
 }

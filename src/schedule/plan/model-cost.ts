@@ -4,8 +4,13 @@ import { embeddingParameters, layerParameters, type ModelShape } from "./model-s
 /** One device and its links to the others, in seconds and bytes. */
 export interface DeviceShape {
   readonly peakFlops: number;
-  /** The share of the peak that matrix products of this model reach. */
+  /** The share of the peak that matrix products of this model reach with many rows. */
   readonly efficiency: number;
+  /**
+   * The rows of a product, which are the tokens of a micro-batch, with which it reaches half of that; 0 unless given.
+   * With n rows it reaches n / (n + halfRows).
+   */
+  readonly halfRows?: number | undefined;
   readonly memoryBytes: number;
   readonly link: LinkCost;
   /** Bytes per second of an all-reduce between data-parallel replicas. */
@@ -104,7 +109,8 @@ export function stageCostModel(
   model: ModelShape,
   { size, sequenceLength }: MicroBatchShape,
 ): CostModel {
-  const rate = device.peakFlops * device.efficiency;
+  const rows = size * sequenceLength;
+  const rate = (device.peakFlops * device.efficiency * rows) / (rows + (device.halfRows ?? 0));
   return {
     F: stages.map(({ flops }) => flops.F / rate),
     I: stages.map(({ flops }) => flops.I / rate),

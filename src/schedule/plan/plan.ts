@@ -61,7 +61,13 @@ function checkRequest({ globalBatch, numDevices, sequenceLength, device }: PlanR
       `plan: ${name} must be a whole number from 1 to ${2 ** 20}; got ${value}; correct it`,
     );
   }
-  const { peakFlops, efficiency, memoryBytes, allReduceBandwidth, pairShare = 1 } = device;
+  const { peakFlops, efficiency, memoryBytes, allReduceBandwidth, pairShare = 1, halfRows = 0 } = device;
+  if (!(halfRows >= 0 && halfRows <= 2 ** 20)) {
+    throw new ScheduleError(
+      "INVALID_PLAN",
+      `plan: the rows for half of the efficiency must be a number from 0 to ${2 ** 20}; got ${halfRows}; correct it`,
+    );
+  }
   if (!(pairShare > 0 && pairShare <= 1)) {
     throw new ScheduleError(
       "INVALID_PLAN",

@@ -4,6 +4,7 @@ import type { Program } from "../program/program.ts";
 import { findSchedule } from "../schedules/registry.ts";
 import { searchSchedule } from "../search/search.ts";
 import { simulate } from "../simulate/simulate.ts";
+import { peakActivationBytes } from "./activation-bytes.ts";
 import {
   activationRoom,
   finishRun,
@@ -61,6 +62,8 @@ function improveRun(request: PlanRequest, run: PlannedRun): { run: PlannedRun; p
   });
   const { makespan, work } = simulate(lower(program), staged.cost);
   const busySeconds = work.reduce((sum, time) => sum + time, 0) / work.length;
-  const time = { seconds: makespan, busySeconds, program };
-  return { run: finishRun(request, { ...run, schedule: "searched" }, staged, time), program };
+  const activationBytes = peakActivationBytes(program, staged.stages);
+  const figures = { seconds: makespan, busySeconds, activationBytes };
+  const searched = { ...run, schedule: "searched" };
+  return { run: finishRun(request, searched, staged, placement, figures), program };
 }

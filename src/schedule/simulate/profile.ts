@@ -1,3 +1,10 @@
+/*
+ * The costs of a real run, as a file.
+ *
+ * The simulator needs a time for each kind of computation of each stage, also those that the profiled schedule never
+ * runs by itself. Times of single computations vary, and their medians leave out the slow ones, whose time a step has
+ * to spend all the same. So costs are means over one step, the one whose time is the median.
+ */
 import { shown } from "../../errors/shown.ts";
 import type { ComputationKind } from "../program/action.ts";
 import { ScheduleError } from "../program/schedule-error.ts";
@@ -21,6 +28,13 @@ export interface Profile {
   readonly pairShare: number;
   readonly link: LinkCost;
   readonly activationBytes?: PerStage;
+  /** What a micro-batch is: its tokens, and the operations of its forward and backward over all stages. */
+  readonly microBatch?: MicroBatchWork | undefined;
+}
+
+interface MicroBatchWork {
+  readonly tokens: number;
+  readonly flops: number;
 }
 
 function meanOf(values: readonly number[]): number | undefined {
@@ -59,7 +73,7 @@ function* eventsOf(timeline: Timeline): Generator<TimelineEvent> {
  */
 export function profileOf(
   timelines: readonly Timeline[],
-  shape: Pick<Profile, "schedule" | "numRanks" | "numStages" | "numMicroBatches" | "stepMs" | "link">,
+  shape: Omit<Profile, "version" | "F" | "I" | "W" | "B" | "pairShare" | "activationBytes">,
   activationBytes?: PerStage,
 ): Profile {
   const distance = (candidate: Timeline) => Math.abs(makespanOf(candidate) - shape.stepMs);
@@ -128,6 +142,12 @@ export function parseProfile(text: string): Profile {
   if (typeof link !== "object" || link === null || !isCost(link.latency)) {
     failAt("link", "an object with a latency", link);
   }
+  const work = fields.microBatch as Partial<MicroBatchWork> | undefined;
+  if (
+    work !== undefined &&
+    !(isCost(work?.tokens) && work.tokens >= 1 && isCost(work.flops) && work.flops > 0)
+  )
+    failAt("microBatch", "an object with tokens and flops", work);
   return value as Profile;
 }
 

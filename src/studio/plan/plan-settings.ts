@@ -11,7 +11,7 @@ const MODEL_KEYS = [
 ];
 type ModelKey = (typeof MODEL_KEYS)[number];
 type DeviceKey =
-  | ("devices" | "batch" | "sequence" | "memory" | "tflops" | "efficiency")
+  | ("devices" | "batch" | "sequence" | "memory" | "tflops" | "efficiency" | "halfRows")
   | ("latency" | "bandwidth" | "allReduce" | "pairShare");
 
 export type PlanKey = ModelKey | DeviceKey;
@@ -48,7 +48,7 @@ export const MODEL_NAMES: readonly string[] = MODELS.map(([name]) => name);
 
 const DEFAULTS: Readonly<Record<PlanKey, number>> = {
   ...(Object.fromEntries(MODEL_KEYS.map((key, i) => [key, MODELS[0]![1][i]!])) as Record<ModelKey, number>),
-  ...{ devices: 8, batch: 64, sequence: 4096, memory: 80, tflops: 989, efficiency: 0.5 },
+  ...{ devices: 8, batch: 64, sequence: 4096, memory: 80, tflops: 989, efficiency: 0.5, halfRows: 150 },
   ...{ latency: 10, bandwidth: 50, allReduce: 50, pairShare: 1 },
 };
 
@@ -70,6 +70,7 @@ export const DEVICE_CONTROLS: readonly NumberControl<PlanKey>[] = [
   control("memory", "Memory", "GB of a device", 1, 288, 1),
   control("tflops", "Peak", "10^12 operations per second of a device", 1, 2500, 1),
   control("efficiency", "Efficiency", "share of the peak that products reach", 0.05, 1, 0.05),
+  control("halfRows", "Half rows", "tokens of a micro-batch with which they reach half of that", 0, 4000, 10),
   control("latency", "Link latency", "µs between neighbouring ranks", 0, 200, 1),
   control("bandwidth", "Link bandwidth", "GB/s between neighbouring ranks", 1, 900, 1),
   control("allReduce", "All-reduce", "GB/s between the holders of a parameter", 1, 900, 1),
@@ -163,6 +164,7 @@ export function requestOf(texts: PlanTexts): PlanRequest {
     device: {
       peakFlops: positive("tflops") * 1e12,
       efficiency: share("efficiency"),
+      halfRows: number("halfRows", (value) => value >= 0 && value < Infinity, "at least 0"),
       memoryBytes: positive("memory") * 1e9,
       link: {
         latency: number("latency", (value) => value >= 0 && value < Infinity, "at least 0") * 1e-6,
