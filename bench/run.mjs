@@ -31,6 +31,7 @@ if (await setUpOrExplain()) {
     checkpoint: "checkpoint-cost.js",
     nodes: "nodes.js",
     plans: "plans.js",
+    searches: "searches.js",
     gpu: "gpu/main.js",
     schedules: "gpu/schedules.js",
   }[args[0]];

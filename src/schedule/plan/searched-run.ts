@@ -58,7 +58,7 @@ function improveRun(request: PlanRequest, run: PlannedRun): { run: PlannedRun; p
     cost: staged.cost,
     // Stages differ, so the run itself may hold more micro-batches of the smaller ones.
     maxActivations: Math.max(named, activationRoom(request, placement, staged.stages, run.numReplicas)),
-    numTrials: 100,
+    numTrials: 30,
   });
   const { makespan, work } = simulate(lower(program), staged.cost);
   const busySeconds = work.reduce((sum, time) => sum + time, 0) / work.length;

@@ -8,6 +8,7 @@ import { simulate } from "../simulate/simulate.ts";
 import type { Simulation } from "../simulate/simulation.ts";
 import type { ActionLocation } from "../verify/problem.ts";
 import { verify } from "../verify/verify.ts";
+import type { RandomNumbers } from "./random-numbers.ts";
 
 export interface SearchResult {
   readonly program: Program;
@@ -18,7 +19,6 @@ export interface ImproveOptions {
   readonly cost: CostModel;
   readonly maxActivations: number;
   readonly numTrials: number;
-  readonly seed: number;
 }
 
 /** A program that is slower than the best by up to this share is changed further; falls to zero over the trials. */
@@ -29,9 +29,8 @@ const MAX_MOVE = 3;
  * Moves single actions around idle times: the action that ends an idle time goes back, or the one that makes the value
  * it waits for comes forward. At first a program may become a little slower, because one move alone seldom helps.
  */
-export function improve(start: SearchResult, options: ImproveOptions): SearchResult {
-  const { cost, maxActivations, numTrials, seed } = options;
-  const random = randomNumbers(seed);
+export function improve(start: SearchResult, options: ImproveOptions, random: RandomNumbers): SearchResult {
+  const { cost, maxActivations, numTrials } = options;
   let best = start;
   let current = start;
   for (let trial = 0; trial < numTrials; trial++) {
@@ -47,8 +46,6 @@ export function improve(start: SearchResult, options: ImproveOptions): SearchRes
   return best;
 }
 
-type Random = (limit: number) => number;
-
 /** Every computation before which its rank is idle. */
 function findIdleTimes({ timeline, makespan }: Simulation): ActionLocation[] {
   return timeline.ranks.flatMap((track, rank) => {
@@ -61,12 +58,12 @@ function findIdleTimes({ timeline, makespan }: Simulation): ActionLocation[] {
   });
 }
 
-function moveOneAction({ program, simulation }: SearchResult, random: Random): Program | undefined {
+function moveOneAction({ program, simulation }: SearchResult, random: RandomNumbers): Program | undefined {
   const idleTimes = findIdleTimes(simulation);
-  const idle = idleTimes[random(Math.max(1, idleTimes.length))];
+  const idle = idleTimes[random.below(Math.max(1, idleTimes.length))];
   if (idle === undefined) return undefined;
-  const distance = 1 + random(MAX_MOVE);
-  if (random(2) === 0) return move(program, idle, distance);
+  const distance = 1 + random.below(MAX_MOVE);
+  if (random.below(2) === 0) return move(program, idle, distance);
   const producer = findProducer(program, program.ranks[idle.rank]!.at(idle.actionIndex));
   return producer === undefined ? undefined : move(program, producer, -distance);
 }
@@ -94,15 +91,4 @@ function move(program: Program, { rank, actionIndex }: ActionLocation, distance:
   const [moved] = actions.splice(actionIndex, 1);
   actions.splice(Math.max(0, actionIndex + distance), 0, moved!);
   return { ...program, ranks: program.ranks.with(rank, ActionList.from(actions, program.numMicroBatches)) };
-}
-
-/** Whole numbers under a limit, from Marsaglia's 32-bit xorshift (Journal of Statistical Software 8/14). */
-function randomNumbers(seed: number): Random {
-  let state = (seed >>> 0) + 1;
-  return (limit) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % limit;
-  };
 }

@@ -12,7 +12,9 @@ import {
   verify,
   vPlacement,
 } from "../index.ts";
+import { dueOrder } from "./due-order.ts";
 import { listSchedule } from "./list-schedule.ts";
+import { RandomNumbers } from "./random-numbers.ts";
 
 const placements = {
   linear: loopedPlacement,
@@ -57,7 +59,7 @@ describe("list scheduling", () => {
           latency,
         }) => {
           const maxActivations = 2 + extraRoom;
-          const program = listSchedule({
+          const { program } = listSchedule({
             placement: placement(numRanks, 2 * numPairs),
             cost: { F, I, W, link: { latency } },
             maxActivations,
@@ -67,6 +69,45 @@ describe("list scheduling", () => {
           });
           expect(verify(lower(program)).problems).toEqual([]);
           expect(Math.max(...peakActivations(program))).toBeLessThanOrEqual(maxActivations);
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe("due times", () => {
+  it("give a sound program within its memory, whatever they and the costs are", () => {
+    const cost = fc.integer({ min: 0, max: 5 });
+    const share = fc.constantFrom(0, 0.5, 1, 3);
+    fc.assert(
+      fc.property(
+        fc.record({
+          placement: fc.constantFrom(...Object.values(placements)),
+          numRanks: fc.integer({ min: 1, max: 4 }),
+          numPairs: fc.integer({ min: 1, max: 5 }),
+          extraRoom: fc.nat({ max: 8 }),
+          cost: fc.record({ F: cost, I: cost, W: cost, link: fc.record({ latency: cost }) }),
+          rules: fc.record({
+            isStrict: fc.boolean(),
+            patience: share,
+            urgency: share,
+            leavesRoom: fc.boolean(),
+          }),
+          seed: fc.nat(),
+        }),
+        ({ placement: make, numRanks, numPairs, extraRoom, cost, rules, seed }) => {
+          const placement = make(numRanks, 2 * numPairs);
+          const maxActivations = 2 + extraRoom;
+          const random = new RandomNumbers(seed);
+          const times = () =>
+            Float64Array.from({ length: 2 * numPairs * placement.numStages }, () => random.next());
+          const step = dueOrder({ placement, cost, maxActivations }, { F: times(), I: times() }, rules);
+          if (!rules.isStrict && rules.leavesRoom) expect(step.makespan).toBeLessThan(Infinity);
+          if (step.makespan === Infinity) return;
+          const program = lower(step.program);
+          expect(verify(program).problems).toEqual([]);
+          expect(Math.max(...peakActivations(step.program))).toBeLessThanOrEqual(maxActivations);
         },
       ),
       { numRuns: 500 },
@@ -125,6 +166,23 @@ describe("search", () => {
   it("finds nothing better than ZB1P with its memory, and is no worse", () => {
     expect(search("linear", whole, 4)).toBeCloseTo(makespanOf("zb1p", whole), 9);
   });
+
+  // The scheduler of the authors of Zero Bubble and V-Half, at sizes where the search once lost (bench/searches.ts).
+  it.each([
+    ["v", 4, 12, { F: 1, I: 1, W: 1, link: { latency: 0 } }, 6, 77],
+    ["v", 4, 5, { F: 2, I: 2.8, W: 1.4, link: { latency: 0.1 } }, 8, 72.3],
+    ["v", 3, 4, { F: 2, I: 2.8, W: 1.4, link: { latency: 0.1 } }, 6, 56.2],
+    ["v", 5, 6, { F: 1, I: 1.4, W: 0.7, link: { latency: 0 } }, 10, 43.5],
+    ["linear", 8, 24, { F: 2, I: 2.8, W: 1.4, link: { latency: 0.1 } }, 10, 171.2],
+  ] as const)(
+    "is no worse than the zero-bubble scheduler: %s, %i x %i",
+    (shape, ranks, microBatches, cost, maxActivations, theirs) => {
+      const placement = placements[shape](ranks, microBatches);
+      expect(searchSchedule({ placement, cost, maxActivations }).simulation.makespan).toBeLessThanOrEqual(
+        theirs * 1.001,
+      );
+    },
+  );
 
   it("gives the same program for the same seed", () => {
     const options = { placement: vPlacement(2, 4), cost: { ...uneven }, maxActivations: 5, seed: 7 };

@@ -5,9 +5,10 @@
  * everywhere. So the search starts from programs that are good already and improves the best of them:
  *
  * 1. list schedules (list-schedule.ts), one for each combination of preference and patience;
- * 2. the named schedules with the same placement that fit into the memory, and the same with every B split into I and
+ * 2. a program from due times that were drawn and changed many times (due-search.ts);
+ * 3. the named schedules with the same placement that fit into the memory, and the same with every B split into I and
  *    W, which frees the W to fill a bubble;
- * 3. of all these, the fastest by simulation, with single actions moved around its idle times (improve.ts).
+ * 4. of all these, the fastest by simulation, with single actions moved around its idle times (improve.ts).
  *
  * Since the named schedules are among the starts, the result is never slower than they are. Every candidate is lowered
  * and simulated just as it would run, so "faster" means the time of the step and nothing else.
@@ -22,21 +23,26 @@ import { ScheduleError } from "../program/schedule-error.ts";
 import { programsWithPlacement } from "../schedules/registry.ts";
 import type { CostModel } from "../simulate/cost.ts";
 import { simulate } from "../simulate/simulate.ts";
+import { searchDueTimes } from "./due-search.ts";
 import { improve, type SearchResult } from "./improve.ts";
 import { listSchedule, type Preference } from "./list-schedule.ts";
+import { RandomNumbers } from "./random-numbers.ts";
 
 export interface SearchOptions {
   readonly placement: Placement;
   readonly cost: CostModel;
   /** The most micro-batches of a stage that a rank may hold. */
   readonly maxActivations: number;
-  /** The number of single changes to try on the best program; 300 unless given. */
+  /** How long to search: the number of changes to try on the best program in the end; 300 unless given. */
   readonly numTrials?: number | undefined;
   readonly seed?: number | undefined;
 }
 
 const PREFERENCES: readonly Preference[] = ["backward-first", "forward-first", "weights-when-full"];
 const PATIENCES = [0, 0.5, 1];
+/** How many actions are played for due times for each trial, and how many steps at most. */
+const ACTIONS_PER_TRIAL = 5000;
+const MAX_PLAYED_PER_TRIAL = 20;
 
 /**
  * The fastest program found for the placement at the given costs. The same seed gives the same program.
@@ -64,15 +70,20 @@ export function searchSchedule({
       ),
     ),
   );
+  const random = new RandomNumbers(seed);
+  const numActions = 3 * placement.numStages * placement.directionOfMicroBatch.length;
+  const numPlayed = Math.ceil(numTrials * Math.min(MAX_PLAYED_PER_TRIAL, ACTIONS_PER_TRIAL / numActions));
+  const due = searchDueTimes({ placement, cost, maxActivations }, numPlayed, random);
   const allowed = programsWithPlacement(placement).filter(
     (program) => Math.max(...peakActivations(program)) <= maxActivations,
   );
-  const results = [...lists, ...allowed, ...allowed.map(splitBackwards)].map((program) => ({
+  const played = [...lists, due].map(({ program }) => program);
+  const results = [...played, ...allowed, ...allowed.map(splitBackwards)].map((program) => ({
     program: { ...program, schedule: "searched" },
     simulation: simulate(lower(program), cost),
   }));
   const best = results.reduce((a, b) => (b.simulation.makespan < a.simulation.makespan ? b : a));
-  return improve(best, { cost, maxActivations, numTrials, seed });
+  return improve(best, { cost, maxActivations, numTrials }, random);
 }
 
 /** The program with every B as an I and a W, which can then be moved apart. */
