@@ -1,11 +1,12 @@
-// Two ranks in one thread: what a pipeline is built from, who owns its parameters, and what it says when a peer is
-// missing.
+// Two ranks in one thread: what a pipeline is built from, who owns its parameters and buffers, and what it says when a
+// peer is missing.
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { failOnLeaks } from "../../test/leak-guard.ts";
 import { smallGpt } from "../../test/ranks/gpt-model.ts";
 import { type MlpStage, mlpStage, wholeBatch } from "../../test/ranks/mlp-model.ts";
 import { MoodyStage } from "../../test/ranks/moody-model.ts";
 import { mseLoss } from "../autograd/operators/loss.ts";
+import { ModuleBuffer } from "../nn/module-buffer.ts";
 import { buildProgram, formatAction } from "../schedule/index.ts";
 import { Runtime } from "../tensor/runtime.ts";
 import { InProcessGroup } from "../transport/in-process/in-process-group.ts";
@@ -192,6 +193,18 @@ test("of two mirrors one owns a parameter, and a tied one is owned once", () => 
   expect(owned).toContain("0 transformer.wte.weight");
   expect(owned).not.toContain("1 lm_head.weight");
   expect(owned).toHaveLength(pipe.parameters().length);
+});
+
+test("of two mirrors one owns a buffer, and one that both stages share is owned once", () => {
+  const bufferOf = (size: number) => runtime.scope(() => new ModuleBuffer(runtime.zeros([size])));
+  const pairWithBuffers = (stages: readonly StageModule[]) => {
+    const tied = bufferOf(2);
+    return stages.map((module) => Object.assign(module, { own: bufferOf(3), tied }));
+  };
+  pairWithBuffers(two);
+  const [one, zero] = pairWithBuffers([stage(1), stage(0)]);
+  const names = (pipe: Pipeline) => pipe.ownedBuffers().map(({ stage: index, name }) => `${index} ${name}`);
+  expect(dualPipePair([one!, zero!]).map(names)).toEqual([["0 own", "0 tied"], ["1 own"]]);
 });
 
 test("a recorder has every computation of a step, in order, and a timeline starts at zero", () => {

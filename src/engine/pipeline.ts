@@ -9,6 +9,7 @@
 // how the two are told apart: an ABORTED error of this group is an echo, any other error or group is a cause.
 import type { Parameter } from "../autograd/parameter.ts";
 import { problemOf } from "../errors/dualpipe-error.ts";
+import type { ModuleBuffer } from "../nn/module-buffer.ts";
 import { stagesOf } from "../schedule/program/placement.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import { GroupView } from "../transport/group-view.ts";
@@ -20,8 +21,9 @@ import { RowCheck } from "./batch/row-check.ts";
 import { stepErrorOf } from "./errors/step-error-of.ts";
 import { Executor } from "./executor.ts";
 import { PipelineLink } from "./link.ts";
+import { eachOnce } from "./parameters/each-once.ts";
 import { Holders } from "./parameters/holders.ts";
-import { OwnedParameters } from "./parameters/owned-parameters.ts";
+import { OwnedState } from "./parameters/owned-state.ts";
 import { SharedBuffers } from "./parameters/shared-buffers.ts";
 import { SharedParameters } from "./parameters/shared-parameters.ts";
 import { checkStages, mapOfModules, type PipelineOptions } from "./pipeline-options.ts";
@@ -47,7 +49,7 @@ export class Pipeline {
   readonly #stages: ReadonlyMap<number, ModuleStage>;
   readonly #agreement: Agreement;
   readonly #holders: Holders;
-  readonly #owned: OwnedParameters;
+  readonly #owned: OwnedState;
   /** The parameters of this rank, if it is not their only holder. */
   readonly #shared: SharedParameters | undefined;
   readonly #buffers: SharedBuffers;
@@ -56,6 +58,8 @@ export class Pipeline {
   readonly #parts: BatchParts;
   readonly #observers: readonly StepObserver[];
   readonly #graphs: StepGraphs | undefined;
+  readonly #ownerOf = (stage: number): number =>
+    this.#holders.firstWithRank(this.#plans.placement.rankOfStage[0]![stage]!);
   /** The bytes of the device's tensors when the step began. */
   #liveBytesBefore = 0;
 
@@ -72,7 +76,7 @@ export class Pipeline {
     this.#plans = new PlanCache(options, replicas.numRanks, replicas.pipelineRank);
     this.#modules = mapOfModules(processGroup.rank, options.modules);
     checkStages(processGroup.rank, this.#modules, stagesOf(this.#plans.placement, this.group.rank));
-    this.#owned = new OwnedParameters(processGroup.rank, this.#modules);
+    this.#owned = new OwnedState(processGroup.rank, this.#modules);
     this.#stages = this.#makeStages();
     this.#shardsUpdates = options.shardUpdates ?? false;
     this.#batchDim = options.batchDim ?? 0;
@@ -120,13 +124,12 @@ export class Pipeline {
   }
 
   #shareParameters(): SharedParameters {
-    const { rankOfStage } = this.#plans.placement;
     return new SharedParameters({
       holders: this.#holders.group,
       rank: this.#everyone.rank,
       modules: this.#modules,
       isSharded: this.#shardsUpdates,
-      ownerOf: (stage) => this.#holders.firstWithRank(rankOfStage[0]![stage]!),
+      ownerOf: this.#ownerOf,
     });
   }
 
@@ -135,17 +138,14 @@ export class Pipeline {
    * updates are sharded, alone updates. A parameter tied between stages belongs to the first of them.
    */
   ownedParameters(): { stage: number; name: string; parameter: Parameter }[] {
-    const seen = new Map<Parameter, number>();
-    const all = [...this.#modules]
-      .sort(([a], [b]) => a - b)
-      .flatMap(([stage, module]) =>
-        module.namedParameters().map(([name, parameter]) => ({ stage, name, parameter })),
-      );
-    for (const { stage, parameter } of all) if (!seen.has(parameter)) seen.set(parameter, stage);
-    return all.filter(
-      ({ stage, parameter }) =>
-        seen.get(parameter) === stage && (this.#shared === undefined || this.#shared.owns(parameter)),
-    );
+    return eachOnce(this.#modules, (module) => module.namedParameters())
+      .filter(({ state }) => this.#shared?.owns(state) ?? true)
+      .map(({ state, ...where }) => ({ ...where, parameter: state }));
+  }
+
+  /** Buffers of the whole model, each on exactly one rank, which saves it; they are equal on all that hold them. */
+  ownedBuffers(): { stage: number; name: string; buffer: ModuleBuffer }[] {
+    return this.#buffers.owned(this.#ownerOf);
   }
 
   /** Every parameter of this rank once. */
@@ -227,7 +227,7 @@ export class Pipeline {
     this.#agreement.wait();
     const training = this.runtime.gradEnabled;
     this.#liveBytesBefore = this.runtime.device.memory().liveBytes;
-    if (training) this.#owned.checkUnchanged();
+    this.#owned.checkUnchanged(training);
     this.#shared?.checkUpdatesShared();
     const planned = this.#plans.of(options.numChunks, !training);
     const shared = training ? this.#shared : undefined;
@@ -251,7 +251,7 @@ export class Pipeline {
       during("the sum of the gradients that several ranks have", () =>
         shared?.end((holder) => this.#holders.completionOrder(holder, planned)),
       );
-      if (training) this.#buffers.average(`${label}: the buffers`);
+      this.#buffers.average(`${label}: the buffers`);
       rows.check();
       return data.result();
     } finally {

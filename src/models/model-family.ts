@@ -75,14 +75,17 @@ export interface LanguageStage extends Module {
 }
 
 /**
- * How a model is stored in a Hugging Face folder. The map goes from our parameters to the tensors of the file, which
- * serves both directions: a writer looks up each parameter it has, a reader each parameter it wants.
+ * How a model is stored in a Hugging Face folder. The map goes from our parameters and buffers to the tensors of the
+ * file, which serves both directions: a writer looks up each one it has, a reader each one it wants.
  */
 export interface HuggingFaceLayout {
   /** The content of `config.json`. */
   readonly config: Readonly<Record<string, unknown>>;
-  /** The tensor that holds a parameter; a transposed one is a matrix stored as [in, out] where ours is [out, in]. */
-  tensorOf(parameter: string): { readonly name: string; readonly isTransposed: boolean };
+  /**
+   * The tensor that holds a parameter or buffer; a transposed one is a matrix stored as [in, out] where ours is
+   * [out, in].
+   */
+  tensorOf(ownName: string): { readonly name: string; readonly isTransposed: boolean };
 }
 
 export interface ModelFamily<Section extends ModelSection> {

@@ -169,7 +169,7 @@ export abstract class Module<
    * @throws StateDictError with every key that does not fit; they are then unchanged
    */
   loadStateDict(dict: StateDict, { strict = true } = {}): LoadReport {
-    return loadState(this.constructor.name, this.#named(false), dict, strict);
+    return loadState(this.constructor.name, this.#named(false), dict, strict ? "strict" : "loose");
   }
 
   /**

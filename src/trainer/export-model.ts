@@ -14,7 +14,7 @@ import { familyOf } from "../models/families.ts";
 import type { HuggingFaceLayout } from "../models/model-family.ts";
 import { FolderError } from "./check-folder.ts";
 import { MANIFEST_FILE, TOKENIZER_FILE } from "./checkpoint/manifest.ts";
-import { isWeight } from "./checkpoint/rank-part.ts";
+import { nameInModel } from "./checkpoint/tensor-names.ts";
 import { modelContextOf } from "./config/config.ts";
 import { METRICS_FILE } from "./run-folder.ts";
 import { findSavedModel } from "./saved-model.ts";
@@ -51,19 +51,22 @@ export async function exportModel(
   return step;
 }
 
-/** The weights of a file as the layout stores them. Each is read when it is written, so one at a time is in memory. */
+/**
+ * The weights and buffers of a file as the layout stores them. Each is read when it is written, so one at a time is in
+ * memory.
+ */
 async function weightsIn(path: string, layout: HuggingFaceLayout): Promise<TensorSource[]> {
   const { tensors } = await readSafetensorsHeader(path);
-  return tensors
-    .filter(({ name }) => isWeight(name))
-    .map((info) => {
-      const read = async () => (await readSafetensors(path, [info.name])).tensors[0]!.data;
-      const { name, isTransposed } = layout.tensorOf(info.name);
-      const { dtype, shape } = info;
-      return isTransposed
-        ? { name, dtype, shape: shape.toReversed(), data: async () => transpose(await read(), info) }
-        : { name, dtype, shape, data: read };
-    });
+  return tensors.flatMap((info) => {
+    const own = nameInModel(info.name);
+    if (own === undefined) return [];
+    const read = async () => (await readSafetensors(path, [info.name])).tensors[0]!.data;
+    const { name, isTransposed } = layout.tensorOf(own);
+    const { dtype, shape } = info;
+    return isTransposed
+      ? { name, dtype, shape: shape.toReversed(), data: async () => transpose(await read(), info) }
+      : { name, dtype, shape, data: read };
+  });
 }
 
 /** Transposes a matrix into a buffer of its own. */

@@ -1,7 +1,7 @@
 import { OptionError } from "../errors/option-error.ts";
 import { shown } from "../errors/shown.ts";
 import { readSafetensors, readSafetensorsHeader, type TensorEntry } from "../files/safetensors.ts";
-import { isWeight } from "./checkpoint/rank-part.ts";
+import { nameInModel } from "./checkpoint/tensor-names.ts";
 import { createTokenizer } from "./data/tokenizer.ts";
 import { sampleOnRank } from "./rank/rank-threads.ts";
 import { findSavedModel } from "./saved-model.ts";
@@ -59,8 +59,9 @@ export async function generateText(source: string, options: GenerateTextOptions)
 
 async function weightsIn(file: string): Promise<readonly TensorEntry[]> {
   const { tensors } = await readSafetensorsHeader(file);
-  const names = tensors.map(({ name }) => name).filter(isWeight);
-  return (await readSafetensors(file, names)).tensors;
+  const names = tensors.map(({ name }) => name).filter((name) => nameInModel(name) !== undefined);
+  const entries = (await readSafetensors(file, names)).tensors;
+  return entries.map((entry) => ({ ...entry, name: nameInModel(entry.name)! }));
 }
 
 function checkOptions({ prompt, numTokens = 1, temperature = 0, topK = 0, seed = 0 }: GenerateTextOptions) {

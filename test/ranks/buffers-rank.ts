@@ -1,3 +1,4 @@
+import { noGrad } from "../../src/autograd/grad-mode.ts";
 import { mseLoss } from "../../src/autograd/operators/loss.ts";
 import { Pipeline } from "../../src/engine/pipeline.ts";
 import { stagesOfRank } from "../../src/engine/pipeline-options.ts";
@@ -10,11 +11,13 @@ export interface BuffersCase {
   readonly numReplicas: number;
   /** The micro-batches of one replica. */
   readonly numMicroBatches: number;
+  /** Training steps, and forward-only ones in either mode; by default one training step. */
+  readonly steps?: readonly ("training" | "forward only in train mode" | "forward only in eval mode")[];
   /** A rank whose stages have a buffer that those of the others lack. */
   readonly withExtraBuffer?: number;
 }
 
-/** The buffers of each stage after one step, by stage and then by name. */
+/** The buffers of each stage after the steps, by stage and then by name. */
 export type BuffersReport = Readonly<Record<number, Readonly<Record<string, readonly number[]>>>>;
 
 export default function run({
@@ -24,7 +27,7 @@ export default function run({
   processGroup,
   data,
 }: RankContext<BuffersCase>): BuffersReport {
-  const { schedule, numReplicas, numMicroBatches } = data;
+  const { schedule, numReplicas, numMicroBatches, steps = ["training"] } = data;
   const ranksPerReplica = numRanks / numReplicas;
   const stages = stagesOfRank(schedule, ranksPerReplica, rank % ranksPerReplica);
   return runtime.scope(() => {
@@ -35,7 +38,15 @@ export default function run({
     const pipe = new Pipeline({ schedule, modules, processGroup, numReplicas });
     const x = normalizedBatch(runtime, numReplicas * numMicroBatches);
     const { inputs, labels } = pipe.partOf({ inputs: x, labels: [x] }, numMicroBatches);
-    pipe.step(inputs, { numChunks: numMicroBatches, criterion: mseLoss, labels });
+    const step = () => pipe.step(inputs, { numChunks: numMicroBatches, criterion: mseLoss, labels });
+    for (const kind of steps) {
+      for (const module of modules.values()) {
+        if (kind === "forward only in eval mode") module.eval();
+        else module.train();
+      }
+      if (kind === "training") step();
+      else noGrad(runtime, step);
+    }
     const buffersOf = (module: NormalizedStage) =>
       Object.fromEntries(module.namedBuffers().map(([name, buffer]) => [name, buffer.toArray()]));
     return Object.fromEntries([...modules].map(([stage, module]) => [stage, buffersOf(module)]));

@@ -36,6 +36,13 @@ test.each<[BuffersCase, number, number[][]]>([
   [{ schedule: "1f1b", numReplicas: 1, numMicroBatches: 4 }, 2, [range(0, 4)]],
   [{ schedule: "dualpipe", numReplicas: 1, numMicroBatches: 8 }, 2, [range(0, 4), range(4, 8)]],
   [{ schedule: "dualpipev", numReplicas: 2, numMicroBatches: 4 }, 4, [range(0, 4), range(4, 8)]],
+  // Modules in train mode count what they see without gradients too, and those in eval mode do not.
+  ...[["forward only in train mode"] as const, ["training", "forward only in eval mode"] as const].flatMap(
+    (steps): [BuffersCase, number, number[][]][] => [
+      [{ schedule: "dualpipe", numReplicas: 1, numMicroBatches: 8, steps }, 2, [range(0, 4), range(4, 8)]],
+      [{ schedule: "1f1b", numReplicas: 2, numMicroBatches: 4, steps }, 4, [range(0, 4), range(4, 8)]],
+    ],
+  ),
 ])("%j on %i ranks: the holders have seen %j", async (each, numRanks, seen) => {
   const reports = await runRanks<BuffersReport>(PROGRAM, { numRanks, data: each });
   const total = each.numReplicas * each.numMicroBatches;

@@ -1,19 +1,30 @@
 // Buffers that several ranks hold, such as running means: each holder changes its own, by the micro-batches that it
 // sees. A mirror sees other ones than its rank, and so do replicas; left alone, holders of one stage would evaluate
-// differently. So after a training step all holders have the mean of their values, added up in the order of the
-// holders, which gives the same bits everywhere. Integers, such as counts, are those of the first holder. So is what
-// is equal on all, such as a mask: a mean of equal numbers can differ from them in the last bit, and infinities have
-// none.
-
+// differently. So after each step all holders have the mean of their values, added up in the order of the holders,
+// which gives the same bits everywhere. Integers, such as counts, are those of the first holder. So is what is equal on
+// all, such as a mask: a mean of equal numbers can differ from them in the last bit, and infinities have none.
+//
+// That holds for forward-only steps, too: a module in train mode changes its buffers under `noGrad` as well, as in
+// PyTorch. In eval mode it changes none, and the exchange leaves every bit as it is. Whether one is due is not asked:
+// modes are set module by module, and holders that disagreed would wait for one another.
+import type { ModuleBuffer } from "../../nn/module-buffer.ts";
 import { isFloatingPoint } from "../../tensor/dtype.ts";
 import * as kernels from "../../tensor/kernels/index.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import type { ProcessGroup } from "../../transport/process-group.ts";
 import { during } from "../../transport/transport-error.ts";
 import type { StageModule } from "../stage/stage.ts";
+import { eachOnce } from "./each-once.ts";
+
+interface Named {
+  readonly stage: number;
+  readonly name: string;
+  readonly buffer: ModuleBuffer;
+}
 
 export class SharedBuffers {
   readonly #holders: ProcessGroup;
+  readonly #named: readonly Named[];
   readonly #buffers: readonly Tensor[];
 
   /**
@@ -22,10 +33,16 @@ export class SharedBuffers {
    */
   constructor(holders: ProcessGroup, modules: ReadonlyMap<number, StageModule>) {
     this.#holders = holders;
-    const inOrder = [...modules].sort(([a], [b]) => a - b).map(([, module]) => module);
-    this.#buffers = [
-      ...new Set(inOrder.flatMap((module) => module.namedBuffers().map(([, buffer]) => buffer))),
-    ];
+    this.#named = eachOnce(modules, (module) => module.namedBuffers()).map(({ state, ...where }) => ({
+      ...where,
+      buffer: state,
+    }));
+    this.#buffers = this.#named.map(({ buffer }) => buffer);
+  }
+
+  /** Those of the stages that this holder owns. */
+  owned(ownerOf: (stage: number) => number): Named[] {
+    return this.#named.filter(({ stage }) => ownerOf(stage) === this.#holders.rank);
   }
 
   /**

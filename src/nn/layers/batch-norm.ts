@@ -28,9 +28,9 @@ const OPTION_NAMES = ["eps", "momentum", "affine", "trackRunningStats", "dtype"]
  * What the layers of 1 to 3 dimensions share: `(x - mean) / sqrt(variance + eps) * weight + bias`, with mean and
  * variance of each channel over the samples and positions of the micro-batch. Ioffe and Szegedy, 2015.
  *
- * In training, each forward also takes its mean and unbiased variance into the running ones, with which evaluation
- * normalizes; a checkpoint's second run takes none. After a training step of a pipeline, all ranks that hold the layer
- * have the mean of their running values.
+ * In train mode, each forward also takes its mean and unbiased variance into the running ones, with which evaluation
+ * normalizes, also under `noGrad`; a checkpoint's second run takes none. After each step of a pipeline, all ranks that
+ * hold the layer have the mean of their running values.
  */
 abstract class BatchNorm extends Module {
   readonly eps: number;

@@ -14,7 +14,7 @@ import type { Parameter } from "../../autograd/parameter.ts";
 import { checkedOptions, OptionError } from "../../errors/option-error.ts";
 import type { DType } from "../../tensor/dtype.ts";
 import type { Runtime } from "../../tensor/runtime.ts";
-import { shapeMismatch } from "../../tensor/shape.ts";
+import { sameShape, shapeMismatch } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { constantParameter, fillConstant, uniformParameter } from "../initial.ts";
 import { Module } from "../module.ts";
@@ -26,32 +26,38 @@ export interface MultiheadAttentionOptions {
   /** Default: true. */
   readonly bias?: boolean | undefined;
   /** Sizes of keys and of values; by default that of the queries. */
-  readonly keySize?: number | undefined;
-  readonly valueSize?: number | undefined;
+  readonly kdim?: number | undefined;
+  readonly vdim?: number | undefined;
   /** Whether sequences are [N, L, E] instead of [L, N, E]. Default: false, as in PyTorch. */
   readonly batchFirst?: boolean | undefined;
-  /** Whether the weights, averaged over the heads, are returned. Default: false; PyTorch asks at each call. */
+  /**
+   * Whether the attention weights are returned. Default: false, because few models use them. PyTorch asks at each call,
+   * with true as the default; inputs of a module are tensors here.
+   */
   readonly needWeights?: boolean | undefined;
+  /** Whether the returned weights are averaged over the heads. Default: true. */
+  readonly averageAttnWeights?: boolean | undefined;
   readonly dtype?: DType | undefined;
 }
 
 const OPTION_NAMES = [
   "dropout",
   "bias",
-  "keySize",
-  "valueSize",
+  "kdim",
+  "vdim",
   "batchFirst",
   "needWeights",
+  "averageAttnWeights",
   "dtype",
 ] as const;
 
-/** Queries, keys, values and masks; a mask that is left out masks nothing. */
+/** Queries, keys, values and masks, in PyTorch's order; a mask that is left out masks nothing. */
 type AttentionInputs = [
   query: Tensor,
   key: Tensor,
   value: Tensor,
-  attentionMask?: Tensor | null,
   keyPaddingMask?: Tensor | null,
+  attnMask?: Tensor | null,
 ];
 
 /**
@@ -66,9 +72,10 @@ export class MultiheadAttention extends Module<
   readonly dropout: number;
   readonly batchFirst: boolean;
   readonly needWeights: boolean;
+  readonly averageAttnWeights: boolean;
   /** The projections of queries, keys and values, [3 E, E]; null when their sizes differ. */
   readonly in_proj_weight: Parameter | null;
-  /** [E, E], [E, keySize] and [E, valueSize], where the sizes differ. */
+  /** [E, E], [E, kdim] and [E, vdim], where the sizes differ. */
   readonly q_proj_weight: Parameter | null;
   readonly k_proj_weight: Parameter | null;
   readonly v_proj_weight: Parameter | null;
@@ -87,10 +94,11 @@ export class MultiheadAttention extends Module<
     const {
       dropout = 0,
       bias = true,
-      keySize = hiddenSize,
-      valueSize = hiddenSize,
+      kdim = hiddenSize,
+      vdim = hiddenSize,
       batchFirst = false,
       needWeights = false,
+      averageAttnWeights = true,
       dtype = "float32",
     } = checkedOptions("MultiheadAttention", options, OPTION_NAMES);
     if (!(numHeads >= 1 && hiddenSize % numHeads === 0))
@@ -103,50 +111,64 @@ export class MultiheadAttention extends Module<
     this.dropout = dropout;
     this.batchFirst = batchFirst;
     this.needWeights = needWeights;
+    this.averageAttnWeights = averageAttnWeights;
     // In PyTorch's order, so that the same seed gives the same values.
     this.out_proj = new Linear(runtime, hiddenSize, hiddenSize, { bias, dtype });
     if (this.out_proj.bias !== null) fillConstant(this.out_proj.bias, 0);
     const projection = (rows: number, columns: number): Parameter =>
       // Glorot and Bengio, 2010.
       uniformParameter(runtime, [rows, columns], Math.sqrt(6 / (rows + columns)), dtype);
-    const isSame = keySize === hiddenSize && valueSize === hiddenSize;
+    const isSame = kdim === hiddenSize && vdim === hiddenSize;
     this.in_proj_weight = isSame ? projection(3 * hiddenSize, hiddenSize) : null;
     this.q_proj_weight = isSame ? null : projection(hiddenSize, hiddenSize);
-    this.k_proj_weight = isSame ? null : projection(hiddenSize, keySize);
-    this.v_proj_weight = isSame ? null : projection(hiddenSize, valueSize);
+    this.k_proj_weight = isSame ? null : projection(hiddenSize, kdim);
+    this.v_proj_weight = isSame ? null : projection(hiddenSize, vdim);
     this.in_proj_bias = bias ? constantParameter(runtime, [3 * hiddenSize], 0, dtype) : null;
   }
 
   /**
    * @param query [L, N, E], or [N, L, E] with `batchFirst`
-   * @param key [S, N, keySize], likewise
-   * @param value [S, N, valueSize], likewise
-   * @param attentionMask [L, S] or [N numHeads, L, S]; a boolean one is true where a query must not see a key, another
-   * one is added to the scores
-   * @param keyPaddingMask [N, S], of the same kinds
-   * @returns The outputs, in the shape of the queries, and the weights [N, L, S] if `needWeights`. A query that must
-   * see no key at all gets NaN, as in PyTorch.
+   * @param key [S, N, kdim], likewise
+   * @param value [S, N, vdim], likewise
+   * @param keyPaddingMask [N, S]; a boolean one is true where no query must see a key, another one is added to the
+   * scores
+   * @param attnMask [L, S] or [N numHeads, L, S], of the same kinds
+   * @returns The outputs, in the shape of the queries, and if `needWeights` the weights [N, L, S], or
+   * [N, numHeads, L, S] unless `averageAttnWeights`. A query that must see no key at all gets NaN, as in PyTorch.
    */
   forward(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    attentionMask: Tensor | null = null,
     keyPaddingMask: Tensor | null = null,
+    attnMask: Tensor | null = null,
   ): readonly [Tensor, Tensor | null] {
     const inputs = [query, key, value].map((x) => (this.batchFirst ? x : transpose(x, 0, 1)));
     const [q, k, v] = inputs.map((x, i) => this.#heads(x, i)) as [Tensor, Tensor, Tensor];
     const [N, , L, size] = q.shape as [number, number, number, number];
     const S = k.shape[2]!;
     let scores = matmul(mul(q, 1 / Math.sqrt(size)), transpose(k, 2, 3));
-    if (attentionMask !== null)
-      scores = masked(scores, reshape(attentionMask, maskShape(attentionMask, [N, this.numHeads, L, S])));
-    if (keyPaddingMask !== null) scores = masked(scores, reshape(keyPaddingMask, [N, 1, 1, S]));
+    if (attnMask !== null) scores = masked(scores, this.#scoresMask(attnMask, [N, L, S]));
+    if (keyPaddingMask !== null) {
+      checkMask("keyPaddingMask", keyPaddingMask, [[N, S]]);
+      scores = masked(scores, reshape(keyPaddingMask, [N, 1, 1, S]));
+    }
     const weights = softmax(scores, -1);
     const dropped = this.training && this.dropout > 0 ? dropout(weights, this.dropout) : weights;
     const joined = reshape(transpose(matmul(dropped, v), 1, 2), [N, L, this.numHeads * size]);
     const output = this.out_proj.call(joined);
-    return [this.batchFirst ? output : transpose(output, 0, 1), this.needWeights ? mean(dropped, [1]) : null];
+    const returned = this.averageAttnWeights ? () => mean(dropped, [1]) : () => dropped;
+    return [this.batchFirst ? output : transpose(output, 0, 1), this.needWeights ? returned() : null];
+  }
+
+  /** `attnMask` with dimensions for the batch and the heads. */
+  #scoresMask(attnMask: Tensor, [N, L, S]: readonly [number, number, number]): Tensor {
+    const numHeads = this.numHeads;
+    checkMask("attnMask", attnMask, [
+      [L, S],
+      [N * numHeads, L, S],
+    ]);
+    return reshape(attnMask, attnMask.shape.length === 2 ? [1, 1, L, S] : [N, numHeads, L, S]);
   }
 
   /** The projection of queries, keys or values, [N, L, size] to [N, numHeads, L, E / numHeads]. */
@@ -169,14 +191,9 @@ function masked(scores: Tensor, mask: Tensor): Tensor {
   return mask.dtype === "bool" ? maskedFill(scores, mask, Number.NEGATIVE_INFINITY) : add(scores, mask);
 }
 
-function maskShape(mask: Tensor, [N, numHeads, L, S]: readonly [number, number, number, number]): number[] {
-  if (mask.shape.length === 2) return [1, 1, L, S];
-  if (mask.shape.length === 3) return [N, numHeads, L, S];
-  throw shapeMismatch(
-    "MultiheadAttention",
-    `attentionMask must be [${L}, ${S}] or [${N * numHeads}, ${L}, ${S}]`,
-    {
-      attentionMask: mask,
-    },
-  );
+/** Checks the shape of a mask; a reshape would take [S, L] for [L, S]. */
+function checkMask(name: "keyPaddingMask" | "attnMask", mask: Tensor, shapes: readonly number[][]): void {
+  if (shapes.some((shape) => sameShape(mask.shape, shape))) return;
+  const allowed = shapes.map((shape) => `[${shape.join(", ")}]`).join(" or ");
+  throw shapeMismatch("MultiheadAttention", `${name} must be ${allowed}`, { [name]: mask });
 }

@@ -73,7 +73,7 @@ const toItself = (layer: MultiheadAttention, x: Tensor) => layer.call(x, x, x)[0
 function toOthers(layer: MultiheadAttention, x: Tensor): Tensor {
   const keys = cat([narrow(x, 2, 0, 3), narrow(narrow(x, 2, 3, 3), 0, 0, 2)]);
   const mask = sin(mul(reshape(runtime.tensor(Array.from({ length: 24 }, (_, i) => i)), [4, 6]), 0.1));
-  return layer.call(x, keys, narrow(keys, 2, 0, 2), mask)[0];
+  return layer.call(x, keys, narrow(keys, 2, 0, 2), null, mask)[0];
 }
 
 const LAYERS: Readonly<Record<string, () => Module<[Tensor], Tensor | readonly Tensor[]>>> = {
@@ -106,10 +106,10 @@ const LAYERS: Readonly<Record<string, () => Module<[Tensor], Tensor | readonly T
   LSTM: () => new LSTM(runtime, 3, 4, { numLayers: 2, bias: false, bidirectional: true }),
   MultiheadAttention: () => new OneInput(attention({ batchFirst: true }), toItself),
   MaskedAttention: () =>
-    new OneInput(attention({}), (layer, x) => layer.call(x, x, x, causal(), padding())[0]),
+    new OneInput(attention({}), (layer, x) => layer.call(x, x, x, padding(), causal())[0]),
   AttentionWeights: () =>
     new OneInput(attention({ batchFirst: true, needWeights: true }), (layer, x) => layer.call(x, x, x)[1]!),
-  CrossAttention: () => new OneInput(attention({ keySize: 3, valueSize: 2, bias: false }), toOthers),
+  CrossAttention: () => new OneInput(attention({ kdim: 3, vdim: 2, bias: false }), toOthers),
   BatchNorm1d: () => new BatchNorm1d(runtime, 3),
   BatchNorm2d: () => new BatchNorm2d(runtime, 3, { momentum: 0.3, eps: 1e-3 }),
   BatchNorm3d: () => new BatchNorm3d(runtime, 2, { affine: false, trackRunningStats: false }),

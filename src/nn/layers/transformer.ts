@@ -41,7 +41,7 @@ const OPTION_NAMES = [
  * [N, L, E] with `batchFirst`, to the same shape. Vaswani et al., 2017; with `normFirst` as Xiong et al., 2020.
  */
 export class TransformerEncoderLayer extends Module<
-  [x: Tensor, attentionMask?: Tensor | null, keyPaddingMask?: Tensor | null]
+  [x: Tensor, srcMask?: Tensor | null, srcKeyPaddingMask?: Tensor | null]
 > {
   readonly self_attn: MultiheadAttention;
   readonly linear1: Linear;
@@ -83,10 +83,13 @@ export class TransformerEncoderLayer extends Module<
     this.activation = activation;
   }
 
-  /** @param x The masks are those of `MultiheadAttention`. */
-  forward(x: Tensor, attentionMask: Tensor | null = null, keyPaddingMask: Tensor | null = null): Tensor {
+  /**
+   * @param srcMask The `attnMask` of `MultiheadAttention`
+   * @param srcKeyPaddingMask Its `keyPaddingMask`
+   */
+  forward(x: Tensor, srcMask: Tensor | null = null, srcKeyPaddingMask: Tensor | null = null): Tensor {
     const attend = (x: Tensor): Tensor =>
-      this.dropout.call(this.self_attn.call(x, x, x, attentionMask, keyPaddingMask)[0]);
+      this.dropout.call(this.self_attn.call(x, x, x, srcKeyPaddingMask, srcMask)[0]);
     if (this.normFirst) {
       const y = add(x, attend(this.norm1.call(x)));
       return add(y, this.#feedForward(this.norm2.call(y)));

@@ -28,6 +28,7 @@ import {
 } from "../../files/safetensors.ts";
 import { CheckpointError } from "./checkpoint-error.ts";
 import { type Manifest, type ManifestFile, readManifest, TOKENIZER_FILE, writeManifest } from "./manifest.ts";
+import { isBuffer } from "./tensor-names.ts";
 
 /** What completes a checkpoint whose parts the ranks have written. */
 export interface CheckpointContent {
@@ -153,7 +154,7 @@ export function partsOf(folder: string, { files }: Pick<Manifest, "files">): str
 }
 
 /**
- * Reads a checkpoint's manifest, and checks every byte of its files and that its numbers are finite.
+ * Reads a checkpoint's manifest, and checks every byte of its files and that its numbers are finite, except in buffers.
  * @throws CheckpointError
  */
 export async function readCheckpoint(folder: string): Promise<Manifest> {
@@ -177,6 +178,7 @@ async function checkFile(folder: string, file: ManifestFile): Promise<void> {
 
 async function checkFinite(path: string): Promise<void> {
   for (const { name } of (await readSafetensorsHeader(path)).tensors) {
+    if (isBuffer(name)) continue;
     const [tensor] = (await readSafetensors(path, [name])).tensors;
     if (areFinite(tensor!.data, tensor!.dtype)) continue;
     throw new CheckpointError(

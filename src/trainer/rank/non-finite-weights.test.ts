@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { Parameter } from "../../autograd/parameter.ts";
+import { ModuleBuffer } from "../../nn/module-buffer.ts";
 import { AdamW } from "../../optim/adamw.ts";
 import type { DType } from "../../tensor/dtype.ts";
 import { Runtime } from "../../tensor/runtime.ts";
@@ -23,7 +24,8 @@ function stateOf(numbers: readonly number[], dtype: DType): RankState {
   );
   optimizer.step();
   optimizer.zeroGrad();
-  return { runtime, rank: 0, parameters: owned, owned, optimizer, copies: new CopyBuffer() };
+  const model = { parameters: owned, owned, buffers: [], ownedBuffers: [] };
+  return { ...model, runtime, rank: 0, optimizer, copies: new CopyBuffer() };
 }
 
 test.each(["float32", "bfloat16", "float64"] as const)(
@@ -47,6 +49,22 @@ test("so is the optimizer's state", () => {
     state.optimizer.loadStateDict({ ...slots, [name!]: runtime.tensor([1, Number.NaN]) });
     expect(() => checkFiniteWeights(group, 7, state, 1)).toThrow(
       `after step 7, optimizer/${name} has numbers`,
+    );
+  });
+});
+
+test("a buffer may have infinities, as a mask does, but no NaN", () => {
+  runtime.scope(() => {
+    const withMask = (numbers: readonly number[]): RankState => {
+      const empty = new ModuleBuffer(runtime.zeros([0]));
+      const count = new ModuleBuffer(runtime.ones([], "int32"));
+      const mask = new ModuleBuffer(runtime.tensor(numbers));
+      const ownedBuffers = [["empty", empty] as const, ["count", count] as const, ["mask", mask] as const];
+      return { ...stateOf([1], "float32"), buffers: ownedBuffers, ownedBuffers };
+    };
+    checkFiniteWeights(group, 7, withMask([0, Number.NEGATIVE_INFINITY]), 1);
+    expect(() => checkFiniteWeights(group, 7, withMask([Number.NEGATIVE_INFINITY, Number.NaN]), 1)).toThrow(
+      "after step 7, buffer/mask has numbers that are NaN",
     );
   });
 });

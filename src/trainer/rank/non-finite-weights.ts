@@ -1,8 +1,10 @@
 import { DualPipeError } from "../../errors/dualpipe-error.ts";
+import { isFloatingPoint } from "../../tensor/dtype.ts";
 import * as kernels from "../../tensor/kernels/index.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import type { ProcessGroup } from "../../transport/process-group.ts";
 import { type RankState, tensorsOfState } from "../checkpoint/rank-part.ts";
+import { isBuffer } from "../checkpoint/tensor-names.ts";
 import { gatherValues, receiveValue, sendValue, sumOverRanks } from "./group-values.ts";
 
 /** An update has made the weights useless, so they are not saved. */
@@ -41,12 +43,13 @@ export function checkFiniteWeights(
   const name = names.find((each) => each !== undefined);
   for (let peer = 1; peer < group.size && group.rank === 0; peer++) sendValue(group, peer, name);
   const tensor = group.rank === 0 ? name! : (receiveValue(group, 0) as string);
-  throw new NonFiniteWeightsError(step, `${tensor} has numbers that are infinite or NaN`);
+  const problem = isBuffer(tensor) ? "NaN" : "infinite or NaN";
+  throw new NonFiniteWeightsError(step, `${tensor} has numbers that are ${problem}`);
 }
 
-/** The first of these tensors with a number that is not finite. Reads one number of each. */
+/** The first of these tensors with a number that it must not have. Reads one number of each. */
 function nameOfNonFinite(tensors: readonly (readonly [name: string, Tensor])[]): string | undefined {
-  const floats = tensors.filter(([, { dtype }]) => dtype !== "int64");
+  const floats = tensors.filter(([, { dtype, numElements }]) => isFloatingPoint(dtype) && numElements > 0);
   if (floats.length === 0) return undefined;
   const largest = floats.map(([, tensor]) =>
     kernels.reshape(kernels.toDtype(kernels.largestMagnitude(tensor), "float64"), [1]),
@@ -54,6 +57,6 @@ function nameOfNonFinite(tensors: readonly (readonly [name: string, Tensor])[]):
   const index = kernels
     .cat(largest, 0)
     .toArray()
-    .findIndex((each) => !Number.isFinite(each));
+    .findIndex((each, i) => (isBuffer(floats[i]![0]) ? Number.isNaN(each) : !Number.isFinite(each)));
   return floats[index]?.[0];
 }

@@ -37,6 +37,6 @@ export interface RankData {
 export interface RankResult {
   /** Steps done; fewer than `training.steps` when the run was asked to stop. */
   readonly step: number;
-  /** The parameters that this rank owns. */
+  /** The parameters and buffers that this rank owns. */
   readonly weights: readonly TensorEntry[];
 }

@@ -7,14 +7,12 @@
 //
 // Invariant: all ranks take the same steps, validations and checkpoints, in the same order.
 import type { RecordedTrack } from "../../engine/recorder.ts";
-import type { TensorEntry } from "../../files/safetensors.ts";
 import type { RankContext } from "../../launch/rank-context.ts";
-import { safetensorsDtypeOf } from "../../nn/safetensors-dtypes.ts";
 import { clipFactor, scaleGradients, squaredGradNorm } from "../../optim/gradient-norm.ts";
 import { hostNowMs } from "../../tensor/device.ts";
 import { allGatherNumbers } from "../../transport/collectives.ts";
 import { CopyBuffer } from "../checkpoint/copy-buffer.ts";
-import { loadPart, type RankState, takePart } from "../checkpoint/rank-part.ts";
+import { loadPart, type RankState, takePart, weightsOf } from "../checkpoint/rank-part.ts";
 import { type CheckpointRequest, RequestsOfRank } from "../checkpoint/requests.ts";
 import { batchShapeOf, type TrainConfig } from "../config/config.ts";
 import { learningRateOf } from "../config/learning-rate.ts";
@@ -51,9 +49,9 @@ export class RankTrainer {
     this.#config = data.config;
     this.#shared = shared;
     this.#pipeline = new TokenPipeline(context, data.config);
-    const { parameters, owned } = this.#pipeline;
-    const optimizer = makeOptimizer(owned, data.config);
-    this.#state = { runtime, rank, parameters, owned, optimizer, copies: new CopyBuffer() };
+    const { state } = this.#pipeline;
+    const optimizer = makeOptimizer(state.owned, data.config);
+    this.#state = { ...state, runtime, rank, optimizer, copies: new CopyBuffer() };
     this.#requests = new RequestsOfRank(data.requests);
     this.#recorded = new RecordedSteps(shared.timelineIntervals, NUM_LAST_TIMELINES);
   }
@@ -105,7 +103,7 @@ export class RankTrainer {
     }
     this.#reportTimelines(this.#recorded.end());
     checkBefore(step);
-    return { step, weights: this.#weights() };
+    return { step, weights: weightsOf(this.#state) };
   }
 
   /** @returns What the main thread of process 0 asked of all ranks during the step. */
@@ -163,16 +161,6 @@ export class RankTrainer {
     byRank[0]?.forEach(({ step }, i) => {
       this.#report({ kind: "timeline", step, tracks: byRank.map((steps) => steps[i]!.track) });
     });
-  }
-
-  #weights(): TensorEntry[] {
-    const { runtime } = this.#context;
-    return this.#state.owned.map(([name, parameter]) => ({
-      name,
-      dtype: safetensorsDtypeOf(parameter.dtype),
-      shape: parameter.shape,
-      data: new Uint8Array(runtime.readBytes(parameter)),
-    }));
   }
 
   #report(report: RankReport): void {

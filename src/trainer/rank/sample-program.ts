@@ -3,6 +3,7 @@ import type { TensorEntry } from "../../files/safetensors.ts";
 import type { RankContext } from "../../launch/rank-context.ts";
 import { familyOf } from "../../models/families.ts";
 import { generate } from "../../models/generate.ts";
+import { dtypeOfSafetensors } from "../../nn/safetensors-dtypes.ts";
 import { modelContextOf, type TrainConfig } from "../config/config.ts";
 
 export interface SampleData {
@@ -15,22 +16,29 @@ export interface SampleData {
 export default function sampleProgram({ runtime, data }: RankContext<SampleData>): number[] {
   const { config, weights, prompt } = data;
   const { model, training } = config;
-  const { seed, dtype } = training;
   const stages = familyOf(model).stages({
     model,
     context: modelContextOf(config),
     numStages: 1,
     stageIndices: [0],
     runtime,
-    seed,
+    seed: training.seed,
   });
   for (const stage of stages) {
     stage.eval();
     runtime.scope(() => {
-      const tensors = weights.map(({ name, shape, data }) => [name, runtime.fromArray(data, shape, dtype)]);
+      const tensors = weights.map(({ name, shape, data, dtype }) => [
+        name,
+        runtime.fromArray(data, shape, dtypeOfSafetensors(dtype)),
+      ]);
       stage.loadStateDict(Object.fromEntries(tensors));
     });
   }
   const { numTokens, temperature, topK } = config.sample;
-  return generate(stages, prompt, { numTokens, temperature, seed, ...(topK > 0 ? { topK } : {}) });
+  return generate(stages, prompt, {
+    numTokens,
+    temperature,
+    seed: training.seed,
+    ...(topK > 0 ? { topK } : {}),
+  });
 }

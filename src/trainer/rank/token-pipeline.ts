@@ -7,19 +7,16 @@ import { type RecordedTrack, Recorder } from "../../engine/recorder.ts";
 import type { RankContext } from "../../launch/rank-context.ts";
 import { familyOf } from "../../models/families.ts";
 import type { LanguageStage } from "../../models/model-family.ts";
-import type { NamedParameter } from "../../optim/optimizer.ts";
 import type { Runtime } from "../../tensor/runtime.ts";
 import { seedFor } from "../../tensor/seed.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
+import { type ModelState, modelStateOf } from "../checkpoint/model-state.ts";
 import { modelContextOf, numStages, scheduleOf, type TrainConfig } from "../config/config.ts";
 import type { MicroBatch } from "../data/batches.ts";
 
 /** A rank's stages of the model in its replica's pipeline, which takes batches of tokens. */
 export class TokenPipeline {
-  /** The parameters of all stages here. */
-  readonly parameters: readonly NamedParameter[];
-  /** The parameters that this rank alone updates and saves. */
-  readonly owned: readonly NamedParameter[];
+  readonly state: ModelState;
   readonly #runtime: Runtime;
   readonly #rank: number;
   readonly #config: TrainConfig;
@@ -58,10 +55,7 @@ export class TokenPipeline {
       shardUpdates: true,
       recorder: this.#recorder,
     });
-    this.parameters = this.#stages.flatMap((stage) => stage.namedParameters());
-    this.owned = this.#pipeline
-      .ownedParameters()
-      .map(({ name, parameter }): NamedParameter => [name, parameter]);
+    this.state = modelStateOf(this.#stages, this.#pipeline);
   }
 
   /**

@@ -1,10 +1,12 @@
 import { expect, test } from "vitest";
 import { failOnLeaks } from "../../../test/leak-guard.ts";
+import { noGrad } from "../../autograd/grad-mode.ts";
 import { linear } from "../../autograd/operators/linear.ts";
 import { mseLoss } from "../../autograd/operators/loss.ts";
 import { Parameter } from "../../autograd/parameter.ts";
 import { Linear } from "../../nn/layers/linear.ts";
 import { Module } from "../../nn/module.ts";
+import { ModuleBuffer } from "../../nn/module-buffer.ts";
 import { SGD } from "../../optim/sgd.ts";
 import { Runtime } from "../../tensor/runtime.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
@@ -52,6 +54,14 @@ class InList extends Module {
 
 class Plain extends Module {
   inner = layer();
+  forward(x: Tensor): Tensor {
+    return this.inner.call(x);
+  }
+}
+
+class Counting extends Module {
+  readonly inner = layer();
+  count: Tensor | undefined = new ModuleBuffer(runtime.zeros([2], "int64"));
   forward(x: Tensor): Tensor {
     return this.inner.call(x);
   }
@@ -121,4 +131,37 @@ test("a layer that takes another's place after the pipeline was made is an error
   );
   old.dispose();
   expect(step(pipelineOf([first, second]))).toBeGreaterThan(0);
+});
+
+test.each([
+  ["another buffer", () => new ModuleBuffer(runtime.ones([2], "int64")), "replaced"],
+  [
+    "a plain tensor",
+    () => runtime.ones([2], "int64").share(),
+    "removed, or replaced by what is no ModuleBuffer,",
+  ],
+  ["nothing", () => undefined, "removed, or replaced by what is no ModuleBuffer,"],
+])("%s in place of a buffer is an error at the next step, training or forward only", (_, make, how) => {
+  using first = new Counting(runtime);
+  using second = new Counting(runtime);
+  const pipe = pipelineOf([first, second]);
+  step(pipe);
+  const old = second.count;
+  second.count = runtime.scope(make);
+  const message = `rank 0, stage 1: the buffer count [2] was ${how} after the pipeline was made; to give it other values`;
+  expect(() => step(pipe)).toThrow(message);
+  expect(() => noGrad(runtime, () => step(pipe))).toThrow(message);
+  second.count?.dispose();
+  second.count = old;
+  expect(step(pipe)).toBeGreaterThan(0);
+});
+
+test("a buffer that is added after the pipeline was made is an error, and one that is changed in place is none", () => {
+  using first = new Counting(runtime);
+  using second = new Counting(runtime);
+  const pipe = pipelineOf([first, second]);
+  runtime.scope(() => first.loadStateDict({ ...first.stateDict(), count: runtime.ones([2], "int64") }));
+  step(pipe);
+  Object.assign(first, { other: runtime.scope(() => new ModuleBuffer(runtime.zeros([]))) });
+  expect(() => step(pipe)).toThrow("stage 0: the buffer other [] was added after the pipeline was made");
 });
