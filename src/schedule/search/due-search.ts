@@ -5,7 +5,7 @@
  * how V-Min and V-Half are built (Qi et al., "Pipeline Parallelism with Controllable Memory", 2024), with gaps worked
  * out for equal stages; here they are drawn at random, so that they adapt to costs and memory. Then the best pattern is
  * changed, a few due times at once. A change that makes the step a little slower is kept at first, as in simulated
- * annealing, because one change alone seldom helps. A wrong order costs time and nothing else: every program is sound.
+ * annealing, because one change alone seldom helps. An order that brings the step to a halt is dropped.
  */
 import { Cells } from "../program/cells.ts";
 import { type Placement, perRank, stagesOf } from "../program/placement.ts";
@@ -27,7 +27,7 @@ const NUM_GAPS = 7;
 /** A step that is up to this share slower is changed further; falls to zero over the trials. */
 const TOLERANCE_AT_START = 0.02;
 
-/** The fastest step that was found. @param numTrials Of patterns, and again of changes. */
+/** The fastest step that was found. @param numTrials The number of patterns to try, and of changes after that. */
 export function searchDueTimes(options: PlayerOptions, numTrials: number, random: RandomNumbers): PlayedStep {
   const search = new DueSearch(options, random);
   return search.change(search.findPattern(numTrials), numTrials);
@@ -67,6 +67,7 @@ class DueSearch {
     return best;
   }
 
+  /** Changes due times of a pattern. */
   change(start: Found, numTrials: number): Found {
     let [best, current] = [start, start];
     for (let trial = 0; trial < numTrials; trial++) {

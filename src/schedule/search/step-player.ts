@@ -72,6 +72,7 @@ function microBatchesThrough(placement: Placement, stage: number, rank: number):
   return microBatches.filter((microBatch) => rankOf(placement, stage, microBatch) === rank);
 }
 
+/** Plays one step. */
 export class StepPlayer {
   readonly costs: StageCosts;
   readonly maxActivations: number;
