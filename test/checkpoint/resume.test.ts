@@ -246,6 +246,23 @@ test("an export is one model, with the blocks' matrices as GPT-2 has them", asyn
   expect(tokenizer(fromCheckpoint)).toBe(tokenizer(run.dir("whole")));
 });
 
+test("an export has no weights of the run before, and no run as its folder", async () => {
+  run.copy("whole", "retrained");
+  rmSync(join(run.dir("retrained"), "checkpoints"), { recursive: true });
+  const to = run.dir("export-retrained");
+  // A later run begins with its own configuration.
+  const config = join(run.dir("retrained"), "config.yaml");
+  writeFileSync(config, readFileSync(config, "utf8").replace(/seed: \d+/, "seed: 77"));
+  await expect(exportModel(run.dir("retrained"), to, () => {})).rejects.toMatchObject({
+    code: "CHECKPOINT_NOT_FOUND",
+  });
+  const before = readFileSync(join(run.dir("whole"), "model.safetensors"));
+  await expect(exportModel(run.dir("whole"), run.dir("whole"), () => {})).rejects.toThrow(
+    "name another folder",
+  );
+  expect(readFileSync(join(run.dir("whole"), "model.safetensors"))).toEqual(before);
+});
+
 test("only the parts that the manifest names are loaded", async () => {
   run.copy("whole", "stray");
   removeNewest("stray");
