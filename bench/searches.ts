@@ -23,15 +23,17 @@ const RESULTS = new URL("../../test/schedule/golden/zero-bubble-results.json", i
 const TIE = 1e-3;
 
 /**
- * No program is faster: a rank starts when the first micro-batch reaches it and then has all its work to do; and the
- * first rank has a W left when the last input gradient has come back from the last stage.
+ * No program is faster. A rank starts when the first micro-batch reaches it and then has all its work to do. The first
+ * stage has run all other forwards before its last one, whose micro-batch then goes there and back. And after the first
+ * input gradient that comes back, it has all other I and every W to run.
  */
-function lowerBound({ ranks, numMicroBatches, F, I, W, link }: PeerResult, stagesPerRank: number): number {
-  const numStages = ranks * stagesPerRank;
+function lowerBound(peer: PeerResult, stagesPerRank: number): number {
+  const { ranks, numMicroBatches, F, I, W, link } = peer;
   const work = numMicroBatches * stagesPerRank * (F + I + W);
   const wayToLastRank = (ranks - 1) * (F + link);
-  const roundTrip = numStages * (F + I) + 2 * (ranks - 1) * stagesPerRank * link + W;
-  return Math.max(wayToLastRank + work, roundTrip + (numMicroBatches - 1) * stagesPerRank * Math.min(F, I));
+  const roundTrip = ranks * stagesPerRank * (F + I) + 2 * (ranks - 1) * stagesPerRank * link;
+  const others = numMicroBatches - 1;
+  return Math.max(wayToLastRank + work, roundTrip + W + others * Math.max(F, I + W));
 }
 
 export async function main([trials = "1200", every = "1"]: readonly string[]): Promise<number> {

@@ -78,7 +78,7 @@ void expectKernelsAreLoaded() {
   bool isKnown = cudaGetDriverEntryPointByVersion("cuModuleGetLoadingMode", &query, 11070, cudaEnableDefault, &found) == cudaSuccess &&
                  found == cudaDriverEntryPointSuccess && reinterpret_cast<Query>(query)(&mode) == CUDA_SUCCESS;
   TORCH_CHECK(isKnown && mode == CU_MODULE_EAGER_LOADING,
-              "CUDA loads each kernel of this process at its first launch, for which transfers of NCCL can wait forever; set "
+              "CUDA loads the kernels of this process one by one at their first launch, which can stop transfers of NCCL forever; set "
               "CUDA_MODULE_LOADING=EAGER before the process starts, or call processPlacement before anything uses a card");
 }
 

@@ -53,17 +53,17 @@ interface PlanOptions {
 }
 
 function positiveNumber(text: string): number {
-  const value = Number(text);
-  if (text.trim() === "" || !(value > 0 && value < Infinity)) {
-    throw new InvalidArgumentError("It must be a number over 0.");
-  }
-  return value;
+  return numberThat(text, (value) => value > 0, "over 0");
 }
 
-function numberOf0OrMore(text: string): number {
+function numberFromZero(text: string): number {
+  return numberThat(text, (value) => value >= 0, "of at least 0");
+}
+
+function numberThat(text: string, isAllowed: (value: number) => boolean, rule: string): number {
   const value = Number(text);
-  if (text.trim() === "" || !(value >= 0 && value < Infinity)) {
-    throw new InvalidArgumentError("It must be a number of at least 0.");
+  if (text.trim() === "" || !(isAllowed(value) && value < Infinity)) {
+    throw new InvalidArgumentError(`It must be a number ${rule}.`);
   }
   return value;
 }
@@ -82,7 +82,7 @@ export function planCommand(): Command {
     .option(
       "--half-rows <tokens>",
       "tokens of a micro-batch with which products reach half of that efficiency",
-      numberOf0OrMore,
+      numberFromZero,
       150,
     )
     .option(

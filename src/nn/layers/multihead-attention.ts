@@ -157,8 +157,9 @@ export class MultiheadAttention extends Module<
     const dropped = this.training && this.dropout > 0 ? dropout(weights, this.dropout) : weights;
     const joined = reshape(transpose(matmul(dropped, v), 1, 2), [N, L, this.numHeads * size]);
     const output = this.out_proj.call(joined);
-    const returned = this.averageAttnWeights ? () => mean(dropped, [1]) : () => dropped;
-    return [this.batchFirst ? output : transpose(output, 0, 1), this.needWeights ? returned() : null];
+    const outputs = this.batchFirst ? output : transpose(output, 0, 1);
+    if (!this.needWeights) return [outputs, null];
+    return [outputs, this.averageAttnWeights ? mean(dropped, [1]) : dropped];
   }
 
   /** `attnMask` with dimensions for the batch and the heads. */

@@ -9,7 +9,7 @@
  */
 import { Cells } from "../program/cells.ts";
 import { type Placement, perRank, stagesOf } from "../program/placement.ts";
-import { stageCosts } from "../simulate/cost.ts";
+import { type StageCosts, stageCosts } from "../simulate/cost.ts";
 import { type DueRules, type DueTimes, dueOrder } from "./due-order.ts";
 import type { RandomNumbers } from "./random-numbers.ts";
 import type { PlayedStep, PlayerOptions } from "./step-player.ts";
@@ -37,6 +37,7 @@ class DueSearch {
   readonly #options: PlayerOptions;
   readonly #random: RandomNumbers;
   readonly #cells: Cells;
+  readonly #costs: StageCosts;
   readonly #period: number;
   readonly #numMicroBatches: number;
 
@@ -47,7 +48,8 @@ class DueSearch {
     this.#random = random;
     this.#numMicroBatches = directionOfMicroBatch.length;
     this.#cells = new Cells({ placement, numStages, numMicroBatches: this.#numMicroBatches });
-    const { F, I, W } = stageCosts(cost, numStages);
+    this.#costs = stageCosts(cost, numStages);
+    const { F, I, W } = this.#costs;
     const workOf = (rank: number) =>
       stagesOf(placement, rank).reduce((sum, stage) => sum + F[stage]! + I[stage]! + W[stage]!, 0);
     this.#period = Math.max(...perRank(placement.numRanks, workOf));
@@ -67,7 +69,7 @@ class DueSearch {
     return best;
   }
 
-  /** Changes due times of a pattern. */
+  /** Takes every faster step, and at first some that are slower. */
   change(start: Found, numTrials: number): Found {
     let [best, current] = [start, start];
     for (let trial = 0; trial < numTrials; trial++) {
@@ -109,7 +111,7 @@ class DueSearch {
   #pattern(gaps: readonly number[]): DueTimes {
     const { placement, cost } = this.#options;
     const { numStages } = placement;
-    const costs = stageCosts(cost, numStages);
+    const costs = this.#costs;
     const hop = (kind: "F" | "I", from: number, to: number) => {
       const part = Math.sign(Math.max(from, to) - (numStages >> 1)) + 1;
       return costs[kind][from]! + cost.link.latency + gaps[(kind === "F" ? 0 : 3) + part]!;

@@ -23,16 +23,21 @@ const placements = {
   bidirectional: bidirectionalPlacement,
 };
 
+/** A step to schedule: two micro-batches per pair, and room for more activations than it needs. */
+const steps = {
+  placement: fc.constantFrom(...Object.values(placements)),
+  numRanks: fc.integer({ min: 1, max: 5 }),
+  numPairs: fc.integer({ min: 1, max: 5 }),
+  extraRoom: fc.nat({ max: 8 }),
+};
+
 describe("list scheduling", () => {
   it("gives a sound program within its memory, whatever the costs", () => {
     const cost = fc.integer({ min: 0, max: 5 });
     fc.assert(
       fc.property(
         fc.record({
-          placement: fc.constantFrom(...Object.values(placements)),
-          numRanks: fc.integer({ min: 1, max: 5 }),
-          numPairs: fc.integer({ min: 1, max: 5 }),
-          extraRoom: fc.nat({ max: 8 }),
+          ...steps,
           preference: fc.constantFrom(
             "backward-first" as const,
             "forward-first" as const,
@@ -83,10 +88,7 @@ describe("due times", () => {
     fc.assert(
       fc.property(
         fc.record({
-          placement: fc.constantFrom(...Object.values(placements)),
-          numRanks: fc.integer({ min: 1, max: 4 }),
-          numPairs: fc.integer({ min: 1, max: 5 }),
-          extraRoom: fc.nat({ max: 8 }),
+          ...steps,
           cost: fc.record({ F: cost, I: cost, W: cost, link: fc.record({ latency: cost }) }),
           rules: fc.record({
             isStrict: fc.boolean(),

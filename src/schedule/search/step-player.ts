@@ -116,11 +116,10 @@ export class StepPlayer {
       placement: this.#placement,
       ranks: this.#builders.map((builder) => builder.finish()),
     } as const;
-    const isComplete = this.#ranks.every(({ queues, pendingWeights }) =>
-      [
-        pendingWeights.length === 0,
-        ...queues.map((queue) => queue.numBackwards === queue.microBatches.length),
-      ].every(Boolean),
+    const isComplete = this.#ranks.every(
+      ({ queues, pendingWeights }) =>
+        pendingWeights.length === 0 &&
+        queues.every((queue) => queue.numBackwards === queue.microBatches.length),
     );
     return {
       program,
