@@ -21,6 +21,7 @@
 #include "convert.h"
 #include "cuda.h"
 #include "cuda_graph.h"
+#include "cuda_transfer_times.h"
 #include "guard.h"
 
 // In the NCCL that LibTorch loads, if it has one.
@@ -227,6 +228,7 @@ void defineCuda(Napi::Object& exports) {
   define<msSince>(cuda, "msSince");
   define<numSynchronizations>(cuda, "numSynchronizations");
   defineGraph(cuda);
+  defineTransferTimes(cuda);
   exports.Set("cuda", cuda);
 }
 

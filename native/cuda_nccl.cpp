@@ -38,6 +38,7 @@
 #include <thread>
 
 #include "cuda_transfer.h"
+#include "cuda_transfer_times.h"
 #include "guard.h"
 #include "mailbox.h"
 
@@ -128,8 +129,12 @@ class Channel : public NcclChannel {
   void send(const std::vector<at::Tensor>& tensors) override { transfer(tensors, "send"); }
 
   std::shared_ptr<Passage> receive(const std::vector<at::Tensor>& tensors) override {
+    auto times = TransferTimes::beginIn(stream_);
     transfer(tensors, "receive");
-    return passageAfter(stream_);
+    size_t numBytes = 0;
+    for (const auto& tensor : tensors) numBytes += tensor.nbytes();
+    if (times) times->end(stream_, numBytes);
+    return passageAfter(stream_, std::move(times));
   }
 
   // Within a group, with the lock.

@@ -35,6 +35,7 @@
 #include "cuda_graph.h"
 #include "cuda_nccl.h"
 #include "cuda_transfer.h"
+#include "cuda_transfer_times.h"
 
 namespace dualpipe {
 
@@ -296,6 +297,8 @@ void Arrivals::accept(Message& message, const std::string& cardLabel, const Find
   size_t offset = 0;
   auto head = take<LabelHead>(cardLabel, offset);
   if (head.way == CardWay::Handles) C10_CUDA_CHECK(cudaStreamWaitEvent(stream.stream(), Opened::instance().event(here, head.event), 0));
+  auto times = head.way == CardWay::Nccl ? nullptr : TransferTimes::beginIn(stream);
+  size_t numBytes = 0;
   std::vector<at::Tensor> tensors;
   for (int64_t i = 0; i < head.numTensors; i++) {
     auto label = take<LabelTensor>(cardLabel, offset);
@@ -311,6 +314,7 @@ void Arrivals::accept(Message& message, const std::string& cardLabel, const Find
     // From memory that is not pinned, this returns when the bytes have been read.
     if (head.way == CardWay::Host) copyTo(copy, arrived.data_ptr(), cudaMemcpyHostToDevice, stream);
     arrived = copy;
+    numBytes += copy.nbytes();
   }
   if (head.way == CardWay::Nccl) {
     auto connected = channel();
@@ -318,7 +322,8 @@ void Arrivals::accept(Message& message, const std::string& cardLabel, const Find
     message.passage = connected->receive(tensors);
     return;
   }
-  message.passage = passageAfter(stream);
+  if (times) times->end(stream, numBytes);
+  message.passage = passageAfter(stream, std::move(times));
   if (head.way == CardWay::Handles) C10_CUDA_CHECK(cudaLaunchHostFunc(stream.stream(), runAndDelete, new std::function<void()>(std::move(giveBack))));
 }
 

@@ -37,6 +37,7 @@
 #include "cuda.h"
 #include "cuda_graph.h"
 #include "cuda_transfer.h"
+#include "cuda_transfer_times.h"
 
 namespace dualpipe {
 
@@ -136,7 +137,9 @@ void enablePeerAccess(Card from, Card to) {
 // When a message is there: after an event, which is everything before it in some stream, or in a graph after a flag.
 class Passage {
  public:
-  explicit Passage(const CUDAStream& stream) : card_(stream.device_index()), event_(EventPool::of(card_).take(card_)) {
+  // `times`: of the transfer that ends there, when they are recorded.
+  explicit Passage(const CUDAStream& stream, std::shared_ptr<TransferTimes> times = nullptr)
+      : card_(stream.device_index()), event_(EventPool::of(card_).take(card_)), times_(std::move(times)) {
     C10_CUDA_CHECK(cudaEventRecord(event_, stream.stream()));
   }
   Passage(std::shared_ptr<Flag> full, std::shared_ptr<Flag> busy) : full_(std::move(full)), busy_(std::move(busy)) {}
@@ -147,6 +150,8 @@ class Passage {
   Passage& operator=(const Passage&) = delete;
 
   bool isInGraph() const { return full_ != nullptr; }
+
+  const std::shared_ptr<TransferTimes>& times() const { return times_; }
 
   void delay(const CUDAStream& stream) const { C10_CUDA_CHECK(cudaStreamWaitEvent(stream.stream(), event_, 0)); }
 
@@ -160,10 +165,13 @@ class Passage {
  private:
   Card card_ = 0;
   cudaEvent_t event_ = nullptr;
+  std::shared_ptr<TransferTimes> times_;
   std::shared_ptr<Flag> full_, busy_;
 };
 
-std::shared_ptr<Passage> passageAfter(const CUDAStream& stream) { return std::make_shared<Passage>(stream); }
+std::shared_ptr<Passage> passageAfter(const CUDAStream& stream, std::shared_ptr<TransferTimes> times) {
+  return std::make_shared<Passage>(stream, std::move(times));
+}
 
 // The copy stream of an edge; used by the sender's thread alone.
 struct CopyEdge {
@@ -172,10 +180,13 @@ struct CopyEdge {
 
 namespace {
 
-// Replaces the tensors by copies on a card. Keeps strides, since kernels for other strides round differently.
-void copyTensors(Message& message, Card to, const CUDAStream& copies) {
+// Replaces the tensors by copies on a card. Keeps strides, since kernels for other strides round differently. Returns
+// the bytes that are copied.
+size_t copyTensors(Message& message, Card to, const CUDAStream& copies) {
+  size_t numBytes = 0;
   for (auto& tensor : message) {
     if (!isOnCard(tensor)) continue;
+    numBytes += tensor.nbytes();
     at::Tensor copy = emptyForMessage(to, tensor.sizes(), tensor.strides(), tensor.options().device(at::Device(at::kCUDA, to)));
     if (tensor.nbytes() > 0) {
       C10_CUDA_CHECK(cudaMemcpyAsync(copy.data_ptr(), tensor.data_ptr(), tensor.nbytes(), cudaMemcpyDeviceToDevice, copies.stream()));
@@ -184,12 +195,15 @@ void copyTensors(Message& message, Card to, const CUDAStream& copies) {
     }
     tensor = std::move(copy);
   }
+  return numBytes;
 }
 
 void carry(Message& message, Card to, const CUDAStream& copies) {
   message.passage->delay(copies);
-  copyTensors(message, to, copies);
-  message.passage = std::make_shared<Passage>(copies);
+  auto times = TransferTimes::beginIn(copies);
+  size_t numBytes = copyTensors(message, to, copies);
+  if (times) times->end(copies, numBytes);
+  message.passage = std::make_shared<Passage>(copies, std::move(times));
 }
 
 void departInGraph(Capture& capture, Message& message, Mailbox& to, const CUDAStream& own) {
@@ -253,6 +267,7 @@ void arriveOnCard(Message& message, Mailboxes& set, Mailbox& from) {
     message.passage->delay(own, *capture);
   } else {
     message.passage->delay(own);
+    noteTransfer(message.passage->times());
   }
   for (const auto& tensor : message) {
     if (!isOnCard(tensor)) continue;

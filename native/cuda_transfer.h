@@ -11,11 +11,12 @@ namespace dualpipe {
 void enablePeerAccess(c10::DeviceIndex from, c10::DeviceIndex to);
 
 class Passage;
+class TransferTimes;
 
 // Memory for an incoming message, which is not given out again before all streams that were recorded for it are done.
 at::Tensor emptyForMessage(c10::DeviceIndex card, at::IntArrayRef sizes, at::IntArrayRef strides, const at::TensorOptions& options);
 
-// A message is there after what the stream has to do so far.
-std::shared_ptr<Passage> passageAfter(const c10::cuda::CUDAStream& stream);
+// A message is there after what the stream has to do so far. `times`: of its transfer, when they are recorded.
+std::shared_ptr<Passage> passageAfter(const c10::cuda::CUDAStream& stream, std::shared_ptr<TransferTimes> times = nullptr);
 
 }  // namespace dualpipe

@@ -11,6 +11,7 @@ export * as ops from "./autograd/index.ts";
 export * from "./data/index.ts";
 export * as data from "./data/index.ts";
 export type { BatchPart, BatchRows, BatchTensors } from "./engine/batch/batch-part.ts";
+export { type Communication, communicationOf } from "./engine/communication.ts";
 export { DualPipe, type DualPipeOptions, DualPipeV } from "./engine/dualpipe.ts";
 export { StepError, type StepErrorCode, type StepLocation } from "./engine/errors/step-error.ts";
 export { type Batch, type SameForAll, sameForAll } from "./engine/micro-batches.ts";
@@ -51,7 +52,7 @@ export * as nn from "./nn/index.ts";
 export * from "./optim/index.ts";
 export * as optim from "./optim/index.ts";
 export type { Argument } from "./tensor/calls/native-arguments.ts";
-export type { Device, MemoryUse } from "./tensor/device.ts";
+export type { Device, MemoryUse, TimedTransfer } from "./tensor/device.ts";
 export type { DeviceChoice, LoadOptions } from "./tensor/device-choice.ts";
 export { type DType, dtypeCode } from "./tensor/dtype.ts";
 export {

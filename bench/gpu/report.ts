@@ -1,3 +1,4 @@
+import type { Communication } from "../../src/index.ts";
 import type { IdleTime, StepComparison } from "./compare-steps.ts";
 import { largeGpt, nameOf, sizeOfStep } from "./workload.ts";
 
@@ -54,6 +55,8 @@ export interface ScheduleResult extends GpuResult {
   /** The share of the cards' time without a computation, and the time from the first to the end of the last. */
   readonly bubble?: number;
   readonly firstToLastMs?: number;
+  /** Copies between cards, summed over the ranks. */
+  readonly communication?: Communication;
   /** What the simulator says, from the costs of DualPipe's blocks. */
   readonly predictedMs?: number;
   /** The losses of the last step, for each rank. */
@@ -77,6 +80,8 @@ export function formatScheduleReport(report: ScheduleReport): string {
     ...sizes.flatMap((numRanks) => utilizationLines(results, numRanks)),
     "### Bubble and prediction",
     predictionTable(results),
+    "### Copies between cards, summed over the ranks",
+    communicationTable(results),
     ...steps.flatMap(stepTable),
   ].join("\n\n");
 }
@@ -108,6 +113,20 @@ function predictionTable(results: readonly ScheduleResult[]): string {
     return [[numRanks, workload, program, ...figures]];
   });
   const head = ["cards", "workload", "program", "bubble", "measured ms", "predicted ms", "off by"];
+  return [head, head.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
+}
+
+function communicationTable(results: readonly ScheduleResult[]): string {
+  const rows = results.flatMap(({ numRanks, workload, program, communication }) => {
+    if (communication === undefined) return [];
+    const { communicationMs, exposedMs, beforeFirstMs, afterLastMs } = communication;
+    const between = exposedMs - beforeFirstMs - afterLastMs;
+    const hidden = 1 - between / (communicationMs - beforeFirstMs - afterLastMs);
+    const figures = [communicationMs, beforeFirstMs, between, afterLastMs].map((ms) => ms.toFixed(2));
+    return [[numRanks, workload, program, ...figures, `${(100 * hidden).toFixed(1)} %`]];
+  });
+  const exposed = ["before the first computation", "between", "after the last"];
+  const head = ["cards", "workload", "program", "all ms", ...exposed, "hidden between"];
   return [head, head.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
 }
 

@@ -3,7 +3,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import { Runtime, timelineOf } from "../../src/index.ts";
+import { type Communication, communicationOf, Runtime, timelineOf } from "../../src/index.ts";
 import {
   buildProgram,
   costOf,
@@ -34,6 +34,7 @@ import { type GpuWorkload, largeGpt, nameOf, workloadsOfSchedules } from "./work
 
 const USAGE = `npm run bench -- schedules [options]      every schedule on 2, 4 and 8 cards
 ${GPU_OPTIONS_USAGE}
+  --cards NUMBERS   how many cards to use, such as 2,4 (default: 2,4,8, as far as the machine has them)
   --svg FOLDER      draw the largest step of DualPipe there, as measured and as simulated`;
 
 /** DualPipe comes first: the costs that it measures predict the others. */
@@ -45,6 +46,7 @@ const LINK = { latency: 0.01, bandwidth: 350e6 };
 interface Options extends PeerOptions {
   readonly json: string | undefined;
   readonly svg: string | undefined;
+  readonly cards: readonly number[];
 }
 
 /** Runs the benchmark. @returns The exit status. */
@@ -65,16 +67,6 @@ export async function main(args: readonly string[]): Promise<number> {
   const { runtime: cuda, driver, nccl } = addon.cuda.versions();
   const results: ScheduleResult[] = [];
   const steps: StepComparison[] = [];
-  for (const numRanks of [2, 4, 8].filter((each) => each <= numCards)) {
-    const workloads = workloadsOfSchedules(numRanks);
-    if (numRanks >= 4) workloads.push(largeGpt(numRanks));
-    for (const row of measurePeers(options, workloads, numRanks)) results.push({ ...row, numRanks });
-    for (const workload of workloads) {
-      const { rows, step } = await measureSchedules(workload, numRanks, options.svg);
-      results.push(...rows);
-      steps.push(step);
-    }
-  }
   const report: ScheduleReport = {
     date: new Date().toISOString().slice(0, 10),
     cards: addon.cuda.cards().map(({ name }) => name),
@@ -82,15 +74,33 @@ export async function main(args: readonly string[]): Promise<number> {
     results,
     steps,
   };
+  // After each part, because a failure or a time limit must not cost the figures before it.
+  const save = () => {
+    if (options.json !== undefined) write(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
+  };
+  for (const numRanks of options.cards.filter((each) => each <= numCards)) {
+    const workloads = workloadsOfSchedules(numRanks);
+    if (numRanks >= 4) workloads.push(largeGpt(numRanks));
+    for (const row of measurePeers(options, workloads, numRanks)) results.push({ ...row, numRanks });
+    save();
+    for (const workload of workloads) {
+      const { rows, step } = await measureSchedules(workload, numRanks, options.svg);
+      results.push(...rows);
+      steps.push(step);
+      save();
+    }
+  }
   console.log(formatScheduleReport(report));
-  if (options.json !== undefined) write(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
   return 0;
 }
 
 function parseOptions(args: readonly string[]): Options {
-  const { values } = parseArgs({ args: [...args], options: { ...GPU_OPTIONS, svg: { type: "string" } } });
-  const { reference, json, peers, python, svg } = values;
-  const options = { reference, json, peers, python, svg };
+  const { values } = parseArgs({
+    args: [...args],
+    options: { ...GPU_OPTIONS, svg: { type: "string" }, cards: { type: "string", default: "2,4,8" } },
+  });
+  const { reference, json, peers, python, svg, cards } = values;
+  const options = { reference, json, peers, python, svg, cards: cards.split(",").map(Number) };
   checkReferenceCheckout(options);
   return options;
 }
@@ -125,6 +135,7 @@ async function measureSchedules(
     rows.push({
       ...row("", ranks),
       bubble: bubbleOf(measured),
+      communication: communicationOfRanks(ranks),
       firstToLastMs: makespanOf(measured),
       predictedMs: makespanOf(simulated),
     });
@@ -132,7 +143,11 @@ async function measureSchedules(
       step = compareSteps(measured, simulated, `${numRanks} cards, ${nameOf(workload)}`);
       if (svg !== undefined && isBlocks) draw(svg, `${numRanks}x${numMicroBatches}`, measured, simulated);
     }
-    if (isBlocks) rows.push(row(", one graph", await runWorkload({ ...common, useGraphs: true }, numRanks)));
+    if (!isBlocks) continue;
+    rows.push(row(", one graph", await runWorkload({ ...common, useGraphs: true }, numRanks)));
+    // A process takes seconds to start, so only one size is measured in them.
+    if (numMicroBatches !== 20) continue;
+    rows.push(row(", NCCL", await runWorkload({ ...common, useGraphs: false }, numRanks, "nccl")));
   }
   return { rows, step: step! };
 }
@@ -178,6 +193,17 @@ function summaryOf(
     peakBytes: Math.max(...ranks.map(({ peakBytes }) => peakBytes)),
     losses: ranks.map(({ losses }) => losses),
   };
+}
+
+/** The sum over the ranks, in the median step of each. */
+function communicationOfRanks(ranks: readonly GpuMeasurement[]): Communication {
+  const sum = { communicationMs: 0, exposedMs: 0, beforeFirstMs: 0, afterLastMs: 0 };
+  for (const { tracks } of ranks) {
+    const steps = tracks.map(communicationOf).sort((a, b) => a.exposedMs - b.exposedMs);
+    const median = steps[steps.length >> 1]!;
+    for (const name of Object.keys(sum) as (keyof Communication)[]) sum[name] += median[name];
+  }
+  return sum;
 }
 
 /** The share of all cards' time, from the first computation to the end of the last, without a computation. */

@@ -41,7 +41,8 @@ export interface PipelineOptions {
   readonly rankMapping?: readonly number[] | undefined;
   /**
    * Whether a step on cards is launched as one CUDA graph: worth it for small layers (step-graphs.ts). Gradients are
-   * then the graph's own tensors, which the next step overwrites and `dispose` frees. Not with a recorder.
+   * then the graph's own tensors, which the next step overwrites and `dispose` frees. A recorder sees only
+   * the steps with `isRecorded`, which run without a graph.
    */
   readonly useGraphs?: boolean | undefined;
   readonly recorder?: Recorder | undefined;

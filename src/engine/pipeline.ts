@@ -56,7 +56,8 @@ export class Pipeline {
   readonly #shardsUpdates: boolean;
   readonly #batchDim: number;
   readonly #parts: BatchParts;
-  readonly #observers: readonly StepObserver[];
+  readonly #observer: StepObserver | undefined;
+  readonly #recorder: StepObserver | undefined;
   readonly #graphs: StepGraphs | undefined;
   readonly #ownerOf = (stage: number): number =>
     this.#holders.firstWithRank(this.#plans.placement.rankOfStage[0]![stage]!);
@@ -81,7 +82,7 @@ export class Pipeline {
     this.#shardsUpdates = options.shardUpdates ?? false;
     this.#batchDim = options.batchDim ?? 0;
     this.#parts = this.#partsOf(replicas);
-    this.#observers = [recorder, observer].filter((each) => each !== undefined);
+    [this.#recorder, this.#observer] = [recorder, observer];
     this.#graphs = StepGraphs.from(options, this.parameters());
     this.#holders = new Holders(processGroup, replicas, this.#plans.ranksOfStages);
     this.#buffers = new SharedBuffers(this.#holders.group, this.#modules);
@@ -90,7 +91,13 @@ export class Pipeline {
     );
     if (processGroup.connectsCards) this.#guarded(() => this.#connectCards());
     if (this.#holders.group.size === 1) return;
-    this.#shared = this.#shareParameters();
+    this.#shared = new SharedParameters({
+      holders: this.#holders.group,
+      rank: processGroup.rank,
+      modules: this.#modules,
+      isSharded: this.#shardsUpdates,
+      ownerOf: this.#ownerOf,
+    });
     this.#guarded(() => {
       if (this.#holders.group.rank > 0) this.#agreement.wait();
       this.#shared!.equalize();
@@ -121,16 +128,6 @@ export class Pipeline {
     const { rank } = this.#everyone;
     const endsOf = (numMicroBatches: number) => this.endsOf(numMicroBatches);
     return new BatchParts({ rank, numReplicas, replica, batchDim: this.#batchDim, endsOf });
-  }
-
-  #shareParameters(): SharedParameters {
-    return new SharedParameters({
-      holders: this.#holders.group,
-      rank: this.#everyone.rank,
-      modules: this.#modules,
-      isSharded: this.#shardsUpdates,
-      ownerOf: this.#ownerOf,
-    });
   }
 
   /**
@@ -197,7 +194,8 @@ export class Pipeline {
   step(inputs: StepInputs, options: StepOptions): StepResult {
     const step = (inputs: StepInputs, options: StepOptions) =>
       this.#guarded(() => this.#step(this.#everyone.beginPhase(), inputs, options));
-    return this.#graphs ? this.#graphs.run(inputs, options, step) : step(inputs, options);
+    if (this.#graphs === undefined || options.isRecorded) return step(inputs, options);
+    return this.#graphs.run(inputs, options, step);
   }
 
   /** Why steps run without a graph in spite of `useGraphs`, if they do. */
@@ -247,7 +245,9 @@ export class Pipeline {
       data.gradientFinal = shared && ((leaf) => shared.gradientFinal(leaf));
       const rows = new RowCheck(this.group, planned.program, label, data);
       data.rowCheck = rows;
-      this.#execute(planned, data, shared, new PipelineLink(this.group, label));
+      const recorder = this.#graphs === undefined || options.isRecorded ? this.#recorder : undefined;
+      const observers = [shared, recorder, this.#observer].filter((each) => each !== undefined);
+      this.#execute(planned, data, new PipelineLink(this.group, label), observers);
       during("the sum of the gradients that several ranks have", () =>
         shared?.end((holder) => this.#holders.completionOrder(holder, planned)),
       );
@@ -264,15 +264,15 @@ export class Pipeline {
   #execute(
     { plan, program }: PlannedStep,
     source: StepData,
-    shared: SharedParameters | undefined,
     link: PipelineLink,
+    observers: readonly StepObserver[],
   ): void {
     const executor = new Executor<Message>({
       plan,
       stages: this.#stages,
       source,
       link,
-      observers: shared ? [shared, ...this.#observers] : this.#observers,
+      observers,
       explain: (error, computation) =>
         stepErrorOf(error, computation, this.#everyone.rank, {
           device: this.runtime.device,

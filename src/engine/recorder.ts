@@ -1,6 +1,6 @@
 import type { Action } from "../schedule/program/action.ts";
 import { type Timeline, type TimelineEvent, TimelineTrack } from "../schedule/simulate/timeline.ts";
-import { type Device, hostNowMs } from "../tensor/device.ts";
+import { type Device, hostNowMs, type TimedTransfer } from "../tensor/device.ts";
 import type { PlannedComputation } from "./rank-plan.ts";
 import type { StepObserver } from "./step-observer.ts";
 
@@ -8,10 +8,12 @@ import type { StepObserver } from "./step-observer.ts";
 export interface RecordedTrack {
   readonly rank: number;
   readonly events: readonly TimelineEvent[];
+  /** Messages that were copied here from other cards, in the order in which they were read; undefined on the CPU. */
+  readonly transfers?: readonly TimedTransfer[] | undefined;
 }
 
 /** Notes moments, and says later when they were. */
-type StepClock = Pick<Device, "mark" | "timesOf">;
+type StepClock = Pick<Device, "mark" | "timesOf" | "recordTransfers" | "takeTransfers">;
 
 const HOST_CLOCK: StepClock = { mark: hostNowMs, timesOf: (marks) => [...marks] };
 
@@ -26,6 +28,7 @@ export class Recorder implements StepObserver {
   /** @param clock The device that computes, `runtime.device`; a card runs kernels long after they were launched. */
   constructor(clock: StepClock = HOST_CLOCK) {
     this.#clock = clock;
+    clock.recordTransfers?.();
   }
 
   started(): void {
@@ -37,7 +40,7 @@ export class Recorder implements StepObserver {
     this.#actions.push(action);
   }
 
-  /** The events since the last call; waits until they are over. */
+  /** What was recorded since the last call; waits until it is over. */
   take(rank: number): RecordedTrack {
     const actions = this.#actions.splice(0);
     const times = this.#clock.timesOf(this.#marks.splice(0));
@@ -46,7 +49,7 @@ export class Recorder implements StepObserver {
       startMs: times[2 * i]!,
       endMs: times[2 * i + 1]!,
     }));
-    return { rank, events };
+    return { rank, events, transfers: this.#clock.takeTransfers?.() };
   }
 }
 

@@ -48,6 +48,8 @@ export interface StepOptions {
   readonly labels?: Batch | undefined;
   /** The outputs of the micro-batches must then fit together: see `StepResult.outputs`. */
   readonly returnOutputs?: boolean | undefined;
+  /** With `useGraphs`: runs the step without a graph, so that the pipeline's recorder sees it. The same on all ranks. */
+  readonly isRecorded?: boolean | undefined;
 }
 
 export interface StepResult {

@@ -25,7 +25,6 @@ import * as kernels from "../tensor/kernels/index.ts";
 import type { Runtime } from "../tensor/runtime.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { Message, ProcessGroup } from "../transport/process-group.ts";
-import { StepError } from "./errors/step-error.ts";
 import { type Batch, SameForAll } from "./micro-batches.ts";
 import type { PipelineOptions } from "./pipeline-options.ts";
 import type { StepInputs, StepOptions, StepResult } from "./step-data.ts";
@@ -65,22 +64,12 @@ export class StepGraphs {
     this.#isPossible = this.#problem === undefined;
   }
 
-  /**
-   * The graphs that a pipeline's options ask for.
-   * @throws StepError when it has a recorder, too
-   */
+  /** The graphs that a pipeline's options ask for. */
   static from(
-    { useGraphs = false, recorder, processGroup }: PipelineOptions,
+    { useGraphs = false, processGroup }: PipelineOptions,
     parameters: readonly Parameter[],
   ): StepGraphs | undefined {
-    const { runtime, rank, root } = processGroup;
-    if (!useGraphs) return undefined;
-    if (recorder === undefined) return new StepGraphs(runtime, parameters, root);
-    throw new StepError(
-      "INVALID_INPUT",
-      { rank },
-      "useGraphs was given with a recorder, which would see only the step that is captured; leave one of them out",
-    );
+    return useGraphs ? new StepGraphs(processGroup.runtime, parameters, processGroup.root) : undefined;
   }
 
   /** Why steps run without a graph, if they do. */

@@ -227,6 +227,13 @@ export interface CudaAddon {
   mark(): number;
   /** How long ago each of these moments was, once the stream is done. Their numbers are then used again. */
   msSince(marks: readonly number[]): number[];
+  /** From now on, copies between cards are timed whose messages this thread reads. */
+  recordTransfers(): void;
+  /**
+   * For each such copy since the last call, which must all be over: how many ms ago it began, how many ms ago it ended,
+   * and its bytes, in one list.
+   */
+  takeTransfers(): number[];
   readonly graph: {
     /** All that this thread launches from now on becomes a graph, and does not run. */
     begin(): void;

@@ -10,7 +10,14 @@
  * and are the same on every card.
  */
 import type { Addon, CudaAddon, Handle } from "../native/addon.ts";
-import { AddonDevice, type Device, type DeviceGraph, hostNowMs, type MemoryUse } from "./device.ts";
+import {
+  AddonDevice,
+  type Device,
+  type DeviceGraph,
+  hostNowMs,
+  type MemoryUse,
+  type TimedTransfer,
+} from "./device.ts";
 import { type DType, dtypeCode } from "./dtype.ts";
 
 /** One card, for the thread that makes the device. Memory figures are the card's, of all threads. */
@@ -55,6 +62,20 @@ export class CudaDevice extends AddonDevice implements Device {
     const ages = this.#cuda.msSince(marks);
     const nowMs = hostNowMs();
     return ages.map((ageMs) => nowMs - ageMs);
+  }
+
+  recordTransfers(): void {
+    this.#cuda.recordTransfers();
+  }
+
+  takeTransfers(): TimedTransfer[] {
+    const ages = this.#cuda.takeTransfers();
+    const nowMs = hostNowMs();
+    return Array.from({ length: ages.length / 3 }, (_, i) => ({
+      startMs: nowMs - ages[3 * i]!,
+      endMs: nowMs - ages[3 * i + 1]!,
+      numBytes: ages[3 * i + 2]!,
+    }));
   }
 
   synchronize(): void {

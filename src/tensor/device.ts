@@ -23,6 +23,13 @@ export interface MemoryUse {
   readonly peakBytes: number;
 }
 
+/** One message that was copied to this rank's card from another one, in ms on the clock of `timesOf`. */
+export interface TimedTransfer {
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly numBytes: number;
+}
+
 export interface Device {
   readonly kind: "cpu" | "cuda";
   /** As LibTorch writes it, such as `cpu` or `cuda:0`. */
@@ -64,6 +71,13 @@ export interface Device {
    * they are over.
    */
   timesOf(marks: readonly number[]): number[];
+  /**
+   * Times from now on the copies of messages between devices that this thread reads; undefined where the memory of all
+   * ranks is the same. Steps that run as graphs are not timed.
+   */
+  recordTransfers?(): void;
+  /** Those since the last call. Call it when everything that this thread has called is computed. */
+  takeTransfers?(): TimedTransfer[];
   /** Waits until everything that this thread has called is computed. */
   synchronize(): void;
   /** How often this thread has waited for the device, in a read or within an operator; always 0 on the CPU. */

@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseConfig, type TrainConfig } from "../../src/trainer/config/config.ts";
+import type { StepMetrics } from "../../src/trainer/report/listener.ts";
 
 /** @param folder Of the text, and of the output folder `dir`. */
 export function orderedWordsConfig(
@@ -28,9 +29,11 @@ export function orderedWordsConfig(
 }
 
 /** The lines of a run's metrics. */
-export function metricsIn(folder: string, dir: string): { kind: string; step: number; loss: number }[] {
+type Metrics = { kind: string } & Pick<StepMetrics, "step" | "loss"> & Partial<StepMetrics>;
+
+export function metricsIn(folder: string, dir: string): Metrics[] {
   return readFileSync(join(folder, dir, "metrics.jsonl"), "utf8")
     .trim()
     .split("\n")
-    .map((line) => JSON.parse(line) as { kind: string; step: number; loss: number });
+    .map((line) => JSON.parse(line) as Metrics);
 }

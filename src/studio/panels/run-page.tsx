@@ -92,7 +92,15 @@ function RunNumbers({ store }: { store: RunStore }) {
     ["Tokens/s", number(last.tokensPerSecond, 3)],
     ["Gradient norm", number(last.gradientNorm)],
     ["Learning rate", number(last.learningRate, 3)],
-    ["Bubble", `${(100 * Number(last.bubble)).toFixed(1)} %`],
+    ...(last.bubble === undefined
+      ? []
+      : [["Bubble", `${(100 * Number(last.bubble)).toFixed(1)} %`] as const]),
+    ...(last.communicationMs === undefined
+      ? []
+      : [
+          ["Transfers", `${number(last.communicationMs, 3)} ms`] as const,
+          ["… not hidden", `${number(last.exposedCommunicationMs ?? 0, 3)} ms`] as const,
+        ]),
     ["Memory", `${(Number(last.peakBytes) / 1e6).toFixed(0)} MB`],
     ["Elapsed", `${Number(last.elapsedSeconds).toFixed(0)} s`],
     ["Replicas", String(info.numReplicas)],

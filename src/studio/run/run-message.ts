@@ -28,7 +28,11 @@ export interface TrainMessage {
   readonly loss: Measured;
   readonly learningRate: Measured;
   readonly gradientNorm: Measured;
-  readonly bubble: Measured;
+  /** Undefined for a step that ran as a graph. */
+  readonly bubble?: Measured | undefined;
+  /** Copies between cards, and the part in which nothing was computed; undefined where there are none. */
+  readonly communicationMs?: Measured | undefined;
+  readonly exposedCommunicationMs?: Measured | undefined;
   readonly peakBytes: Measured;
   readonly tokensPerSecond: Measured;
   readonly elapsedSeconds: Measured;

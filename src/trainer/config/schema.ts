@@ -78,6 +78,7 @@ const training = () =>
     dtype: trainingDtype().default("float32"),
     device: oneOf("auto", "cpu", "cuda").default("auto"),
     tf32: flag().default(false),
+    graphs: flag().default(false),
   });
 
 const optimizerShared = () => ({

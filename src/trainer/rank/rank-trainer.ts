@@ -6,6 +6,7 @@
 // same bits everywhere. Requests from outside, such as a signal, enter at rank 0 and travel in that exchange.
 //
 // Invariant: all ranks take the same steps, validations and checkpoints, in the same order.
+import { communicationOf } from "../../engine/communication.ts";
 import type { RecordedTrack } from "../../engine/recorder.ts";
 import type { RankContext } from "../../launch/rank-context.ts";
 import { clipFactor, scaleGradients, squaredGradNorm } from "../../optim/gradient-norm.ts";
@@ -40,7 +41,7 @@ export class RankTrainer {
   readonly #state: RankState;
   readonly #requests: RequestsOfRank;
   readonly #recorded: RecordedSteps;
-  /** The computations of the last step. */
+  /** What the last step computed here; undefined when it ran as a graph. */
   #track: RecordedTrack | undefined;
 
   constructor(context: RankContext<RankData>, shared: SharedData) {
@@ -92,7 +93,7 @@ export class RankTrainer {
     while (step < training.steps) {
       step++;
       const request = this.#trainStep(step, sampler.batchAt(step - 1), learningRate(step - 1));
-      this.#reportTimelines(this.#recorded.add(step, this.#track!));
+      if (this.#track !== undefined) this.#reportTimelines(this.#recorded.add(step, this.#track));
       const isDue = checkpoint.everySteps > 0 && step % checkpoint.everySteps === 0;
       if (isDue || request !== "none") {
         checkBefore(step);
@@ -103,6 +104,7 @@ export class RankTrainer {
     }
     this.#reportTimelines(this.#recorded.end());
     checkBefore(step);
+    this.#pipeline.dispose();
     return { step, weights: weightsOf(this.#state) };
   }
 
@@ -111,15 +113,20 @@ export class RankTrainer {
     const { optimizer } = this.#state;
     const { runtime, rank, processGroup } = this.#context;
     const startMs = hostNowMs();
-    const lossSum = this.#pipeline.forwardBackward(batch);
+    const isRecorded = !this.#pipeline.hasGraphs || this.#recorded.isDue(step, this.#config.training.steps);
+    const lossSum = this.#pipeline.forwardBackward(batch, isRecorded);
     const owned = this.#state.owned.map(([, parameter]) => parameter);
     const numMicroBatches = batch.length;
     // Only rank 0 looks, so that all ranks see a request after the same step.
     const request = rank === 0 ? REQUESTS.indexOf(this.#requests.take()) : 0;
     const sums = [lossSum, squaredGradNorm(owned), request];
-    this.#track = this.#pipeline.takeTrack();
-    const { workMs, spanMs } = stepUseOf(this.#track, startMs);
-    const all = allGatherNumbers(processGroup, [...sums, workMs, spanMs, runtime.device.memory().peakBytes]);
+    const { transfers, ...track } = this.#pipeline.takeTrack();
+    this.#track = isRecorded ? track : undefined;
+    const { workMs, spanMs } = stepUseOf(track, startMs);
+    const { communicationMs, exposedMs } = communicationOf({ ...track, transfers });
+    const { peakBytes } = runtime.device.memory();
+    const use = [workMs, spanMs, peakBytes, communicationMs, exposedMs];
+    const all = allGatherNumbers(processGroup, [...sums, ...use]);
     // In the order of the ranks, so that every rank gets the same bits.
     const sumOf = (i: number) => all.reduce((sum, values) => sum + values[i]!, 0);
     const loss = sumOf(0) / numMicroBatches;
@@ -135,9 +142,22 @@ export class RankTrainer {
     optimizer.step();
     optimizer.zeroGrad();
     this.#pipeline.shareUpdates();
-    const bubble = bubbleOf(all.map((values) => ({ workMs: values[3]!, spanMs: values[4]! })));
-    const peakBytes = Math.max(...all.map((values) => values[5]!));
-    this.#report({ kind: "train", step, loss, learningRate, gradientNorm, bubble, peakBytes });
+    this.#report({
+      kind: "train",
+      step,
+      loss,
+      learningRate,
+      gradientNorm,
+      peakBytes: Math.max(...all.map((values) => values[5]!)),
+      ...(isRecorded && {
+        bubble: bubbleOf(all.map(([, , , workMs, spanMs]) => ({ workMs: workMs!, spanMs: spanMs! }))),
+      }),
+      ...(isRecorded &&
+        transfers !== undefined && {
+          communicationMs: sumOf(6) / all.length,
+          exposedCommunicationMs: sumOf(7) / all.length,
+        }),
+    });
     return REQUESTS[sumOf(2)]!;
   }
 

@@ -17,6 +17,14 @@ export class RecordedSteps {
     this.#numKept = numKept;
   }
 
+  /**
+   * Whether the times of a step are needed, for runs in which they cost something: those that are reported at once, the
+   * first two, so that there are some however a run ends, and the last three.
+   */
+  isDue(step: number, lastStep: number): boolean {
+    return step <= 2 || step > lastStep - 3 || this.#intervals.some((interval) => step % interval === 0);
+  }
+
   /** Adds a step. @returns The steps to report now. */
   add(step: number, track: RecordedTrack): readonly { step: number; track: RecordedTrack }[] {
     if (this.#intervals.some((interval) => step % interval === 0)) return [{ step, track }];

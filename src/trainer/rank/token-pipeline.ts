@@ -54,15 +54,17 @@ export class TokenPipeline {
       numReplicas: replicas,
       shardUpdates: true,
       recorder: this.#recorder,
+      useGraphs: config.training.graphs,
     });
     this.state = modelStateOf(this.#stages, this.#pipeline);
   }
 
   /**
    * Runs forward and backward of this replica's part of a batch.
+   * @param isRecorded False lets the step run as a graph, which leaves no track.
    * @returns The sum of the losses, one for each micro-batch, that came out at this rank.
    */
-  forwardBackward(batch: readonly MicroBatch[]): number {
+  forwardBackward(batch: readonly MicroBatch[], isRecorded = true): number {
     const { microBatches } = this.#config.pipeline;
     // A row is a micro-batch here.
     const rows = this.#pipeline.rowsOf(batch.length, microBatches);
@@ -73,6 +75,7 @@ export class TokenPipeline {
         numChunks: microBatches,
         criterion: tokenLoss,
         labels,
+        isRecorded,
       });
       return loss === null ? 0 : loss.toArray().reduce((sum, value) => sum + value, 0);
     });
@@ -87,6 +90,16 @@ export class TokenPipeline {
     for (const stage of this.#stages) stage.train();
     this.takeTrack();
     return total;
+  }
+
+  /** Whether steps can run as graphs, as far as is known. */
+  get hasGraphs(): boolean {
+    return this.#config.training.graphs && this.#pipeline.graphProblem === undefined;
+  }
+
+  /** Frees the graphs. */
+  dispose(): void {
+    this.#pipeline.dispose();
   }
 
   /** Gives the new values of the owned parameters to the other ranks that hold them, and takes theirs. */

@@ -21,8 +21,18 @@ export interface StepMetrics {
   readonly learningRate: number;
   /** Norm of the mean gradient over all parameters, before clipping. */
   readonly gradientNorm: number;
-  /** The share of all ranks' time, from the start of the step to the end of the last computation, without one. */
-  readonly bubble: number;
+  /**
+   * The share of all ranks' time, from the start of the step to the end of the last computation, without one; undefined
+   * for a step that ran as a graph, whose computations have no times.
+   */
+  readonly bubble?: number | undefined;
+  /**
+   * How long messages from other cards were copied to a rank, in ms, the mean over the ranks; undefined where none are,
+   * and for a step that ran as a graph.
+   */
+  readonly communicationMs?: number | undefined;
+  /** The part of it in which the rank computed nothing. */
+  readonly exposedCommunicationMs?: number | undefined;
   /** The most that tensors have taken so far, in bytes, on the device that had the most. */
   readonly peakBytes: number;
 }

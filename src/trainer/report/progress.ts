@@ -8,7 +8,7 @@ export interface ProgressOutput {
   write(text: string): unknown;
 }
 
-export type ProgressStep = Speed & Pick<StepMetrics, "step" | "loss" | "bubble" | "peakBytes">;
+export type ProgressStep = Speed & Omit<StepMetrics, "learningRate" | "gradientNorm">;
 
 const PLAIN_LINE_SECONDS = 5;
 const REDRAW_SECONDS = 0.1;
@@ -84,7 +84,7 @@ export class Progress implements RunListener {
 }
 
 function formatProgress(
-  { step, loss, tokensPerSecond, secondsLeft, mfu, bubble, peakBytes }: ProgressStep,
+  { step, loss, tokensPerSecond, secondsLeft, mfu, bubble, peakBytes, ...communication }: ProgressStep,
   numSteps: number,
 ): string {
   const width = String(numSteps).length;
@@ -94,9 +94,18 @@ function formatProgress(
     `${formatRate(tokensPerSecond)} tokens/s`,
     `${formatSeconds(secondsLeft)} left`,
     ...(mfu === undefined ? [] : [`MFU ${percent(mfu)}`]),
-    `bubble ${percent(bubble)}`,
+    ...(bubble === undefined ? [] : [`bubble ${percent(bubble)}`]),
+    ...communicationInWords(communication),
     formatBytes(peakBytes),
   ].join("  ");
+}
+
+function communicationInWords({
+  communicationMs: all = 0,
+  exposedCommunicationMs: exposed = 0,
+}: Pick<StepMetrics, "communicationMs" | "exposedCommunicationMs">): string[] {
+  if (all === 0) return [];
+  return [`transfers ${all.toFixed(1)} ms, ${percent(1 - exposed / all)} hidden`];
 }
 
 function percent(share: number): string {
