@@ -13,6 +13,7 @@ import { type Placement, perRank, stagesOf } from "../program/placement.ts";
 import { findSchedule } from "../schedules/registry.ts";
 import type { CostModel } from "../simulate/cost.ts";
 import { figuresOfStep, type StepFigures } from "./long-step.ts";
+import type { ModelShape } from "./model/model-shape.ts";
 import {
   type DeviceShape,
   headInLayers,
@@ -21,7 +22,6 @@ import {
   stageCostModel,
   stageShapes,
 } from "./model-cost.ts";
-import type { ModelShape } from "./model-shape.ts";
 import { type PartitionGoal, partitionLayers } from "./partition.ts";
 
 /** The model to train, and the devices to train it on. */

@@ -1,5 +1,5 @@
 import type { CostModel, LinkCost } from "../simulate/cost.ts";
-import { embeddingParameters, layerParameters, type ModelShape } from "./model-shape.ts";
+import { embeddingParameters, layerParameters, type ModelShape } from "./model/model-shape.ts";
 
 /** One device and its links to the others, in seconds and bytes. */
 export interface DeviceShape {

@@ -13,8 +13,8 @@ import {
   simulate,
 } from "../index.ts";
 import { secondCopyBytes } from "./candidate.ts";
+import { embeddingParameters, layerParameters } from "./model/model-shape.ts";
 import { modelFlops, stageShapes } from "./model-cost.ts";
-import { embeddingParameters, layerParameters } from "./model-shape.ts";
 import { partitionLayers } from "./partition.ts";
 
 const gpt2 = parseModelConfig(
