@@ -1,3 +1,11 @@
+/*
+ * What a stage costs and keeps, from the sizes of the model.
+ *
+ * Operations are those of products: two for each weight and token, and those of causal attention. Experts change three
+ * things. A token uses only the chosen ones, so there are fewer operations than parameters. An expert sees only the
+ * tokens that choose it, so its products have fewer rows. Where experts are spread over devices, tokens travel to them
+ * and back, in the forward and for its gradient.
+ */
 import type { CostModel, LinkCost } from "../simulate/cost.ts";
 import {
   commonParameters,
