@@ -16,7 +16,13 @@ import { keyOfRun, settingsOfRun } from "../../src/studio/plan/planned-settings.
 
 const model = parseModelConfig(
   JSON.stringify({
-    ...{ model_type: "mixtral", hidden_size: 1024, num_hidden_layers: 8, num_attention_heads: 16 },
+    ...{
+      model_type: "mixtral",
+      hidden_size: 1024,
+      num_hidden_layers: 8,
+      num_attention_heads: 16,
+      num_key_value_heads: 16,
+    },
     ...{ intermediate_size: 4096, vocab_size: 32000, num_local_experts: 8, num_experts_per_tok: 2 },
   }),
 );
@@ -48,6 +54,19 @@ it("a device holds fewer parameters the more devices share the experts, also cou
     expect(copies > 0).toBe(length > 1);
     if (run.layerCounts.join() === whole.layerCounts.join())
       expect(copies).toBeLessThanOrEqual(secondCopyBytes(whole, length));
+  }
+});
+
+it("an optimizer's state and an all-reduce of experts are shared by the fewer devices that hold the same ones", () => {
+  const alone = spread.filter(({ numRanks, stagesPerRank }) => numRanks === 1 && stagesPerRank === 1);
+  expect(alone.length).toBeGreaterThan(0);
+  const experts = 8 * 8 * 3 * 1024 * 4096;
+  const others = 8 * (4 * 1024 * 1024 + 8 * 1024) + 2 * 1024 * 32000;
+  for (const { expertParallel, parameterBytes, allReduceSeconds } of alone) {
+    const [held, copies] = [experts / expertParallel!, 8 / expertParallel!];
+    expect(parameterBytes / (others * (6 + 12 / 8) + held * (6 + 12 / copies))).toBeCloseTo(1, 9);
+    const ring = (count: number, devices: number) => ((2 * (devices - 1)) / devices) * ((4 * count) / 50e9);
+    expect(allReduceSeconds).toBeCloseTo(ring(others, 8) + ring(held, copies), 9);
   }
 });
 
