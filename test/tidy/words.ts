@@ -75,7 +75,7 @@ const TERMS: readonly BannedWord[] = [
   {
     pattern: /\bn_embd\b/,
     // Keys of Hugging Face's files.
-    outside: /^src\/(models\/|trainer\/export-model|schedule\/plan\/(model-shape|plan\.test)\.ts)|^test\//,
+    outside: /^src\/(models\/|trainer\/export-model|schedule\/plan\/(model\/parse|plan\.test)\.ts)|^test\//,
     say: "hiddenSize",
   },
 ];

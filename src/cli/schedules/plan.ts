@@ -19,6 +19,7 @@ import {
   type DeviceShape,
   formatProgramCsv,
   type MeasuredPlan,
+  type ModelShape,
   type Plan,
   type PlannedRun,
   type PlanRequest,
@@ -72,7 +73,10 @@ function numberThat(text: string, isAllowed: (value: number) => boolean, rule: s
 export function planCommand(): Command {
   return new Command("plan")
     .description("Find the fastest way to train a model on given devices, by simulation.")
-    .option("--model <config.json>", "a Hugging Face config of a dense decoder-only transformer")
+    .option(
+      "--model <config.json>",
+      "a Hugging Face config of a decoder-only transformer, dense or with experts",
+    )
     .option("--devices <count>", "number of devices", wholeNumber)
     .option("--batch <count>", "sequences of one step over all devices", wholeNumber)
     .option("--sequence <tokens>", "tokens per sequence", wholeNumber, 4096)
@@ -185,11 +189,12 @@ function layersInWords(counts: readonly number[]): string {
   return runs.map(({ count, length }) => (length === 1 ? `${count}` : `${count} x${length}`)).join(", ");
 }
 
-function rowOf(run: PlannedRun): string[] {
+function rowOf(run: PlannedRun, hasExperts: boolean): string[] {
   return [
     run.schedule,
     String(run.numRanks),
     String(run.numReplicas),
+    ...(hasExperts ? [String(run.expertParallel ?? 1)] : []),
     String(run.microBatchSize),
     String(run.numMicroBatches),
     layersInWords(run.layerCounts),
@@ -201,9 +206,17 @@ function rowOf(run: PlannedRun): string[] {
   ];
 }
 
-const HEAD = [
-  ...["schedule", "ranks", "replicas", "sequences", "micro-batches", "layers of stages", "recompute"],
-  ...["step", "MFU", "bubble", "memory"],
+/** The parameters of the model, as a line of its own, where all of them are known. */
+function parametersInWords({ counts }: ModelShape): string[] {
+  if (counts === undefined) return [];
+  const billions = (count: number) => `${(count / 1e9).toPrecision(3)} billion`;
+  const active = counts.active === counts.total ? "" : `, ${billions(counts.active)} of them for a token`;
+  return [`${billions(counts.total)} parameters${active}`];
+}
+
+const headOf = (hasExperts: boolean) => [
+  ...["schedule", "ranks", "replicas", ...(hasExperts ? ["experts over"] : []), "sequences", "micro-batches"],
+  ...["layers of stages", "recompute", "step", "MFU", "bubble", "memory"],
 ];
 
 function whyNone(numEvaluated: number): string {
@@ -213,13 +226,16 @@ function whyNone(numEvaluated: number): string {
 }
 
 function planText(
-  { numDevices, globalBatch }: PlanRequest,
+  { model, numDevices, globalBatch }: PlanRequest,
   { best, lost, numEvaluated, search }: Omit<Plan, "candidates">,
 ): string {
+  const hasExperts = model.experts !== undefined;
+  const rows = best.map((run) => rowOf(run, hasExperts));
   return [
+    ...parametersInWords(model),
     `${counted(numEvaluated, "way")} to train ${counted(globalBatch, "sequence")} a step on ${counted(numDevices, "device")}`,
     "",
-    best.length > 0 ? table(HEAD, best.map(rowOf)) : whyNone(numEvaluated),
+    best.length > 0 ? table(headOf(hasExperts), rows) : whyNone(numEvaluated),
     "",
     `search: ${search}`,
     "",

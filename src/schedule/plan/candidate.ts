@@ -13,6 +13,7 @@ import { type Placement, perRank, stagesOf } from "../program/placement.ts";
 import { findSchedule } from "../schedules/registry.ts";
 import type { CostModel } from "../simulate/cost.ts";
 import { figuresOfStep, type StepFigures } from "./long-step.ts";
+import type { ModelShape } from "./model/model-shape.ts";
 import {
   type DeviceShape,
   headInLayers,
@@ -21,7 +22,6 @@ import {
   stageCostModel,
   stageShapes,
 } from "./model-cost.ts";
-import type { ModelShape } from "./model-shape.ts";
 import { type PartitionGoal, partitionLayers } from "./partition.ts";
 
 /** The model to train, and the devices to train it on. */
@@ -44,6 +44,8 @@ export interface Candidate {
   /** Data-parallel copies of the pipeline. */
   readonly numReplicas: number;
   readonly recompute: boolean;
+  /** Devices that the experts of a layer are spread over, one of each of as many replicas; 1 unless given. */
+  readonly expertParallel?: number;
 }
 
 /** A candidate with its predicted time and memory. */
@@ -59,6 +61,8 @@ export interface PlannedRun extends Candidate {
   readonly peakBytes: number;
   /** The part of `peakBytes` for weights, their gradients and the optimizer's state. */
   readonly parameterBytes: number;
+  /** Parameters of experts on that rank, where they are spread over several devices. */
+  readonly numExpertParameters?: number;
 }
 
 /** Half-precision weights, single-precision gradients. */
@@ -91,11 +95,11 @@ function stageCandidate(request: PlanRequest, candidate: Candidate, goal: Partit
 /** The stages of a candidate with these numbers of layers. */
 export function stagesWithLayers(
   { model, sequenceLength, device }: PlanRequest,
-  { microBatchSize, recompute }: Candidate,
+  { microBatchSize, recompute, expertParallel }: Candidate,
   layerCounts: readonly number[],
 ): StagedCandidate {
   const microBatch = { size: microBatchSize, sequenceLength, recompute };
-  const stages = stageShapes(model, layerCounts, microBatch);
+  const stages = stageShapes(model, layerCounts, microBatch, expertParallel);
   return { layerCounts, stages, cost: stageCostModel(stages, device, model, microBatch) };
 }
 
@@ -123,14 +127,25 @@ export function finishRun(
 ): PlannedRun {
   const { model, device, numDevices, sequenceLength } = request;
   const { numReplicas, microBatchSize, recompute } = candidate;
-  const parameters = parametersOfRanks(placement, stages);
+  const { expertParallel = 1 } = candidate;
   const numCopies = numReplicas * placement.rankOfStage.length;
-  const reducedBytes = GRADIENT_BYTES * Math.max(...parameters);
-  const allReduceSeconds = ((2 * (numCopies - 1)) / numCopies) * (reducedBytes / device.allReduceBandwidth);
+  const held = parametersOfRanks(placement, stages);
+  const reduceSeconds = (parameters: number, copies: number) =>
+    ((2 * (copies - 1)) / copies) * ((GRADIENT_BYTES * parameters) / device.allReduceBandwidth);
+  // An expert has fewer copies than the rest, so it is reduced among fewer.
+  const allReduceSeconds =
+    expertParallel === 1
+      ? reduceSeconds(Math.max(...held.map(({ all }) => all)), numCopies)
+      : Math.max(
+          ...held.map(
+            ({ all, experts }) =>
+              reduceSeconds(all - experts, numCopies) + reduceSeconds(experts, numCopies / expertParallel),
+          ),
+        );
   const stepSeconds = seconds + allReduceSeconds;
   const flops =
     modelFlops(model, { size: microBatchSize, sequenceLength, recompute }) * candidate.numMicroBatches;
-  const ofParameters = parameters.map((count) => count * bytesPerParameter(numCopies));
+  const ofParameters = held.map((parameters) => bytesOfParameters(parameters, numCopies, expertParallel));
   const peaks = perRank(placement.numRanks, (rank) => activationBytes[rank]! + ofParameters[rank]!);
   const peakBytes = Math.max(...peaks);
   return {
@@ -142,18 +157,55 @@ export function finishRun(
     bubbleRatio: 1 - busySeconds / seconds,
     peakBytes,
     parameterBytes: ofParameters[peaks.indexOf(peakBytes)]!,
+    ...(expertParallel > 1 && { numExpertParameters: held[peaks.indexOf(peakBytes)]!.experts }),
   };
 }
 
-function parametersOfRanks(placement: Placement, stages: readonly StageShape[]): number[] {
+/** Parameters of a device, and the experts among them. */
+interface HeldParameters {
+  readonly all: number;
+  readonly experts: number;
+}
+
+function parametersOfRanks(placement: Placement, stages: readonly StageShape[]): HeldParameters[] {
   return perRank(placement.numRanks, (rank) =>
-    stagesOf(placement, rank).reduce((sum, stage) => sum + stages[stage]!.parameters, 0),
+    stagesOf(placement, rank)
+      .map((stage) => stages[stage]!)
+      .reduce(
+        (sum, { parameters, experts }) => ({
+          all: sum.all + parameters,
+          experts: sum.experts + (experts?.parameters ?? 0),
+        }),
+        { all: 0, experts: 0 },
+      ),
   );
 }
 
 /** Bytes of a parameter on each rank that holds it. @param numCopies Holders, which share the optimizer's state. */
-export function bytesPerParameter(numCopies: number): number {
+function bytesPerParameter(numCopies: number): number {
   return PARAMETER_BYTES + OPTIMIZER_BYTES / numCopies;
+}
+
+/** Bytes of parameters, their gradients and the optimizer's state on a device; experts have fewer copies. */
+function bytesOfParameters(
+  { all, experts }: HeldParameters,
+  numCopies: number,
+  expertParallel: number,
+): number {
+  if (expertParallel === 1) return all * bytesPerParameter(numCopies);
+  return (
+    (all - experts) * bytesPerParameter(numCopies) + experts * bytesPerParameter(numCopies / expertParallel)
+  );
+}
+
+/** Bytes of a stage's parameters on each device that holds it. */
+export function stageParameterBytes(
+  { parameters, experts }: StageShape,
+  { numReplicas, expertParallel = 1 }: Candidate,
+  numDirections: number,
+): number {
+  const held = { all: parameters, experts: experts?.parameters ?? 0 };
+  return bytesOfParameters(held, numReplicas * numDirections, expertParallel);
 }
 
 /**
@@ -161,8 +213,11 @@ export function bytesPerParameter(numCopies: number): number {
  * optimizer's state costs nothing in addition, because all copies share it.
  * @param numDirections Of the pipeline; each has its own copy.
  */
-export function secondCopyBytes({ parameterBytes, numReplicas }: PlannedRun, numDirections: number): number {
-  const parameters = parameterBytes / bytesPerParameter(numReplicas * numDirections);
+export function secondCopyBytes(run: PlannedRun, numDirections: number): number {
+  const { parameterBytes, numReplicas, expertParallel = 1, numExpertParameters: experts = 0 } = run;
+  const numCopies = numReplicas * numDirections;
+  const ofExperts = experts === 0 ? 0 : experts * bytesPerParameter(numCopies / expertParallel);
+  const parameters = (parameterBytes - ofExperts) / bytesPerParameter(numCopies) + experts;
   return parameters * (1 - 1 / numDirections) * PARAMETER_BYTES;
 }
 
@@ -171,10 +226,13 @@ export function activationRoom(
   { device }: PlanRequest,
   placement: Placement,
   stages: readonly StageShape[],
-  numReplicas: number,
+  { numReplicas, expertParallel = 1 }: Candidate,
 ): number {
   const numCopies = numReplicas * placement.rankOfStage.length;
-  const weights = Math.max(...parametersOfRanks(placement, stages)) * bytesPerParameter(numCopies);
+  const held = parametersOfRanks(placement, stages);
+  const weights = Math.max(
+    ...held.map((parameters) => bytesOfParameters(parameters, numCopies, expertParallel)),
+  );
   const workspace = Math.max(...stages.map((stage) => stage.workspaceBytes));
   const ofStage = Math.max(...stages.map((stage) => stage.activationBytes));
   return Math.floor((device.memoryBytes - weights - workspace) / ofStage);

@@ -83,6 +83,12 @@ function checkRequest({ globalBatch, numDevices, sequenceLength, device }: PlanR
   }
 }
 
+/** The numbers of replicas that can share the experts of a layer evenly. */
+function waysToSpread({ model }: PlanRequest, numReplicas: number): number[] {
+  const { numExperts = 1 } = model.experts ?? {};
+  return divisors(numReplicas).filter((number) => numExperts % number === 0);
+}
+
 function tryAll(definition: ScheduleDefinition, request: PlanRequest): Candidates {
   const schedule = definition.name;
   const candidates: Candidates = { runs: [], rejection: undefined };
@@ -106,11 +112,13 @@ function tryAll(definition: ScheduleDefinition, request: PlanRequest): Candidate
           candidates.rejection ??= `stages must be at most the ${counted(request.model.numLayers, "layer")}; got ${numStages}`;
           continue;
         }
-        for (const recompute of [false, true]) {
-          candidates.runs.push(
-            evaluateCandidate(request, { schedule, ...sizes, numReplicas, microBatchSize, recompute }),
-          );
-        }
+        for (const expertParallel of waysToSpread(request, numReplicas))
+          for (const recompute of [false, true]) {
+            const candidate = { schedule, ...sizes, numReplicas, microBatchSize, recompute };
+            candidates.runs.push(
+              evaluateCandidate(request, expertParallel === 1 ? candidate : { ...candidate, expertParallel }),
+            );
+          }
       }
     }
   }

@@ -2,7 +2,7 @@ import type { Placement } from "../program/placement.ts";
 import { findSchedule } from "../schedules/registry.ts";
 import type { CostModel } from "../simulate/cost.ts";
 import type { MemoryModel } from "../simulate/memory.ts";
-import { bytesPerParameter, type PlannedRun, type PlanRequest, stagesWithLayers } from "./candidate.ts";
+import { type PlannedRun, type PlanRequest, stageParameterBytes, stagesWithLayers } from "./candidate.ts";
 
 /** What a step of a planned run is simulated with. */
 export interface PlannedStep {
@@ -23,14 +23,13 @@ export function plannedStep(
 ): PlannedStep {
   const { stages, cost } = stagesWithLayers(request, run, run.layerCounts);
   const numDirections = placement.rankOfStage.length;
-  const bytes = bytesPerParameter(run.numReplicas * numDirections);
   // A rank recomputes one layer at a time, whatever it holds; its stages share the memory for that.
   const stagesOfRank = (stages.length * numDirections) / placement.numRanks;
   const workspace = Math.max(...stages.map((stage) => stage.workspaceBytes)) / stagesOfRank;
   return {
     cost,
     memory: {
-      weights: stages.map((stage) => stage.parameters * bytes + workspace),
+      weights: stages.map((stage) => stageParameterBytes(stage, run, numDirections) + workspace),
       activations: stages.map((stage) => stage.activationBytes),
     },
   };

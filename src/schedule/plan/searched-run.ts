@@ -57,7 +57,7 @@ function improveRun(request: PlanRequest, run: PlannedRun): { run: PlannedRun; p
     placement,
     cost: staged.cost,
     // Stages differ, so the run itself may hold more micro-batches of the smaller ones.
-    maxActivations: Math.max(named, activationRoom(request, placement, staged.stages, run.numReplicas)),
+    maxActivations: Math.max(named, activationRoom(request, placement, staged.stages, run)),
     numTrials: 30,
   });
   const { makespan, work } = simulate(lower(program), staged.cost);

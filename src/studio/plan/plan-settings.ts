@@ -8,6 +8,7 @@ import type { NumberControl } from "../view/controls.ts";
 const MODEL_KEYS = [
   ...(["hidden", "layers", "heads", "kvHeads", "headSize"] as const),
   ...(["mlp", "mlpMatrices", "vocabulary", "tied"] as const),
+  ...(["experts", "chosen", "expertSize", "sharedSize", "denseLayers", "attention"] as const),
 ];
 type ModelKey = (typeof MODEL_KEYS)[number];
 type DeviceKey =
@@ -33,7 +34,7 @@ export interface PlanView {
 export const DEFAULT_PLAN: PlanView = { texts: {}, between: ["dualpipe", "interleaved"], within: 50 };
 export const WITHIN_MAX = 2000;
 
-/** Sizes of a model, in the order of `MODEL_KEYS`. */
+/** Sizes of a dense model, in the order of `MODEL_KEYS`, which go on with the sizes of experts. */
 type Sizes = readonly [number, number, number, number, number, number, number, number, number];
 
 const MODELS: readonly (readonly [name: string, sizes: Sizes])[] = [
@@ -47,7 +48,10 @@ const MODELS: readonly (readonly [name: string, sizes: Sizes])[] = [
 export const MODEL_NAMES: readonly string[] = MODELS.map(([name]) => name);
 
 const DEFAULTS: Readonly<Record<PlanKey, number>> = {
-  ...(Object.fromEntries(MODEL_KEYS.map((key, i) => [key, MODELS[0]![1][i]!])) as Record<ModelKey, number>),
+  ...(Object.fromEntries(MODEL_KEYS.map((key, i) => [key, MODELS[0]![1][i] ?? 0])) as Record<
+    ModelKey,
+    number
+  >),
   ...{ devices: 8, batch: 64, sequence: 4096, memory: 80, tflops: 989, efficiency: 0.5, halfRows: 150 },
   ...{ latency: 10, bandwidth: 50, allReduce: 50, pairShare: 1 },
 };
@@ -87,6 +91,12 @@ export const MODEL_CONTROLS: readonly NumberControl<PlanKey>[] = [
   control("mlpMatrices", "MLP matrices", "2, or 3 with a gate", 2, 3, 1),
   control("vocabulary", "Vocabulary", "tokens that the head tells apart", 256, 262144, 1),
   control("tied", "Tied", "1 where embedding and head are one matrix", 0, 1, 1),
+  control("experts", "Experts", "of a layer; 0 for a dense model", 0, 1024, 1),
+  control("chosen", "Chosen", "experts that a token uses", 0, 64, 1),
+  control("expertSize", "Expert size", "values inside one expert", 0, 65536, 64),
+  control("sharedSize", "Shared size", "values inside the MLP that every token passes as well", 0, 65536, 64),
+  control("denseLayers", "Dense layers", "layers at the start without experts", 0, 160, 1),
+  control("attention", "Attention", "weights of a layer's attention; 0 where the heads give them", 0, 1e9, 1),
 ];
 
 const CONTROLS = [...MODEL_CONTROLS, ...DEVICE_CONTROLS];
@@ -109,7 +119,7 @@ function withSizes(texts: PlanTexts, sizes: Readonly<Record<ModelKey, number>>):
 export function withNamedModel(texts: PlanTexts, name: string): PlanTexts {
   const sizes = MODELS.find((model) => model[0] === name)?.[1];
   if (sizes === undefined) return texts;
-  const entries = MODEL_KEYS.map((key, i) => [key, sizes[i]!]);
+  const entries = MODEL_KEYS.map((key, i) => [key, sizes[i] ?? 0]);
   return withSizes(texts, Object.fromEntries(entries) as Record<ModelKey, number>);
 }
 
@@ -125,6 +135,9 @@ export function withModel(texts: PlanTexts, model: ModelShape): PlanTexts {
     mlpMatrices: model.numMlpMatrices,
     vocabulary: model.vocabularySize,
     tied: Number(model.tiedEmbedding),
+    ...{ experts: model.experts?.numExperts ?? 0, chosen: model.experts?.numChosen ?? 0 },
+    ...{ expertSize: model.experts?.size ?? 0, sharedSize: model.experts?.sharedSize ?? 0 },
+    ...{ denseLayers: model.experts?.numDenseLayers ?? 0, attention: model.attentionParameters ?? 0 },
   });
 }
 
@@ -133,7 +146,9 @@ const numberOf = (texts: PlanTexts, key: PlanKey) =>
 
 /** The name of the model, if it is one of `MODEL_NAMES`. */
 export function modelName(texts: PlanTexts): string | undefined {
-  return MODELS.find(([, sizes]) => MODEL_KEYS.every((key, i) => numberOf(texts, key) === sizes[i]))?.[0];
+  return MODELS.find(([, sizes]) =>
+    MODEL_KEYS.every((key, i) => numberOf(texts, key) === (sizes[i] ?? 0)),
+  )?.[0];
 }
 
 /** The request that the texts stand for. @throws ScheduleError `INVALID_PLAN` with the field that is wrong */
@@ -151,12 +166,21 @@ export function requestOf(texts: PlanTexts): PlanRequest {
     );
   const positive = (key: PlanKey) => number(key, (value) => value > 0 && value < Infinity, "over 0");
   const share = (key: PlanKey) => number(key, (value) => value > 0 && value <= 1, "over 0 and at most 1");
+  const numExperts = count("experts", 0);
+  const attentionParameters = count("attention", 0);
   return {
     model: {
       ...{ hiddenSize: count("hidden"), numLayers: count("layers"), numHeads: count("heads") },
       ...{ numKeyValueHeads: count("kvHeads"), headSize: count("headSize"), mlpSize: count("mlp") },
       ...{ numMlpMatrices: count("mlpMatrices"), vocabularySize: count("vocabulary") },
       tiedEmbedding: count("tied", 0) === 1,
+      ...(attentionParameters > 0 && { attentionParameters }),
+      ...(numExperts > 0 && {
+        experts: {
+          ...{ numExperts, numChosen: count("chosen"), size: count("expertSize") },
+          ...{ sharedSize: count("sharedSize", 0), numDenseLayers: count("denseLayers", 0) },
+        },
+      }),
     },
     sequenceLength: count("sequence"),
     globalBatch: count("batch"),

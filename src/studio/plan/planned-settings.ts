@@ -14,8 +14,11 @@ export function keyOfRun({
   stagesPerRank,
   microBatchSize,
   recompute,
+  expertParallel = 1,
 }: PlannedRun): string {
-  return [schedule, numRanks, stagesPerRank, microBatchSize, ...(recompute ? ["recompute"] : [])].join(".");
+  const experts = expertParallel > 1 ? [`experts${expertParallel}`] : [];
+  const again = recompute ? ["recompute"] : [];
+  return [schedule, numRanks, stagesPerRank, microBatchSize, ...experts, ...again].join(".");
 }
 
 /**
@@ -33,6 +36,7 @@ export function settingsOfRun(request: PlanRequest, run: PlannedRun, program?: s
     costs: {
       ...{ F: listOf(cost.F, 1e3), I: listOf(cost.I, 1e3), W: listOf(cost.W, 1e3) },
       ...(cost.pairShare === undefined || cost.pairShare === 1 ? {} : { pairShare: String(cost.pairShare) }),
+      ...(cost.FB === undefined ? {} : { FB: listOf(cost.FB, 1e3) }),
       link: listOf(latency, 1e3),
       bandwidth: listOf(bandwidth!, 1e-3),
       bytes: listOf(cost.activationBytes!, 1),

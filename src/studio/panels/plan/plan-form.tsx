@@ -69,7 +69,7 @@ function ModelChoice({ texts, change }: ModelChoiceProps) {
   return (
     <div class="field wide">
       <label for="model">
-        Model <small>a dense decoder-only transformer</small>
+        Model <small>a decoder-only transformer, dense or with experts</small>
       </label>
       <select
         id="model"

@@ -15,11 +15,13 @@ export function sizesOfRun({
   numMicroBatches,
   microBatchSize,
   recompute,
+  expertParallel = 1,
 }: PlannedRun): string {
   return [
     counted(numRanks, "rank"),
     counted(numReplicas, "replica"),
     `${counted(numMicroBatches, "micro-batch").replace("batchs", "batches")} of ${counted(microBatchSize, "sequence")}`,
+    ...(expertParallel > 1 ? [`experts over ${expertParallel} devices`] : []),
     ...(recompute ? ["recomputation"] : []),
   ].join(", ");
 }
