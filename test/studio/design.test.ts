@@ -81,6 +81,49 @@ inBrowser(
   },
 );
 
+inBrowser("one stage and one link have sliders of their own, and the address restores them", async () => {
+  const page = await studio.open("#/design?schedule=1f1b&ranks=4&micro-batches=8&bytes=10");
+  await page.locator(".one-stage summary").click();
+  await page.locator("#field-stage").fill("2");
+  await page.getByRole("slider", { name: "F of stage 2" }).press("ArrowRight");
+  await page.locator("#field-stage-I").fill("2");
+  await page.locator(".one-link summary").click();
+  await page.locator("#field-link-from").fill("1");
+  await page.locator("#field-link-to").fill("2");
+  await page.getByRole("slider", { name: "Latency of this link" }).press("ArrowRight");
+  await page.locator("#field-link-bandwidth").fill("20");
+  await settled(page);
+  expect(await page.locator("#field-F").inputValue()).toBe("1/1/1.1/1");
+  expect(await page.locator("#field-I").inputValue()).toBe("1/1/2/1");
+  expect(await page.locator(".one-link .chips").innerText()).toContain(
+    "rank 1 to 2: latency 0.05, bandwidth 20",
+  );
+  const { makespan } = simulate(lower(buildProgram("1f1b", { numRanks: 4, numMicroBatches: 8 })), {
+    ...{ F: [1, 1, 1.1, 1], I: [1, 1, 2, 1], W: 1, link: { latency: 0 }, activationBytes: 10 },
+    edges: [{ from: 1, to: 2, latency: 0.05, bandwidth: 20 }],
+  });
+  const expected = String(Number(makespan.toPrecision(4)));
+  expect(await stepOf(page)).toBe(expected);
+  await expect.poll(() => page.url()).toContain("edge=1-2%400.05%2F20");
+  const fresh = await studio.open(new URL(page.url()).hash);
+  expect(await stepOf(fresh)).toBe(expected);
+  await fresh.getByRole("button", { name: /Remove: rank 1 to 2/ }).click();
+  await settled(fresh);
+  expect(await stepOf(fresh)).not.toBe(expected);
+});
+
+inBrowser("every control has a name, and says in a few words what it is", async () => {
+  const page = await studio.open("#/design?F=1/1/1/1/1/1/1/1&edge=0-1@1");
+  const unexplained =
+    await page.evaluate(`[...document.querySelectorAll(".controls .field")].filter((field) => {
+    const name = field.querySelector("label")?.innerText ?? "";
+    return name.trim() === "" || (field.querySelector("small")?.innerText ?? "").trim() === "";
+  }).map((field) => field.outerHTML)`);
+  expect(unexplained).toEqual([]);
+  expect(await page.locator(".controls .field").count()).toBeGreaterThanOrEqual(22);
+  expect(await violations(page)).toEqual([]);
+});
+
 inBrowser("the pointer, and the keyboard alone, find a block and what it waited for", async () => {
   const page = await studio.open("#/design?schedule=gpipe&ranks=2&micro-batches=2");
   await page.locator(".surface").focus();
