@@ -6,6 +6,7 @@
 import { signal } from "@preact/signals";
 import { costOf, profileOf, readChromeTrace, type Timeline } from "../../schedule/index.ts";
 import { DEFAULT_SETTINGS, type StepSettings } from "../view/settings.ts";
+import type { Heard } from "./run-health.ts";
 import type { Measured, RunInfo, RunMessage, TrainMessage } from "./run-message.ts";
 
 export type Connection = "connecting" | "open" | "lost" | "ended";
@@ -49,6 +50,15 @@ export class RunStore {
   readonly last = signal<TrainMessage | undefined>(undefined);
   readonly columns = signal<RunColumns>(emptyColumns());
   readonly notes = signal<readonly RunNote[]>([]);
+  /** Those that have told that they are alive, by number. */
+  readonly processes = signal<readonly Heard[]>([]);
+  /** By rank. */
+  readonly rankPeakBytes = signal<readonly number[] | undefined>(undefined);
+  readonly lastStep = signal<{ readonly atMs: number } | undefined>(undefined);
+  /** Why the run failed. */
+  readonly failure = signal<string | undefined>(undefined);
+  /** What the page's clock is ahead of the server's. */
+  #aheadMs = 0;
   readonly timeline = signal<MeasuredTimeline | undefined>(undefined);
   #columns: Record<ColumnName, number[]> = emptyColumns();
   #last: TrainMessage | undefined;
@@ -75,11 +85,19 @@ export class RunStore {
         this.#notes = [];
         this.#last = undefined;
         this.timeline.value = undefined;
+        this.processes.value = [];
+        this.rankPeakBytes.value = undefined;
+        this.lastStep.value = undefined;
+        this.failure.value = undefined;
         this.info.value = message.info;
         this.connection.value = "open";
         break;
       case "train":
+        // The steps before a restart were read from the folder, and have no time.
+        if (this.#last?.atMs === undefined && message.atMs !== undefined && this.info.value!.numRestarts > 0)
+          this.#note(message.step, `restart ${this.info.value!.numRestarts}: the run goes on from here`);
         this.#last = message;
+        if (message.atMs !== undefined) this.lastStep.value = { atMs: message.atMs + this.#aheadMs };
         for (const name of COLUMNS) this.#columns[name].push(numberOf(message[name]));
         break;
       case "timeline":
@@ -96,6 +114,21 @@ export class RunStore {
         break;
       case "checkpointFailed":
         this.#note(message.step, `no checkpoint could be written: ${message.problem}`);
+        break;
+      case "memory":
+        this.rankPeakBytes.value = message.peakBytes;
+        break;
+      case "process": {
+        const heard = { message, atMs: message.atMs + this.#aheadMs };
+        const others = this.processes.value.filter((other) => other.message.process !== message.process);
+        this.processes.value = [...others, heard].sort((a, b) => a.message.process - b.message.process);
+        break;
+      }
+      case "failed":
+        this.failure.value = message.problem;
+        break;
+      case "clock":
+        this.#aheadMs = Date.now() - message.nowMs;
         break;
       case "end":
         this.connection.value = "ended";

@@ -137,6 +137,8 @@ export class RankTrainer {
     this.#pipeline.shareUpdates();
     const bubble = bubbleOf(all.map((values) => ({ workMs: values[3]!, spanMs: values[4]! })));
     const peakBytes = Math.max(...all.map((values) => values[5]!));
+    if (this.#shared.timelineIntervals.some((interval) => step % interval === 0))
+      this.#report({ kind: "memory", step, peakBytes: all.map((values) => values[5]!) });
     this.#report({ kind: "train", step, loss, learningRate, gradientNorm, bubble, peakBytes });
     return REQUESTS[sumOf(2)]!;
   }
