@@ -10,11 +10,11 @@ export function orderedWords(folder: string, numSteps: number): string {
   const path = join(folder, "config.yaml");
   const lines = [
     `data: {source: ${JSON.stringify(source)}, vocabSize: 280, cacheDir: ${JSON.stringify(folder)}, validationFraction: 0.2}`,
-    "model: {hiddenSize: 128, numLayers: 4, numHeads: 4}",
+    "model: {hiddenSize: 64, numLayers: 4, numHeads: 2}",
     "pipeline: {schedule: dualpipe, ranks: 2, microBatches: 8}",
-    `training: {steps: ${numSteps}, microBatchSize: 4, sequenceLength: 64}`,
+    `training: {steps: ${numSteps}, microBatchSize: 2, sequenceLength: 32}`,
     "optimizer: {kind: adamw, learningRate: 0.001}",
-    "validation: {everySteps: 100, numBatches: 1}",
+    "validation: {everySteps: 50, numBatches: 1}",
     "sample: {prompt: one two, numTokens: 4, temperature: 0, topK: 0}",
     `output: {dir: ${JSON.stringify(join(folder, "run"))}}`,
   ];

@@ -39,7 +39,7 @@ export async function main(args: readonly string[]): Promise<number> {
     args: [...args],
     options: {
       rounds: { type: "string", default: "8" },
-      steps: { type: "string", default: "1500" },
+      steps: { type: "string", default: "200" },
       null: { type: "boolean", default: false },
     },
   });

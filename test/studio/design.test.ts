@@ -124,6 +124,51 @@ inBrowser("every control has a name, and says in a few words what it is", async 
   expect(await violations(page)).toEqual([]);
 });
 
+inBrowser("every slider changes the step, while it is dragged, and back leads to where it was", async () => {
+  const page = await studio.open("#/design?schedule=interleaved&ranks=4&micro-batches=8&stages-per-rank=2");
+  for (const name of ["one-stage", "one-link"]) await page.locator(`.${name} summary`).click();
+  const sliders = page.locator(".controls input[type=range]");
+  const numSliders = await sliders.count();
+  for (let i = 0; i < numSliders; i++) {
+    const name = await sliders.nth(i).getAttribute("aria-label");
+    // These only choose what the sliders after them change.
+    if (/^(Stage|From rank|To rank),/.test(name!)) continue;
+    const before = page.url();
+    const value = await sliders.nth(i).inputValue();
+    await sliders.nth(i).press("ArrowRight");
+    if ((await sliders.nth(i).inputValue()) === value) await sliders.nth(i).press("ArrowLeft");
+    await expect.poll(() => page.url(), { message: name! }).not.toBe(before);
+    await settled(page);
+    // Other numbers of ranks need other numbers of micro-batches, and the page says so.
+    const needsOther = name!.startsWith("Ranks,");
+    expect(await page.getByRole("alert").count(), name!).toBe(needsOther ? 1 : 0);
+    await page.goBack();
+    await settled(page);
+    expect(page.url(), name!).toBe(before);
+  }
+  expect(numSliders).toBe(23);
+});
+
+inBrowser("the choices of how values leave, of order and of memory are in the numbers", async () => {
+  const page = await studio.open();
+  await page.getByRole("radio", { name: /at its end/ }).check();
+  await settled(page);
+  const { makespan } = simulate(
+    lower(buildProgram("dualpipe", { numRanks: 8, numMicroBatches: 20 })),
+    UNIT_COST,
+    { wholeComputations: true },
+  );
+  expect(await stepOf(page)).toBe(String(makespan));
+  await page.locator("#field-weights").fill("3");
+  await page.locator("#field-activations").fill("2");
+  await settled(page);
+  const memory = () => page.locator(".summary tr", { hasText: "Memory" }).locator("td").innerText();
+  // Rank 0 holds two stages of the model and at most nine activations.
+  expect(Number(await memory())).toBe(2 * 3 + 2 * 9);
+  await page.getByRole("button", { name: "Show the table" }).click();
+  expect(await page.getByRole("row", { name: /^rank 1/ }).isVisible()).toBe(true);
+});
+
 inBrowser("the pointer, and the keyboard alone, find a block and what it waited for", async () => {
   const page = await studio.open("#/design?schedule=gpipe&ranks=2&micro-batches=2");
   await page.locator(".surface").focus();

@@ -1,4 +1,4 @@
-/** Who takes part in a run and how each is: processes and hosts by their signs of life, ranks by memory and idle time. */
+/** Who takes part in a run: processes and hosts with their heartbeats, ranks with their memory and idle time. */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { agoInWords, isSilent, numAllRanks, processOfRank } from "../run/run-health.ts";

@@ -1,4 +1,4 @@
-/** The health of a run's processes, from their newest signs of life. */
+/** The health of a run's processes, from their newest heartbeats. */
 import type { ProcessMessage, RunInfo } from "./run-message.ts";
 
 export interface Heard {

@@ -52,7 +52,7 @@ export class RunStore {
   readonly notes = signal<readonly RunNote[]>([]);
   /** Those that have told that they are alive, by number. */
   readonly processes = signal<readonly Heard[]>([]);
-  /** By rank. */
+  /** The memory of each rank, once it was told. */
   readonly rankPeakBytes = signal<readonly number[] | undefined>(undefined);
   readonly lastStep = signal<{ readonly atMs: number } | undefined>(undefined);
   /** Why the run failed. */
