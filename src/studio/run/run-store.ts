@@ -1,7 +1,8 @@
 /*
  * What the page knows of a run, from the messages of the server. The browser reconnects by itself when a connection is
  * lost; the server then tells everything once more, beginning with a `run` message, at which this forgets all it knew.
- * Messages can come faster than they can be drawn, so the signals change at most once for each frame of the screen.
+ * Messages can come faster than anyone reads, and a page on the host of the run takes its CPU time from the run, so the
+ * signals change at most twice a second, and not at all while the page is hidden.
  */
 import { signal } from "@preact/signals";
 import { costOf, profileOf, readChromeTrace, type Timeline } from "../../schedule/index.ts";
@@ -41,6 +42,8 @@ export interface MeasuredTimeline {
   readonly step: number;
   readonly timeline: Timeline;
 }
+
+const REFRESH_MS = 500;
 
 const numberOf = (value: Measured | undefined) => Number(value ?? Number.NaN);
 
@@ -143,15 +146,17 @@ export class RunStore {
     this.#notes.push({ step, text });
   }
 
+  #show(): void {
+    this.#isStale = false;
+    this.columns.value = { ...this.#columns };
+    this.last.value = this.#last;
+    this.notes.value = [...this.#notes];
+  }
+
   #refresh(): void {
     if (this.#isStale) return;
     this.#isStale = true;
-    requestAnimationFrame(() => {
-      this.#isStale = false;
-      this.columns.value = { ...this.#columns };
-      this.last.value = this.#last;
-      this.notes.value = [...this.#notes];
-    });
+    setTimeout(() => requestAnimationFrame(() => this.#show()), REFRESH_MS);
   }
 }
 
