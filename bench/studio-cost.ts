@@ -2,16 +2,16 @@
  * What the studio costs the run that it shows: `npm run bench -- studio-cost [--rounds N] [--steps N]`.
  *
  * It trains the same configuration without `--studio`, and with it and a client that loads the page and follows the
- * run's events, in turn, each as a process of its own from its start to its end. With `--browser` a real page is open on
- * the same host, whose own work competes with the run for the cores. The first run of a round alternates, because a
- * machine gets slower and faster. A process says at its exit how much CPU time it has used, user and system, of all its
- * threads; the browser is not part of it. On a machine that others use, wall time says little and CPU time more, so the
- * spread is printed as well: the median of the rounds' ratios and the middle half of them. `--null` compares the run
- * with itself, which says what the ratio can resolve.
+ * run's events, in turn, each as a process of its own from its start to its end. With `--browser` a real page is open
+ * on the same host, whose own work competes with the run for the cores. The first run of a round alternates, because
+ * a machine gets slower and faster. A process says at its exit how much CPU time it has used, user and system, of all
+ * its threads; the browser is not part of it. On a machine that others use, wall time says little and CPU time more,
+ * so the spread is printed as well: the median of the rounds' ratios and the middle half of them. `--null` compares
+ * the run with itself, which says what the ratio can resolve.
  *
  * All of the studio but the collection of timelines, one step of twenty, is in the main thread, which hardly computes
- * otherwise. What that thread takes more, as a share of the run's CPU time, is a figure that the noise of the ranks does
- * not reach.
+ * otherwise. What that thread takes more, as a share of the run's CPU time, is a figure that the noise of the ranks
+ * does not reach.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
