@@ -29,6 +29,7 @@ if (await setUpOrExplain()) {
   const other = {
     predictions: "predictions.js",
     checkpoint: "checkpoint-cost.js",
+    "studio-cost": "studio-cost.js",
     nodes: "nodes.js",
     plans: "plans.js",
     searches: "searches.js",

@@ -23,12 +23,20 @@ export class Recorder implements StepObserver {
   readonly #actions: Action[] = [];
   /** The start and the end of each action. */
   readonly #marks: number[] = [];
+  /** When the rank began to wait, of the actions before which it did. */
+  readonly #waits: { readonly index: number; readonly mark: number }[] = [];
   #start = 0;
 
   /** @param clock The device that computes, `runtime.device`; a card runs kernels long after they were launched. */
   constructor(clock: StepClock = HOST_CLOCK) {
     this.#clock = clock;
     clock.recordTransfers?.();
+  }
+
+  waiting(): void {
+    // A pair may wait twice, with nothing in between.
+    if (this.#waits.at(-1)?.index !== this.#actions.length)
+      this.#waits.push({ index: this.#actions.length, mark: this.#clock.mark() });
   }
 
   started(): void {
@@ -43,12 +51,14 @@ export class Recorder implements StepObserver {
   /** What was recorded since the last call; waits until it is over. */
   take(rank: number): RecordedTrack {
     const actions = this.#actions.splice(0);
-    const times = this.#clock.timesOf(this.#marks.splice(0));
-    const events = actions.map((action, i) => ({
-      action,
-      startMs: times[2 * i]!,
-      endMs: times[2 * i + 1]!,
-    }));
+    const waits = this.#waits.splice(0);
+    const times = this.#clock.timesOf([...this.#marks.splice(0), ...waits.map(({ mark }) => mark)]);
+    const waitStarts = new Map(waits.map(({ index }, i) => [index, times[2 * actions.length + i]!]));
+    const events = actions.map((action, i) => {
+      const startMs = times[2 * i]!;
+      const waitMs = startMs - (waitStarts.get(i) ?? startMs);
+      return { action, startMs, endMs: times[2 * i + 1]!, waitMs };
+    });
     return { rank, events, transfers: this.#clock.takeTransfers?.() };
   }
 }
@@ -64,10 +74,10 @@ export function timelineOf(
     .sort((a, b) => a.rank - b.rank)
     .map(({ events }) =>
       TimelineTrack.from(
-        events.map(({ action, startMs, endMs }) => ({
-          action,
-          startMs: startMs - originMs,
-          endMs: endMs - originMs,
+        events.map((event) => ({
+          ...event,
+          startMs: event.startMs - originMs,
+          endMs: event.endMs - originMs,
         })),
         numMicroBatches,
       ),

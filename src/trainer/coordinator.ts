@@ -11,7 +11,7 @@
  * after each step. When the ranks are done the parts may not be: the run ends when every checkpoint that has a part is
  * complete or given up, or when a process that still owes one disconnects.
  */
-import { DualPipeError } from "../errors/dualpipe-error.ts";
+import { DualPipeError, problemOf } from "../errors/dualpipe-error.ts";
 import type { ConnectedProcesses } from "../launch/connected-processes.ts";
 import type { ProcessPlacement } from "../launch/process-placement.ts";
 import type { RankError } from "../launch/rank-error.ts";
@@ -29,6 +29,7 @@ import type { RankReport } from "./rank/rank-report.ts";
 import { trainOnRanks } from "./rank/rank-threads.ts";
 import { connectForRun } from "./rendezvous.ts";
 import type { RunListener } from "./report/listener.ts";
+import { type ProcessHealth, tellHealth } from "./report/process-health.ts";
 import { RunReports } from "./report/run-reports.ts";
 import { Throughput } from "./report/throughput.ts";
 import type { RunFolder } from "./run-folder.ts";
@@ -137,13 +138,14 @@ class Coordinator {
       numRanks: processes?.layout.ranksPerProcess ?? numRanks(pipeline),
       onWritten: (step, outcome) => this.#completion.add(step, outcome),
     });
-    processes?.onMessage(isProcessMessage, (_from, message) => this.#hear(message));
+    processes?.onMessage(isProcessMessage, (from, message) => this.#hear(from, message));
   }
 
   async run(): Promise<readonly RankResult[]> {
     const { config, folder, point, requests } = this.#run;
     await folder.claim(config, point?.manifest.step ?? 0);
     this.#reports.begin();
+    using _health = tellHealth((health) => this.#tellHealth(0, health));
     const processes = this.#processes;
     const signal = AbortSignal.any(
       [this.#listenerFailed.signal, folder.lost ?? [], this.#run.signal ?? []].flat(),
@@ -159,7 +161,9 @@ class Coordinator {
       await Promise.race([this.#completion.finish(), ...(processes ? [disconnectOf(processes)] : [])]);
       return results;
     } catch (error) {
-      throw this.#reports.failure ?? (folder.lost?.aborted ? folder.lost.reason : error);
+      const cause = this.#reports.failure ?? (folder.lost?.aborted ? folder.lost.reason : error);
+      this.#reports.tell({ kind: "failed", problem: problemOf(cause) });
+      throw cause;
     } finally {
       requests.isOpen = false;
       await this.#parts.finish();
@@ -185,7 +189,7 @@ class Coordinator {
   }
 
   /** Takes a message of another process. */
-  #hear(message: ProcessMessage): void {
+  #hear(from: number, message: ProcessMessage): void {
     switch (message.kind) {
       case "parts":
         this.#completion.add(message.step, message.outcome);
@@ -193,11 +197,22 @@ class Coordinator {
       case "request":
         this.#run.requests.request(message.request);
         break;
+      case "health": {
+        const { kind: _, ...health } = message;
+        this.#tellHealth(from, health);
+        break;
+      }
       case "checkpointDone":
         break;
       default:
         message satisfies never;
     }
+  }
+
+  #tellHealth(process: number, health: ProcessHealth): void {
+    const ranksPerProcess = this.#processes?.layout.ranksPerProcess ?? numRanks(this.#run.config.pipeline);
+    const ranks = { firstRank: process * ranksPerProcess, numRanks: ranksPerProcess };
+    this.#reports.tell({ kind: "process", process, ...ranks, ...health });
   }
 
   #sharedData(): SharedData {

@@ -8,6 +8,7 @@ import type { TrainConfig } from "./config/config.ts";
 import { isProcessMessage, type ProcessMessage } from "./process-messages.ts";
 import { trainOnRanks } from "./rank/rank-threads.ts";
 import { connectForRun } from "./rendezvous.ts";
+import { tellHealth } from "./report/process-health.ts";
 
 /**
  * A process of a training run other than process 0, whose coordinator has the data and decides. This one runs its ranks
@@ -44,6 +45,7 @@ export class Participant {
       numRanks: layout.ranksPerProcess,
       onWritten: (step, outcome) => this.#tell({ kind: "parts", step, outcome }),
     });
+    using _health = tellHealth((health) => this.#tell({ kind: "health", ...health }));
     let well = false;
     try {
       const data = { config: this.#config, requests: requests.memory, layout, shared: undefined };

@@ -19,6 +19,8 @@ const MESSAGES = {
   },
   /** To process 0: a signal asked for a checkpoint. */
   request: { request: either(exactly("goOn"), exactly("stop")) },
+  /** To process 0: the sender is alive. */
+  health: { host: isText, pid: isCount, memoryBytes: isCount },
   /** From process 0: a checkpoint was written or given up, so the ranks may send the next. */
   checkpointDone: {},
 };

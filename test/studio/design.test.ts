@@ -81,6 +81,94 @@ inBrowser(
   },
 );
 
+inBrowser("one stage and one link have sliders of their own, and the address restores them", async () => {
+  const page = await studio.open("#/design?schedule=1f1b&ranks=4&micro-batches=8&bytes=10");
+  await page.locator(".one-stage summary").click();
+  await page.locator("#field-stage").fill("2");
+  await page.getByRole("slider", { name: "F of stage 2" }).press("ArrowRight");
+  await page.locator("#field-stage-I").fill("2");
+  await page.locator(".one-link summary").click();
+  await page.locator("#field-link-from").fill("1");
+  await page.locator("#field-link-to").fill("2");
+  await page.getByRole("slider", { name: "Latency of this link" }).press("ArrowRight");
+  await page.locator("#field-link-bandwidth").fill("20");
+  await settled(page);
+  expect(await page.locator("#field-F").inputValue()).toBe("1/1/1.1/1");
+  expect(await page.locator("#field-I").inputValue()).toBe("1/1/2/1");
+  expect(await page.locator(".one-link .chips").innerText()).toContain(
+    "rank 1 to 2: latency 0.05, bandwidth 20",
+  );
+  const { makespan } = simulate(lower(buildProgram("1f1b", { numRanks: 4, numMicroBatches: 8 })), {
+    ...{ F: [1, 1, 1.1, 1], I: [1, 1, 2, 1], W: 1, link: { latency: 0 }, activationBytes: 10 },
+    edges: [{ from: 1, to: 2, latency: 0.05, bandwidth: 20 }],
+  });
+  const expected = String(Number(makespan.toPrecision(4)));
+  expect(await stepOf(page)).toBe(expected);
+  await expect.poll(() => page.url()).toContain("edge=1-2%400.05%2F20");
+  const fresh = await studio.open(new URL(page.url()).hash);
+  expect(await stepOf(fresh)).toBe(expected);
+  await fresh.getByRole("button", { name: /Remove: rank 1 to 2/ }).click();
+  await settled(fresh);
+  expect(await stepOf(fresh)).not.toBe(expected);
+});
+
+inBrowser("every control has a name, and says in a few words what it is", async () => {
+  const page = await studio.open("#/design?F=1/1/1/1/1/1/1/1&edge=0-1@1");
+  const unexplained =
+    await page.evaluate(`[...document.querySelectorAll(".controls .field")].filter((field) => {
+    const name = field.querySelector("label")?.innerText ?? "";
+    return name.trim() === "" || (field.querySelector("small")?.innerText ?? "").trim() === "";
+  }).map((field) => field.outerHTML)`);
+  expect(unexplained).toEqual([]);
+  expect(await page.locator(".controls .field").count()).toBeGreaterThanOrEqual(22);
+  expect(await violations(page)).toEqual([]);
+});
+
+inBrowser("every slider changes the step, while it is dragged, and back leads to where it was", async () => {
+  const page = await studio.open("#/design?schedule=interleaved&ranks=4&micro-batches=8&stages-per-rank=2");
+  for (const name of ["one-stage", "one-link"]) await page.locator(`.${name} summary`).click();
+  const sliders = page.locator(".controls input[type=range]");
+  const numSliders = await sliders.count();
+  for (let i = 0; i < numSliders; i++) {
+    const name = await sliders.nth(i).getAttribute("aria-label");
+    // These only choose what the sliders after them change.
+    if (/^(Stage|From rank|To rank),/.test(name!)) continue;
+    const before = page.url();
+    const value = await sliders.nth(i).inputValue();
+    await sliders.nth(i).press("ArrowRight");
+    if ((await sliders.nth(i).inputValue()) === value) await sliders.nth(i).press("ArrowLeft");
+    await expect.poll(() => page.url(), { message: name! }).not.toBe(before);
+    await settled(page);
+    // Other numbers of ranks need other numbers of micro-batches, and the page says so.
+    const needsOther = name!.startsWith("Ranks,");
+    expect(await page.getByRole("alert").count(), name!).toBe(needsOther ? 1 : 0);
+    await page.goBack();
+    await settled(page);
+    expect(page.url(), name!).toBe(before);
+  }
+  expect(numSliders).toBe(23);
+});
+
+inBrowser("the choices of how values leave, of order and of memory are in the numbers", async () => {
+  const page = await studio.open();
+  await page.getByRole("radio", { name: /at its end/ }).check();
+  await settled(page);
+  const { makespan } = simulate(
+    lower(buildProgram("dualpipe", { numRanks: 8, numMicroBatches: 20 })),
+    UNIT_COST,
+    { wholeComputations: true },
+  );
+  expect(await stepOf(page)).toBe(String(makespan));
+  await page.locator("#field-weights").fill("3");
+  await page.locator("#field-activations").fill("2");
+  await settled(page);
+  const memory = () => page.locator(".summary tr", { hasText: "Memory" }).locator("td").innerText();
+  // Rank 0 holds two stages of the model and at most nine activations.
+  expect(Number(await memory())).toBe(2 * 3 + 2 * 9);
+  await page.getByRole("button", { name: "Show the table" }).click();
+  expect(await page.getByRole("row", { name: /^rank 1/ }).isVisible()).toBe(true);
+});
+
 inBrowser("the pointer, and the keyboard alone, find a block and what it waited for", async () => {
   const page = await studio.open("#/design?schedule=gpipe&ranks=2&micro-batches=2");
   await page.locator(".surface").focus();

@@ -75,6 +75,14 @@ inBrowser("a run is followed, also after a reload and after a lost connection", 
     /step 20: checkpoint [\s\S]*step 10: validation loss/,
   );
   expect(await page.getByRole("status").innerText()).toBe("following the run");
+  const processRow = page.locator(".processes tbody tr");
+  await expect.poll(() => processRow.count(), patience).toBe(1);
+  expect(await processRow.innerText()).toMatch(new RegExp(`\\b${run!.pid}\\b[^]* MB\\s+\\d+ s ago$`));
+  const rankRows = page.locator(".ranks tbody tr");
+  // Of each rank, its memory and the six shares of the measured step, the host's among them.
+  await expect
+    .poll(() => rankRows.first().innerText(), patience)
+    .toMatch(/^0\s+0\s+\d+ MB(\s+\d+\.\d %){6}$/);
   const before = await stepOf(page);
   await page.reload();
   await expect.poll(() => stepOf(page), patience).toBeGreaterThanOrEqual(before);
@@ -83,6 +91,7 @@ inBrowser("a run is followed, also after a reload and after a lost connection", 
   run!.kill("SIGKILL");
   await killed;
   await expect.poll(() => page.getByRole("status").innerText(), patience).toContain("connection is lost");
+  await expect.poll(() => page.locator(".silent").count(), patience).toBe(1);
   expect(await stepOf(page)).toBeGreaterThan(0);
   await startRun("--studio", new URL(address).port, "--resume", ...endless);
   await expect.poll(() => page.getByRole("status").innerText(), patience).toBe("following the run");
@@ -111,12 +120,18 @@ inBrowser("a finished run is opened from its folder, next to its plan", async ()
     );
     expect(drawn).toBe(numEvents);
     expect(await violations(page)).toEqual([]);
+    const idleOf = (step: number) =>
+      page.locator(".rank-table tr", { hasText: "… host" }).locator("td").nth(step).innerText();
+    expect(await idleOf(0)).toMatch(/^\d+\.\d %$/);
+    expect(await idleOf(1)).toBe("–");
     // What another process adds to the folder appears by itself.
     appendFileSync(
       join(runFolder, "metrics.jsonl"),
-      '{"kind":"validation","step":90,"loss":"NaN","unigramLoss":2}\n',
+      '{"kind":"validation","step":90,"loss":"NaN","unigramLoss":2}\n' +
+        '{"kind":"train","step":90,"loss":1,"newNumberMs":2.5}\n',
     );
     await expect.poll(() => page.locator(".notes").innerText(), patience).toContain("validation loss NaN");
+    await expect.poll(() => page.locator(".numbers").innerText(), patience).toMatch(/new number ms\s+2\.5/);
   } finally {
     server.close();
   }
@@ -149,7 +164,8 @@ test("the server of a run gives its events, and no file of its folder", async ()
   try {
     const { text } = await eventsOf(server);
     expect(text).toContain(`"folder":${JSON.stringify(own)}`);
-    expect(text.match(/^data: /gm)).toHaveLength(2);
+    // The run, the clock of the server, and the one line that is whole.
+    expect(text.match(/^data: /gm)).toHaveLength(3);
     expect(text).toContain('"loss":"NaN"');
     for (const path of [
       "run/secret.txt",

@@ -21,13 +21,19 @@ export class RunEvents {
   #steps: string[] = [];
   #others: string[] = [];
   #timeline = "";
+  #memory = "";
+  readonly #processes = new Map<number, string>();
   #end = "";
 
   /** Answers a page that connects, and keeps the connection. */
   readonly route = (_request: IncomingMessage, response: ServerResponse): void => {
     response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
     response.write(
-      `retry: 1000\n\n${this.#first}${this.#steps.join("")}${this.#others.join("")}${this.#timeline}${this.#end}`,
+      [
+        ...["retry: 1000\n\n", this.#first, textOf({ kind: "clock", nowMs: Date.now() })],
+        ...[...this.#steps, ...this.#others, ...this.#processes.values()],
+        ...[this.#memory, this.#timeline, this.#end],
+      ].join(""),
     );
     this.#pages.add(response);
     response.on("close", () => this.#pages.delete(response));
@@ -35,13 +41,15 @@ export class RunEvents {
 
   /** Tells all pages, and those that connect later. */
   tell(message: RunMessage): void {
-    const text = `data: ${JSON.stringify(message, nameNonFinite)}\n\n`;
+    const text = textOf(message);
     switch (message.kind) {
       case "run":
         this.#first = text;
         this.#steps = [];
         this.#others = [];
         this.#timeline = "";
+        this.#memory = "";
+        this.#processes.clear();
         this.#end = "";
         break;
       case "train":
@@ -51,9 +59,18 @@ export class RunEvents {
       case "timeline":
         this.#timeline = text;
         break;
+      case "memory":
+        this.#memory = text;
+        break;
+      case "process":
+        this.#processes.set(message.process, text);
+        break;
       case "end":
         this.#end = text;
         break;
+      case "clock":
+        break;
+      case "failed":
       case "validation":
       case "checkpoint":
       case "checkpointFailed":
@@ -77,6 +94,11 @@ export class RunEvents {
       else page.write(text);
     }
   }
+}
+
+/** A message as an event. */
+function textOf(message: RunMessage): string {
+  return `data: ${JSON.stringify(message, nameNonFinite)}\n\n`;
 }
 
 /** JSON has neither NaN nor infinities, and its `null` would hide what a loss became. */

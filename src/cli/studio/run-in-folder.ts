@@ -6,11 +6,12 @@
 import { closeSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { readTextFile } from "../../files/text-file.ts";
-import type { RunInfo, RunMessage } from "../../studio/run/run-message.ts";
+import type { RunInfo } from "../../studio/run/run-message.ts";
 import { loadConfig, type TrainConfig } from "../../trainer/config/config.ts";
 import { METRICS_FILE, TRACE_FILE } from "../../trainer/run-folder.ts";
 import { CONFIG_FILE } from "../../trainer/saved-model.ts";
 import { runInfoOf } from "./live-run.ts";
+import { messageOfLine } from "./metrics-line.ts";
 import { RunEvents } from "./run-events.ts";
 
 const LOOK_MS = 1_000;
@@ -80,13 +81,8 @@ export class RunInFolder {
   }
 
   #tellLine(line: string): void {
-    let message: RunMessage;
-    try {
-      message = JSON.parse(line) as RunMessage;
-    } catch {
-      return;
-    }
-    if (message.kind !== "train" && message.kind !== "validation") return;
+    const message = messageOfLine(line);
+    if (message === undefined) return;
     if (message.kind === "train") this.#lastStep = message.step;
     this.events.tell(message);
   }

@@ -77,7 +77,7 @@ function argsOf(action: Action): Record<string, number> {
   };
 }
 
-function sliceOf({ action, startMs, endMs }: TimelineEvent, rank: number): TraceEvent {
+function sliceOf({ action, startMs, endMs, waitMs }: TimelineEvent, rank: number): TraceEvent {
   return {
     name: formatAction(action),
     cat: action.kind,
@@ -86,7 +86,7 @@ function sliceOf({ action, startMs, endMs }: TimelineEvent, rank: number): Trace
     tid: rank,
     ts: startMs * 1000,
     dur: (endMs - startMs) * 1000,
-    args: argsOf(action),
+    args: { ...argsOf(action), ...(waitMs === undefined ? {} : { waitMs }) },
   };
 }
 

@@ -40,7 +40,7 @@ export function readChromeTrace(trace: unknown): Timeline {
 /** More than this is a trace of threads of another program. */
 const MAX_RANKS = 2 ** 16;
 
-function sliceOf({ name, tid, ts, dur }: Readonly<Record<string, unknown>>): Slice {
+function sliceOf({ name, tid, ts, dur, args }: Readonly<Record<string, unknown>>): Slice {
   const isTime = (value: unknown): value is number =>
     typeof value === "number" && value >= 0 && value < Infinity;
   if (
@@ -59,7 +59,9 @@ function sliceOf({ name, tid, ts, dur }: Readonly<Record<string, unknown>>): Sli
     fail("its slices must be computations, such as 2F7", name);
   }
   if (!isComputation(action)) fail("its slices must be computations, such as 2F7", name);
-  return { rank: tid, event: { action, startMs: ts / 1000, endMs: (ts + dur) / 1000 } };
+  const waitMs = (args as { waitMs?: unknown } | null | undefined)?.waitMs;
+  const waited = isTime(waitMs) ? { waitMs } : {};
+  return { rank: tid, event: { action, startMs: ts / 1000, endMs: (ts + dur) / 1000, ...waited } };
 }
 
 function microBatchesOf({ action }: TimelineEvent): number[] {

@@ -1,8 +1,9 @@
 /*
  * Why the ranks of a measured step were idle. A timeline says only when computations ran. But what each of them needs
  * is known: an activation of the stage before, or an input gradient of the stage after. Idle time until the last of
- * these was computed is waiting for data. What is left before the computation is the way of the value, and the host,
- * which a timeline cannot tell apart.
+ * these was computed is waiting for data. What is left before the computation is the way of the value, and the host.
+ * The engine records when a rank began to wait, which tells the two apart: before that the host was not done with what
+ * comes between computations. A timeline without these times cannot, and then the link has both.
  */
 import { hasBackwardInputs, hasForward, isTransfer, Opcode } from "../program/opcode.ts";
 import type { RankIdleTime } from "./bubble-causes.ts";
@@ -15,8 +16,8 @@ const FORWARD_SHARE = 1 / 3;
 export function idleTimeOf(timeline: Timeline): RankIdleTime[] {
   const numMicroBatches = timeline.ranks[0]?.actions.numMicroBatches ?? 1;
   const { forwards, backwards } = endsOf(timeline);
-  return timeline.ranks.map(({ actions, startsMs, endsMs }) => {
-    let [work, dataWait, linkWait, previous] = [0, 0, 0, 0];
+  return timeline.ranks.map(({ actions, startsMs, endsMs, waitsMs }) => {
+    let [work, dataWait, linkWait, hostWait, previous] = [0, 0, 0, 0, 0];
     for (let index = 0; index < actions.length; index++) {
       const opcode = actions.opcodes[index]!;
       if (isTransfer(opcode)) continue;
@@ -25,14 +26,16 @@ export function idleTimeOf(timeline: Timeline): RankIdleTime[] {
         hasForward(opcode) ? (forwards[actions.cells[index]! - numMicroBatches] ?? 0) : 0,
         hasBackwardInputs(opcode) ? (backwards[actions.backwardCellAt(index) + numMicroBatches] ?? 0) : 0,
       );
-      const wait = Math.max(0, start - previous);
-      const forData = Math.min(wait, Math.max(0, ready - previous));
+      const idle = Math.max(0, start - previous);
+      const wait = Math.min(idle, waitsMs?.[index] ?? idle);
+      const forData = Math.min(wait, Math.max(0, ready - (start - wait)));
+      hostWait += idle - wait;
       dataWait += forData;
       linkWait += wait - forData;
       work += endsMs[index]! - start;
       previous = Math.max(previous, endsMs[index]!);
     }
-    return { work, dataWait, linkWait };
+    return { work, dataWait, linkWait, ...(waitsMs === undefined ? {} : { hostWait }) };
   });
 }
 

@@ -5,6 +5,8 @@ export interface TimelineEvent {
   readonly action: Action;
   readonly startMs: number;
   readonly endMs: number;
+  /** How long the rank waited for a value just before the start; only of measured computations. */
+  readonly waitMs?: number | undefined;
 }
 
 /** The computations of one rank with their times, in order; in milliseconds, or in the unit of a cost model. */
@@ -12,11 +14,19 @@ export class TimelineTrack implements Iterable<TimelineEvent> {
   readonly actions: ActionList;
   readonly startsMs: Float64Array;
   readonly endsMs: Float64Array;
+  /** The waits before the starts; undefined where they were not measured. */
+  readonly waitsMs?: Float64Array;
 
-  constructor(actions: ActionList, startsMs: Float64Array, endsMs: Float64Array) {
+  constructor(
+    actions: ActionList,
+    startsMs: Float64Array,
+    endsMs: Float64Array,
+    waitsMs?: Float64Array | undefined,
+  ) {
     this.actions = actions;
     this.startsMs = startsMs;
     this.endsMs = endsMs;
+    if (waitsMs !== undefined) this.waitsMs = waitsMs;
   }
 
   static from(events: readonly TimelineEvent[], numMicroBatches: number): TimelineTrack {
@@ -26,6 +36,9 @@ export class TimelineTrack implements Iterable<TimelineEvent> {
       builder.finish(),
       Float64Array.from(events, (event) => event.startMs),
       Float64Array.from(events, (event) => event.endMs),
+      events.length > 0 && events.every(({ waitMs }) => waitMs !== undefined)
+        ? Float64Array.from(events, ({ waitMs }) => waitMs!)
+        : undefined,
     );
   }
 
@@ -35,7 +48,11 @@ export class TimelineTrack implements Iterable<TimelineEvent> {
 
   /** @throws ScheduleError `INVALID_ACTION` when there is no event at this index. */
   at(index: number): TimelineEvent {
-    return { action: this.actions.at(index), startMs: this.startsMs[index]!, endMs: this.endsMs[index]! };
+    const waitMs = this.waitsMs?.[index];
+    return {
+      ...{ action: this.actions.at(index), startMs: this.startsMs[index]!, endMs: this.endsMs[index]! },
+      ...(waitMs === undefined ? {} : { waitMs }),
+    };
   }
 
   *[Symbol.iterator](): IterableIterator<TimelineEvent> {

@@ -6,6 +6,7 @@ import { planOf } from "../run/run-store.ts";
 import { type LoadedStep, loadStep, loadTimeline, type Session } from "../session.ts";
 import { CompareTable } from "./compare/compare-table.tsx";
 import { LineChart } from "./line-chart.tsx";
+import { RunHealth } from "./run-health.tsx";
 import { type CameraState, TimelineView } from "./timeline-view.tsx";
 
 const CHARTS: readonly (readonly [ColumnName, string])[] = [
@@ -39,6 +40,11 @@ export function RunPage({ session }: { session: Session }) {
         <p class={`connection connection-${store.connection.value}`} role="status">
           {CONNECTIONS[store.connection.value]}
         </p>
+        {store.failure.value !== undefined && (
+          <pre class="problem" role="alert">
+            The run failed: {store.failure.value}
+          </pre>
+        )}
         <RunNumbers store={store} />
         <div class="line-charts">
           {CHARTS.map(([name, title]) => (
@@ -52,6 +58,7 @@ export function RunPage({ session }: { session: Session }) {
           ))}
         </div>
         <MeasuredAndPlanned session={session} store={store} />
+        <RunHealth store={store} />
         <Notes store={store} />
       </section>
     </div>
@@ -103,6 +110,11 @@ function RunNumbers({ store }: { store: RunStore }) {
         ]),
     ["Memory", `${(Number(last.peakBytes) / 1e6).toFixed(0)} MB`],
     ["Elapsed", `${Number(last.elapsedSeconds).toFixed(0)} s`],
+    ...(last.secondsLeft === undefined
+      ? []
+      : [["Left", `${Number(last.secondsLeft).toFixed(0)} s`] as const]),
+    ...(last.mfu === undefined ? [] : [["MFU", `${(100 * Number(last.mfu)).toFixed(1)} %`] as const]),
+    ...otherNumbers(last),
     ["Replicas", String(info.numReplicas)],
     ["Restarts", String(info.numRestarts)],
     ...(info.host === undefined ? [] : [["Host", `${info.host}, process ${info.process}`] as const]),
@@ -116,6 +128,25 @@ function RunNumbers({ store }: { store: RunStore }) {
         </div>
       ))}
     </dl>
+  );
+}
+
+const SHOWN: ReadonlySet<string> = new Set([
+  ...["step", "loss", "tokensPerSecond", "gradientNorm", "learningRate", "bubble", "peakBytes"],
+  ...["elapsedSeconds", "secondsLeft", "mfu", "atMs"],
+]);
+
+/** The numbers that a newer run writes and this page does not know, by their names: `waitMs` is "wait ms". */
+function otherNumbers(message: object): (readonly [string, string])[] {
+  return Object.entries(message).flatMap(([name, value]) =>
+    typeof value !== "number" || SHOWN.has(name)
+      ? []
+      : [
+          [
+            name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`),
+            String(Number(value.toPrecision(4))),
+          ] as const,
+        ],
   );
 }
 

@@ -11,6 +11,9 @@ export interface SummaryLine {
   readonly meaning: string;
 }
 
+/** The value of what a step does not say. */
+export const NOT_MEASURED = "–";
+
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 /** The lines of a step's summary. */
@@ -19,7 +22,8 @@ export function summaryLines(result: StepResult): SummaryLine[] {
     result;
   const all = makespan * numRanks;
   const share = (cause: keyof (typeof bubbleCauses)[number]) =>
-    percent(all > 0 ? bubbleCauses.reduce((sum, causes) => sum + causes[cause], 0) / all : 0);
+    percent(all > 0 ? bubbleCauses.reduce((sum, causes) => sum + (causes[cause] ?? 0), 0) / all : 0);
+  const host = bubbleCauses[0]?.host === undefined ? NOT_MEASURED : share("host");
   const copies = placement.rankOfStage.length;
   const held = numStages * (copies > 1 ? copies : 1);
   return [
@@ -31,6 +35,7 @@ export function summaryLines(result: StepResult): SummaryLine[] {
     },
     { name: "… data", value: share("data"), meaning: "waiting for values that are not computed yet" },
     { name: "… link", value: share("link"), meaning: "waiting for values that are under way" },
+    { name: "… host", value: host, meaning: "neither computing nor waiting for values; only measured" },
     { name: "… imbalance", value: share("imbalance"), meaning: "a rank has less to do than the busiest" },
     { name: "… tail", value: share("tail"), meaning: "after a rank's own last computation" },
     {
@@ -55,11 +60,12 @@ export function summaryLines(result: StepResult): SummaryLine[] {
 export function Summary({ step, settings }: { step: LoadedStep; settings: StepSettings }) {
   const { result } = step;
   const command = commandOf(settings);
+  const lines = summaryLines(result).filter(({ value }) => value !== NOT_MEASURED);
   return (
     <section class="summary" aria-label="Numbers of the step">
       <table>
         <tbody>
-          {summaryLines(result).map(({ name, value, meaning }) => (
+          {lines.map(({ name, value, meaning }) => (
             <tr key={name}>
               <th scope="row">
                 {name} <small>{meaning}</small>

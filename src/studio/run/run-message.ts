@@ -16,11 +16,30 @@ export type RunMessage =
   | { readonly kind: "timeline"; readonly step: number; readonly trace: unknown }
   | { readonly kind: "checkpoint"; readonly step: number; readonly folder: string }
   | { readonly kind: "checkpointFailed"; readonly step: number; readonly problem: string }
+  /** The most that tensors have taken on each rank, in bytes. */
+  | { readonly kind: "memory"; readonly step: number; readonly peakBytes: readonly number[] }
+  | ProcessMessage
+  | { readonly kind: "failed"; readonly problem: string }
+  /** The server's clock, at each connection: the times of other messages are on it. */
+  | { readonly kind: "clock"; readonly nowMs: number }
   /** The run has ended, or failed: nothing follows. */
   | { readonly kind: "end" };
 
 /** A number, or the name of what JSON has not, such as NaN. */
 export type Measured = number | string;
+
+/** A process is alive. */
+export interface ProcessMessage {
+  readonly kind: "process";
+  readonly process: number;
+  readonly host: string;
+  readonly pid: number;
+  readonly firstRank: number;
+  readonly numRanks: number;
+  readonly memoryBytes: number;
+  /** When the server was told, on its clock. */
+  readonly atMs: number;
+}
 
 export interface TrainMessage {
   readonly kind: "train";
@@ -36,6 +55,10 @@ export interface TrainMessage {
   readonly peakBytes: Measured;
   readonly tokensPerSecond: Measured;
   readonly elapsedSeconds: Measured;
+  readonly secondsLeft?: Measured | undefined;
+  readonly mfu?: Measured | undefined;
+  /** When the server was told, on its clock; undefined where it reads the run from its folder. */
+  readonly atMs?: number | undefined;
 }
 
 export interface RunInfo {

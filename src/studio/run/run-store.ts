@@ -1,11 +1,13 @@
 /*
  * What the page knows of a run, from the messages of the server. The browser reconnects by itself when a connection is
  * lost; the server then tells everything once more, beginning with a `run` message, at which this forgets all it knew.
- * Messages can come faster than they can be drawn, so the signals change at most once for each frame of the screen.
+ * Messages can come faster than anyone reads, and a page on the host of the run takes its CPU time from the run, so the
+ * signals change at most twice a second, and not at all while the page is hidden.
  */
 import { signal } from "@preact/signals";
 import { costOf, profileOf, readChromeTrace, type Timeline } from "../../schedule/index.ts";
 import { DEFAULT_SETTINGS, type StepSettings } from "../view/settings.ts";
+import type { Heard } from "./run-health.ts";
 import type { Measured, RunInfo, RunMessage, TrainMessage } from "./run-message.ts";
 
 export type Connection = "connecting" | "open" | "lost" | "ended";
@@ -41,6 +43,8 @@ export interface MeasuredTimeline {
   readonly timeline: Timeline;
 }
 
+const REFRESH_MS = 500;
+
 const numberOf = (value: Measured | undefined) => Number(value ?? Number.NaN);
 
 export class RunStore {
@@ -49,6 +53,15 @@ export class RunStore {
   readonly last = signal<TrainMessage | undefined>(undefined);
   readonly columns = signal<RunColumns>(emptyColumns());
   readonly notes = signal<readonly RunNote[]>([]);
+  /** Those that have told that they are alive, by number. */
+  readonly processes = signal<readonly Heard[]>([]);
+  /** The memory of each rank, once it was told. */
+  readonly rankPeakBytes = signal<readonly number[] | undefined>(undefined);
+  readonly lastStep = signal<{ readonly atMs: number } | undefined>(undefined);
+  /** Why the run failed. */
+  readonly failure = signal<string | undefined>(undefined);
+  /** What the page's clock is ahead of the server's. */
+  #aheadMs = 0;
   readonly timeline = signal<MeasuredTimeline | undefined>(undefined);
   #columns: Record<ColumnName, number[]> = emptyColumns();
   #last: TrainMessage | undefined;
@@ -75,11 +88,19 @@ export class RunStore {
         this.#notes = [];
         this.#last = undefined;
         this.timeline.value = undefined;
+        this.processes.value = [];
+        this.rankPeakBytes.value = undefined;
+        this.lastStep.value = undefined;
+        this.failure.value = undefined;
         this.info.value = message.info;
         this.connection.value = "open";
         break;
       case "train":
+        // The steps before a restart were read from the folder, and have no time.
+        if (this.#last?.atMs === undefined && message.atMs !== undefined && this.info.value!.numRestarts > 0)
+          this.#note(message.step, `restart ${this.info.value!.numRestarts}: the run goes on from here`);
         this.#last = message;
+        if (message.atMs !== undefined) this.lastStep.value = { atMs: message.atMs + this.#aheadMs };
         for (const name of COLUMNS) this.#columns[name].push(numberOf(message[name]));
         break;
       case "timeline":
@@ -97,6 +118,21 @@ export class RunStore {
       case "checkpointFailed":
         this.#note(message.step, `no checkpoint could be written: ${message.problem}`);
         break;
+      case "memory":
+        this.rankPeakBytes.value = message.peakBytes;
+        break;
+      case "process": {
+        const heard = { message, atMs: message.atMs + this.#aheadMs };
+        const others = this.processes.value.filter((other) => other.message.process !== message.process);
+        this.processes.value = [...others, heard].sort((a, b) => a.message.process - b.message.process);
+        break;
+      }
+      case "failed":
+        this.failure.value = message.problem;
+        break;
+      case "clock":
+        this.#aheadMs = Date.now() - message.nowMs;
+        break;
       case "end":
         this.connection.value = "ended";
         break;
@@ -110,15 +146,17 @@ export class RunStore {
     this.#notes.push({ step, text });
   }
 
+  #show(): void {
+    this.#isStale = false;
+    this.columns.value = { ...this.#columns };
+    this.last.value = this.#last;
+    this.notes.value = [...this.#notes];
+  }
+
   #refresh(): void {
     if (this.#isStale) return;
     this.#isStale = true;
-    requestAnimationFrame(() => {
-      this.#isStale = false;
-      this.columns.value = { ...this.#columns };
-      this.last.value = this.#last;
-      this.notes.value = [...this.#notes];
-    });
+    setTimeout(() => requestAnimationFrame(() => this.#show()), REFRESH_MS);
   }
 }
 

@@ -171,7 +171,8 @@ export function withScheduleForModel(settings: StepSettings, schedule: string): 
   };
 }
 
-function numStagesOf({ schedule, numRanks, numMicroBatches, stagesPerRank }: StepSettings): number {
+/** The number of stages, or NaN for a schedule without a name. */
+export function numStagesOf({ schedule, numRanks, numMicroBatches, stagesPerRank }: StepSettings): number {
   if (!isSchedule(schedule)) return Number.NaN;
   return findSchedule(schedule).placement({ numRanks, numMicroBatches, stagesPerRank }).numStages;
 }

@@ -7,6 +7,8 @@ export interface StepSettings {
   /** F, I, W and the others of `simulate --cost`; those that are left out have the defaults of that option. */
   readonly costs: Readonly<Partial<Record<CostKey, string>>>;
   readonly memory: Readonly<Partial<Record<MemoryKey, string>>>;
+  /** Links with a latency and a bandwidth of their own, as links.ts writes them. */
+  readonly links: readonly string[];
   /** Whether values leave a computation only at its end, as papers count; the engine sends earlier. */
   readonly whole: boolean;
   readonly order: "eager" | "reference";
@@ -32,6 +34,7 @@ export const DEFAULT_SETTINGS: StepSettings = {
   stagesPerRank: 1,
   costs: {},
   memory: {},
+  links: [],
   whole: false,
   order: "eager",
   stalls: [],
@@ -56,7 +59,7 @@ export function isDisturbed({ stalls, slowStages, separatesPairs }: StepSettings
 
 /** The command that prints what the page shows, where there is one. */
 export function commandOf(settings: StepSettings): string | undefined {
-  if (settings.program !== undefined || isDisturbed(settings)) return undefined;
+  if (settings.program !== undefined || settings.links.length > 0 || isDisturbed(settings)) return undefined;
   const { schedule, numRanks, numMicroBatches, stagesPerRank, whole, order } = settings;
   return [
     `npx dualpipe simulate ${schedule} --ranks ${numRanks} --micro-batches ${numMicroBatches}`,

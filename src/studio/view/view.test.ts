@@ -18,6 +18,7 @@ const settings: fc.Arbitrary<StepSettings> = fc.record(
     stagesPerRank: count,
     costs: texts(COST_KEYS),
     memory: texts(MEMORY_KEYS),
+    links: fc.array(fc.string()),
     whole: fc.boolean(),
     order: fc.constantFrom("eager" as const, "reference" as const),
     stalls: fc.array(fc.string()),
@@ -28,7 +29,7 @@ const settings: fc.Arbitrary<StepSettings> = fc.record(
   {
     requiredKeys: [
       ...(["schedule", "numRanks", "numMicroBatches", "stagesPerRank"] as const),
-      ...(["costs", "memory", "whole", "order", "stalls", "slowStages"] as const),
+      ...(["costs", "memory", "links", "whole", "order", "stalls", "slowStages"] as const),
       "separatesPairs" as const,
     ],
   },

@@ -98,6 +98,7 @@ function formatSettings(settings: StepSettings): URLSearchParams {
     if (settings[key] !== DEFAULT_SETTINGS[key]) query.set(name, String(settings[key]));
   for (const key of COST_KEYS) if (settings.costs[key] !== undefined) query.set(key, settings.costs[key]);
   for (const key of MEMORY_KEYS) if (settings.memory[key] !== undefined) query.set(key, settings.memory[key]);
+  for (const link of settings.links) query.append("edge", link);
   if (settings.whole) query.set("whole", "1");
   if (settings.order === "reference") query.set("order", "reference");
   for (const stall of settings.stalls) query.append("stall", stall);
@@ -124,6 +125,7 @@ function parseSettings(query: URLSearchParams): StepSettings {
     stagesPerRank: count("stagesPerRank"),
     costs: texts(COST_KEYS),
     memory: texts(MEMORY_KEYS),
+    links: query.getAll("edge"),
     whole: query.get("whole") === "1",
     order: query.get("order") === "reference" ? "reference" : "eager",
     stalls: query.getAll("stall"),

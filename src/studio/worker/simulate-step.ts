@@ -15,6 +15,7 @@ import {
   simulate,
   verify,
 } from "../../schedule/index.ts";
+import { parseLink } from "../view/links.ts";
 import { costText, memoryText, type StepSettings } from "../view/settings.ts";
 import { parseSlowStage, parseStall, slowedCost } from "../view/what-if.ts";
 import type { StepAnswer, StepResult } from "./step-result.ts";
@@ -31,7 +32,7 @@ export function simulateStep(settings: StepSettings, showPreview: (answer: StepA
     let built = programOf(settings);
     const { numStages, numMicroBatches } = built;
     const cost = slowedCost(
-      parseCost(costText(settings)),
+      { ...parseCost(costText(settings)), edges: settings.links.map(parseLink) },
       settings.slowStages.map(parseSlowStage),
       numStages,
     );

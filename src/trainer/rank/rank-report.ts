@@ -10,6 +10,8 @@ export type RankReport =
   | { readonly kind: "ready"; readonly peakFlops: number | undefined }
   | ({ readonly kind: "train" } & StepMetrics)
   | ({ readonly kind: "validation" } & ValidationMetrics)
+  /** The most that tensors have taken so far on each rank of the run. */
+  | { readonly kind: "memory"; readonly step: number; readonly peakBytes: readonly number[] }
   /** The computations of a step on the ranks of the first replica. */
   | { readonly kind: "timeline"; readonly step: number; readonly tracks: readonly RecordedTrack[] }
   /** The sending rank's part of a checkpoint; the memory is overwritten by its next one. */

@@ -142,6 +142,8 @@ export class RankTrainer {
     optimizer.step();
     optimizer.zeroGrad();
     this.#pipeline.shareUpdates();
+    if (this.#shared.timelineIntervals.some((interval) => step % interval === 0))
+      this.#report({ kind: "memory", step, peakBytes: all.map((values) => values[5]!) });
     this.#report({
       kind: "train",
       step,

@@ -11,6 +11,7 @@
  * the trace, the profile and the measured bubble are made.
  */
 import type { Timeline } from "../../schedule/index.ts";
+import type { ProcessHealth } from "./process-health.ts";
 
 /** A step's numbers as rank 0 knows them. */
 export interface StepMetrics {
@@ -69,6 +70,17 @@ export type RunReport =
       })
   /** The computations of a step, in the first replica. */
   | { readonly kind: "timeline"; readonly step: number; readonly timeline: Timeline }
+  /** The most that tensors have taken so far on each rank, by rank; comes with steps whose timeline is wanted. */
+  | { readonly kind: "memory"; readonly step: number; readonly peakBytes: readonly number[] }
+  /** A process is alive: told every two seconds. */
+  | ({
+      readonly kind: "process";
+      readonly process: number;
+      readonly firstRank: number;
+      readonly numRanks: number;
+    } & ProcessHealth)
+  /** The run failed; nothing follows. */
+  | { readonly kind: "failed"; readonly problem: string }
   /** A checkpoint was written to `folder`. */
   | { readonly kind: "checkpoint"; readonly step: number; readonly folder: string }
   /** A checkpoint could not be written; the run goes on. */

@@ -27,26 +27,30 @@ export class Progress implements RunListener {
   }
 
   take(report: RunReport): void {
-    const { kind, step } = report;
-    switch (kind) {
+    switch (report.kind) {
       case "train":
         this.update(report);
         break;
       case "validation":
         this.print(
-          `step ${step}: validation loss ${report.loss.toFixed(3)} (unigram model ${report.unigramLoss.toFixed(3)})`,
+          `step ${report.step}: validation loss ${report.loss.toFixed(3)} (unigram model ${report.unigramLoss.toFixed(3)})`,
         );
         break;
       case "checkpoint":
-        this.print(`step ${step}: checkpoint ${report.folder}`);
+        this.print(`step ${report.step}: checkpoint ${report.folder}`);
         break;
       case "checkpointFailed":
-        this.print(`step ${step}: no checkpoint could be written; training goes on: ${report.problem}`);
+        this.print(
+          `step ${report.step}: no checkpoint could be written; training goes on: ${report.problem}`,
+        );
         break;
       case "timeline":
+      case "memory":
+      case "process":
+      case "failed":
         break;
       default:
-        kind satisfies never;
+        report satisfies never;
     }
   }
 

@@ -57,6 +57,9 @@ export class RunReports {
         this.tell({ ...report, unigramLoss, elapsedSeconds: throughput.elapsedSeconds });
         throughput.resume();
         break;
+      case "memory":
+        this.tell(report);
+        break;
       case "timeline": {
         const { kind, step, tracks } = report;
         this.tell({

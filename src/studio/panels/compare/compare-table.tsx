@@ -1,6 +1,6 @@
 import { timeText } from "../../chart/block-text.ts";
 import type { LoadedStep } from "../../session.ts";
-import { type SummaryLine, summaryLines } from "../summary.tsx";
+import { NOT_MEASURED, type SummaryLine, summaryLines } from "../summary.tsx";
 
 export interface ComparedStep {
   readonly name: string;
@@ -27,19 +27,21 @@ export function CompareTable({ steps }: { steps: readonly ComparedStep[] }) {
           </tr>
         </thead>
         <tbody>
-          {columns[0]!.map(({ name, meaning }, row) => (
-            <tr key={name}>
-              <th scope="row">
-                {name} <small>{meaning}</small>
-              </th>
-              {columns.map((lines, column) => (
-                <td key={`${column}`}>
-                  {lines[row]!.value}
-                  {row === 0 && column > 0 && <small> {difference(first, steps[column]!)}</small>}
-                </td>
-              ))}
-            </tr>
-          ))}
+          {columns[0]!.map(({ name, meaning }, row) =>
+            columns.every((lines) => lines[row]!.value === NOT_MEASURED) ? null : (
+              <tr key={name}>
+                <th scope="row">
+                  {name} <small>{meaning}</small>
+                </th>
+                {columns.map((lines, column) => (
+                  <td key={`${column}`}>
+                    {lines[row]!.value}
+                    {row === 0 && column > 0 && <small> {difference(first, steps[column]!)}</small>}
+                  </td>
+                ))}
+              </tr>
+            ),
+          )}
         </tbody>
       </table>
       <p class="note">{verdict(steps)}</p>

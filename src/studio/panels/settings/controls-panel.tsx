@@ -7,14 +7,17 @@ import {
   countControls,
   isSchedule,
   MEMORY_CONTROLS,
+  numStagesOf,
   withSchedule,
 } from "../../view/controls.ts";
 import type { CostKey, MemoryKey, StepSettings } from "../../view/settings.ts";
 import { NumberField } from "./number-field.tsx";
+import { LinkCosts, StageCosts } from "./stage-costs.tsx";
 import { WhatIfPanel } from "./what-if-panel.tsx";
 
 export function ControlsPanel({ session }: { session: Session }) {
   const settings = session.settings.value;
+  const { numRanks, numStages } = shapeOf(session, settings);
   return (
     <form class="controls" aria-label="Settings" onSubmit={(event) => event.preventDefault()}>
       <ScheduleChoice session={session} settings={settings} />
@@ -34,6 +37,8 @@ export function ControlsPanel({ session }: { session: Session }) {
           />
         ))}
         <p class="note">A field takes one number, or one for each stage: 1/1/2/1.</p>
+        {numStages > 0 && <StageCosts session={session} settings={settings} numStages={numStages} />}
+        {numRanks > 1 && <LinkCosts session={session} settings={settings} numRanks={numRanks} />}
       </fieldset>
       <fieldset>
         <legend>Memory, in any unit</legend>
@@ -52,6 +57,12 @@ export function ControlsPanel({ session }: { session: Session }) {
       <WhatIfPanel session={session} settings={settings} />
     </form>
   );
+}
+
+/** The numbers of ranks and stages; those of a program of a file are known once it was read. */
+function shapeOf(session: Session, settings: StepSettings): { numRanks: number; numStages: number } {
+  if (settings.program !== undefined) return session.step.value?.result ?? { numRanks: 0, numStages: 0 };
+  return { numRanks: settings.numRanks, numStages: numStagesOf(settings) };
 }
 
 function withText<Key extends CostKey | MemoryKey>(

@@ -11,7 +11,9 @@ interface NumberFieldProps {
 export function NumberField({ control, text, change }: NumberFieldProps) {
   const { key, label, meaning, min, max, step, empty } = control;
   const fieldId = `field-${key}`;
-  const value = Number(text === "" ? Number.parseFloat(empty) : text);
+  const numbers = (text === "" ? String(Number.parseFloat(empty)) : text).split("/").map(Number);
+  // Of a list, the slider stands at the mean.
+  const value = numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
   return (
     <div class="field">
       <label for={fieldId}>

@@ -3,22 +3,15 @@ import { useSignal } from "@preact/signals";
 import type { Session } from "../../session.ts";
 import { isDisturbed, type StepSettings } from "../../view/settings.ts";
 import { stallInWords } from "../../view/what-if.ts";
+import { Chip } from "./chip.tsx";
+import { Fold } from "./fold.tsx";
 
 export function WhatIfPanel({ session, settings }: { session: Session; settings: StepSettings }) {
   const { stalls, slowStages, separatesPairs } = settings;
-  // It stays open when its last disturbance is taken away.
-  const isOpen = useSignal(isDisturbed(settings));
   const change = (change: Partial<StepSettings>) =>
     session.change(change, `what if ${JSON.stringify(change)}`);
   return (
-    <details
-      class="what-if"
-      open={isOpen.value || isDisturbed(settings)}
-      onToggle={({ currentTarget }) => {
-        isOpen.value = currentTarget.open;
-      }}
-    >
-      <summary>What if …</summary>
+    <Fold name="what-if" title="What if …" isUsed={isDisturbed(settings)}>
       <StallForm add={(stall) => change({ stalls: [...stalls, stall] })} />
       <SlowForm add={(slow) => change({ slowStages: [...slowStages, slow] })} />
       <label class="choice">
@@ -41,7 +34,7 @@ export function WhatIfPanel({ session, settings }: { session: Session; settings:
           />
         ))}
       </ul>
-    </details>
+    </Fold>
   );
 }
 
@@ -52,17 +45,6 @@ function inWords(text: string): string {
   } catch {
     return text;
   }
-}
-
-function Chip({ words, remove }: { words: string; remove: () => void }) {
-  return (
-    <li>
-      {words}
-      <button type="button" aria-label={`Remove: ${words}`} onClick={remove}>
-        ×
-      </button>
-    </li>
-  );
 }
 
 function StallForm({ add }: { add: (stall: string) => void }) {
