@@ -7,7 +7,7 @@ import { type ScheduleDefinition, stagesPerRankFor } from "./definition.ts";
 import { dualpipe } from "./dualpipe.ts";
 import { dualpipev } from "./dualpipev.ts";
 import { gpipe } from "./gpipe.ts";
-import { interleaved } from "./interleaved.ts";
+import { interleaved, interleavedZeroBubble, loopedBreadthFirst } from "./interleaved.ts";
 import { oneFOneB } from "./one-f-one-b.ts";
 import { zbv } from "./zbv.ts";
 import { zb1p, zb2p } from "./zero-bubble.ts";
@@ -16,7 +16,9 @@ import { zb1p, zb2p } from "./zero-bubble.ts";
 export const schedules: readonly ScheduleDefinition[] = [
   gpipe,
   oneFOneB,
+  loopedBreadthFirst,
   interleaved,
+  interleavedZeroBubble,
   zb1p,
   zb2p,
   zbv,
