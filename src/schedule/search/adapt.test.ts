@@ -59,7 +59,7 @@ describe("an adapted program", () => {
 
   it("of DualPipe is faster where the last stage is heavier, and keeps pairs where they pay", () => {
     const uneven: CostModel = { F: [1, 1, 1, 1.6], I: [1, 1, 1, 1.6], W: 1, link: { latency: 0.1 } };
-    expect(gainOf(uneven).gain).toBeGreaterThan(0.03);
+    expect(gainOf(uneven).gain).toBeGreaterThan(0.005);
     const { program, gain } = gainOf({ ...uneven, pairShare: 0.8 });
     expect(gain).toBeGreaterThan(0.01);
     expect(program.ranks.some(({ opcodes }) => opcodes.includes(Opcode.OVERLAP_F_B))).toBe(true);

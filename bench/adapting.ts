@@ -1,0 +1,85 @@
+// DualPipe adapted to costs next to the fixed one: `npm run bench -- adapting [TRIALS]`.
+//
+// Both hold the same number of micro-batches at most. Times are simulated as the engine runs, values leaving a pair or a
+// B in its middle. The bound is the time of the busiest rank after the first micro-batch has reached it, where every
+// pair is as fast as it can be, so no program with these stages on these ranks can be faster.
+import { readFileSync } from "node:fs";
+import {
+  adaptProgram,
+  buildProgram,
+  type CostModel,
+  costOf,
+  lower,
+  parseProfile,
+  peakActivations,
+  simulate,
+} from "../src/schedule/index.ts";
+
+interface CostSet {
+  readonly name: string;
+  readonly numRanks: number;
+  readonly numMicroBatches: number;
+  readonly cost: CostModel;
+}
+
+const SIZES = { numRanks: 8, numMicroBatches: 20 };
+
+function profiled(name: string, file: string): CostSet {
+  const profile = parseProfile(readFileSync(new URL(`../../bench/results/${file}`, import.meta.url), "utf8"));
+  const { numRanks, numMicroBatches } = profile;
+  return { name, numRanks, numMicroBatches, cost: costOf(profile) };
+}
+
+/** One value for each of the eight stages, 1 where nothing else is said. */
+function stages(values: Readonly<Record<number, number>>): number[] {
+  return Array.from({ length: SIZES.numRanks }, (_, stage) => values[stage] ?? 1);
+}
+
+/** The costs to which the schedule is adapted. */
+function costSets(): CostSet[] {
+  const unit: CostModel = { F: 1, I: 1, W: 1, link: { latency: 0 } };
+  const ends = stages({ 0: 1.3, 7: 1.6 });
+  const slow = stages({ 2: 1.4 });
+  return [
+    { name: "F = I = W, links take no time", ...SIZES, cost: unit },
+    { name: "cheap link, 0.1", ...SIZES, cost: { ...unit, link: { latency: 0.1 } } },
+    { name: "dear link, 1", ...SIZES, cost: { ...unit, link: { latency: 1 } } },
+    { name: "embedding x 1.3, head x 1.6", ...SIZES, cost: { ...unit, F: ends, I: ends, W: ends } },
+    { name: "a slow stage, x 1.4", ...SIZES, cost: { ...unit, F: slow, I: slow, W: slow } },
+    { name: "W = 0.1, as with LoRA", ...SIZES, cost: { ...unit, W: 0.1 } },
+    { name: "W = 2", ...SIZES, cost: { ...unit, W: 2 } },
+    {
+      name: "a pair takes 0.9 of its parts, link 0.3",
+      ...SIZES,
+      cost: { ...unit, pairShare: 0.9, link: { latency: 0.3 } },
+    },
+    // dualpipe train examples/gpt/config.yaml --profile, 16 steps, on two cores that other programs used too.
+    profiled("profile of the example, four rank threads", "profile-example-cpu.json"),
+    // bench/gpu/stage_costs.py: the stages of a GPT of hidden 4096 on an H200.
+    profiled("stages of a GPT on an H200", "profile-gpt-h200.json"),
+  ];
+}
+
+export async function main([trials = "600"]: readonly string[]): Promise<number> {
+  console.log(
+    "| costs | P x M | fixed | adapted | less time | micro-batches held | bound |\n|---|---|---|---|---|---|---|",
+  );
+  let isNeverSlower = true;
+  for (const { name, numRanks, numMicroBatches, cost } of costSets()) {
+    const fixed = buildProgram("dualpipe", { numRanks, numMicroBatches });
+    const before = simulate(lower(fixed), cost);
+    const { program, simulation } = adaptProgram(fixed, { cost, numTrials: Number(trials) });
+    const peaks = [fixed, program].map((each) => Math.max(...peakActivations(each)));
+    const gain = 100 * (1 - simulation.makespan / before.makespan);
+    isNeverSlower &&= gain >= 0 && peaks[1]! <= peaks[0]!;
+    console.log(
+      `| ${name} | ${numRanks} x ${numMicroBatches} | ${shown(before.makespan)} | ${shown(simulation.makespan)} | ` +
+        `${gain.toFixed(2)} % | ${peaks.join(" and ")} | ${shown(Math.max(...simulation.work))} |`,
+    );
+  }
+  return isNeverSlower ? 0 : 1;
+}
+
+function shown(value: number): string {
+  return String(Number(value.toPrecision(4)));
+}
