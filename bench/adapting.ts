@@ -1,8 +1,7 @@
 // DualPipe adapted to costs next to the fixed one: `npm run bench -- adapting [TRIALS]`.
 //
-// Both hold the same number of micro-batches at most. Times are simulated as the engine runs, values leaving a pair or a
-// B in its middle. The bound is the time of the busiest rank after the first micro-batch has reached it, where every
-// pair is as fast as it can be, so no program with these stages on these ranks can be faster.
+// The adapted one holds no more micro-batches than the fixed one. Times are simulated as the engine runs, where values
+// leave a pair or a B in its middle. "Work" is what the busiest rank computes in the adapted program.
 import { readFileSync } from "node:fs";
 import {
   adaptProgram,
@@ -62,7 +61,7 @@ function costSets(): CostSet[] {
 
 export async function main([trials = "600"]: readonly string[]): Promise<number> {
   console.log(
-    "| costs | P x M | fixed | adapted | less time | micro-batches held | bound |\n|---|---|---|---|---|---|---|",
+    "| costs | P x M | fixed | adapted | less time | micro-batches held | work |\n|---|---|---|---|---|---|---|",
   );
   let isNeverSlower = true;
   for (const { name, numRanks, numMicroBatches, cost } of costSets()) {

@@ -25,7 +25,7 @@ class Block(nn.Module):
 
     def forward(self, x):
         shape = (*x.shape[:2], HEADS, HIDDEN // HEADS)
-        q, k, v = (t.view(shape).transpose(1, 2) for t in self.qkv(self.norms[0](x)).chunk(3, -1))
+        q, k, v = (t.view(shape).transpose(1, 2) for t in self.qkv(self.norms[0](x)).split(HIDDEN, -1))
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.out(mixed.transpose(1, 2).reshape(x.shape))
         return x + self.down(F.gelu(self.up(self.norms[1](x))))

@@ -12,7 +12,7 @@ const ANY_MICRO_BATCHES: SizeConstraints = {
 /** Writes the forwards and backwards of one rank in the order in which micro-batches pass its stages. */
 class LoopedSteps {
   readonly numSteps: number;
-  /** Of all steps, how many of the first stage come before the first of the second one. */
+  /** The number of micro-batches in the first round. */
   readonly firstRound: number;
   readonly #actions: AscendingActions;
   readonly #stageOfStep: Uint32Array;
