@@ -9,6 +9,7 @@ import { dualpipev } from "./dualpipev.ts";
 import { gpipe } from "./gpipe.ts";
 import { interleaved, interleavedZeroBubble, loopedBreadthFirst } from "./interleaved.ts";
 import { oneFOneB } from "./one-f-one-b.ts";
+import { vHalf, vMin } from "./v-patterns.ts";
 import { zbv } from "./zbv.ts";
 import { zb1p, zb2p } from "./zero-bubble.ts";
 
@@ -22,6 +23,8 @@ export const schedules: readonly ScheduleDefinition[] = [
   zb1p,
   zb2p,
   zbv,
+  vMin,
+  vHalf,
   dualpipe,
   dualpipev,
 ];
