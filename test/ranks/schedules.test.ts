@@ -12,7 +12,7 @@ function casesOf(numRanks: number): GptCase[] {
     if (numRanks % (constraints.ranks.multipleOf ?? 1) !== 0) return [];
     const sizes = [
       2 * numRanks,
-      ...(name.startsWith("dualpipe") || name === "interleaved" ? [] : [numRanks + 1]),
+      ...(name.startsWith("dualpipe") ? [] : [numRanks + 1]),
     ];
     return sizes.flatMap((numMicroBatches) => {
       const { numStages } = buildProgram(name, { numRanks, numMicroBatches });
