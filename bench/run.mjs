@@ -33,6 +33,7 @@ if (await setUpOrExplain()) {
     nodes: "nodes.js",
     plans: "plans.js",
     searches: "searches.js",
+    adapting: "adapting.js",
     gpu: "gpu/main.js",
     schedules: "gpu/schedules.js",
   }[args[0]];

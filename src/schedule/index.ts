@@ -68,6 +68,7 @@ export {
 } from "./program/sizes.ts";
 export type { ScheduleDefinition } from "./schedules/definition.ts";
 export { buildProgram, buildReferenceOrder, findSchedule, schedules } from "./schedules/registry.ts";
+export { type AdaptOptions, adaptProgram } from "./search/adapt.ts";
 export type { SearchResult } from "./search/improve.ts";
 export { type SearchOptions, searchSchedule } from "./search/search.ts";
 export type { BubbleCauses } from "./simulate/bubble-causes.ts";

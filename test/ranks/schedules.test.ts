@@ -10,10 +10,7 @@ const runtime = Runtime.load();
 function casesOf(numRanks: number): GptCase[] {
   return schedules.flatMap(({ name, constraints }) => {
     if (numRanks % (constraints.ranks.multipleOf ?? 1) !== 0) return [];
-    const sizes = [
-      2 * numRanks,
-      ...(name.startsWith("dualpipe") || name === "interleaved" ? [] : [numRanks + 1]),
-    ];
+    const sizes = [2 * numRanks, ...(name.startsWith("dualpipe") ? [] : [numRanks + 1])];
     return sizes.flatMap((numMicroBatches) => {
       const { numStages } = buildProgram(name, { numRanks, numMicroBatches });
       const canTie = name === "dualpipe" || name === "dualpipev" || name === "zbv";

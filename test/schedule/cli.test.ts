@@ -233,8 +233,8 @@ describe("bad input", () => {
     ["dualpipev -p 4 -m 7", "DualPipeV: micro-batches must be at least 2 x ranks; got 7 with 4 ranks; use 8"],
     ["gpipe -p 0 -m 1", "GPipe: ranks must be at least 1; got 0; use 1"],
     [
-      "interleaved -p 4 -m 6",
-      "Interleaved 1F1B: micro-batches must be a multiple of the ranks and at least 1; got 6 with 4 ranks; use 8",
+      "1f1b -p 4 -m 6 --extra-warm-ups 1",
+      "1F1B: extra warm-ups must be 0; got 1; only interleaved schedules have them",
     ],
     ["zbv -p 2 -m 4 --stages-per-rank 3", "ZBV: stages per rank must be 2; got 3 with 2 ranks; use 2"],
     [

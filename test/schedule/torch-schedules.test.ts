@@ -26,7 +26,7 @@ const recorded = JSON.parse(
 const OURS: Record<string, string> = {
   GPipe: "gpipe",
   Interleaved1F1B: "interleaved",
-  InterleavedZeroBubble: "zb1p",
+  InterleavedZeroBubble: "interleaved-zb",
   ZBVZeroBubble: "zbv",
   DualPipeV: "dualpipev",
 };
@@ -80,13 +80,11 @@ describe("schedules of torch.distributed.pipelining", () => {
     },
   );
 
-  const comparable = sound.filter(
-    ([, { schedule, stages, ranks }]) =>
-      OURS[schedule] !== undefined && (schedule !== "InterleavedZeroBubble" || stages === ranks),
-  );
+  const comparable = sound.filter(({ 1: { schedule } }) => OURS[schedule] !== undefined);
 
   it.each(comparable)("%s: computes in the same order as ours", (_name, record) => {
-    const ours = buildProgram(OURS[record.schedule]!, {
+    const isSingle = record.schedule === "InterleavedZeroBubble" && record.stages === record.ranks;
+    const ours = buildProgram(isSingle ? "zb1p" : OURS[record.schedule]!, {
       numRanks: record.ranks,
       numMicroBatches: record.microBatches,
       stagesPerRank: record.stages / record.ranks,

@@ -21,6 +21,7 @@ export interface ProgramOptions {
   readonly ranks?: number;
   readonly microBatches?: number;
   readonly stagesPerRank?: number;
+  readonly extraWarmUps?: number;
   readonly forwardOnly?: true;
 }
 
@@ -40,6 +41,11 @@ export function withProgramOptions(command: Command): Command {
       "stages that each rank holds, for interleaved schedules",
       wholeNumber,
     )
+    .option(
+      "--extra-warm-ups <count>",
+      "forwards that each rank runs ahead in addition, for interleaved schedules",
+      wholeNumber,
+    )
     .option("--forward-only", "forwards only, as for inference");
 }
 
@@ -56,7 +62,7 @@ export function withLoweringOptions(command: Command): Command {
 
 function sizesOf(
   name: string,
-  { ranks, microBatches, stagesPerRank, forwardOnly }: ProgramOptions,
+  { ranks, microBatches, stagesPerRank, extraWarmUps, forwardOnly }: ProgramOptions,
 ): ProgramSizes {
   const { title } = findSchedule(name);
   if (ranks === undefined || microBatches === undefined) {
@@ -70,6 +76,7 @@ function sizesOf(
     numMicroBatches: microBatches,
     forwardOnly: forwardOnly ?? false,
     ...(stagesPerRank === undefined ? {} : { stagesPerRank }),
+    ...(extraWarmUps === undefined ? {} : { extraWarmUps }),
   };
 }
 
@@ -100,6 +107,7 @@ const SIZE_FLAGS = {
   ranks: "--ranks",
   microBatches: "--micro-batches",
   stagesPerRank: "--stages-per-rank",
+  extraWarmUps: "--extra-warm-ups",
   forwardOnly: "--forward-only",
 } as const satisfies Record<keyof ProgramOptions, string>;
 

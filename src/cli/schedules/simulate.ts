@@ -12,10 +12,13 @@ import { Command, Option } from "commander";
 import pc from "picocolors";
 import { readTextFile, writeTextFile } from "../../files/text-file.ts";
 import {
+  adaptProgram,
   assertVerified,
   type CostModel,
   chromeTrace,
   costOf,
+  formatProgramCsv,
+  lower,
   type MemoryTrack,
   memoryOverTime,
   type Program,
@@ -26,12 +29,13 @@ import {
   simulate,
   timelineSvg,
 } from "../../schedule/index.ts";
-import { asUsage, UsageError } from "../usage.ts";
+import { asUsage, UsageError, wholeNumber } from "../usage.ts";
 import { chartLimits, countingInWords, gantt, sizesInWords } from "./gantt.ts";
 import { table, writeOut } from "./output.ts";
 import {
   type LoweringOptions,
   loadLowered,
+  loadProgram,
   type ProgramOptions,
   withLoweringOptions,
   withProgramOptions,
@@ -42,6 +46,9 @@ interface SimulateOptions extends ProgramOptions, LoweringOptions {
   readonly profile?: string;
   readonly memory?: string;
   readonly whole?: true;
+  readonly adapt?: true;
+  readonly maxActivations?: number;
+  readonly csv?: string;
   readonly json?: true;
   readonly trace?: string;
   readonly svg?: string;
@@ -69,6 +76,21 @@ export function simulateCommand(): Command {
       "--whole",
       "let values enter and leave computations only at their start and end, as dualpipe schedule does",
     )
+    .addOption(
+      new Option("--adapt", "look for the order of computations that suits the costs and links").conflicts([
+        "whole",
+        "forwardOnly",
+      ]),
+    )
+    .option(
+      "--max-activations <count>",
+      "for --adapt: the most micro-batches of a stage that a rank may hold (default: as many as without --adapt)",
+      wholeNumber,
+    )
+    .option(
+      "--csv <file>",
+      "write the program, for pipeline.schedule of a config file; - is the standard output",
+    )
     .option("--trace <file>", "write a Chrome trace, which Perfetto opens; - is the standard output")
     .option("--svg <file>", "write a chart; - is the standard output")
     .option("--json", "print the result as JSON")
@@ -81,14 +103,14 @@ function rounded(value: number): number {
 }
 
 async function runSimulate(name: string, options: SimulateOptions): Promise<void> {
-  const { profile, memory: memoryText, trace, svg, json } = options;
+  const { profile, memory: memoryText, csv, trace, svg, json } = options;
   checkOutputs(options);
   const cost =
     profile === undefined
       ? asUsage(() => parseCost(options.cost))
       : costOf(parseProfile(readTextFile("the profile", profile)));
   const memoryModel = memoryText === undefined ? undefined : asUsage(() => parseMemoryModel(memoryText));
-  const program = loadLowered(name, options);
+  const program = options.adapt ? adapted(name, options, cost) : loadLowered(name, options);
   assertVerified(program, { sends: "buffered" });
   const isWhole = options.whole ?? false;
   const run = () => simulate(program, cost, { wholeComputations: isWhole });
@@ -96,9 +118,10 @@ async function runSimulate(name: string, options: SimulateOptions): Promise<void
   const simulation = profile === undefined ? asUsage(run) : run();
   const { timeline } = simulation;
   const memory = memoryModel && asUsage(() => memoryOverTime(timeline, program.placement, memoryModel));
+  if (csv !== undefined) await write("the program", csv, formatProgramCsv(program));
   if (trace !== undefined) await write("the trace", trace, JSON.stringify(chromeTrace(timeline)));
   if (svg !== undefined) await write("the chart", svg, timelineSvg(timeline));
-  if (trace === STANDARD_OUTPUT || svg === STANDARD_OUTPUT) return;
+  if ([csv, trace, svg].includes(STANDARD_OUTPUT)) return;
   await writeOut([
     json
       ? `${JSON.stringify({ ...asJson(program, simulation, isWhole), ...(memory && { memory }) })}\n`
@@ -106,11 +129,25 @@ async function runSimulate(name: string, options: SimulateOptions): Promise<void
   ]);
 }
 
+/** The named program or that of a file, adapted to the costs and lowered. */
+function adapted(name: string, options: SimulateOptions, cost: CostModel): Program {
+  const { maxActivations, window } = options;
+  if (options.order === "reference")
+    throw new UsageError("--adapt looks for an order of its own; got --order reference; leave one out");
+  const { program } = asUsage(() => adaptProgram(loadProgram(name, options), { cost, maxActivations }));
+  return lower(program, window === undefined ? {} : { window });
+}
+
 const STANDARD_OUTPUT = "-";
 
 /** @throws UsageError when several things would go to the standard output */
-function checkOutputs({ trace, svg, json }: SimulateOptions): void {
+function checkOutputs({ csv, trace, svg, json, adapt, maxActivations }: SimulateOptions): void {
+  if (maxActivations !== undefined && !adapt)
+    throw new UsageError(
+      `--max-activations is a limit for --adapt; got ${maxActivations} without it; add --adapt or leave it out`,
+    );
   const outputs = [
+    ...(csv === STANDARD_OUTPUT ? ["--csv -"] : []),
     ...(trace === STANDARD_OUTPUT ? ["--trace -"] : []),
     ...(svg === STANDARD_OUTPUT ? ["--svg -"] : []),
     ...(json ? ["--json"] : []),

@@ -147,7 +147,7 @@ describe("the plan", () => {
     const directly = planned.candidates.filter(
       (run) => run.schedule !== "searched" && run.numMicroBatches <= 4 * run.numRanks,
     );
-    expect(new Set(directly.map(({ schedule }) => schedule)).size).toBe(8);
+    expect(new Set(directly.map(({ schedule }) => schedule)).size).toBe(12);
     for (const run of directly) {
       const { cost, memory } = plannedStep(request, run);
       const program = findSchedule(run.schedule).generate(run);

@@ -7,6 +7,8 @@ export interface ProgramSizes {
   readonly numMicroBatches: number;
   /** The number of stages on each rank; only interleaved schedules have a choice. */
   readonly stagesPerRank?: number | undefined;
+  /** Forwards that each rank of an interleaved schedule runs ahead, in addition to its own; 0 unless given. */
+  readonly extraWarmUps?: number | undefined;
   readonly forwardOnly?: boolean | undefined;
 }
 
@@ -24,6 +26,8 @@ export interface SizeConstraints {
   readonly ranks: SizeRule;
   readonly microBatches: SizeRule;
   readonly stagesPerRank: SizeRule;
+  /** Whether ranks can run more forwards ahead than the schedule asks for. */
+  readonly extraWarmUps?: true;
 }
 
 /** A limit on the forwards of all stages and micro-batches, because programs are built in memory. */
@@ -72,6 +76,16 @@ export function sizeProblem(constraints: SizeConstraints, sizes: ProgramSizes): 
     countProblem("micro-batches", constraints.microBatches, numMicroBatches, numRanks) ??
     countProblem("stages per rank", constraints.stagesPerRank, stagesPerRank, numRanks);
   if (problem !== undefined) return problem;
+  const { extraWarmUps = 0 } = sizes;
+  if (
+    !Number.isSafeInteger(extraWarmUps) ||
+    extraWarmUps < 0 ||
+    (extraWarmUps > 0 && !constraints.extraWarmUps)
+  )
+    return (
+      `extra warm-ups must be ${constraints.extraWarmUps ? "a whole number of at least 0" : "0"}; got ${extraWarmUps}; ` +
+      (constraints.extraWarmUps ? "use 1" : "only interleaved schedules have them")
+    );
   const numForwards = numRanks * numMicroBatches * stagesPerRank;
   if (numForwards <= MAX_FORWARDS && numRanks <= MAX_RANKS) return undefined;
   return (

@@ -7,8 +7,9 @@ import { type ScheduleDefinition, stagesPerRankFor } from "./definition.ts";
 import { dualpipe } from "./dualpipe.ts";
 import { dualpipev } from "./dualpipev.ts";
 import { gpipe } from "./gpipe.ts";
-import { interleaved } from "./interleaved.ts";
+import { interleaved, interleavedZeroBubble, loopedBreadthFirst } from "./interleaved.ts";
 import { oneFOneB } from "./one-f-one-b.ts";
+import { vHalf, vMin } from "./v-patterns.ts";
 import { zbv } from "./zbv.ts";
 import { zb1p, zb2p } from "./zero-bubble.ts";
 
@@ -16,10 +17,14 @@ import { zb1p, zb2p } from "./zero-bubble.ts";
 export const schedules: readonly ScheduleDefinition[] = [
   gpipe,
   oneFOneB,
+  loopedBreadthFirst,
   interleaved,
+  interleavedZeroBubble,
   zb1p,
   zb2p,
   zbv,
+  vMin,
+  vHalf,
   dualpipe,
   dualpipev,
 ];

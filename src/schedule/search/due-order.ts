@@ -21,6 +21,8 @@ export interface DueRules {
   readonly urgency: number;
   /** Whether a forward leaves room for one micro-batch of each later stage of its rank. */
   readonly leavesRoom: boolean;
+  /** Whether a forward and a backward overlap when both are ready and that takes less time. */
+  readonly pairs: boolean;
 }
 
 /** The step in that order; its makespan is Infinity when it came to a halt. */
@@ -49,7 +51,8 @@ class DueOrder {
   }
 
   act(player: StepPlayer, state: RankState, now: number): void {
-    const { isStrict, urgency, patience } = this.#rules;
+    const { isStrict, urgency, patience, pairs } = this.#rules;
+    if (pairs && player.pairOfReady(state, now)) return;
     this.#look(player, state);
     const first = this.#first(isStrict ? Infinity : now);
     if (first >= 0 && this.#isReady(first, now)) {

@@ -11,6 +11,7 @@ import { Cells } from "../program/cells.ts";
 import { type Placement, perRank, stagesOf } from "../program/placement.ts";
 import { type StageCosts, stageCosts } from "../simulate/cost.ts";
 import { type DueRules, type DueTimes, dueOrder } from "./due-order.ts";
+import { arePairsFaster } from "./pairs.ts";
 import type { RandomNumbers } from "./random-numbers.ts";
 import type { PlayedStep, PlayerOptions } from "./step-player.ts";
 
@@ -40,6 +41,7 @@ class DueSearch {
   readonly #costs: StageCosts;
   readonly #period: number;
   readonly #numMicroBatches: number;
+  readonly #hasPairs: boolean;
 
   constructor(options: PlayerOptions, random: RandomNumbers) {
     const { placement, cost } = options;
@@ -49,6 +51,7 @@ class DueSearch {
     this.#numMicroBatches = directionOfMicroBatch.length;
     this.#cells = new Cells({ placement, numStages, numMicroBatches: this.#numMicroBatches });
     this.#costs = stageCosts(cost, numStages);
+    this.#hasPairs = arePairsFaster(this.#costs);
     const { F, I, W } = this.#costs;
     const workOf = (rank: number) =>
       stagesOf(placement, rank).reduce((sum, stage) => sum + F[stage]! + I[stage]! + W[stage]!, 0);
@@ -94,7 +97,9 @@ class DueSearch {
   #rules(isSafe: boolean): DueRules {
     const [patience, urgency] = [this.#random.pick(SHARES), this.#random.pick(SHARES)];
     const isStrict = !isSafe && this.#random.next() < 0.5;
-    return { patience, urgency, isStrict, leavesRoom: isSafe || this.#random.next() < 0.5 };
+    const leavesRoom = isSafe || this.#random.next() < 0.5;
+    const pairs = this.#hasPairs && this.#random.next() < 0.8;
+    return { patience, urgency, isStrict, leavesRoom, pairs };
   }
 
   /** @param share Of the gaps that are drawn; the others are the old ones. */

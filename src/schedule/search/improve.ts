@@ -8,6 +8,7 @@ import { simulate } from "../simulate/simulate.ts";
 import type { Simulation } from "../simulate/simulation.ts";
 import type { ActionLocation } from "../verify/problem.ts";
 import { verify } from "../verify/verify.ts";
+import { changePair } from "./pairs.ts";
 import type { RandomNumbers } from "./random-numbers.ts";
 
 export interface SearchResult {
@@ -19,6 +20,8 @@ export interface ImproveOptions {
   readonly cost: CostModel;
   readonly maxActivations: number;
   readonly numTrials: number;
+  /** Whether to join forwards and backwards to pairs, and take pairs apart. */
+  readonly hasPairs: boolean;
 }
 
 /** A program that is slower than the best by up to this share is changed further; falls to zero over the trials. */
@@ -30,11 +33,14 @@ const MAX_MOVE = 3;
  * it waits for comes forward. At first a program may become a little slower, because one move alone seldom helps.
  */
 export function improve(start: SearchResult, options: ImproveOptions, random: RandomNumbers): SearchResult {
-  const { cost, maxActivations, numTrials } = options;
+  const { cost, maxActivations, numTrials, hasPairs } = options;
   let best = start;
   let current = start;
   for (let trial = 0; trial < numTrials; trial++) {
-    const program = moveOneAction(current, random);
+    const program =
+      hasPairs && random.below(2) === 0
+        ? changePair(current.program, random)
+        : moveOneAction(current, random);
     if (program === undefined || Math.max(...peakActivations(program)) > maxActivations) continue;
     if (verify(program, { maxProblems: 1 }).problems.length > 0) continue;
     const simulation = simulate(lower(program), cost);

@@ -22,12 +22,15 @@ export interface ListScheduleOptions extends PlayerOptions {
   readonly patience: number;
   /** The same for an F. */
   readonly forwardPatience: number;
+  /** Whether a forward and a backward overlap when both are ready and that takes less time. */
+  readonly pairs: boolean;
 }
 
 /** The step of list scheduling; complete when `maxActivations` is at least the number of stages of a rank. */
 export function listSchedule(options: ListScheduleOptions): PlayedStep {
   const { preference, patience } = options;
   return new StepPlayer(options).run((player, state, now) => {
+    if (options.pairs && player.pairOfReady(state, now)) return;
     const isFull = state.numHeld >= player.maxActivations;
     if (preference === "weights-when-full" && isFull && player.backwardWeights(state, now)) return;
     if (preference === "forward-first" && forward(player, state, now, options)) return;

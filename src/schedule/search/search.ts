@@ -4,7 +4,7 @@
  * Exact solvers need hours for a few ranks, and a search from a random order wastes its time on programs that are bad
  * everywhere. So the search starts from programs that are good already and improves the best of them:
  *
- * 1. list schedules (list-schedule.ts), one for each combination of preference and patience;
+ * 1. list schedules (list-schedule.ts), one for each combination of preference and patience, with and without pairs;
  * 2. a program from due times that were drawn and changed many times (due-search.ts);
  * 3. the named schedules with the same placement that fit into the memory, and the same with every B split into I and
  *    W, which frees the W to fill a bubble;
@@ -21,11 +21,12 @@ import { type Placement, perRank, stagesOf } from "../program/placement.ts";
 import type { Program } from "../program/program.ts";
 import { ScheduleError } from "../program/schedule-error.ts";
 import { programsWithPlacement } from "../schedules/registry.ts";
-import type { CostModel } from "../simulate/cost.ts";
+import { type CostModel, stageCosts } from "../simulate/cost.ts";
 import { simulate } from "../simulate/simulate.ts";
 import { searchDueTimes } from "./due-search.ts";
 import { improve, type SearchResult } from "./improve.ts";
 import { listSchedule, type Preference } from "./list-schedule.ts";
+import { arePairsFaster } from "./pairs.ts";
 import { RandomNumbers } from "./random-numbers.ts";
 
 export interface SearchOptions {
@@ -36,6 +37,8 @@ export interface SearchOptions {
   /** How long to search: the number of changes to try on the best program in the end; 300 unless given. */
   readonly numTrials?: number | undefined;
   readonly seed?: number | undefined;
+  /** Programs of computations to start from, in addition to the named ones. */
+  readonly starts?: readonly Program[] | undefined;
 }
 
 const PREFERENCES: readonly Preference[] = ["backward-first", "forward-first", "weights-when-full"];
@@ -54,6 +57,7 @@ export function searchSchedule({
   maxActivations,
   numTrials = 300,
   seed = 1,
+  starts = [],
 }: SearchOptions): SearchResult {
   const stagesPerRank = Math.max(...perRank(placement.numRanks, (rank) => stagesOf(placement, rank).length));
   if (maxActivations < stagesPerRank) {
@@ -63,10 +67,13 @@ export function searchSchedule({
         `with ${stagesPerRank} stages; allow ${stagesPerRank}`,
     );
   }
+  const hasPairs = arePairsFaster(stageCosts(cost, placement.numStages));
   const lists = PREFERENCES.flatMap((preference) =>
     PATIENCES.flatMap((patience) =>
-      PATIENCES.map((forwardPatience) =>
-        listSchedule({ placement, cost, maxActivations, preference, patience, forwardPatience }),
+      PATIENCES.flatMap((forwardPatience) =>
+        (hasPairs ? [false, true] : [false]).map((pairs) =>
+          listSchedule({ placement, cost, maxActivations, preference, patience, forwardPatience, pairs }),
+        ),
       ),
     ),
   );
@@ -74,7 +81,7 @@ export function searchSchedule({
   const numActions = 3 * placement.numStages * placement.directionOfMicroBatch.length;
   const numPlayed = Math.ceil(numTrials * Math.min(MAX_PLAYED_PER_TRIAL, ACTIONS_PER_TRIAL / numActions));
   const due = searchDueTimes({ placement, cost, maxActivations }, numPlayed, random);
-  const allowed = programsWithPlacement(placement).filter(
+  const allowed = [...programsWithPlacement(placement), ...starts].filter(
     (program) => Math.max(...peakActivations(program)) <= maxActivations,
   );
   const played = [...lists, due].map(({ program }) => program);
@@ -83,7 +90,7 @@ export function searchSchedule({
     simulation: simulate(lower(program), cost),
   }));
   const best = results.reduce((a, b) => (b.simulation.makespan < a.simulation.makespan ? b : a));
-  return improve(best, { cost, maxActivations, numTrials }, random);
+  return improve(best, { cost, maxActivations, numTrials, hasPairs }, random);
 }
 
 /** The program with every B as an I and a W, which can then be moved apart. */

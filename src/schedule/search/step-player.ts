@@ -9,10 +9,12 @@
  */
 import { ActionListBuilder } from "../program/action-list.ts";
 import { Cells, type Flow, NO_CELL } from "../program/cells.ts";
+import { Opcode } from "../program/opcode.ts";
 import { type Placement, perRank, rankOf, stagesOf } from "../program/placement.ts";
 import type { Program } from "../program/program.ts";
 import { type CostModel, type StageCosts, stageCosts } from "../simulate/cost.ts";
 import { EventQueue } from "./event-queue.ts";
+import { isPairFaster } from "./pairs.ts";
 
 /** What a step is played with. */
 export interface PlayerOptions {
@@ -161,9 +163,7 @@ export class StepPlayer {
     const cell = this.nextForward(queue)!;
     queue.numForwards++;
     state.numHeld++;
-    const end = this.#run(state, "F", cell, now);
-    if (queue.stage === this.#placement.numStages - 1) this.#arrive("B", cell, end);
-    else this.#deliver("F", cell, end);
+    this.#forwardEnds(cell, this.#run(state, "F", cell, now));
   }
 
   /** Runs the I of the stage's next backward. */
@@ -172,6 +172,37 @@ export class StepPlayer {
     queue.numBackwards++;
     state.pendingWeights.push(cell);
     this.#deliver("B", cell, this.#run(state, "I", cell, now));
+  }
+
+  /**
+   * Runs a forward and a full backward as a pair; false when there is none that is ready and faster than its parts.
+   * The gradient may arrive while the forward runs.
+   */
+  pairOfReady(state: RankState, now: number): boolean {
+    const { pairForward, pairBackward, F, I, W } = this.costs;
+    for (const forward of state.queues) {
+      if (!(this.arrival("F", this.nextForward(forward)) <= now) || !this.hasRoom(state, forward)) continue;
+      const middle = now + pairForward[forward.stage]!;
+      const backward = state.queues.find(
+        (queue) =>
+          this.arrival("B", this.nextBackward(queue)) <= middle &&
+          isPairFaster(this.costs, forward.stage, queue.stage),
+      );
+      if (backward === undefined) continue;
+      const [cell, backwardCell] = [this.nextForward(forward)!, this.nextBackward(backward)!];
+      forward.numForwards++;
+      backward.numBackwards++;
+      this.#builders[state.rank]!.addCell(Opcode.OVERLAP_F_B, cell, backwardCell);
+      const duration = pairForward[forward.stage]! + pairBackward[backward.stage]!;
+      const [f, i, w] = [F[forward.stage]!, I[backward.stage]!, W[backward.stage]!];
+      const share = f + i + w > 0 ? duration / (f + i + w) : 0;
+      state.freeAt = now + duration;
+      this.#events.push(state.freeAt, state.rank);
+      this.#forwardEnds(cell, now + f * share);
+      this.#deliver("B", backwardCell, now + (f + i) * share);
+      return true;
+    }
+    return false;
   }
 
   /** Runs the W that waits longest; false when none does. */
@@ -195,6 +226,12 @@ export class StepPlayer {
     state.freeAt = now + this.costs[kind][stage]!;
     this.#events.push(state.freeAt, state.rank);
     return state.freeAt;
+  }
+
+  /** The output goes to the next stage; at the last one it is the loss, and its gradient is there at once. */
+  #forwardEnds(cell: number, end: number): void {
+    if (this.#cells.consumerOf("F", cell) === NO_CELL) this.#arrive("B", cell, end);
+    else this.#deliver("F", cell, end);
   }
 
   /** Sends what the cell has made at `end` to the cell that takes it, if any. */
