@@ -96,8 +96,11 @@ export class Backward {
     for (let node = this.#queue.at(-1); node !== undefined; node = this.#queue.at(-1)) {
       const wanted = node.halves & halves;
       const remaining = isBackwardInputs ? node.halves & WEIGHTS : 0;
-      if (wanted !== 0 || node.mustRun) yield* this.#visit(node, wanted, isBackwardInputs);
-      if (halves === WEIGHTS) yield* finishInner(node);
+      // Nearly no node communicates, and a generator for each would cost as much as all else that is done here.
+      const suspended =
+        wanted !== 0 || node.mustRun ? this.#visit(node, wanted, isBackwardInputs) : undefined;
+      if (suspended !== undefined) yield* suspended;
+      if (halves === WEIGHTS && node.innerBackward !== undefined) yield* finishInner(node);
       finals?.visited(node);
       this.#queue.pop();
       node.isQueued = false;
@@ -107,7 +110,8 @@ export class Backward {
     }
   }
 
-  *#visit(node: Node, wanted: number, isBackwardInputs: boolean): Suspendable<void> {
+  /** @returns What remains to be done, when the node's rule communicates. */
+  #visit(node: Node, wanted: number, isBackwardInputs: boolean): Suspendable<void> | undefined {
     const { runtime } = node;
     const suspended = runtime.scope(() => {
       const result = node.run(wanted, isBackwardInputs);
@@ -115,7 +119,8 @@ export class Backward {
       this.#deliverAll(node, result);
       return undefined;
     });
-    if (suspended !== undefined) yield* runtime.suspendableScope(this.#deliverLater(node, suspended));
+    if (suspended === undefined) return undefined;
+    return runtime.suspendableScope(this.#deliverLater(node, suspended));
   }
 
   *#deliverLater(node: Node, gradients: Suspendable<InputGradients>): Suspendable<void> {
@@ -150,15 +155,16 @@ export class Backward {
   /** Inserts from the end: a graph is nearly a chain, so the position is nearly always near it. */
   #enqueue(node: Node): void {
     node.isQueued = true;
-    let i = this.#queue.length;
-    while (i > 0 && this.#queue[i - 1]!.index > node.index) i--;
-    this.#queue.splice(i, 0, node);
+    const queue = this.#queue;
+    let i = queue.length;
+    queue.push(node);
+    for (; i > 0 && queue[i - 1]!.index > node.index; i--) queue[i] = queue[i - 1]!;
+    queue[i] = node;
   }
 }
 
 function* finishInner(node: Node): Suspendable<void> {
-  const inner = node.innerBackward;
-  if (inner === undefined) return;
+  const inner = node.innerBackward!;
   yield* inner.backwardWeights();
   inner.end();
   node.innerBackward = undefined;

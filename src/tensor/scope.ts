@@ -64,10 +64,12 @@ class Scope {
    * parent, or without one to `scopes`.
    */
   end(kept: unknown, scopes: Scopes): void {
-    const survivors = new Set<Tensor>();
-    collectTensors(kept, survivors);
+    // Most scopes keep one tensor or none.
+    const only = kept instanceof Tensor ? kept : undefined;
+    const survivors = only === undefined && isContainer(kept) ? new Set<Tensor>() : undefined;
+    if (survivors !== undefined) collectTensors(kept, survivors);
     for (const tensor of this.#owned) {
-      if (!survivors.has(tensor)) tensor.dispose();
+      if (tensor !== only && survivors?.has(tensor) !== true) tensor.dispose();
       else if (this.parent !== undefined) this.parent.own(tensor);
       else scopes.leaveUnowned(tensor);
     }
@@ -198,6 +200,10 @@ function collectTensors(value: unknown, found: Set<Tensor>): void {
   if (value instanceof Tensor) found.add(value);
   else if (Array.isArray(value)) for (const element of value) collectTensors(element, found);
   else if (isPlainObject(value)) for (const element of Object.values(value)) collectTensors(element, found);
+}
+
+function isContainer(value: unknown): boolean {
+  return Array.isArray(value) || isPlainObject(value);
 }
 
 function isPlainObject(value: unknown): value is Record<string, unknown> {
