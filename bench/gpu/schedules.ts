@@ -35,6 +35,7 @@ import { type GpuWorkload, largeGpt, nameOf, workloadsOfSchedules } from "./work
 const USAGE = `npm run bench -- schedules [options]      every schedule on 2, 4 and 8 cards
 ${GPU_OPTIONS_USAGE}
   --cards NUMBERS   how many cards to use, such as 2,4 (default: 2,4,8, as far as the machine has them)
+  --micro-batches NUMBERS   leave out workloads with other numbers of micro-batches
   --svg FOLDER      draw the largest step of DualPipe there, as measured and as simulated`;
 
 /** DualPipe comes first: the costs that it measures predict the others. */
@@ -47,6 +48,8 @@ interface Options extends PeerOptions {
   readonly json: string | undefined;
   readonly svg: string | undefined;
   readonly cards: readonly number[];
+  /** Of the workloads to measure; all unless given. */
+  readonly microBatches: readonly number[] | undefined;
 }
 
 /** Runs the benchmark. @returns The exit status. */
@@ -79,8 +82,9 @@ export async function main(args: readonly string[]): Promise<number> {
     if (options.json !== undefined) write(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
   };
   for (const numRanks of options.cards.filter((each) => each <= numCards)) {
-    const workloads = workloadsOfSchedules(numRanks);
-    if (numRanks >= 4) workloads.push(largeGpt(numRanks));
+    const all = [...workloadsOfSchedules(numRanks), ...(numRanks >= 4 ? [largeGpt(numRanks)] : [])];
+    const { microBatches } = options;
+    const workloads = all.filter((each) => microBatches?.includes(each.numMicroBatches) ?? true);
     for (const row of measurePeers(options, workloads, numRanks)) results.push({ ...row, numRanks });
     save();
     for (const workload of workloads) {
@@ -97,10 +101,23 @@ export async function main(args: readonly string[]): Promise<number> {
 function parseOptions(args: readonly string[]): Options {
   const { values } = parseArgs({
     args: [...args],
-    options: { ...GPU_OPTIONS, svg: { type: "string" }, cards: { type: "string", default: "2,4,8" } },
+    options: {
+      ...GPU_OPTIONS,
+      svg: { type: "string" },
+      cards: { type: "string", default: "2,4,8" },
+      "micro-batches": { type: "string" },
+    },
   });
   const { reference, json, peers, python, svg, cards } = values;
-  const options = { reference, json, peers, python, svg, cards: cards.split(",").map(Number) };
+  const options = {
+    reference,
+    json,
+    peers,
+    python,
+    svg,
+    cards: cards.split(",").map(Number),
+    microBatches: values["micro-batches"]?.split(",").map(Number),
+  };
   checkReferenceCheckout(options);
   return options;
 }

@@ -118,8 +118,12 @@ function gptParts(
 }
 
 export default function measure(context: RankContext<MeasuredWorkload>): GpuMeasurement {
-  context.runtime.device.resetPeakBytes();
-  return context.runtime.scope(() => runSteps(context));
+  const { runtime } = context;
+  runtime.device.resetPeakBytes();
+  const measurement = runtime.scope(() => runSteps(context));
+  // The next workload may run in other processes, on the same cards.
+  runtime.device.releaseCache();
+  return measurement;
 }
 
 function runSteps({
