@@ -1,13 +1,13 @@
 // When messages were copied between cards.
 //
-// A transfer runs in a stream of its own, on the sender's card or on the reader's, next to what both compute. Whether it
-// was hidden shows only when its times are laid over the reader's computations. So two events with a time go around
+// A transfer runs in a stream of its own, on the sender's card or on the reader's, next to what both compute. Whether
+// it was hidden shows only when its times are laid over the reader's computations. So two events with a time go around
 // each transfer, travel with the message, and are kept by the thread that reads it: that is the rank that may have to
 // wait.
 //
-// Events of two cards cannot be compared. What all cards share is the host's clock: for each card, an event that is over
-// at once says how long before it a transfer was, and the host notes when that was. The error is some microseconds.
-#include "cuda_transfer_times.h"
+// Events of two cards cannot be compared. What all cards share is the clock of the host: for each card, an event that
+// is over at once says how long before it a transfer was, and the host notes when that was. The error is some
+// microseconds.
 
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>

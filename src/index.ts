@@ -11,7 +11,6 @@ export * as ops from "./autograd/index.ts";
 export * from "./data/index.ts";
 export * as data from "./data/index.ts";
 export type { BatchPart, BatchRows, BatchTensors } from "./engine/batch/batch-part.ts";
-export { type Communication, communicationOf } from "./engine/communication.ts";
 export { DualPipe, type DualPipeOptions, DualPipeV } from "./engine/dualpipe.ts";
 export { StepError, type StepErrorCode, type StepLocation } from "./engine/errors/step-error.ts";
 export { type Batch, type SameForAll, sameForAll } from "./engine/micro-batches.ts";
@@ -23,7 +22,8 @@ export {
   stagesOfRank,
 } from "./engine/pipeline-options.ts";
 export type { PlannedComputation } from "./engine/rank-plan.ts";
-export { type RecordedTrack, Recorder, timelineOf } from "./engine/recorder.ts";
+export { type Communication, communicationOf } from "./engine/record/communication.ts";
+export { type RecordedTrack, Recorder, timelineOf } from "./engine/record/recorder.ts";
 export type { OverlapBackward, OverlapForward, OverlapHook, OverlapResult } from "./engine/stage/overlap.ts";
 export type { Criterion, StageModule } from "./engine/stage/stage.ts";
 export type { StepInputs, StepOptions, StepResult } from "./engine/step-data.ts";

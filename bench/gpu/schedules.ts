@@ -48,7 +48,7 @@ interface Options extends PeerOptions {
   readonly json: string | undefined;
   readonly svg: string | undefined;
   readonly cards: readonly number[];
-  /** Of the workloads to measure; all unless given. */
+  /** The numbers of micro-batches of the workloads to measure; all unless given. */
   readonly microBatches: readonly number[] | undefined;
 }
 

@@ -12,7 +12,7 @@ import { Runtime } from "../tensor/runtime.ts";
 import { InProcessGroup } from "../transport/in-process/in-process-group.ts";
 import { DualPipe, DualPipeV } from "./dualpipe.ts";
 import { Pipeline } from "./pipeline.ts";
-import { Recorder, timelineOf } from "./recorder.ts";
+import { Recorder, timelineOf } from "./record/recorder.ts";
 import type { StageModule } from "./stage/stage.ts";
 import type { StepOptions } from "./step-data.ts";
 
@@ -78,7 +78,7 @@ test.each<[string, () => unknown, string, string]>([
     "an unknown schedule",
     () => new Pipeline({ schedule: "duopipe", modules: new Map(), processGroup: groupOf(1)[0]! }),
     "UNKNOWN_SCHEDULE",
-    'dualpipe: schedule: the name must be one of gpipe, 1f1b, interleaved, zb1p, zb2p, zbv, dualpipe, dualpipev; got "duopipe"; did you mean dualpipe?',
+    'dualpipe: schedule: the name must be one of gpipe, 1f1b, looped-bfs, interleaved, interleaved-zb, zb1p, zb2p, zbv, v-min, v-half, dualpipe, dualpipev; got "duopipe"; did you mean dualpipe?',
   ],
   [
     "modules of other stages",

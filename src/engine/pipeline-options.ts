@@ -5,7 +5,7 @@ import { describeValue } from "../tensor/argument.ts";
 import type { ProcessGroup } from "../transport/process-group.ts";
 import { StepError } from "./errors/step-error.ts";
 import { placementOf, type ScheduleChoice } from "./plan-cache.ts";
-import type { Recorder } from "./recorder.ts";
+import type { Recorder } from "./record/recorder.ts";
 import type { StageModule } from "./stage/stage.ts";
 import type { StepObserver } from "./step-observer.ts";
 

@@ -48,7 +48,7 @@ export interface StepOptions {
   readonly labels?: Batch | undefined;
   /** The outputs of the micro-batches must then fit together: see `StepResult.outputs`. */
   readonly returnOutputs?: boolean | undefined;
-  /** With `useGraphs`: runs the step without a graph, so that the pipeline's recorder sees it. The same on all ranks. */
+  /** With `useGraphs`: runs the step without a graph, so that the recorder sees it. The same on all ranks. */
   readonly isRecorded?: boolean | undefined;
 }
 

@@ -57,6 +57,26 @@ const FORMS: readonly (readonly [colour: string, corners: readonly (readonly [nu
   ["#0072b2", star(2, 0.35, Math.PI / 4)],
   ["#d55e00", star(5, 0.45)],
   ["#e69f00", star(3, 0.55, Math.PI)],
+  ["#cc79a7", star(3, 0.87)],
+  ["#88ccee", star(4, 0.25, Math.PI / 4)],
+  [
+    "#ddcc77",
+    [
+      [-1.2, -0.45],
+      [1.2, -0.45],
+      [1.2, 0.45],
+      [-1.2, 0.45],
+    ],
+  ],
+  [
+    "#44aa99",
+    [
+      [-0.45, -1.2],
+      [0.45, -1.2],
+      [0.45, 1.2],
+      [-0.45, 1.2],
+    ],
+  ],
   ["#ffffff", star(4, 0.45)],
 ];
 

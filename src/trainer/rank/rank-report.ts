@@ -1,4 +1,4 @@
-import type { RecordedTrack } from "../../engine/recorder.ts";
+import type { RecordedTrack } from "../../engine/record/recorder.ts";
 import type { CopiedTensor } from "../checkpoint/copy-buffer.ts";
 import type { StepMetrics, ValidationMetrics } from "../report/listener.ts";
 

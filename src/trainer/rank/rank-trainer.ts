@@ -6,8 +6,8 @@
 // same bits everywhere. Requests from outside, such as a signal, enter at rank 0 and travel in that exchange.
 //
 // Invariant: all ranks take the same steps, validations and checkpoints, in the same order.
-import { communicationOf } from "../../engine/communication.ts";
-import type { RecordedTrack } from "../../engine/recorder.ts";
+import { communicationOf } from "../../engine/record/communication.ts";
+import type { RecordedTrack } from "../../engine/record/recorder.ts";
 import type { RankContext } from "../../launch/rank-context.ts";
 import { clipFactor, scaleGradients, squaredGradNorm } from "../../optim/gradient-norm.ts";
 import { hostNowMs } from "../../tensor/device.ts";

@@ -1,4 +1,4 @@
-import type { RecordedTrack } from "../../engine/recorder.ts";
+import type { RecordedTrack } from "../../engine/record/recorder.ts";
 
 /**
  * A rank's tracks of the steps whose timelines are still to be reported: those of the last steps, as far as they go.

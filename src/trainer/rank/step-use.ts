@@ -1,4 +1,4 @@
-import type { RecordedTrack } from "../../engine/recorder.ts";
+import type { RecordedTrack } from "../../engine/record/recorder.ts";
 
 /** What a step took of one rank. */
 export interface StepUse {

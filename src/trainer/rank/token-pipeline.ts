@@ -3,7 +3,7 @@ import { crossEntropy } from "../../autograd/operators/loss.ts";
 import { cast } from "../../autograd/operators/pointwise.ts";
 import { Pipeline } from "../../engine/pipeline.ts";
 import { stagesOfRank } from "../../engine/pipeline-options.ts";
-import { type RecordedTrack, Recorder } from "../../engine/recorder.ts";
+import { type RecordedTrack, Recorder } from "../../engine/record/recorder.ts";
 import type { RankContext } from "../../launch/rank-context.ts";
 import { familyOf } from "../../models/families.ts";
 import type { LanguageStage } from "../../models/model-family.ts";

@@ -1,4 +1,4 @@
-import { timelineOf } from "../../engine/recorder.ts";
+import { timelineOf } from "../../engine/record/recorder.ts";
 import { scheduleName, type TrainConfig } from "../config/config.ts";
 import type { RankReport } from "../rank/rank-report.ts";
 import type { RunListener, RunReport } from "./listener.ts";

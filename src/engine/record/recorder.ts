@@ -1,8 +1,8 @@
-import type { Action } from "../schedule/program/action.ts";
-import { type Timeline, type TimelineEvent, TimelineTrack } from "../schedule/simulate/timeline.ts";
-import { type Device, hostNowMs, type TimedTransfer } from "../tensor/device.ts";
-import type { PlannedComputation } from "./rank-plan.ts";
-import type { StepObserver } from "./step-observer.ts";
+import type { Action } from "../../schedule/program/action.ts";
+import { type Timeline, type TimelineEvent, TimelineTrack } from "../../schedule/simulate/timeline.ts";
+import { type Device, hostNowMs, type TimedTransfer } from "../../tensor/device.ts";
+import type { PlannedComputation } from "../rank-plan.ts";
+import type { StepObserver } from "../step-observer.ts";
 
 /** One rank's computations of one step with their times, in ms of the clock that all threads of the process share. */
 export interface RecordedTrack {

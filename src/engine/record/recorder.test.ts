@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { PlannedComputation } from "./rank-plan.ts";
+import type { PlannedComputation } from "../rank-plan.ts";
 import { Recorder, timelineOf } from "./recorder.ts";
 
 it("records when a rank began to wait, once for both waits of a pair, on the clock of the device", () => {
