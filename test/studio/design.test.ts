@@ -139,9 +139,7 @@ inBrowser("every slider changes the step, while it is dragged, and back leads to
     if ((await sliders.nth(i).inputValue()) === value) await sliders.nth(i).press("ArrowLeft");
     await expect.poll(() => page.url(), { message: name! }).not.toBe(before);
     await settled(page);
-    // Other numbers of ranks need other numbers of micro-batches, and the page says so.
-    const needsOther = name!.startsWith("Ranks,");
-    expect(await page.getByRole("alert").count(), name!).toBe(needsOther ? 1 : 0);
+    expect(await page.getByRole("alert").count(), name!).toBe(0);
     await page.goBack();
     await settled(page);
     expect(page.url(), name!).toBe(before);
