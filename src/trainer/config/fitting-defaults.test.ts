@@ -13,7 +13,9 @@ test.each(schedules.map(({ name }) => name))(
       ];
       const { model, pipeline } = parseConfig("", overrides);
       expect(pipeline.schedule).toBe(name);
-      expect(model.tieEmbeddings).toBe(["dualpipe", "dualpipev", "zbv"].includes(name) || ranks === 1);
+      expect(model.tieEmbeddings).toBe(
+        ["dualpipe", "dualpipev", "zbv", "v-min", "v-half"].includes(name) || ranks === 1,
+      );
     }
   },
 );
