@@ -39,7 +39,7 @@ export default function run({ runtime, rank, processGroup }: RankContext): strin
       return (error as { code: string }).code;
     }
   };
-  const outcomes = [4, rank === 1 ? 3 : 4, 4].map(outcome);
+  const outcomes = [4, rank === 1 ? 0 : 4, 4].map(outcome);
   for (const module of modules.values()) module.dispose();
   return outcomes;
 }
